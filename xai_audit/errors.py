@@ -1,0 +1,109 @@
+"""The errors that users meet, each one line: what, where, expected, got, remedy.
+
+AuditError                     anything that ends the run with a line instead of a traceback
+├── ConfigError                a key, a value or a combination of them             exit 2
+│   ├── ModelError             a checkpoint, a layer, a number of outputs           exit 2
+│   ├── DatasetError           a folder, a table, a class list                      exit 2
+│   └── OutputError            an output folder that is not ours or not writable    exit 2
+├── PluginError                a plugin broke its contract (names plugin and images) exit 1
+├── TooManyFailuresError       more images failed than ``max_failed_fraction``      exit 4
+└── StoppedError               SIGINT or SIGTERM; what was finished is kept         exit 130/143
+
+ImageProblem and MaskProblem are not errors of the run: each becomes the status of one row.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AuditError(Exception):
+    """A failure that is told to the user in one line.
+
+    Args:
+        what: what went wrong, in a few words.
+        where: the file, key or image it concerns.
+        expected: what would have been right.
+        got: what was found instead.
+        remedy: what the user can do.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        expected: object = None,
+        got: object = None,
+        remedy: object = None,
+    ) -> None:
+        self.what = what
+        parts = [what if where is None else f"{what}: {where}"]
+        parts += [
+            f"{name} {value}"
+            for name, value in (("expected", expected), ("got", got), ("remedy:", remedy))
+            if value is not None
+        ]
+        super().__init__(" | ".join(" ".join(str(part).split()) for part in parts))
+
+
+class ConfigError(AuditError):
+    """A key, a value or a combination of them that cannot work."""
+
+    exit_code = 2
+
+
+class ModelError(ConfigError):
+    """A model, checkpoint or layer that does not fit."""
+
+
+class DatasetError(ConfigError):
+    """A dataset that is missing, empty or does not fit the model."""
+
+
+class OutputError(ConfigError):
+    """An output folder that holds something else or cannot be written."""
+
+
+class PluginError(AuditError):
+    """A plugin that broke its contract; names the plugin and the images."""
+
+
+class TooManyFailuresError(AuditError):
+    """More images failed than ``max_failed_fraction`` allows; everything else is finished."""
+
+    exit_code = 4
+
+
+class StoppedError(AuditError):
+    """A signal ended the run; every finished part is kept and the same command resumes.
+
+    Args:
+        signum: the signal's number, 2 or 15.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(
+            f"stopped by signal {signum}; finished parts are kept",
+            remedy="run the same command again to resume",
+        )
+        self.signum = signum
+
+
+class ImageProblem(Exception):  # noqa: N818 - a row's status, not an error of the run
+    """Why one image cannot be used: ``status`` for the manifest and a message."""
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = " ".join(message.split())
+
+    def __reduce__(self) -> tuple[type[ImageProblem], tuple[str, str]]:
+        """Rebuild with both arguments on the other side of a process border."""
+        return type(self), (self.status, self.message)
+
+
+class MaskProblem(ImageProblem):
+    """Why one image has no usable mask; the image is attributed all the same."""

@@ -1,0 +1,71 @@
+"""Where a photo's pixels land in the model's view: torchvision's resize and crop as numbers.
+
+Everything that must agree with the image (object masks, border bands, overlays in the report)
+is placed by the same :class:`Geometry`, which depends on the photo's stored size alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xai_audit.types import Preprocess
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A resize of the whole photo, then a crop that may reach beyond it (padded with black).
+
+    Attributes:
+        photo: (height, width) as stored, after EXIF orientation, px.
+        resized: (height, width) of the whole photo after the resize, px.
+        top: of the crop in the resized photo, px; negative where the crop is larger.
+        left: of the crop in the resized photo, px.
+        crop: (height, width) of the model's view, px.
+    """
+
+    photo: tuple[int, int]
+    resized: tuple[int, int]
+    top: int
+    left: int
+    crop: tuple[int, int]
+
+    def to_view(self, y: float, x: float) -> tuple[float, float]:
+        """A point of the photo (px, from its top left corner) in px of the view."""
+        return (
+            y * self.resized[0] / self.photo[0] - self.top,
+            x * self.resized[1] / self.photo[1] - self.left,
+        )
+
+    def to_photo(self, y: float, x: float) -> tuple[float, float]:
+        """A point of the view in px of the photo."""
+        return (
+            (y + self.top) * self.photo[0] / self.resized[0],
+            (x + self.left) * self.photo[1] / self.resized[1],
+        )
+
+
+def view(photo: tuple[int, int], preprocess: Preprocess) -> Geometry:
+    """The geometry that torchvision's Resize and CenterCrop give a photo (height, width)."""
+    height, width = photo
+    if preprocess.resize is None:
+        resized = photo
+    elif isinstance(preprocess.resize, int):
+        short, long = min(photo), max(photo)
+        side, other = preprocess.resize, int(preprocess.resize * long / short)
+        resized = (side, other) if height <= width else (other, side)
+    else:
+        resized = preprocess.resize
+    return Geometry(
+        photo=photo,
+        resized=resized,
+        top=_offset(resized[0], preprocess.crop[0]),
+        left=_offset(resized[1], preprocess.crop[1]),
+        crop=preprocess.crop,
+    )
+
+
+def _offset(side: int, crop: int) -> int:
+    """Where a centre crop starts; torchvision rounds half to even and floors the padding."""
+    return -((crop - side) // 2) if crop > side else round((side - crop) / 2)

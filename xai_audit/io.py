@@ -1,0 +1,115 @@
+"""Atomic writes: a file is either whole or as it was before."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PREFIX = b"xai_audit."
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling of ``path`` that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _fsync(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put ``text`` at ``path``, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Put ``value`` at ``path`` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any
+    """The value at ``path``, None where there is no readable JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def write_table(path: Path, table: pa.Table, notes: dict[str, str] | None = None) -> None:
+    """Put ``table`` at ``path`` as Parquet, with ``notes`` in its metadata, atomically."""
+    metadata = {_PREFIX + key.encode(): value.encode() for key, value in (notes or {}).items()}
+    with replacing(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata}),
+            temporary,
+            compression="zstd",
+        )
+
+
+def write_batches(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], notes: dict[str, str]
+) -> None:
+    """Put a table that does not fit in memory at ``path``, atomically."""
+    metadata = {_PREFIX + key.encode(): value.encode() for key, value in notes.items()}
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema.with_metadata(metadata), compression="zstd") as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch.cast(writer.schema))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes of a Parquet file; empty where there is no readable file."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return {}
+    return {
+        key.removeprefix(_PREFIX).decode(): value.decode()
+        for key, value in metadata.items()
+        if key.startswith(_PREFIX)
+    }
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporaries that a killed process left in ``folder``."""
+    for path in folder.glob(".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""Every file name of a run, in one place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
+
+
+def safe_name(text: str) -> str:
+    """``text`` as one path component that every file system and URL takes."""
+    return _UNSAFE.sub("-", text).strip("-.") or "unnamed"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files under an ``output_dir``.
+
+    Attributes:
+        root: the ``output_dir`` itself.
+    """
+
+    root: Path
+
+    @property
+    def run_json(self) -> Path:
+        """Configuration, fingerprints, versions, counts and timings."""
+        return self.root / "run.json"
+
+    @property
+    def manifest(self) -> Path:
+        """One row an image found."""
+        return self.root / "manifest.parquet"
+
+    @property
+    def attributions(self) -> Path:
+        """The folder of predictions and heatmaps, one file a part."""
+        return self.root / "attributions"
+
+    @property
+    def scores(self) -> Path:
+        """The folder of scores, one file a part."""
+        return self.root / "scores"
+
+    @property
+    def flags(self) -> Path:
+        """One row an image and reason."""
+        return self.root / "flags.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report."""
+        return self.root / "report"
+
+    @property
+    def index_html(self) -> Path:
+        """The report's first page."""
+        return self.report / "index.html"
+
+    @property
+    def gallery(self) -> Path:
+        """The folder of contact sheets and overlays."""
+        return self.report / "gallery"
+
+    @property
+    def success(self) -> Path:
+        """Written last; absent means not finished."""
+        return self.root / "SUCCESS"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that writes here."""
+        return self.root / ".lock"
+
+    @staticmethod
+    def part(folder: Path, number: int) -> Path:
+        """The file of part ``number`` in ``folder``."""
+        return folder / f"part-{number:05d}.parquet"
+
+    @staticmethod
+    def parts(folder: Path) -> list[Path]:
+        """Every committed part of ``folder``, in order."""
+        return sorted(folder.glob("part-*.parquet"))

@@ -1,0 +1,218 @@
+"""The frozen records that modules pass to each other, and the contracts that plugins keep.
+
+Letters: B batch, C channel, H height, W width of the model's input; h, w of a heatmap; K outputs,
+T targets.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """A model's eval transform: shorter side to ``resize``, centre ``crop``, scale, normalise.
+
+    Attributes:
+        resize: the shorter side in px, or (height, width) to squash to, or None.
+        crop: (height, width) of the centre crop in px; the model's input size.
+        mean: per channel, in units of the scaled pixel.
+        std: per channel, in units of the scaled pixel.
+        scale: factor on the 0..255 pixel before mean and std.
+        interpolation: ``nearest``, ``bilinear`` or ``bicubic``.
+        antialias: whether downscaling is antialiased.
+    """
+
+    resize: int | tuple[int, int] | None = 256
+    crop: tuple[int, int] = (224, 224)
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    scale: float = 1 / 255
+    interpolation: str = "bilinear"
+    antialias: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file that a dataset found, before anyone has looked inside.
+
+    Attributes:
+        path: where it is, as the file system spells it, relative to the dataset's root.
+        class_name: its class, None where the folder or table names none.
+        mask: the dataset's own mask of it, absolute, or None.
+        split: ``train``, ``test``, ... or None.
+        group: the user's grouping, or None.
+        problem: (status, message) where the listing already knows that it is not usable.
+    """
+
+    path: str
+    class_name: str | None
+    mask: str | None = None
+    split: str | None = None
+    group: str | None = None
+    problem: tuple[str, str] | None = None
+
+
+class DatasetSource(Protocol):
+    """Where the photos are and which class each belongs to.
+
+    Attributes:
+        name: names the output folder.
+        root: entries are relative to it.
+        class_to_idx: class name -> model output index where the user gave one, else None.
+    """
+
+    name: str
+    root: Path
+    class_to_idx: dict[str, int] | None
+
+    def prepare(self) -> None:
+        """Make or download what is missing; called once, before anything is listed."""
+
+    def class_names(self) -> tuple[str, ...]:
+        """Every class, in the order of the model's outputs."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file found, each once, in a stable order."""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One usable row of the manifest.
+
+    Attributes:
+        image_id: POSIX path relative to the dataset's root, valid unicode.
+        path: where the file is.
+        class_name: its class.
+        label: the class's index among the model's outputs.
+        height: of the photo in px, after EXIF orientation.
+        width: of the photo in px, after EXIF orientation.
+        mask: the dataset's own mask file, or None.
+    """
+
+    image_id: str
+    path: str
+    class_name: str
+    label: int
+    height: int
+    width: int
+    mask: str | None = None
+
+
+class MaskSource(Protocol):
+    """Where the object is in a photo."""
+
+    def load(self, image: ImageRecord) -> NDArray[np.uint8] | None:
+        """The photo's coverage (2, height, width) uint8, or None where masks are not in use.
+
+        Channel 0 is object, channel 1 background, 255 is fully; a void pixel is 0 in both.
+
+        Raises:
+            MaskProblem: with status ``missing``, ``size_mismatch``, ``empty`` or ``corrupt``.
+        """
+
+    def fingerprint(self) -> str:
+        """A text that changes when the masks do."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a model plugin returns.
+
+    Attributes:
+        module: forward (B, C, H, W) float32 -> logits (B, K).
+        preprocess: its eval transform.
+        name: names the output folder.
+        target_layer: dotted name of the layer whose activations CAM methods explain, or None.
+    """
+
+    module: torch.nn.Module
+    preprocess: Preprocess
+    name: str
+    target_layer: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A frozen model ready for the hot loop.
+
+    Attributes:
+        module: eval mode, no parameter requires grad, channels_last, conv+BN folded.
+        preprocess: its eval transform.
+        target_layer: dotted name, found or asked for.
+        num_outputs: K.
+        grid: (h, w) of the target layer's activations.
+        device: where it lives, ``cpu`` or ``cuda:0``.
+    """
+
+    module: torch.nn.Module
+    preprocess: Preprocess
+    target_layer: str
+    num_outputs: int
+    grid: tuple[int, int]
+    device: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is explained in each image of a batch: a logit, or its margin over another.
+
+    Attributes:
+        kind: ``label``, ``pred`` or ``contrast``.
+        index: (B,) int64, the output explained.
+        against: (B,) int64, the output subtracted, or None.
+    """
+
+    kind: str
+    index: torch.Tensor
+    against: torch.Tensor | None = None
+
+    def score(self, logits: torch.Tensor) -> torch.Tensor:
+        """The explained quantity (B,) of logits (B, K)."""
+        picked = logits.gather(1, self.index[:, None])[:, 0]
+        if self.against is None:
+            return picked
+        return picked - logits.gather(1, self.against[:, None])[:, 0]
+
+
+class Attributor(Protocol):
+    """An attribution method bound to a model.
+
+    Attributes:
+        name: of the method, as in ``method=NAME``.
+        sign: how attribution becomes relevance: ``positive`` keeps R > 0, ``absolute`` |R|.
+    """
+
+    name: str
+    sign: str
+
+    def bound(self, model: LoadedModel) -> AbstractContextManager[AttributeBatch]:
+        """Hooks live from enter to exit; the model comes back as it was."""
+
+
+class AttributeBatch(Protocol):
+    """The function that a bound method offers."""
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        targets: Callable[[torch.Tensor], Sequence[Target]],
+        image_ids: Sequence[str],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, K) and signed attribution (B, T, h, w), both detached.
+
+        Args:
+            images: (B, C, H, W), normalised, on the model's device.
+            targets: called once with the logits; the T targets to explain.
+            image_ids: B ids; randomness is seeded from them.
+        """
