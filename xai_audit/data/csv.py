@@ -1,0 +1,137 @@
+"""A table of photos: CSV or Parquet with the columns ``path,label[,mask][,split][,group]``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xai_audit.data.classes import ordered, read_class_to_idx
+from xai_audit.data.names import absolute, shown
+from xai_audit.data.table import check_table, read_rows
+from xai_audit.errors import DatasetError
+from xai_audit.paths import safe_name
+from xai_audit.types import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LOG = logging.getLogger(__name__)
+_NO_LABEL = ("no_class", "the table gives no label")
+_MISSING = ("unreadable", "no such file")
+
+
+class CsvTable:
+    """The rows of a table; the classes are its sorted labels, whole numbers sorted as numbers.
+
+    Args:
+        name: names the output folder; None: the file's own name.
+        file: CSV, or Parquet by its suffix.
+        root: what relative paths start from; None: the file's own folder.
+        split: keep only the rows of this split; None: all.
+        class_to_idx: JSON or CSV file, class name -> model output index, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None,
+        file: str,
+        root: str | None,
+        split: str | None,
+        class_to_idx: str | None,
+    ) -> None:
+        """Read ``class_to_idx``; the table itself is not touched yet."""
+        self._file: Path = absolute(file)
+        self.root: Path = absolute(root) if root is not None else self._file.parent
+        self.name: str = safe_name(name or shown(self._file.stem))
+        self._split = None if split is None else str(split)
+        self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
+
+    def prepare(self) -> None:
+        """Check that the table has its columns, a class and a row of the split.
+
+        Raises:
+            DatasetError: if not.
+        """
+        check_table(self._file, need_split=self._split is not None)
+        self.class_names()
+        next(self.entries())
+
+    def class_names(self) -> tuple[str, ...]:
+        """Every label, whatever its split, in the order of the model's outputs."""
+        labels = {label for _, label, *_ in read_rows(self._file) if label is not None}
+        if not labels:
+            raise DatasetError(
+                "the table has no label", where=self._file, expected="rows of path,label",
+                remedy="fill the column label",
+            )  # fmt: skip
+        return ordered(_sorted(labels), self.class_to_idx)
+
+    def entries(self) -> Iterator[Entry]:
+        """One entry a path in the table's order; where a path is repeated, its first row."""
+        seen: set[str] = set()
+        repeated = nameless = 0
+        splits: set[str] = set()
+        for path, label, mask, split, group in read_rows(self._file):
+            if self._split is not None and split != self._split:
+                splits.add(split or "")
+                continue
+            if not path:
+                nameless += 1
+                continue
+            relative = _relative(path, self.root)
+            if relative in seen:
+                repeated += 1
+                continue
+            seen.add(relative)
+            mask = None if mask is None else os.fspath(self.root / mask)
+            problem = _problem(self.root, relative, label)
+            yield Entry(relative, label, mask=mask, split=split, group=group, problem=problem)
+        if repeated:
+            _LOG.warning("%s: %d repeated paths, the first row of each counts", self.name, repeated)
+        if nameless:
+            _LOG.warning("%s: %d rows without a path are left out", self.name, nameless)
+        if not seen:
+            self._nothing(splits)
+
+    def _nothing(self, splits: set[str]) -> None:
+        """Say that no row is left, and which splits there are."""
+        raise DatasetError(
+            "the table has no row to use", where=self._file,
+            expected="a path" if self._split is None else f"rows of split {self._split!r}",
+            got=", ".join(map(repr, sorted(splits)[:10])) or "no row with a path",
+            remedy="correct dataset.split" if self._split is not None else "fill the table",
+        )  # fmt: skip
+
+
+def _sorted(labels: set[str]) -> list[str]:
+    """``labels`` in order: as numbers where all are whole numbers, else as text."""
+    try:
+        return sorted(labels, key=lambda label: (int(label), label))
+    except ValueError:
+        return sorted(labels)
+
+
+def _relative(path: str, root: Path) -> str:
+    """``path`` relative to ``root`` where it lies below it, else absolute; one spelling a file."""
+    full, base = root / path, root
+    if ".." in full.parts and "\0" not in path:
+        # Behind a linked folder ``x/../y`` is not ``y``: only the file system knows. The last part
+        # stays as it is, since a linked photo is known by its link.
+        full = Path(os.path.realpath(full.parent)) / full.name
+        base = Path(os.path.realpath(root))
+    return os.fspath(full.relative_to(base) if full.is_relative_to(base) else full)
+
+
+def _problem(root: Path, relative: str, label: str | None) -> tuple[str, str] | None:
+    """Why the row cannot be used, as far as the table and the listing tell."""
+    try:
+        (root / relative).stat()
+    except FileNotFoundError:
+        return _MISSING
+    except (OSError, ValueError) as exc:
+        # ValueError: a NUL byte in the path.
+        return "unreadable", getattr(exc, "strerror", None) or str(exc)
+    return _NO_LABEL if label is None else None

@@ -1,0 +1,154 @@
+"""A folder of class folders, ``root/<class>/**/<file>``, as torchvision's ImageFolder reads it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xai_audit.data.classes import ordered, read_class_to_idx
+from xai_audit.data.names import absolute, shown
+from xai_audit.errors import DatasetError
+from xai_audit.paths import safe_name
+from xai_audit.types import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Problem = tuple[str, str]
+
+_LAYOUT = "DIR/<class>/<file>"
+_NO_CLASS: Problem = ("no_class", "the file lies in the root itself, not in a class folder")
+
+
+class ImageFolder:
+    """Every file below a folder; the classes are its sorted sub-folders, empty ones included.
+
+    Args:
+        name: names the output folder; None: the folder's own name.
+        root: the folder.
+        class_to_idx: JSON or CSV file, class name -> model output index, or None.
+    """
+
+    def __init__(self, *, name: str | None, root: str, class_to_idx: str | None) -> None:
+        """Read ``class_to_idx``; the folder itself is not touched yet."""
+        self.root: Path = absolute(root)
+        self.name: str = safe_name(name or shown(self.root.name))
+        self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
+
+    def prepare(self) -> None:
+        """Check that there are classes and at least one file.
+
+        Raises:
+            DatasetError: if not.
+        """
+        self.class_names()
+        next(self.entries())
+
+    def class_names(self) -> tuple[str, ...]:
+        """Every sub-folder's name, in the order of the model's outputs."""
+        names = [shown(entry.name) for entry in self._top() if _is_folder(entry)]
+        if not names:
+            raise DatasetError(
+                "dataset.root has no class folders", where=shown(str(self.root)), expected=_LAYOUT,
+                remedy="put the photos of each class in a folder of their own, or use dataset=csv",
+            )  # fmt: skip
+        return ordered(names, self.class_to_idx)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every file below the root, each once, folders depth first, names sorted.
+
+        Linked folders are followed unless they lead back to a folder that they lie in. Memory is
+        that of the listings from the root down to one folder.
+        """
+        found = False
+        for path, is_folder, problem in _walk(self.root, self._top()):
+            found = True
+            top, nested, _ = path.partition(os.sep)
+            if nested or is_folder:
+                yield Entry(path, shown(top), problem=problem)
+            else:
+                yield Entry(path, None, problem=problem or _NO_CLASS)
+        if not found:
+            raise DatasetError(
+                "dataset.root holds no file", where=shown(str(self.root)), expected=_LAYOUT,
+                remedy="correct dataset.root",
+            )  # fmt: skip
+
+    def _top(self) -> list[os.DirEntry[str]]:
+        """The root's own listing."""
+        try:
+            return _listing(self.root)
+        except OSError as exc:
+            raise DatasetError(
+                "dataset.root cannot be listed", where=shown(str(self.root)),
+                expected=f"a folder, {_LAYOUT}", got=exc.strerror, remedy="correct dataset.root",
+            ) from exc  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A folder being walked: its path with separator, what is left of it, and (device, inode)."""
+
+    prefix: str
+    listing: Iterator[os.DirEntry[str]]
+    identity: tuple[int, int]
+
+
+def _walk(root: Path, top: list[os.DirEntry[str]]) -> Iterator[tuple[str, bool, Problem | None]]:
+    """(path relative to ``root``, whether it is a folder that cannot be entered, problem)."""
+    # A stack of our own: folders can nest deeper than Python's recursion limit.
+    chain = [_Folder("", iter(top), _identity(root.stat()))]
+    while chain:
+        entry = next(chain[-1].listing, None)
+        if entry is None:
+            chain.pop()
+            continue
+        path = chain[-1].prefix + entry.name
+        found = _inspect(entry, path, chain)
+        if isinstance(found, _Folder):
+            chain.append(found)
+        else:
+            yield path, found is not None and _is_folder(entry), found
+
+
+def _inspect(entry: os.DirEntry[str], path: str, chain: list[_Folder]) -> _Folder | Problem | None:
+    """The folder to enter, why the entry cannot be used, or None for an ordinary file."""
+    try:
+        if entry.is_dir():
+            identity = _identity(entry.stat())
+            for ancestor in chain:
+                if ancestor.identity == identity:
+                    where = shown(ancestor.prefix) or "the root"
+                    return "symlink_loop", f"the link leads back to {where}, which it lies in"
+            return _Folder(path + os.sep, iter(_listing(entry)), identity)
+        if entry.is_file():
+            return None
+        if entry.is_symlink() and not Path(entry).exists():
+            return "unreadable", f"broken link to {shown(os.fspath(Path(entry).readlink()))}"
+    except OSError as exc:
+        if exc.errno == errno.ELOOP:
+            return "symlink_loop", "the link leads to itself"
+        return "unreadable", exc.strerror or str(exc)
+    return "unsupported", "not a regular file"
+
+
+def _listing(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    """What ``folder`` holds, sorted by name."""
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _identity(stat: os.stat_result) -> tuple[int, int]:
+    """What two paths of one folder share."""
+    return stat.st_dev, stat.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether ``entry`` is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
