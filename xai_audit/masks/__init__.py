@@ -1,0 +1,1 @@
+"""Mask sources: where the object is in a photo; one file and one YAML each."""

@@ -1,0 +1,128 @@
+"""COCO segmentations (polygons, compressed and plain run lengths) as pixels.
+
+Everything is checked before pycocotools sees it: its C code trusts run lengths and coordinates.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xai_audit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+# Three points; pycocotools takes four numbers for a box.
+_MIN_NUMBERS = 6
+_MAX_BITS = 60
+
+
+def pycocotools_mask() -> Any:  # noqa: ANN401 - an optional package without type stubs
+    """The module ``pycocotools.mask``; ConfigError where it is not installed."""
+    try:
+        return importlib.import_module("pycocotools.mask")
+    except ImportError as exc:
+        raise ConfigError(
+            "masks=coco needs a package that is not installed",
+            where="pycocotools",
+            got=str(exc),
+            remedy='pip install "xai-audit[coco]"',
+        ) from exc
+
+
+def union(segmentations: Sequence[object], height: int, width: int) -> NDArray[np.bool_]:
+    """Which pixels (H, W) lie in any of the segmentations.
+
+    Raises:
+        ValueError: for one that is malformed or made for another size.
+    """
+    coder = pycocotools_mask()
+    runs: list[Any] = []
+    for segmentation in segmentations:
+        if isinstance(segmentation, dict):
+            size, counts = segmentation.get("size"), segmentation.get("counts")
+            if size != [height, width]:
+                raise ValueError(f"run lengths for size {size}, expected {[height, width]}")
+            plain = {"size": size, "counts": _counts(counts, height * width)}
+            runs.append(coder.frPyObjects(plain, height, width))
+        else:
+            polygons = _polygons(segmentation, height, width)
+            runs += coder.frPyObjects(polygons, height, width) if polygons else []
+    if not runs:
+        return np.zeros((height, width), dtype=np.bool_)
+    # Not its decode, which current numpy warns of; the lengths are at hand anyway.
+    lengths = _unpacked(coder.merge(runs)["counts"].decode())
+    covered = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    # Run lengths go down the columns.
+    return covered.reshape(width, height).T
+
+
+def _polygons(segmentation: object, height: int, width: int) -> list[list[float]]:
+    """The polygons x1, y1, x2, y2, ... that have an area."""
+    if not isinstance(segmentation, list) or not segmentation:
+        raise ValueError("no segmentation, only a box? Use masks=boxes for boxes")
+    reach = max(height, width)
+    polygons = []
+    for polygon in segmentation:
+        if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(_real, polygon)):
+            raise ValueError("a polygon is not a list of pairs of finite numbers")
+        # The rasteriser walks every edge pixel by pixel, however far it leads.
+        if polygon and (min(polygon) < -reach or max(polygon) > 2 * reach):
+            raise ValueError(
+                f"a polygon reaches {min(polygon):g} .. {max(polygon):g}, far outside the photo "
+                f"of {width} x {height} px"
+            )
+        # A point or a line covers nothing.
+        if len(polygon) >= _MIN_NUMBERS:
+            polygons.append([float(number) for number in polygon])
+    return polygons
+
+
+def _real(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
+
+
+def _counts(counts: object, pixels: int) -> list[int]:
+    """The run lengths, background first, that add up to the number of pixels."""
+    runs = _unpacked(counts) if isinstance(counts, str) else counts
+    if (
+        not isinstance(runs, list)
+        or not all(type(run) is int and run >= 0 for run in runs)
+        or sum(runs) != pixels
+    ):
+        raise ValueError(f"run lengths do not add up to the {pixels} pixels of the photo")
+    return runs
+
+
+def _unpacked(text: str) -> list[int]:
+    """The run lengths of COCO's compressed form.
+
+    A character from ``0`` on is six bits: five of a number in two's complement, lowest first, and
+    a sixth that says that more follow. From the fourth on a number is the difference to the run
+    two before it.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - ord("0")
+        if not 0 <= bits < 64 or shift > _MAX_BITS:
+            raise ValueError("compressed run lengths are malformed")
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        if len(runs) > 2:
+            value += runs[-2]
+        runs.append(value)
+        value = shift = 0
+    if shift:
+        raise ValueError("compressed run lengths end inside a number")
+    return runs
