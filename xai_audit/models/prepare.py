@@ -1,0 +1,143 @@
+"""A built model made ready for the hot loop: checked, frozen, folded, on its device."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.errors import ModelError
+from xai_audit.models import target_layer
+from xai_audit.models.fold import fold_conv_bn, restore
+from xai_audit.types import LoadedModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from xai_audit.models.target_layer import Trace
+    from xai_audit.types import ModelSpec, Preprocess
+
+logger = logging.getLogger(__name__)
+
+# Folding rounds differently but must not move a logit further than this, relative to the largest.
+_TOLERANCE = 1e-4
+
+
+def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
+    """The frozen model with its target layer, K and grid; ``spec.module`` is changed in place.
+
+    Args:
+        spec: from a model plugin.
+        device: ``cpu`` or ``cuda:0``.
+
+    Raises:
+        ModelError: the forward fails, gives no (B, K), or has no layer to explain.
+    """
+    module = _frozen(spec.module, device)
+    if spec.target_layer is not None:
+        target_layer.require_layer(module, spec.target_layer)
+    probe = _probe(spec.preprocess, device)
+    seen = _trace(module, probe)
+    logits = _logits(seen)
+    if spec.target_layer is None:
+        name = target_layer.choose(seen, type(module).__name__)
+    else:
+        target_layer.require_map(seen, spec.target_layer)
+        name = spec.target_layer
+    _fold(module, name, probe, logits)
+    shape = next(run.shape for run in seen.runs if run.name == name) or ()
+    return LoadedModel(
+        module=module,
+        preprocess=spec.preprocess,
+        target_layer=name,
+        num_outputs=logits.shape[1],
+        grid=(shape[2], shape[3]),
+        device=device,
+    )
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """A sha256 that changes with a weight, a buffer, a layer's class or the eval transform.
+
+    Taken before :func:`prepare`, which folds weights together.
+    """
+    digest = hashlib.sha256(repr(spec.preprocess).encode())
+    for name, layer in spec.module.named_modules():
+        digest.update(f"{name} {type(layer).__qualname__}\n".encode())
+    for name, value in spec.module.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value!r}\n".encode())
+            continue
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        # The same numbers give the same bytes, whatever the memory format.
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _frozen(module: nn.Module, device: str) -> nn.Module:
+    """``module`` in eval mode, float32, without gradients, its kernels channels_last."""
+    module = module.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    for parameter in module.parameters():
+        # Module.to(memory_format=) would refuse a 5-D parameter.
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
+    """One image (1, C, H, W) of noise, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    size = (1, len(preprocess.mean), *preprocess.crop)
+    image = torch.randn(size, generator=generator)
+    return image.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _trace(module: nn.Module, probe: torch.Tensor) -> Trace:
+    try:
+        return target_layer.trace(module, probe)
+    # The user's forward may raise anything.
+    except Exception as exc:
+        raise ModelError(
+            "the model's forward failed on one image",
+            where=type(module).__name__,
+            got=f"{type(exc).__name__}: {str(exc)[:200]} for input {tuple(probe.shape)}",
+            remedy="model.preprocess.crop is the input's size, "
+            "as many numbers as model.preprocess.mean has are its channels",
+        ) from exc
+
+
+def _logits(seen: Trace) -> torch.Tensor:
+    """The output (1, K), checked."""
+    output = seen.output
+    if isinstance(output, torch.Tensor) and output.ndim == 2 and output.shape[0] == 1:
+        return output
+    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    raise ModelError(
+        "the model's output is not one row of logits an image",
+        where="forward of one image",
+        expected="a tensor (1, K)",
+        got=got,
+        remedy="model=custom with a module whose forward returns the logits alone",
+    )
+
+
+def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tensor) -> None:
+    """Fold, and take it back where the logits would not stay the same."""
+    replaced = fold_conv_bn(module, keep=keep)
+    if not replaced:
+        return
+    limit = _TOLERANCE * float(logits.abs().max())
+    try:
+        with torch.no_grad():
+            moved = float((module(probe) - logits).abs().max())
+    # A forward that reads its batch norm's attributes finds an Identity there.
+    except Exception as exc:  # slower without folding, never wrong
+        logger.debug("folding undone: %s: %s", type(exc).__name__, exc)
+        restore(module, replaced)
+        return
+    # Not "moved > limit": NaN must undo it too.
+    if not moved <= limit:
+        logger.debug("folding undone: it moved a logit by %g", moved)
+        restore(module, replaced)

@@ -1,0 +1,114 @@
+"""Any classifier of timm, with its own weights, the user's checkpoint, or none."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.errors import ModelError
+from xai_audit.models.nearest import nearest
+from xai_audit.models.options import Options, finish
+from xai_audit.models.preprocess import INTERPOLATIONS
+from xai_audit.types import Preprocess
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import nn
+
+    from xai_audit.types import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+
+def build(
+    *,
+    num_classes_of_dataset: int,
+    arch: str,
+    pretrained: bool,
+    **common: Any,  # noqa: ANN401 - Options names and types them
+) -> ModelSpec:
+    """The ModelSpec of timm's ``arch``; a checkpoint wins over ``pretrained``.
+
+    Args:
+        num_classes_of_dataset: K where neither weights nor ``num_classes`` say it.
+        arch: a name of ``timm.list_models()``, with or without its weights' tag, or ``hf-hub:...``.
+        pretrained: whether to download timm's weights.
+        **common: the fields of :class:`Options`.
+
+    Raises:
+        ModelError: timm is missing, an unknown name, weights that cannot be had or do not fit.
+    """
+    options = Options(**common)
+    timm = _import()
+    # A source (hf-hub:, local-dir:) is checked by whoever serves it.
+    if ":" not in arch and not timm.is_model(arch):
+        raise ModelError(
+            "timm has no such classifier",
+            where="model.arch",
+            got=arch,
+            remedy=f"one of {nearest(arch.partition('.')[0], timm.list_models())}",
+        )
+    download = pretrained and options.checkpoint is None
+    if not pretrained and options.checkpoint is None:
+        logger.warning("%s has random weights: not pretrained, no model.checkpoint", arch)
+    classes = None if download else options.num_classes or num_classes_of_dataset
+    module = _create(timm, arch, download, classes)
+    own = getattr(module, "num_classes", None)
+    if download and options.num_classes not in (None, own):
+        raise ModelError(
+            "the weights have another number of classes",
+            where="model.num_classes",
+            expected=f"null or {own}",
+            got=options.num_classes,
+            remedy="model.checkpoint=FILE of a network with that many",
+        )
+    return finish(module, options, base=_preprocess(timm, module), name=arch)
+
+
+def _import() -> ModuleType:
+    try:
+        import timm
+        import timm.data
+    except ImportError as exc:
+        raise ModelError(
+            "timm is not installed", where="model=timm", remedy='pip install "xai-audit[timm]"'
+        ) from exc
+    return timm
+
+
+def _create(timm: ModuleType, arch: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+    try:
+        module: nn.Module = timm.create_model(arch, pretrained=pretrained, num_classes=num_classes)
+    # Hub, network, tag and file errors come from several packages with no common base.
+    except Exception as exc:
+        raise ModelError(
+            "timm cannot provide the model",
+            where=arch,
+            got=f"{type(exc).__name__}: {exc}"[:200],
+            remedy="model.checkpoint=FILE needs no download"
+            if pretrained
+            else "choose another model.arch",
+        ) from exc
+    return module
+
+
+def _preprocess(timm: ModuleType, module: nn.Module) -> Preprocess:
+    """The eval transform of timm's own validation, as far as a resize and a centre crop go."""
+    data = timm.data.resolve_model_data_config(module)
+    _, height, width = data["input_size"]
+    scaled = tuple(math.floor(side / data["crop_pct"]) for side in (height, width))
+    if data["crop_mode"] == "border":
+        logger.warning("timm's crop_mode 'border' is not available: photos are centre-cropped")
+    interpolation = data["interpolation"]
+    if interpolation not in INTERPOLATIONS:
+        logger.warning("interpolation %r is not available: bicubic is used", interpolation)
+        interpolation = "bicubic"
+    return Preprocess(
+        resize=(scaled[0], scaled[1]) if data["crop_mode"] == "squash" else max(scaled),
+        crop=(height, width),
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+        interpolation=interpolation,
+    )
