@@ -1,0 +1,71 @@
+"""Grad-CAM: activations of the target layer weighted by their mean gradient.
+
+Source: Selvaraju et al. 2017, equations 1 and 2.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from xai_audit.types import AttributeBatch, LoadedModel, Target
+
+
+class GradCam:
+    """Grad-CAM with the graph cut at the target layer.
+
+    Everything before the layer runs without a graph, so its activations are freed as in plain
+    inference, and predictions and every target come from the same forward.
+
+    Args:
+        name: of the method.
+        sign: ``positive`` is the paper's ReLU.
+    """
+
+    def __init__(self, *, name: str, sign: str) -> None:
+        self.name, self.sign = name, sign
+
+    @contextmanager
+    def bound(self, model: LoadedModel) -> Iterator[AttributeBatch]:
+        """The method on ``model``; the hook lives from enter to exit."""
+        kept: list[torch.Tensor] = []
+
+        def cut(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+            kept.append(output.detach().requires_grad_())
+            # A copy goes on: an in-place ReLU right behind the layer must not overwrite ours.
+            return kept[-1].clone()
+
+        def attribute(
+            images: torch.Tensor,
+            targets: Callable[[torch.Tensor], Sequence[Target]],
+            image_ids: Sequence[str],
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            del image_ids  # nothing random here
+            kept.clear()
+            with torch.enable_grad():
+                logits = model.module(images)
+                scores = [target.score(logits).sum() for target in targets(logits.detach())]
+            activations = kept.pop()
+            maps = []
+            while scores:
+                score = scores.pop(0)
+                (gradient,) = torch.autograd.grad(score, activations, retain_graph=bool(scores))
+                maps.append(_cam(activations.detach(), gradient))
+            return logits.detach(), torch.stack(maps, dim=1)
+
+        handle = model.module.get_submodule(model.target_layer).register_forward_hook(cut)
+        try:
+            yield attribute
+        finally:
+            handle.remove()
+
+
+def _cam(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """Signed map (B, h, w): channels of (B, C, h, w) summed with their mean gradient."""
+    weight = gradient.mean(dim=(2, 3), dtype=torch.float32)
+    return torch.einsum("bc,bchw->bhw", weight, activations.float())
