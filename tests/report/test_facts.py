@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from xai_audit.errors import OutputError
+from xai_audit.paths import RunPaths
+from xai_audit.report.facts import read_facts
+from xai_audit.types import Preprocess
+
+
+def told(tmp_path, value: object):
+    paths = RunPaths(tmp_path)
+    paths.run_json.write_text(json.dumps(value), encoding="utf-8")
+    return read_facts(paths)
+
+
+def test_preprocess_comes_back_from_json_as_it_was(tmp_path):
+    facts = told(
+        tmp_path,
+        {
+            "preprocess": {
+                "resize": [64, 48],
+                "crop": [60, 40],
+                "mean": [0.5, 0.5, 0.5],
+                "std": [1, 1, 1],
+                "scale": 1.0,
+                "interpolation": "bicubic",
+                "antialias": False,
+                "unheard_of": 1,
+            }
+        },
+    )
+    expected = Preprocess((64, 48), (60, 40), (0.5, 0.5, 0.5), (1, 1, 1), 1.0, "bicubic", False)
+    assert facts.preprocess == expected
+
+
+def test_an_empty_file_is_tolerated_with_warnings(tmp_path):
+    facts = told(tmp_path, {})
+    assert facts.preprocess == Preprocess()
+    assert facts.border is None
+    assert ["dataset_root" in w for w in facts.warnings] == [True, False]
+    assert "preprocess" in facts.warnings[1]
+
+
+def test_outputs_are_named_and_unnamed_ones_numbered(tmp_path):
+    facts = told(tmp_path, {"classes": ["a", "b"]})
+    assert [facts.class_of(i) for i in (1, 1.0, 2, -1, None, float("nan"))] == [
+        *("b", "b", "output 2", "output -1", "?", "?")
+    ]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]"])
+def test_a_broken_run_json_is_told(tmp_path, content):
+    paths = RunPaths(tmp_path)
+    if content is not None:
+        paths.run_json.write_text(content)
+    with pytest.raises(OutputError, match=r"facts of this run .*run\.json \| expected .* \| got"):
+        read_facts(paths)

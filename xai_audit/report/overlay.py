@@ -1,0 +1,183 @@
+"""One photo drawn for people: heatmap, object, border band, and what is odd about it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+
+from xai_audit.geometry import view
+from xai_audit.report.caption import INK, PAPER, font, strip
+from xai_audit.report.heat import paint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from xai_audit.report.caption import Caption
+    from xai_audit.types import Preprocess
+
+_LOG = logging.getLogger(__name__)
+
+_LIGHT, _DARK = (250, 250, 250), (20, 20, 20)
+# Long panoramas are scaled down further: the longer side is at most this many tiles.
+_LONGEST = 3
+_DASH = 6
+# Share of the photo's own colours that stays: a yellow flower must not read as heat.
+_COLOURS = 0.3
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What all overlays of a report share.
+
+    Attributes:
+        preprocess: places the model's view.
+        border: width of the border band as a share of the photo's shorter side, or None.
+        tile: shorter side of the photo as drawn, px.
+    """
+
+    preprocess: Preprocess
+    border: float | None
+    tile: int
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A drawn photo.
+
+    Attributes:
+        image: the picture with its caption strip.
+        photo: (width, height) of the part above the caption, px.
+        readable: False where a grey tile stands for a photo that cannot be opened.
+    """
+
+    image: Image.Image
+    photo: tuple[int, int]
+    readable: bool
+
+
+def draw(
+    path: Path | None,
+    heatmap: NDArray[np.floating] | None,
+    caption: Caption,
+    *,
+    look: Look,
+    mask: NDArray[np.generic] | None = None,
+) -> Overlay:
+    """The overlay of one photo; a grey tile that says so where the photo cannot be read.
+
+    Args:
+        path: of the photo, None where unknown.
+        heatmap: relevance (h, w) over the model's view, or None.
+        caption: the words below.
+        look: shared by all overlays.
+        mask: the object (H, W) in the photo, bool or uint8, or None.
+    """
+    opened = None if path is None else _open(path, look.tile)
+    if opened is None:
+        picture = _grey(look.tile)
+    else:
+        photo, stored = opened
+        muted = ImageEnhance.Color(photo).enhance(_COLOURS)
+        drawn = np.array(paint(muted, heatmap, view(stored, look.preprocess)))
+        if look.border is not None:
+            _outline_border(drawn, look.border)
+        if mask is not None:
+            _outline_mask(drawn, mask)
+        picture = Image.fromarray(drawn)
+    words = strip(caption, max(picture.width, look.tile))
+    image = Image.new("RGB", (words.width, picture.height + words.height), PAPER)
+    image.paste(picture, (0, 0))
+    image.paste(words, (0, picture.height))
+    return Overlay(image, picture.size, opened is not None)
+
+
+def _open(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
+    """The upright photo scaled for drawing, and its stored (height, width); None if unreadable."""
+    try:
+        # The manifest has already judged the photo's size: only Pillow's error limit counts.
+        with _quiet_about_size(), Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION) in _TURNED
+            width, height = reversed(image.size) if turned else image.size
+            scale = min(tile / min(width, height), _LONGEST * tile / max(width, height))
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            # JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
+            image.draft("RGB", (min(size), min(size)))
+            upright = ImageOps.exif_transpose(image)
+            photo = _as_rgb(upright).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+            return photo, (height, width)
+    # Pillow's parsers raise whatever their bytes lead them to, bombs included; one bad photo
+    # must not cost the report.
+    except Exception as exc:
+        _LOG.warning("cannot draw %s: %s", path, exc)
+        return None
+
+
+@contextmanager
+def _quiet_about_size() -> Iterator[None]:
+    """Pillow's warning about large photos off."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """The photo in RGB: transparency over white, 16 bits a pixel scaled to 8."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        wide = np.asarray(image).astype(np.float32) / 257
+        return Image.fromarray(np.clip(wide, 0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey(tile: int) -> Image.Image:
+    """The tile that stands for a photo which cannot be opened."""
+    image = Image.new("RGB", (tile, tile), (96, 98, 102))
+    middle = (tile / 2, tile / 2)
+    ImageDraw.Draw(image).text(
+        middle, "photo cannot be read", font=font(max(9, tile // 20)), fill=INK, anchor="mm"
+    )
+    return image
+
+
+def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:
+    """Dash the inner edge of the border band into ``drawn``, in place."""
+    height, width = drawn.shape[:2]
+    inset = round(border * min(height, width))
+    if not 0 < 2 * inset < min(height, width):
+        return
+    top, left, bottom, right = inset, inset, height - inset - 1, width - inset - 1
+    across = np.where((np.arange(left, right + 1) // _DASH % 2 == 0)[:, None], _LIGHT, _DARK)
+    down = np.where((np.arange(top, bottom + 1) // _DASH % 2 == 0)[:, None], _LIGHT, _DARK)
+    drawn[top, left : right + 1] = drawn[bottom, left : right + 1] = across
+    drawn[top : bottom + 1, left] = drawn[top : bottom + 1, right] = down
+
+
+def _outline_mask(drawn: NDArray[np.uint8], mask: NDArray[np.generic]) -> None:
+    """Trace the object's edge into ``drawn``, in place: light inside, dark outside."""
+    height, width = drawn.shape[:2]
+    # 0/1, bool and 0..255 coverage alike: inside is more than half of the most there is.
+    coverage = np.asarray(mask, np.uint8)
+    inside = coverage > coverage.max(initial=0) / 2
+    whole = Image.fromarray(inside.astype(np.uint8) * 255)
+    obj = np.asarray(whole.resize((width, height), Image.Resampling.BOX)) > 127
+    drawn[_touches(obj) & ~obj] = _DARK
+    drawn[_touches(~obj) & obj] = _LIGHT
+
+
+def _touches(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels (H, W) with a pixel of ``region`` above, below, left or right."""
+    padded = np.pad(region, 1)
+    return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
