@@ -1,0 +1,172 @@
+"""One line on stderr, exit 2, and nothing computed earlier is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    assert result.returncode == 2, result.stderr
+    lines = [line for line in result.stderr.splitlines() if not re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("xai_audit: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        ("dataset.rot=x", ["dataset.rot", "did you mean 'dataset.root'?"]),
+        ("datset=flowers", ["datset", "did you mean 'dataset'?"]),
+        ("compute.batchsize=3", ["did you mean 'compute.batch_size'?"]),
+        ("dataset=flower", ["dataset=flower", "did you mean 'flowers'?"]),
+        ("method=gradcm", ["method=gradcm", "did you mean 'gradcam'?"]),
+        ("methods=[gradcm]", ["method=gradcm", "did you mean 'gradcam'?"]),
+        ("engine=slrm", ["engine=slrm", "one of local"]),
+        ("regions.border=wide", ["regions.border", "wide"]),
+        ("regions.border=0.7", ["regions.border", "0 to 0.5", "0.7"]),
+        ("limit=0", ["limit", ">= 1"]),
+        ("stages=index", ["stages", "[a,b]"]),
+        ("stages=[indx]", ["stages", "index, attribute", "indx"]),
+        ("targets=[label,label]", ["targets", "twice"]),
+        ("compute.device=tpu9", ["compute.device", "tpu9"]),
+        ("compute.batch_size=0", ["compute.batch_size", "auto or >= 1"]),
+        ("model.checkpoint=a=b", ["quote"]),
+        ("dataset=imagefolder", ["dataset.root", "dataset.root=..."]),
+        ("model.kwargs.depth=5", ["model.kwargs.depth", "+model.kwargs.NAME=VALUE"]),
+    ],
+)
+def test_command_line(argument, told, folder, tmp_path):
+    base = ["dataset=imagefolder", "model=custom", "model.factory=tests.tiny:net"]
+    if argument != "dataset=imagefolder":
+        base.append(f"dataset.root={folder / 'images'}")
+    line = refused(tiny.audit([*base, f"output_dir={tmp_path / 'out'}", argument]))
+    for words in told:
+        assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_and_empty_folders(tmp_path):
+    for name in ("empty", "no_images/class_a"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "no_images" / "class_a" / "notes.txt").write_text("no image")
+    base = [
+        "dataset=imagefolder",
+        "model=custom",
+        "model.factory=tests.tiny:net",
+        f"output_dir={tmp_path / 'out'}",
+    ]
+    assert "nowhere" in refused(tiny.audit([*base, f"dataset.root={tmp_path / 'nowhere'}"]))
+    assert "empty" in refused(tiny.audit([*base, f"dataset.root={tmp_path / 'empty'}"]))
+    one = [
+        *base,
+        f"dataset.root={tmp_path / 'no_images'}",
+        "+model.kwargs.num_classes=1",
+        "targets=[label]",
+    ]
+    assert "1 unsupported" in refused(tiny.audit(one))
+
+
+def test_model_that_does_not_fit(folder, tmp_path):
+    out = tmp_path / "out"
+    classes = refused(tiny.audit(tiny.overrides(folder, out, "+model.kwargs.num_classes=5")))
+    assert "expected 5 classes" in classes
+    assert "got 3 classes" in classes
+    assert "dataset.class_to_idx" in classes
+    layer = refused(tiny.audit(tiny.overrides(folder, out, "model.target_layer=layer4")))
+    assert "layer4" in layer
+    state = tiny.net(num_classes=4).state_dict()
+    torch.save(state, tmp_path / "four.pt")
+    fit = refused(
+        tiny.audit(tiny.overrides(folder, out, f"model.checkpoint={tmp_path / 'four.pt'}"))
+    )
+    assert "7.weight" in fit
+    assert "4, 16" in fit.replace("x", ", ")
+    assert not out.exists()
+
+
+def test_folder_of_another_audit(folder, tmp_path):
+    out = tmp_path / "out"
+    done = tiny.audit(tiny.overrides(folder, out))
+    assert done.returncode == 0, done.stderr
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    other = tiny.make_folder(tmp_path / "other", per_class=2)
+    line = refused(tiny.audit(tiny.overrides(other, out)))
+    assert "another audit" in line
+    assert str(other) in line
+    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+
+
+def test_folder_that_is_not_ours(folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.tex").write_text("precious")
+    assert "thesis.tex" in refused(tiny.audit(tiny.overrides(folder, out)))
+    assert (out / "thesis.tex").read_text() == "precious"
+
+
+def test_folder_that_cannot_be_written(folder, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot write" in refused(tiny.audit(tiny.overrides(folder, tmp_path / "file" / "out")))
+
+
+def test_two_processes_on_one_folder(folder, tmp_path):
+    import fcntl
+
+    out = tmp_path / "out"
+    out.mkdir()
+    handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        assert "another process" in refused(tiny.audit(tiny.overrides(folder, out)))
+    finally:
+        os.close(handle)
+
+
+def test_score_without_heatmaps(folder, tmp_path):
+    line = refused(tiny.audit(tiny.overrides(folder, tmp_path / "out", "stages=[score]")))
+    assert "attribute" in line
+
+
+def test_help_answers_without_torch(tmp_path):
+    code = (
+        "import sys, json\n"
+        "sys.argv = ['xai_audit', '--help']\n"
+        "from xai_audit.cli import main\n"
+        "code = main()\n"
+        "json.dump([code, 'torch' in sys.modules], open('seen.json', 'w'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert json.loads((tmp_path / "seen.json").read_text()) == [0, False]
+    assert "python -m xai_audit dataset=flowers method=gradcam" in done.stdout
+    assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["seen.json"]
+
+
+def test_a_factory_that_makes_no_module(folder, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("def factory():\n    return object()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    line = refused(
+        tiny.audit(tiny.overrides(folder, tmp_path / "out", "model.factory=broken:factory"))
+    )
+    assert "nn.Module" in line
+
+
+def test_an_error_of_ours_is_a_traceback(folder, tmp_path, monkeypatch):
+    """Exit 1, never a polite line: somebody has to mend it."""
+    monkeypatch.setattr("xai_audit.worker.explain.make_target", lambda *_: 1 / 0)
+    result = tiny.audit(tiny.overrides(folder, tmp_path / "out"))
+    assert result.returncode == 1
+    assert "ZeroDivisionError" in result.stderr

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The real photos and checkpoints; the test is skipped where they are not."""
+    place = Path(os.environ.get("XAI_AUDIT_SHARED") or tiny.REPO.parent / "shared")
+    if not (place / "data" / "flowers17").is_dir():
+        pytest.skip(f"no real photos at {place}; set XAI_AUDIT_SHARED")
+    return place
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small photo folder with masks; do not change it."""
+    return tiny.make_folder(tmp_path_factory.mktemp("photos"))

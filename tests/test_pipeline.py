@@ -1,0 +1,275 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from tests import tiny
+from xai_audit.schema import MANIFEST, REGIONS, SCORES
+
+
+@pytest.fixture(scope="module")
+def finished(folder, tmp_path_factory) -> Path:
+    """An uninterrupted run of the small folder."""
+    out = tmp_path_factory.mktemp("run") / "out"
+    result = tiny.audit(tiny.overrides(folder, out))
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def table(out: Path, name: str) -> pd.DataFrame:
+    frame = pd.read_parquet(out / name)
+    return frame.sort_values(["image_id", "method", "target_kind"]).reset_index(drop=True)
+
+
+def same_scores(left: Path, right: Path, tolerance: float = 1e-6) -> None:
+    one, other = table(left, "scores"), table(right, "scores")
+    pd.testing.assert_frame_equal(one, other, rtol=1e-4, atol=tolerance)
+
+
+def test_files_and_columns(finished):
+    names = {path.relative_to(finished).as_posix() for path in finished.rglob("*")}
+    assert {
+        "run.json",
+        "manifest.parquet",
+        "flags.parquet",
+        "SUCCESS",
+        "report/index.html",
+    } <= names
+    assert "attributions/part-00000.parquet" in names
+    assert not [name for name in names if name.endswith(".tmp")]
+    scores = pd.read_parquet(finished / "scores")
+    assert list(scores.columns) == SCORES.names
+    assert len(scores) == 18 * 2
+    assert scores.groupby("image_id").size().eq(2).all()
+    assert set(scores.target_kind) == {"label", "contrast"}
+    assert list(pq.read_schema(finished / "manifest.parquet").names) == MANIFEST.names
+    run = json.loads((finished / "run.json").read_text())
+    assert run["counts"] == {
+        "images": 18, "ok": 18, "failed": 0, "skipped": 0, "left_out": 0,
+        "oom_retries": 0, "nonfinite_retries": 0,
+    }  # fmt: skip
+    assert run["images_per_second"] > 0
+    assert {"attribute_seconds", "attribute_cpu_seconds"} <= set(run["timings"])
+    assert run["batch_size"] == {"asked": 32, "used": 32}
+
+
+def test_masses_against_a_slow_float64_version(finished, folder):
+    """Decode, resize, crop, upsample and sum again, plainly, from the stored heatmaps."""
+    from torchvision.transforms import v2
+
+    scores = table(finished, "scores")
+    maps = table(finished, "attributions")
+    positive = scores.index[scores.relevance_total > 0]
+    assert len(positive) > 20
+    for row in positive[::4]:
+        image_id = scores.image_id[row]
+        stored = np.array(maps.heatmap[row], dtype=np.float64).reshape(
+            maps.heatmap_height[row], maps.heatmap_width[row]
+        ) * float(maps.heatmap_scale[row])
+        mask = Image.open(folder / "masks" / Path(image_id).with_suffix(".png"))
+        both = torch.from_numpy(np.array(mask))[None]
+        inside = v2.functional.resize(both, [72], antialias=True)
+        inside = v2.functional.center_crop(inside, [64, 64]).double()[0] / 255
+        up = F.interpolate(torch.from_numpy(stored)[None, None], size=(64, 64), mode="bilinear")[
+            0, 0
+        ]
+        expected = float((up * inside).sum() / up.sum())
+        assert scores.mass_object[row] == pytest.approx(expected, abs=1e-5)
+        assert scores.area_object[row] == pytest.approx(float(inside.mean()), abs=1e-5)
+        assert scores.relevance_total[row] == pytest.approx(float(up.sum()), rel=1e-5)
+        assert scores.lift_object[row] == pytest.approx(expected / float(inside.mean()), rel=1e-3)
+    assert scores.mass_border.dropna().between(0, 1).all()
+    known = scores[scores.score_status == "ok"]
+    assert len(known)
+    assert known[[f"mass_{region}" for region in REGIONS]].notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("compute.batch_size=1",),
+        ("compute.batch_size=7", "compute.num_workers=2"),
+        ("compute.batch_size=32", "compute.part_size=11"),
+    ],
+)
+def test_rows_do_not_depend_on_batches_workers_or_parts(finished, folder, tmp_path, more):
+    result = tiny.audit(tiny.overrides(folder, tmp_path / "out", *more))
+    assert result.returncode == 0, result.stderr
+    same_scores(finished, tmp_path / "out", tolerance=1e-4)
+
+
+def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder, tmp_path):
+    out = tmp_path / "out"
+    first = tiny.audit(tiny.overrides(folder, out))
+    assert first.returncode == 0, first.stderr
+
+    def stamps(name: str) -> dict[str, int]:
+        return {p.name: p.stat().st_mtime_ns for p in (out / name).glob("*.parquet")}
+
+    maps, scores, flags = (
+        stamps("attributions"),
+        stamps("scores"),
+        (out / "flags.parquet").stat().st_mtime_ns,
+    )
+    page = (out / "report" / "index.html").stat().st_mtime_ns
+    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    assert (maps, scores) == (stamps("attributions"), stamps("scores"))
+    assert page == (out / "report" / "index.html").stat().st_mtime_ns
+    # Another border width: scored again from the stored heatmaps, not explained again.
+    assert tiny.audit(tiny.overrides(folder, out, "regions.border=0.2")).returncode == 0
+    assert maps == stamps("attributions")
+    assert set(scores.values()).isdisjoint(stamps("scores").values())
+    wide = table(out, "scores")
+    assert flags != (out / "flags.parquet").stat().st_mtime_ns
+    # Score alone gives what the pass over the photos gives.
+    fresh = tmp_path / "fresh"
+    assert tiny.audit(tiny.overrides(folder, fresh, "regions.border=0.2")).returncode == 0
+    pd.testing.assert_frame_equal(wide, table(fresh, "scores"))
+    assert (out / "SUCCESS").is_file()
+
+
+def test_a_changed_photo_is_seen(folder, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    out = tmp_path / "out"
+    assert tiny.audit(tiny.overrides(root, out)).returncode == 0
+    before = table(out, "scores")
+    pixels, _ = tiny.photo(np.random.default_rng(9), "square", (96, 96))
+    Image.fromarray(pixels).save(root / "images" / "circle" / "0000.jpg")
+    os.utime(root / "images" / "circle" / "0000.jpg", ns=(1, 1))
+    assert tiny.audit(tiny.overrides(root, out)).returncode == 0
+    after = table(out, "scores")
+    changed = before.image_id[before.confidence != after.confidence].unique()
+    assert list(changed) == ["circle/0000.jpg"]
+
+
+def test_every_file_is_accounted_for(folder, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    images, masks = root / "images", root / "masks"
+    (images / "circle" / "zero.jpg").touch()
+    whole = (images / "circle" / "0001.jpg").read_bytes()
+    (images / "circle" / "half.jpg").write_bytes(whole[: len(whole) // 2])
+    (images / "circle" / "notes.txt").write_text("no image")
+    os.mkfifo(images / "circle" / "pipe.jpg")
+    (images / "square" / "loop").symlink_to(images / "square")
+    odd = 'it\'s "odd" é\n.jpg'
+    shutil.copy(images / "circle" / "0002.jpg", images / "circle" / odd)
+    raw = os.fsencode(images / "circle") + b"/caf\xe9.jpg"
+    shutil.copy(images / "circle" / "0002.jpg", raw)
+    (masks / "square" / "0000.png").unlink()
+    (masks / "square" / "0001.png").write_bytes(b"no png")
+    Image.new("L", (5, 5), 255).save(masks / "square" / "0002.png")
+    with Image.open(masks / "square" / "0003.png") as mask:
+        Image.new("L", mask.size, 0).save(masks / "square" / "0003.png")
+    result = tiny.audit(tiny.overrides(root, tmp_path / "out", "max_failed_fraction=0.5"))
+    assert result.returncode == 0, result.stderr
+    manifest = pd.read_parquet(tmp_path / "out" / "manifest.parquet").set_index("image_id")
+    assert manifest.index.is_unique
+    status = manifest.status.to_dict()
+    assert status["circle/zero.jpg"] == "empty"
+    assert status["circle/half.jpg"] == "unreadable"
+    assert "truncated" in manifest.error["circle/half.jpg"]
+    assert status["circle/notes.txt"] == status["circle/pipe.jpg"] == "unsupported"
+    assert status["square/loop"] == "symlink_loop"
+    assert status[f"circle/{odd}"] == status["circle/caf\\xe9.jpg"] == "ok"
+    assert manifest.mask_status["square/0000.jpg"] == "missing"
+    assert manifest.mask_status["square/0001.jpg"] == "corrupt"
+    assert manifest.mask_status["square/0002.jpg"] == "size_mismatch"
+    assert manifest.mask_status["square/0003.jpg"] == "empty"
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    counts = run["counts"]
+    assert counts["images"] == 18 + 7 == len(manifest)
+    assert (counts["ok"], counts["failed"], counts["skipped"]) == (20, 2, 3)
+    scores = pd.read_parquet(tmp_path / "out" / "scores")
+    assert set(scores.image_id) == {name for name, value in status.items() if value == "ok"}
+    bare = scores[scores.image_id == "square/0000.jpg"]
+    assert bare.mass_object.isna().all()
+    assert bare.mass_border.notna().all()
+    assert set(bare.score_status) == {"mask=missing"}
+
+
+def test_too_many_failures_exit_4_with_everything_finished(folder, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    for number in range(3):
+        (root / "images" / "circle" / f"bad{number}.jpg").write_bytes(b"\xff\xd8\xff bad")
+    result = tiny.audit(tiny.overrides(root, tmp_path / "out"))
+    assert result.returncode == 4
+    assert "3 of 21" in result.stderr
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+
+
+def test_limit_is_stratified_and_nested(folder, tmp_path):
+    chosen = []
+    for limit in (6, 9):
+        out = tmp_path / str(limit)
+        assert (
+            tiny.audit(tiny.overrides(folder, out, f"limit={limit}", "stages=[index]")).returncode
+            == 0
+        )
+        manifest = pd.read_parquet(out / "manifest.parquet")
+        assert len(manifest) == 18
+        assert manifest[manifest.selected].groupby("class_name").size().to_dict() == dict.fromkeys(
+            tiny.CLASSES, limit // 3
+        )
+        chosen.append(set(manifest.image_id[manifest.selected]))
+    assert chosen[0] < chosen[1]
+
+
+def test_not_finite_is_null_with_a_reason(folder, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    Image.new("RGB", (96, 96)).save(root / "images" / "circle" / "0000.jpg")
+    out = tmp_path / "out"
+    result = tiny.audit(
+        tiny.overrides(root, out, "model.factory=tests.tiny:nan_net", "compute.precision=bf16")
+    )
+    assert result.returncode == 0, result.stderr
+    scores = pd.read_parquet(out / "scores").set_index("image_id")
+    dark = scores.loc["circle/0000.jpg"]
+    assert set(dark.score_status) == {"relevance=not_finite"}
+    assert (
+        dark[["mass_border", "mass_object", "entropy", "confidence", "rank_accuracy"]]
+        .isna()
+        .all(axis=None)
+    )
+    others = scores.drop("circle/0000.jpg").score_status
+    assert set(others) <= {"ok", "relevance=none"}
+    assert (others == "ok").sum() > 20
+    assert json.loads((out / "run.json").read_text())["counts"]["nonfinite_retries"] == 1
+
+
+def test_score_needs_no_model_and_report_no_torch(finished, folder):
+    more = ("stages=[flag,report]", "report.per_reason=3")
+    code = (
+        "import sys\n"
+        f"sys.argv = ['xai_audit', *{tiny.overrides(folder, finished, *more)!r}]\n"
+        "from xai_audit.cli import main\n"
+        "code = main()\n"
+        "sys.exit(99 if 'torch' in sys.modules else code)\n"
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tiny.REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_methods_key_runs_several(folder, tmp_path):
+    out = tmp_path / "out"
+    result = tiny.audit(tiny.overrides(folder, out, "methods=[gradcam]"))
+    assert result.returncode == 0, result.stderr
+    assert set(pd.read_parquet(out / "scores").method) == {"gradcam"}

@@ -1,0 +1,166 @@
+"""The command line: Hydra overrides in, an exit code out, every user error as one line.
+
+Nothing heavy is imported before the configuration holds, so ``--help`` and a typo answer at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from xai_audit.config import CONF_DIR, AuditConfig, validate
+from xai_audit.errors import AuditError, ConfigError, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger("xai_audit")
+
+ConfigStore.instance().store(name="audit_schema", node=AuditConfig)
+
+
+def _method_node(name: str) -> DictConfig:
+    """The configuration node of method ``name``: what ``method=NAME`` would have composed."""
+    node: DictConfig = hydra.compose("config", overrides=[f"method={name}"]).method
+    return node
+
+
+def entry() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(main())
+
+
+def main() -> int:
+    """The exit code of one audit, or of a sweep's first failure (CONTRACT: 0 1 2 3 4 130 143)."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+        force=True,
+    )
+    # What is odd in a photo's metadata is no news to the user.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Hydra then raises instead of printing a page and exiting with 1.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    failures: list[AuditError] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
+    def run(cfg: DictConfig) -> None:
+        # Kept from Hydra, which would print a line of its own and end a sweep.
+        try:
+            _audit(cfg)
+        except StoppedError:
+            raise
+        except AuditError as exc:
+            failures.append(exc)
+            _complain(exc)
+        except (HydraException, OmegaConfBaseException) as exc:
+            failures.append(_translated(exc, sys.argv[1:]))
+            _complain(failures[-1])
+
+    try:
+        run()
+    except StoppedError as exc:
+        _complain(exc)
+        return 128 + exc.signum
+    except (HydraException, OmegaConfBaseException) as exc:
+        _complain(_translated(exc, sys.argv[1:]))
+        return ConfigError.exit_code
+    except KeyboardInterrupt:
+        _complain("stopped before anything was running")
+        return 130
+    except SystemExit as exc:  # Hydra's own --help and --version
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except Exception:
+        log.exception("unexpected error; please report it with the lines below")
+        return 1
+    return failures[0].exit_code if failures else 0
+
+
+def _complain(message: object) -> None:
+    sys.stderr.write(f"xai_audit: {message}\n")
+
+
+def _audit(cfg: DictConfig) -> None:
+    validate(cfg)
+    methods = [_method_node(name) for name in cfg.methods] if cfg.methods else [cfg.method]
+    from xai_audit.pipeline import audit
+
+    audit(cfg, methods)
+
+
+def _translated(exc: Exception, arguments: Sequence[str]) -> ConfigError:
+    """Hydra's or OmegaConf's message as one line of ours."""
+    text = f"{exc} {exc.__cause__ or ''}"
+    if match := re.search(r"Could not find '([^'/]+)/([^']+)'", text):
+        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        return _unknown("option", match[2], options, shown=f"{match[1]}={match[2]}")
+    if (match := re.search(r"Could not override '([^']+)'", text)) or (
+        match := re.search(r"Key '[^']+' (?:is not in struct|not in '\w+')\s+full_key: (\S+)", text)
+    ):
+        if ".kwargs" in match[1]:
+            group = match[1].partition(".kwargs")[0]
+            remedy = f"keys of your own are added with a plus: +{group}.kwargs.NAME=VALUE"
+            return ConfigError("unknown key", where=match[1], remedy=remedy)
+        return _unknown("key", match[1], _known_keys(arguments), shown=match[1])
+    if match := re.search(r"Error merging override (\S+)\s+(.*?)\s+full_key", text, re.DOTALL):
+        hint = "a list is written [a,b]" if "ListConfig" in match[2] else None
+        return ConfigError("bad value", where=match[1], got=match[2], remedy=hint)
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return ConfigError("a value is needed", where=match[1], remedy=f"{match[1]}=...")
+    if type(exc).__name__ == "OverrideParseException":
+        first = str(exc).splitlines()[0]
+        return ConfigError(
+            "cannot read an override",
+            where=getattr(exc, "override", None),
+            expected="key=value",
+            got=first,
+            remedy="quote values that hold spaces, = or brackets: \"key='a=b'\"",
+        )
+    return ConfigError("bad configuration", got=text)
+
+
+def _unknown(kind: str, name: str, known: Sequence[str], *, shown: str) -> ConfigError:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near:  # dataset.rot: the right group, or the last word alone
+        last = name.rpartition(".")[2]
+        near = [key for key in known if key.rpartition(".")[2] == last][:1]
+    return ConfigError(
+        f"unknown {kind}",
+        where=shown,
+        expected=f"one of {', '.join(known)}" if len(known) <= 12 else None,
+        remedy=f"did you mean '{near[0]}'?" if near else "see --help",
+    )
+
+
+def _known_keys(arguments: Sequence[str]) -> list[str]:
+    """Every dotted key of the configuration that the group choices among ``arguments`` make."""
+    groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
+    chosen = [a for a in arguments if a.partition("=")[0] in groups and "," not in a]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        cfg = hydra.compose("config", overrides=chosen)
+    keys: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key != "_target_":
+                    keys.append(f"{prefix}{key}")
+                    walk(value, f"{prefix}{key}.")
+
+    walk(OmegaConf.to_container(cfg, resolve=False), "")
+    return keys

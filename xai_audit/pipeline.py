@@ -1,0 +1,131 @@
+"""The audit, stage by stage: read this first.
+
+    index      an image folder            -> manifest.parquet
+    attribute  photos and the model       -> attributions/, and scores/ in the same pass
+    score      heatmaps and masks         -> scores/
+    flag       scores                     -> flags.parquet
+    report     tables and photos          -> report/index.html and galleries
+
+Each stage reads files and writes files. A stage whose fingerprint (its inputs, its own
+configuration, its own code) still holds is skipped, so changing a threshold redoes only what
+depends on it, and the same command again resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from xai_audit.config import STAGES, AuditConfig, build
+from xai_audit.errors import TooManyFailuresError
+from xai_audit.paths import RunPaths, safe_name
+from xai_audit.run import RunRecord, owned
+from xai_audit.signals import StopRequest
+from xai_audit.stages.context import Audit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+
+def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
+    """Run the stages that ``cfg`` asks for, in their order.
+
+    Raises:
+        AuditError: what the user can mend, before anything computed earlier is touched.
+    """
+    with StopRequest() as stop:
+        job = assembled(cfg, method_nodes, stop)
+        job.record.check_owner()
+        job.dataset.prepare()
+        if "attribute" in job.settings.stages:
+            _ = job.compute, job.model  # whatever does not fit is told before anything is written
+        with owned(job.paths):
+            for stage in STAGES:
+                if stage in job.settings.stages:
+                    stop.check()
+                    # A stage is imported when its turn comes: the report never loads torch.
+                    import_module(f"xai_audit.stages.{stage}").run(job)
+            _finish(job)
+
+
+def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopRequest) -> Audit:
+    """The audit that ``cfg`` describes; the last place that knows ``cfg``."""
+    settings = OmegaConf.to_object(cfg)
+    if not isinstance(settings, AuditConfig):
+        raise TypeError(f"cfg is not an AuditConfig but {type(settings).__name__}")
+    keys: dict[str, Any] = {
+        group: OmegaConf.to_container(cfg[group], resolve=True)
+        for group in ("dataset", "masks", "model", "engine")
+    }
+    keys["methods"] = [OmegaConf.to_container(node, resolve=True) for node in method_nodes]
+    dataset = build("dataset", cfg.dataset)
+    paths = RunPaths(_output_dir(cfg, dataset.name, method_nodes))
+    return Audit(
+        settings=settings,
+        paths=paths,
+        record=RunRecord(paths, _plain(cfg), _identity(keys)),
+        stop=stop,
+        dataset=dataset,
+        masks=build("masks", cfg.masks),
+        engine=build("engine", cfg.engine),
+        model_spec=lambda classes: build("model", cfg.model, num_classes_of_dataset=classes),
+        methods=lambda: [build("method", node) for node in method_nodes],
+        keys=keys,
+    )
+
+
+def _output_dir(cfg: DictConfig, dataset: str, method_nodes: Sequence[DictConfig]) -> Path:
+    if cfg.output_dir:
+        return Path(cfg.output_dir)
+    model = cfg.model.get("name") or cfg.model.get("arch") or cfg.model.get("factory")
+    methods = "+".join(node.name for node in method_nodes)
+    return Path("outputs", *map(safe_name, (dataset, str(model), methods)))
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    return dict(content)
+
+
+def _identity(keys: dict[str, Any]) -> dict[str, Any]:
+    """What makes it this audit: another value of these is another audit, not a changed one."""
+    named = {
+        "dataset": ("_target_", "root", "file", "split"),
+        "model": ("_target_", "arch", "weights", "factory", "checkpoint", "pretrained"),
+    }
+    files = ("root", "file", "checkpoint")
+    identity: dict[str, Any] = {
+        group: {
+            key: os.path.abspath(value) if key in files else value  # noqa: PTH100 - no link followed
+            for key in names
+            if (value := keys[group].get(key)) is not None
+        }
+        for group, names in named.items()
+    }
+    return identity | {"methods": [method["name"] for method in keys["methods"]]}
+
+
+def _finish(job: Audit) -> None:
+    """Say how it ended; SUCCESS once every stage is current."""
+    job.record.write()
+    if all(job.record.current(stage) for stage in STAGES):
+        job.record.succeed()
+    counts = job.record.content.get("counts")
+    if not counts:
+        return
+    tried = counts["ok"] + counts["failed"]
+    if counts["failed"] > job.settings.max_failed_fraction * tried:
+        raise TooManyFailuresError(
+            "too many images failed",
+            where=job.paths.manifest,
+            expected=f"at most {job.settings.max_failed_fraction:.0%}",
+            got=f"{counts['failed']} of {tried}",
+            remedy="see the column error, or raise max_failed_fraction",
+        )

@@ -1,0 +1,143 @@
+"""attribute: photos -> predictions and heatmaps in part files, scored in the same pass."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.manifest import content_fingerprint
+from xai_audit.progress import progress
+from xai_audit.run import code_version, fingerprint
+from xai_audit.stages.score import score_fingerprint, settled
+from xai_audit.worker.explain import Explainer
+from xai_audit.worker.loader import LoadSettings, Photos
+from xai_audit.worker.parts import (
+    Pass,
+    Plan,
+    attribute_parts,
+    drop_stale,
+    pending,
+    planned,
+)
+from xai_audit.worker.scoring import Scorer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from xai_audit.stages.context import Audit
+
+log = logging.getLogger(__name__)
+
+_CODE = ("worker", "models", "methods", "data", "geometry.py")
+
+
+def run(audit: Audit) -> None:
+    """Explain every selected image that no committed part holds yet."""
+    if audit.settings.compute.deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+    rows = audit.selected()
+    plan = _plan(audit, rows)
+    todo = pending(audit.paths.attributions, plan.attributions, plan.rows)
+    if todo:
+        audit.engine.run(lambda: _attribute(audit, rows, plan, todo))
+    else:
+        log.info("attribute: nothing to do")
+    audit.record.finished("attribute", plan.attributions)
+    settled(audit)
+
+
+def _plan(audit: Audit, rows: pa.Table) -> Plan:
+    part_size = audit.settings.compute.part_size
+    model, weights = audit.model
+    attributions = fingerprint(
+        content_fingerprint(rows),
+        weights,
+        model.target_layer,
+        asdict(model.preprocess),
+        audit.keys["methods"],
+        list(audit.settings.targets),
+        audit.compute.precision,
+        part_size,
+        code_version(*_CODE),
+    )
+    return planned(
+        rows.num_rows,
+        part_size,
+        attributions=attributions,
+        scores=score_fingerprint(audit, attributions),
+    )
+
+
+def _attribute(audit: Audit, rows: pa.Table, plan: Plan, todo: dict[int, range]) -> None:
+    settings, record = audit.settings, audit.record
+    compute, (model, _) = audit.compute, audit.model
+    explainer = Explainer(
+        model,
+        target_kinds=tuple(settings.targets),
+        precision=compute.precision,
+        batch_size=compute.batch_size,
+    )
+    load = LoadSettings(
+        root=audit.dataset.root,
+        preprocess=model.preprocess,
+        max_pixels=settings.max_pixels,
+        batch_size=compute.batch_size,
+        num_workers=compute.num_workers,
+        pin_memory=compute.device != "cpu",
+    )
+    scorer = None
+    if "score" in settings.stages:
+        scorer = Scorer(
+            preprocess=model.preprocess,
+            border=settings.regions.border,
+            corner=settings.regions.corner,
+        )
+    work = Pass(
+        explainer, audit.methods(), Photos(rows, audit.masks, load), load, plan, audit.paths, scorer
+    )
+    _describe(audit)
+    record.begin("attribute")
+    drop_stale(audit.paths.attributions, plan.attributions, plan.rows)
+    drop_stale(audit.paths.scores, plan.scores, plan.rows)
+    waiting = sum(len(span) for span in todo.values())
+    resumed = waiting < rows.num_rows
+    with (
+        record.timed("attribute", resumed=resumed),
+        progress(
+            "attribute", total=rows.num_rows, done=rows.num_rows - waiting, bar=settings.progress
+        ) as tell,
+    ):
+        start, count = time.perf_counter(), 0
+        try:
+            for images, committed in attribute_parts(work, todo):
+                tell(images)
+                count += images
+                if committed:
+                    audit.stop.check()
+        finally:
+            record.content["images_per_second"] = count / (time.perf_counter() - start)
+            record.content["batch_size"]["used"] = explainer.adaptive.smallest
+            record.write()
+
+
+def _describe(audit: Audit) -> None:
+    """Note in the record what later stages need to know of the model."""
+    compute, (model, _) = audit.compute, audit.model
+    audit.record.content |= {
+        "device": compute.device,
+        "precision": compute.precision,
+        "preprocess": asdict(model.preprocess),
+        "part_size": audit.settings.compute.part_size,
+        "batch_size": {"asked": compute.batch_size, "used": compute.batch_size},
+        "model": {
+            **{k: v for k, v in audit.keys["model"].items() if not isinstance(v, dict)},
+            "target_layer": model.target_layer,
+            "num_outputs": model.num_outputs,
+            "grid": list(model.grid),
+        },
+    }

@@ -1,0 +1,138 @@
+"""What every stage is handed: the built plugins, the settings, the record, the stop request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from xai_audit.errors import ConfigError, DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pyarrow as pa
+
+    from xai_audit.config import AuditConfig
+    from xai_audit.engines.local import LocalEngine
+    from xai_audit.paths import RunPaths
+    from xai_audit.run import RunRecord
+    from xai_audit.signals import StopRequest
+    from xai_audit.types import Attributor, DatasetSource, LoadedModel, MaskSource, ModelSpec
+    from xai_audit.worker.compute import Compute
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One audit, ready to run.
+
+    Attributes:
+        settings: every key that is not a plugin's own.
+        paths: of the output folder.
+        record: of the run.
+        stop: asked between parts.
+        dataset: where photos come from.
+        masks: where objects come from.
+        engine: where the attribute stage runs.
+        model_spec: makes the model for K classes; loads torch.
+        methods: makes the attribution methods; loads torch.
+        keys: the plugins' own keys, by group, for fingerprints.
+    """
+
+    settings: AuditConfig
+    paths: RunPaths
+    record: RunRecord
+    stop: StopRequest
+    dataset: DatasetSource
+    masks: MaskSource
+    engine: LocalEngine
+    model_spec: Callable[[int], ModelSpec]
+    methods: Callable[[], list[Attributor]]
+    keys: Mapping[str, Any]
+
+    def labels(self) -> dict[str, int]:
+        """Class name -> model output index.
+
+        Raises:
+            DatasetError: a class that ``dataset.class_to_idx`` does not name.
+        """
+        names = self.dataset.class_names()
+        given = self.dataset.class_to_idx
+        if given is None:
+            return {name: index for index, name in enumerate(names)}
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise DatasetError(
+                "classes without a model output",
+                where="dataset.class_to_idx",
+                expected=f"all {len(names)} classes of the dataset",
+                got=f"none for {', '.join(missing[:3])}",
+            )
+        return {name: given[name] for name in names}
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Every ``compute.*=auto`` decided for this machine."""
+        from xai_audit.worker.compute import resolve
+
+        asked = self.settings.compute
+        return resolve(
+            device=asked.device,
+            precision=asked.precision,
+            batch_size=asked.batch_size,
+            num_workers=asked.num_workers,
+        )
+
+    @cached_property
+    def model(self) -> tuple[LoadedModel, str]:
+        """The model, checked against the dataset, and the fingerprint of its weights.
+
+        Raises:
+            ModelError: it cannot be made, loaded or explained.
+            DatasetError: the dataset's classes are not its outputs.
+        """
+        from xai_audit.models.prepare import fingerprint, prepare
+
+        spec = self.model_spec(len(self.dataset.class_names()))
+        weights = fingerprint(spec)  # before folding changes them
+        model = prepare(spec, device=self.compute.device)
+        self._check_outputs(model.num_outputs)
+        return model, weights
+
+    def _check_outputs(self, outputs: int) -> None:
+        labels, mapped = self.labels(), self.dataset.class_to_idx is not None
+        if (mapped and max(labels.values()) >= outputs) or (not mapped and len(labels) != outputs):
+            raise DatasetError(
+                "the dataset's classes are not the model's outputs",
+                where=self.dataset.root,
+                expected=f"{outputs} classes, as the model has outputs",
+                got=f"index {max(labels.values())}" if mapped else f"{len(labels)} classes",
+                remedy="dataset.class_to_idx=FILE (class name -> output index), or "
+                "model.num_classes=N with a checkpoint of your own",
+            )
+        if outputs < 2 and "contrast" in self.settings.targets:
+            raise ConfigError(
+                "a margin needs two outputs",
+                where="targets",
+                got="contrast",
+                remedy="targets=[label]",
+            )
+
+    def manifest(self) -> pa.Table:
+        """The manifest as it stands.
+
+        Raises:
+            DatasetError: the index stage has not run.
+        """
+        if not self.paths.manifest.is_file():
+            raise DatasetError(
+                "no manifest yet", where=self.paths.manifest, remedy="add index to stages"
+            )
+        return pq.read_table(self.paths.manifest)
+
+    def selected(self) -> pa.Table:
+        """The manifest's rows that this run uses, in order."""
+        manifest = self.manifest()
+        return manifest.filter(manifest.column("selected")).combine_chunks()

@@ -1,0 +1,28 @@
+"""flag: scores -> ``flags.parquet``, which images stand out of their class and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xai_audit.report.flags import build_flags
+from xai_audit.report.settings import FlagSettings
+from xai_audit.run import code_version, fingerprint
+
+if TYPE_CHECKING:
+    from xai_audit.stages.context import Audit
+
+
+def run(audit: Audit) -> None:
+    """Find the flags anew unless scores and thresholds are as they were."""
+    chosen = audit.settings.flags
+    found = fingerprint(
+        audit.record.current("score"),
+        [chosen.z, chosen.min_excess],
+        code_version("report/flags.py"),
+    )
+    if audit.record.is_current("flag", found) and audit.paths.flags.is_file():
+        return
+    audit.record.begin("flag")
+    with audit.record.timed("flag", resumed=False):
+        build_flags(audit.paths, settings=FlagSettings(z=chosen.z, min_excess=chosen.min_excess))
+    audit.record.finished("flag", found)

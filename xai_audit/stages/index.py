@@ -1,0 +1,48 @@
+"""index: an image folder -> ``manifest.parquet``, every file once with its status."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from xai_audit.manifest import (
+    IndexSettings,
+    build_manifest,
+    counted,
+    listing_fingerprint,
+    store,
+)
+from xai_audit.progress import progress
+
+if TYPE_CHECKING:
+    from xai_audit.stages.context import Audit
+
+log = logging.getLogger(__name__)
+
+
+def run(audit: Audit) -> None:
+    """List and probe the dataset; the files are asked anew each time, so a change is seen."""
+    settings = audit.settings
+    index = IndexSettings(
+        max_pixels=settings.max_pixels,
+        limit=settings.limit,
+        seed=settings.seed,
+        labels=audit.labels(),
+    )
+    with (
+        audit.record.timed("index", resumed=False),
+        progress("index", total=None, bar=settings.progress) as tell,
+    ):
+        manifest = build_manifest(audit.dataset, index, tell)
+        found = listing_fingerprint(manifest)
+        if not audit.record.is_current("index", found) or not audit.paths.manifest.is_file():
+            audit.record.begin("index")
+            store(audit.paths.manifest, manifest)
+    audit.record.content["classes"] = list(audit.dataset.class_names())
+    audit.record.content["dataset_root"] = str(audit.dataset.root)
+    audit.record.finished("index", found)
+    counts = counted(manifest)
+    log.info(
+        "index: %d files: %d usable, %d failed, %d no images, %d left out by limit",
+        counts["images"], counts["ok"], counts["failed"], counts["skipped"], counts["left_out"],
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""score: stored heatmaps -> where their relevance lies; needs masks and sizes, no model."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from xai_audit.errors import ConfigError
+from xai_audit.manifest import counted, settle
+from xai_audit.paths import RunPaths
+from xai_audit.progress import progress
+from xai_audit.run import code_version, fingerprint
+from xai_audit.types import Preprocess
+from xai_audit.worker.compute import resolve
+from xai_audit.worker.loader import LoadSettings, Photos
+from xai_audit.worker.parts import (
+    drop_stale,
+    noted_counts,
+    noted_problems,
+    pending,
+    planned,
+    score_parts,
+    stored_fingerprint,
+)
+from xai_audit.worker.scoring import Scorer
+
+if TYPE_CHECKING:
+    from xai_audit.stages.context import Audit
+
+log = logging.getLogger(__name__)
+
+_CODE = ("worker/scoring.py", "metrics", "masks", "data/transform.py", "geometry.py")
+
+
+def score_fingerprint(audit: Audit, attributions: str) -> str:
+    """What a scores part must say to be current with attributions of that fingerprint."""
+    regions = audit.settings.regions
+    return fingerprint(
+        attributions,
+        [regions.border, regions.corner],
+        audit.keys["masks"],
+        audit.masks.fingerprint(),
+        code_version(*_CODE),
+    )
+
+
+def run(audit: Audit) -> None:
+    """Score every part whose scores are missing or of another configuration."""
+    attributions = stored_fingerprint(audit.paths.attributions)
+    content = audit.record.content
+    if attributions is None or not audit.record.is_current("attribute", attributions):
+        raise ConfigError(
+            "no whole set of heatmaps to score",
+            where=audit.paths.attributions,
+            remedy="add attribute to stages",
+        )
+    rows = audit.selected()
+    plan = planned(
+        rows.num_rows,
+        content["part_size"],
+        attributions=attributions,
+        scores=score_fingerprint(audit, attributions),
+    )
+    todo = pending(audit.paths.scores, plan.scores, plan.rows)
+    if todo:
+        audit.record.begin("score")
+        drop_stale(audit.paths.scores, plan.scores, plan.rows)
+        preprocess = preprocess_of(content["preprocess"])
+        asked = audit.settings.compute
+        compute = resolve(
+            device="cpu", precision="fp32", batch_size="auto", num_workers=asked.num_workers
+        )
+        load = LoadSettings(
+            root=audit.dataset.root,
+            preprocess=preprocess,
+            max_pixels=audit.settings.max_pixels,
+            batch_size=compute.batch_size,
+            num_workers=compute.num_workers,
+            photos=False,
+        )
+        regions = audit.settings.regions
+        scorer = Scorer(preprocess=preprocess, border=regions.border, corner=regions.corner)
+        waiting = sum(len(span) for span in todo.values())
+        done = rows.num_rows - waiting
+        with (
+            audit.record.timed("score", resumed=done > 0),
+            progress("score", total=rows.num_rows, done=done, bar=audit.settings.progress) as tell,
+        ):
+            photos = Photos(rows, audit.masks, load)
+            for images in score_parts(photos, load, plan, audit.paths, scorer):
+                tell(images)
+                audit.stop.check()
+    audit.record.finished("score", plan.scores)
+    settled(audit)
+
+
+def preprocess_of(noted: dict[str, object]) -> Preprocess:
+    """The Preprocess that ``run.json`` notes; JSON knows no tuples."""
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in noted.items()}
+    return Preprocess(**values)  # type: ignore[arg-type]
+
+
+def settled(audit: Audit) -> None:
+    """Bring what decoding and mask reading found into the manifest and the counts."""
+    masks: dict[str, str] = {}
+    for path in RunPaths.parts(audit.paths.scores):
+        part = pq.read_table(path, columns=["image_id", "mask_status"])
+        columns = (part.column(name).to_pylist() for name in ("image_id", "mask_status"))
+        masks.update(zip(*columns, strict=True))
+    manifest = settle(audit.paths.manifest, noted_problems(audit.paths.attributions), masks)
+    audit.record.content["counts"] = counted(manifest) | noted_counts(audit.paths.attributions)
+    audit.record.write()

@@ -1,0 +1,92 @@
+"""Batches that shrink when memory runs out, are redone, and grow back.
+
+The same rows come out whatever the size: only the number of images a call is changed.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# What a CPU allocator's failure says; CUDA has an exception type of its own.
+_CPU_SIGNS = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "out of memory",
+    "could not create a memory object",
+    "could not create a primitive",
+)
+# Calls without trouble before a larger size is tried again; doubled each time that fails.
+_PATIENCE = 8
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Whether ``exc`` is an allocator's failure, on a GPU or a CPU."""
+    if isinstance(exc, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(exc, RuntimeError) and any(sign in str(exc) for sign in _CPU_SIGNS)
+
+
+class AdaptiveBatch:
+    """Calls a function over slices of at most ``size`` images.
+
+    Args:
+        asked: the size that the user asked for.
+    """
+
+    def __init__(self, asked: int) -> None:
+        self.asked = self.size = self.smallest = asked
+        self.retries = 0
+        self._patience, self._streak, self._grew = _PATIENCE, 0, False
+
+    def over(self, count: int, call: Callable[[slice], T]) -> Iterator[tuple[slice, T | None]]:
+        """``call(slice)`` for slices that cover 0..count; None for one image that never fits."""
+        start = 0
+        while start < count:
+            piece = slice(start, min(start + self.size, count))
+            result, failed = self._attempt(piece, call)
+            if failed and piece.stop - start > 1:
+                self._shrink(piece.stop - start)
+                continue
+            self._grow_after(failed=failed)
+            yield piece, result
+            start = piece.stop
+
+    def _attempt(self, piece: slice, call: Callable[[slice], T]) -> tuple[T | None, bool]:
+        try:
+            return call(piece), False
+        except (MemoryError, RuntimeError) as exc:
+            if not is_out_of_memory(exc):
+                raise
+        # Outside the handler: the traceback would keep the failed call's tensors alive.
+        self.retries += 1
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None, True
+
+    def _shrink(self, failed_size: int) -> None:
+        if self._grew and self._streak == 0:
+            self._patience *= 2
+        self._grew = False
+        self.size = max(failed_size // 2, 1)
+        self.smallest = min(self.smallest, self.size)
+        self._streak = 0
+        log.warning("out of memory at %d images a batch, going on with %d", failed_size, self.size)
+
+    def _grow_after(self, *, failed: bool) -> None:
+        self._streak = 0 if failed else self._streak + 1
+        if self._streak >= self._patience and self.size < self.asked:
+            self.size = min(self.size * 2, self.asked)
+            self._streak, self._grew = 0, True

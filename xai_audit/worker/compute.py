@@ -1,0 +1,78 @@
+"""What ``auto`` means on this machine: device, precision, batch size, worker processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from xai_audit.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where and how the model runs.
+
+    Attributes:
+        device: ``cpu`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        batch_size: images a forward, as asked.
+        num_workers: processes that decode.
+    """
+
+    device: str
+    precision: str
+    batch_size: int
+    num_workers: int
+
+
+def resolve(
+    *, device: str, precision: str, batch_size: int | str, num_workers: int | str
+) -> Compute:
+    """Every ``auto`` decided.
+
+    Raises:
+        ConfigError: a device that this machine or this PyTorch does not have.
+    """
+    chosen = _device(device)
+    on_gpu = chosen.startswith("cuda")
+    if precision == "auto":
+        precision = _gpu_precision() if on_gpu else "fp32"
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    # On a CPU the model needs the cores; on a GPU decoding is what is slow.
+    workers = min(16, max(cores - 1, 1)) if on_gpu else min(2, cores)
+    return Compute(
+        device=chosen,
+        precision=precision,
+        batch_size=(128 if on_gpu else 32) if isinstance(batch_size, str) else batch_size,
+        num_workers=workers if isinstance(num_workers, str) else num_workers,
+    )
+
+
+def _gpu_precision() -> str:
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(asked)
+    except RuntimeError as exc:
+        raise ConfigError("unknown device", where="compute.device", got=asked) from exc
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            "no such device",
+            where="compute.device",
+            expected=f"one of {torch.cuda.device_count()} CUDA devices",
+            got=asked,
+            remedy="compute.device=cpu",
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(
+            "unsupported device", where="compute.device", expected="cpu or cuda", got=asked
+        )
+    return f"cuda:{device.index or 0}" if device.type == "cuda" else "cpu"

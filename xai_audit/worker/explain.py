@@ -1,0 +1,187 @@
+"""Photos to heatmaps: one forward a batch serves the predictions and every target.
+
+A batch that does not fit in memory is redone smaller; one that is not finite is redone in fp32.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from xai_audit.errors import PluginError
+from xai_audit.types import Target
+from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.rows import Explained, quantised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from xai_audit.types import AttributeBatch, Attributor, LoadedModel
+    from xai_audit.worker.loader import Batch
+
+T = TypeVar("T")
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Explainer:
+    """Explains batches of photos with the methods of a run.
+
+    Args:
+        model: ready for the hot loop.
+        target_kinds: what is explained, of TARGET_KINDS.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        batch_size: images a call; halved and regrown where memory is short.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        target_kinds: tuple[str, ...],
+        precision: str,
+        batch_size: int,
+    ) -> None:
+        self.model, self._target_kinds, self._precision = model, target_kinds, precision
+        self.adaptive = AdaptiveBatch(batch_size)
+        self.nonfinite_retries = 0
+        mean, std = torch.tensor(model.preprocess.mean), torch.tensor(model.preprocess.std)
+        column = (1, -1, 1, 1)
+        self._factor = (model.preprocess.scale / std).view(column).to(model.device)
+        self._shift = (mean / std).view(column).to(model.device)
+
+    def explain(
+        self,
+        method: Attributor,
+        bound: AttributeBatch,
+        batch: Batch,
+        finish: Callable[[Explained], T],
+    ) -> tuple[list[T], dict[str, tuple[str, str]]]:
+        """What ``finish`` makes of the rows of ``batch``, and the images that never fit in memory.
+
+        ``finish`` runs within the same guard, so that scoring may run out of memory too.
+        """
+        results: list[T] = []
+        problems = {}
+        for piece, result in self.adaptive.over(
+            len(batch.records), lambda piece: finish(self._piece(method, bound, batch, piece))
+        ):
+            if result is None:
+                message = "the model does not fit in memory even for this image alone"
+                problems[batch.records[piece.start].image_id] = ("out_of_memory", message)
+            else:
+                results.append(result)
+        return results, problems
+
+    def _piece(
+        self, method: Attributor, bound: AttributeBatch, batch: Batch, piece: slice
+    ) -> Explained:
+        records = batch.records[piece]
+        if batch.photos is None:
+            raise PluginError("a batch without photos cannot be explained")
+        images = self._normalised(batch.photos[piece])
+        labels = torch.tensor([record.label for record in records], device=images.device)
+        image_ids = [record.image_id for record in records]
+        wanted: list[Target] = []
+
+        def targets(logits: torch.Tensor) -> list[Target]:
+            wanted[:] = [make_target(kind, logits, labels) for kind in self._target_kinds]
+            return wanted
+
+        with self._autocast(images.device.type):
+            logits, maps = bound(images, targets, image_ids)
+        if self._precision != "fp32" and not _finite(logits, maps):
+            self.nonfinite_retries += 1
+            logits, maps = bound(images, targets, image_ids)
+        _check_output(method, logits, maps, (len(records), len(wanted)), image_ids)
+        relevance = signed_to_relevance(maps.float(), method.sign)
+        return _explained(method.name, batch, piece, logits.float(), wanted, relevance)
+
+    def _normalised(self, photos: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) float32, channels_last, from uint8 photos."""
+        images = photos.to(self.model.device, non_blocking=True)
+        images = images.to(torch.float32, memory_format=torch.channels_last)
+        return images.mul_(self._factor).sub_(self._shift)
+
+    def _autocast(self, device_type: str) -> AbstractContextManager[object]:
+        dtype = _AUTOCAST.get(self._precision)
+        return nullcontext() if dtype is None else torch.autocast(device_type, dtype=dtype)
+
+
+def make_target(kind: str, logits: torch.Tensor, labels: torch.Tensor) -> Target:
+    """What ``kind`` explains for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
+    if kind == "label":
+        return Target(kind, labels)
+    if kind == "pred":
+        return Target(kind, logits.argmax(1))
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return Target(kind, labels, others.argmax(1))
+
+
+def signed_to_relevance(attribution: torch.Tensor, sign: str) -> torch.Tensor:
+    """Relevance >= 0 from signed attribution: the one place where the sign rule is applied."""
+    return attribution.abs() if sign == "absolute" else attribution.clamp(min=0)
+
+
+def _finite(*tensors: torch.Tensor) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
+def _check_output(
+    method: Attributor,
+    logits: torch.Tensor,
+    maps: torch.Tensor,
+    expected: tuple[int, int],
+    image_ids: list[str],
+) -> None:
+    images, targets = expected
+    if maps.ndim != 4 or maps.shape[:2] != expected or len(logits) != images:
+        raise PluginError(
+            f"method {method.name} broke its contract",
+            where=", ".join(image_ids[:3]),
+            expected=f"logits ({images}, K) and attribution ({images}, {targets}, h, w)",
+            got=f"{tuple(logits.shape)} and {tuple(maps.shape)}",
+        )
+
+
+def _explained(
+    method: str,
+    batch: Batch,
+    piece: slice,
+    logits: torch.Tensor,
+    targets: list[Target],
+    relevance: torch.Tensor,
+) -> Explained:
+    """Rows from device tensors: logits (B, K), relevance (B, T, h, w)."""
+    images, kinds = relevance.shape[:2]
+    heatmap, scale = quantised(relevance.flatten(0, 1))
+    confidence, pred = logits.softmax(1).max(1)
+    index = torch.stack([target.index for target in targets], 1).flatten()
+    against = torch.stack(
+        [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1
+    ).flatten()
+    values = torch.stack([target.score(logits) for target in targets], 1).flatten()
+    owner = torch.arange(images).repeat_interleave(kinds)
+    records = [batch.records[piece][i] for i in owner.tolist()]
+    other = against.cpu().numpy()
+    rows = {
+        "image_id": pa.array([record.image_id for record in records]),
+        "class_name": pa.array([record.class_name for record in records]),
+        "label": pa.array([record.label for record in records], pa.int32()),
+        "pred": _int32(pred.cpu().numpy().repeat(kinds)),
+        "confidence": pa.array(confidence.cpu().numpy().repeat(kinds), from_pandas=True),
+        "method": pa.array([method] * len(records)),
+        "target_kind": pa.array([target.kind for target in targets] * images),
+        "target": _int32(index.cpu().numpy()),
+        "against": pa.array(other.astype(np.int32), mask=other < 0),
+    }
+    return Explained(rows, owner + piece.start, values.cpu().numpy(), heatmap.cpu(), scale.cpu())
+
+
+def _int32(values: np.ndarray) -> pa.Array:
+    return pa.array(values.astype(np.int32))

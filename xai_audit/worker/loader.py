@@ -1,0 +1,185 @@
+"""Photos and masks from disk, decoded and placed in the model's view by worker processes.
+
+Nothing here raises for a bad file: a photo that cannot be used arrives as a problem, a mask that
+cannot be used as a status, and the batch goes on.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from xai_audit.data.decode import decode
+from xai_audit.data.transform import joint
+from xai_audit.errors import ImageProblem, MaskProblem
+from xai_audit.geometry import view
+from xai_audit.manifest import record_of
+from xai_audit.schema import OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from xai_audit.types import ImageRecord, MaskSource, Preprocess
+
+# A mask status of its own for a dataset without masks.
+NO_MASK = "none"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The usable images of a few consecutive rows, and what became of the others.
+
+    Attributes:
+        records: the B usable images.
+        photos: (B, 3, H, W) uint8 in the model's view, or None where only masks were asked for.
+        coverage: (B, 2, H, W) uint8 object and background, 0 where there is no mask; None where
+            masks are not in use.
+        mask_status: B statuses.
+        problems: image_id -> (status, message) of the rows that are not usable.
+    """
+
+    records: list[ImageRecord]
+    photos: torch.Tensor | None
+    coverage: torch.Tensor | None
+    mask_status: list[str]
+    problems: dict[str, tuple[str, str]]
+
+    def images(self, piece: slice) -> Batch:
+        """The images ``piece`` of the batch."""
+        return Batch(
+            records=self.records[piece],
+            photos=None if self.photos is None else self.photos[piece],
+            coverage=None if self.coverage is None else self.coverage[piece],
+            mask_status=self.mask_status[piece],
+            problems=self.problems,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory; the DataLoader calls it."""
+        pinned = None if self.photos is None else self.photos.pin_memory()
+        return replace(self, photos=pinned)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """How photos are read.
+
+    Attributes:
+        root: image paths are relative to it.
+        preprocess: places photos in the model's view.
+        max_pixels: no photo above this is decoded.
+        batch_size: images a batch.
+        num_workers: worker processes; 0 decodes in this one.
+        pin_memory: whether batches go to a CUDA device.
+        photos: False reads masks only.
+    """
+
+    root: Path
+    preprocess: Preprocess
+    max_pixels: int
+    batch_size: int
+    num_workers: int
+    pin_memory: bool = False
+    photos: bool = True
+
+
+class Photos(Dataset["_Item"]):
+    """The selected rows of a manifest as decoded photos with their masks."""
+
+    def __init__(self, manifest: pa.Table, masks: MaskSource, settings: LoadSettings) -> None:
+        self._manifest, self._masks, self._settings = manifest, masks, settings
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self._manifest.num_rows)
+
+    def __getitem__(self, index: int) -> _Item:
+        """Row ``index``, decoded; never raises for a bad file."""
+        record = record_of(self._manifest, index, self._settings.root)
+        try:
+            photo = self._decoded(record) if self._settings.photos else None
+        except ImageProblem as problem:
+            return _Item(record, None, None, NO_MASK, (problem.status, problem.message))
+        status, coverage = OK, None
+        try:
+            coverage = self._masks.load(record)
+            status = OK if coverage is not None else NO_MASK
+        except MaskProblem as problem:
+            status = problem.status
+        geometry = view((record.height, record.width), self._settings.preprocess)
+        placed = joint(photo, coverage, geometry, self._settings.preprocess)
+        # Plain tensors from here on: a tv_tensor takes a detour at every operation.
+        view_photo, view_mask = (t if t is None else t.as_subclass(torch.Tensor) for t in placed)
+        return _Item(record, view_photo, view_mask, status)
+
+    def _decoded(self, record: ImageRecord) -> np.ndarray:
+        resize = self._settings.preprocess.resize
+        shorter = resize if isinstance(resize, int) or resize is None else max(resize)
+        return decode(record.path, shorter_side=shorter, max_pixels=self._settings.max_pixels)
+
+
+@dataclass(frozen=True)
+class _Item:
+    record: ImageRecord
+    photo: torch.Tensor | None
+    coverage: torch.Tensor | None
+    mask_status: str
+    problem: tuple[str, str] | None = None
+
+
+def batches(
+    photos: Photos, ranges: Sequence[range], settings: LoadSettings
+) -> Iterator[tuple[range, Batch]]:
+    """Every range of rows, in order, in batches that never cross a range's border.
+
+    Yields:
+        The rows that the batch covers, usable or not, and the batch.
+    """
+    size = settings.batch_size
+    slices = [chunk for rows in ranges for chunk in _chunks(rows, size)]
+    loader = DataLoader(
+        photos,
+        batch_sampler=cast("Iterable[list[int]]", slices),
+        num_workers=settings.num_workers,
+        collate_fn=_collate,
+        pin_memory=settings.pin_memory,
+        worker_init_fn=_quiet if settings.num_workers else None,
+    )
+    yield from zip(slices, loader, strict=True)
+
+
+def _chunks(rows: range, size: int) -> list[range]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _collate(items: list[_Item]) -> Batch:
+    usable = [item for item in items if item.problem is None]
+    photos = [item.photo for item in usable if item.photo is not None]
+    return Batch(
+        records=[item.record for item in usable],
+        photos=torch.stack(photos) if photos else None,
+        coverage=_stacked([item.coverage for item in usable]),
+        mask_status=[item.mask_status for item in usable],
+        problems={i.record.image_id: i.problem for i in items if i.problem is not None},
+    )
+
+
+def _stacked(coverages: list[torch.Tensor | None]) -> torch.Tensor | None:
+    known = next((c for c in coverages if c is not None), None)
+    if known is None:
+        return None
+    return torch.stack([torch.zeros_like(known) if c is None else c for c in coverages])
+
+
+def _quiet(_worker: int) -> None:
+    """Leave signals to the main process: it finishes the part in hand, for which it needs us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

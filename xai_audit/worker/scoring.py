@@ -1,0 +1,115 @@
+"""Rows of the scores table: where the relevance of each heatmap lies."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import torch
+
+from xai_audit.geometry import view
+from xai_audit.metrics.regions import BandCache, pull_down
+from xai_audit.metrics.scores import Scores, score
+from xai_audit.schema import BANDS, OK, REGIONS, SCORES
+
+if TYPE_CHECKING:
+    from xai_audit.types import Preprocess
+    from xai_audit.worker.loader import Batch
+    from xai_audit.worker.rows import Explained
+
+# REGIONS lists what comes from masks first, then the bands.
+_FROM_MASK = len(REGIONS) - len(BANDS)
+
+
+class Scorer:
+    """Scores rows of heatmaps against the regions of their photos.
+
+    Args:
+        preprocess: places photos in the model's view.
+        border: width of the border band, share of the photo's shorter side.
+        corner: side of the corner squares, share of the photo's shorter side.
+    """
+
+    def __init__(self, *, preprocess: Preprocess, border: float, corner: float) -> None:
+        self._preprocess, self._border, self._corner = preprocess, border, corner
+        self._caches: dict[tuple[int, int], BandCache] = {}
+
+    def rows(self, explained: Explained, batch: Batch) -> pa.Table:
+        """The rows of the scores table for ``explained``, rows of images of ``batch``."""
+        grid = (explained.heatmap.shape[1], explained.heatmap.shape[2])
+        first = int(explained.owner.min())
+        batch = batch.images(slice(first, int(explained.owner.max()) + 1))
+        pulled, area = self._regions(batch, grid)
+        owner = explained.owner - first
+        scores = score(
+            explained.relevance,
+            pulled[owner],
+            None if batch.coverage is None else batch.coverage[:, 0][owner],
+            self._preprocess.crop,
+        )
+        status = [batch.mask_status[index] for index in owner.tolist()]
+        return _score_table(explained, scores, area[owner], status)
+
+    def _regions(self, batch: Batch, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Regions pulled down (B, R, h, w) and their areas (B, R); NaN where undefined."""
+        cache = self._caches.setdefault(
+            grid, BandCache(border=self._border, corner=self._corner, grid=grid)
+        )
+        bands = [cache(view((r.height, r.width), self._preprocess)) for r in batch.records]
+        pulled = torch.full((len(bands), len(REGIONS), *grid), torch.nan)
+        area = torch.full((len(bands), len(REGIONS)), torch.nan)
+        pulled[:, _FROM_MASK:] = torch.stack([band for band, _ in bands])
+        area[:, _FROM_MASK:] = torch.stack([share for _, share in bands])
+        known = torch.tensor([status == OK for status in batch.mask_status])
+        if batch.coverage is not None and bool(known.any()):
+            coverage = batch.coverage[known].float() / 255
+            pulled[known, :_FROM_MASK] = pull_down(coverage, grid)
+            area[known, :_FROM_MASK] = coverage.mean(dim=(2, 3))
+        # A region that the crop never shows has no mass: null, not 0.
+        pulled.masked_fill_((area == 0)[:, :, None, None], torch.nan)
+        return pulled, area
+
+
+def _score_table(
+    explained: Explained, scores: Scores, area: torch.Tensor, mask_status: list[str]
+) -> pa.Table:
+    lift = scores.mass / area
+    columns: dict[str, object] = {
+        **explained.rows,
+        "relevance_total": _nullable(scores.total),
+        "rank_accuracy": _nullable(scores.rank_accuracy),
+        "pointing_hit": _nullable(scores.pointing_hit).cast(pa.bool_()),
+        "entropy": _nullable(scores.entropy),
+        "peak_y": _nullable(scores.peak[:, 0]),
+        "peak_x": _nullable(scores.peak[:, 1]),
+        "mask_status": pa.array(mask_status),
+        "score_status": pa.array(_reasons(scores.total, area, mask_status)),
+    }
+    for index, region in enumerate(REGIONS):
+        columns[f"mass_{region}"] = _nullable(scores.mass[:, index])
+        columns[f"area_{region}"] = _nullable(area[:, index])
+        columns[f"lift_{region}"] = _nullable(lift[:, index])
+    return pa.table([columns[name] for name in SCORES.names], schema=SCORES)
+
+
+def _nullable(values: torch.Tensor) -> pa.Array:
+    """A float32 column where NaN is null."""
+    return pa.array(values.float().numpy(), from_pandas=True)
+
+
+def _reasons(total: torch.Tensor, area: torch.Tensor, mask_status: list[str]) -> list[str]:
+    """Why cells of each row are null: ``ok`` or ``what=reason`` joined by ``;``."""
+    hidden = (area == 0).tolist()
+    reasons = []
+    for relevance, unseen, mask in zip(total.tolist(), hidden, mask_status, strict=True):
+        found = []
+        if not math.isfinite(relevance):
+            found.append("relevance=not_finite")
+        elif relevance <= 0:
+            found.append("relevance=none")
+        if mask != OK:
+            found.append(f"mask={mask}")
+        found += [f"{r}=not_in_view" for r, out in zip(REGIONS, unseen, strict=True) if out]
+        reasons.append(";".join(found) or OK)
+    return reasons
