@@ -102,12 +102,10 @@ def _identity(keys: dict[str, Any]) -> dict[str, Any]:
     }
     files = ("root", "file", "checkpoint")
     identity: dict[str, Any] = {
-        group: {
-            key: os.path.abspath(value) if key in files else value  # noqa: PTH100 - no link followed
-            for key in names
-            if (value := keys[group].get(key)) is not None
-        }
+        f"{group}.{key}": os.path.abspath(value) if key in files else value  # noqa: PTH100 - links stay
         for group, names in named.items()
+        for key in names
+        if (value := keys[group].get(key)) is not None
     }
     return identity | {"methods": [method["name"] for method in keys["methods"]]}
 

@@ -87,8 +87,8 @@ class RunRecord:
                     raise OutputError(
                         "the output folder holds another audit",
                         where=root,
-                        expected=f"{key} {mine.get(key)}",
-                        got=theirs.get(key),
+                        expected=f"{key}={mine.get(key)}",
+                        got=f"{key}={theirs.get(key)}",
                         remedy="output_dir=ANOTHER_FOLDER",
                     )
             return

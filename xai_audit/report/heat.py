@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 # What the model never saw keeps this share of its brightness.
 _DIM = 0.4
 # Share of colour over photo where the relevance is 0 and where it is at the image's maximum; the
-# exponent lets weak relevance stay visible without veiling the photo.
-_OPACITY = 0.8
-_OPACITY_POWER = 0.7
+# exponent keeps weak relevance from veiling the photo.
+_OPACITY = 0.78
+_OPACITY_POWER = 1.3
 # Perceptually uniform, and its purple is rarer in photos than the black of inferno and magma.
 _COLORMAP = "plasma"
 
