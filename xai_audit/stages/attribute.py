@@ -96,6 +96,7 @@ def _attribute(audit: Audit, rows: pa.Table, plan: Plan, todo: dict[int, range])
             preprocess=model.preprocess,
             border=settings.regions.border,
             corner=settings.regions.corner,
+            device=compute.device,
         )
     work = Pass(
         explainer, audit.methods(), Photos(rows, audit.masks, load), load, plan, audit.paths, scorer

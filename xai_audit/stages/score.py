@@ -81,7 +81,9 @@ def run(audit: Audit) -> None:
             photos=False,
         )
         regions = audit.settings.regions
-        scorer = Scorer(preprocess=preprocess, border=regions.border, corner=regions.corner)
+        scorer = Scorer(
+            preprocess=preprocess, border=regions.border, corner=regions.corner, device="cpu"
+        )
         waiting = sum(len(span) for span in todo.values())
         done = rows.num_rows - waiting
         with (

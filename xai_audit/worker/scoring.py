@@ -29,10 +29,14 @@ class Scorer:
         preprocess: places photos in the model's view.
         border: width of the border band, share of the photo's shorter side.
         corner: side of the corner squares, share of the photo's shorter side.
+        device: where the arithmetic happens.
     """
 
-    def __init__(self, *, preprocess: Preprocess, border: float, corner: float) -> None:
+    def __init__(
+        self, *, preprocess: Preprocess, border: float, corner: float, device: str
+    ) -> None:
         self._preprocess, self._border, self._corner = preprocess, border, corner
+        self._device = device
         self._caches: dict[tuple[int, int], BandCache] = {}
 
     def rows(self, explained: Explained, batch: Batch) -> pa.Table:
@@ -40,18 +44,22 @@ class Scorer:
         grid = (explained.heatmap.shape[1], explained.heatmap.shape[2])
         first = int(explained.owner.min())
         batch = batch.images(slice(first, int(explained.owner.max()) + 1))
-        pulled, area = self._regions(batch, grid)
-        owner = explained.owner - first
+        coverage = None if batch.coverage is None else batch.coverage.to(self._device)
+        pulled, area = self._regions(batch, coverage, grid)
+        rows = explained.owner - first
+        owner = rows.to(self._device)
         scores = score(
-            explained.relevance,
+            explained.relevance.to(self._device),
             pulled[owner],
-            None if batch.coverage is None else batch.coverage[:, 0][owner],
+            None if coverage is None else coverage[:, 0][owner],
             self._preprocess.crop,
         )
-        status = [batch.mask_status[index] for index in owner.tolist()]
-        return _score_table(explained, scores, area[owner], status)
+        status = [batch.mask_status[index] for index in rows.tolist()]
+        return _score_table(explained, scores, area[owner].cpu(), status)
 
-    def _regions(self, batch: Batch, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _regions(
+        self, batch: Batch, coverage: torch.Tensor | None, grid: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Regions pulled down (B, R, h, w) and their areas (B, R); NaN where undefined."""
         cache = self._caches.setdefault(
             grid, BandCache(border=self._border, corner=self._corner, grid=grid)
@@ -62,10 +70,12 @@ class Scorer:
         pulled[:, _FROM_MASK:] = torch.stack([band for band, _ in bands])
         area[:, _FROM_MASK:] = torch.stack([share for _, share in bands])
         known = torch.tensor([status == OK for status in batch.mask_status])
-        if batch.coverage is not None and bool(known.any()):
-            coverage = batch.coverage[known].float() / 255
-            pulled[known, :_FROM_MASK] = pull_down(coverage, grid)
-            area[known, :_FROM_MASK] = coverage.mean(dim=(2, 3))
+        pulled, area = pulled.to(self._device), area.to(self._device)
+        if coverage is not None and bool(known.any()):
+            known = known.to(self._device)
+            share = coverage[known].float() / 255
+            pulled[known, :_FROM_MASK] = pull_down(share, grid)
+            area[known, :_FROM_MASK] = share.mean(dim=(2, 3))
         # A region that the crop never shows has no mass: null, not 0.
         pulled.masked_fill_((area == 0)[:, :, None, None], torch.nan)
         return pulled, area
@@ -74,20 +84,21 @@ class Scorer:
 def _score_table(
     explained: Explained, scores: Scores, area: torch.Tensor, mask_status: list[str]
 ) -> pa.Table:
-    lift = scores.mass / area
+    mass, peak = scores.mass.cpu(), scores.peak.cpu()
+    lift = mass / area
     columns: dict[str, object] = {
         **explained.rows,
         "relevance_total": _nullable(scores.total),
         "rank_accuracy": _nullable(scores.rank_accuracy),
         "pointing_hit": _nullable(scores.pointing_hit).cast(pa.bool_()),
         "entropy": _nullable(scores.entropy),
-        "peak_y": _nullable(scores.peak[:, 0]),
-        "peak_x": _nullable(scores.peak[:, 1]),
+        "peak_y": _nullable(peak[:, 0]),
+        "peak_x": _nullable(peak[:, 1]),
         "mask_status": pa.array(mask_status),
         "score_status": pa.array(_reasons(scores.total, area, mask_status)),
     }
     for index, region in enumerate(REGIONS):
-        columns[f"mass_{region}"] = _nullable(scores.mass[:, index])
+        columns[f"mass_{region}"] = _nullable(mass[:, index])
         columns[f"area_{region}"] = _nullable(area[:, index])
         columns[f"lift_{region}"] = _nullable(lift[:, index])
     return pa.table([columns[name] for name in SCORES.names], schema=SCORES)
@@ -95,7 +106,7 @@ def _score_table(
 
 def _nullable(values: torch.Tensor) -> pa.Array:
     """A float32 column where NaN is null."""
-    return pa.array(values.float().numpy(), from_pandas=True)
+    return pa.array(values.cpu().float().numpy(), from_pandas=True)
 
 
 def _reasons(total: torch.Tensor, area: torch.Tensor, mask_status: list[str]) -> list[str]:
