@@ -1,0 +1,59 @@
+"""Runs benches and prints a table, one line a number; exits with 1 where a bound is not met."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tests.bench.child import ChildError
+from tests.bench.photos import shared_folder
+from tests.bench.rows import Row, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+log = logging.getLogger("tests.bench")
+
+# A module of this folder each, with run(shared, quick) -> rows; in this order.
+BENCHES = (
+    "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 where every bound is met, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="few images: shows that it runs")
+    asked = parser.parse_args(arguments)
+    if unknown := sorted({*asked.names} - {*BENCHES}):
+        parser.error(f"no bench {', '.join(unknown)}; one of {', '.join(BENCHES)}")
+    rows: list[Row] = []
+    for name in asked.names or BENCHES:
+        log.info("running %s", name)
+        rows += measured(name, shared_folder(), quick=asked.quick)
+    sys.stdout.write(table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+def measured(name: str, shared: Path, *, quick: bool) -> list[Row]:
+    """The rows of bench ``name``; one that says so where a command of it failed."""
+    try:
+        rows: list[Row] = import_module(f"tests.bench.{name}").run(shared, quick)
+    except ChildError as exc:
+        rows = [Row(name, "runs", str(exc), met=False, command=f"python -m tests.bench {name}")]
+    for row in rows:  # told at once: the table comes last, hours may lie between
+        log.info("  %s: %s (%s: %s)", row.what, row.measured, row.status, row.bound)
+    return rows
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    # So that temporary folders and children go when this is stopped.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    sys.exit(main())
