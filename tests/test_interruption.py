@@ -52,9 +52,10 @@ def same_tables(one: Path, other: Path) -> None:
 
 def started(arguments: list[str], out: Path, parts: int) -> subprocess.Popen[bytes]:
     """A run in its own process, once ``parts`` parts are there."""
-    process = subprocess.Popen(
-        tiny.command(arguments), cwd=tiny.REPO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    with out.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(
+            tiny.command(arguments), cwd=tiny.REPO, stdout=subprocess.DEVNULL, stderr=log
+        )
     deadline = time.monotonic() + 120
     while len(list((out / "attributions").glob("part-*"))) < parts and process.poll() is None:
         assert time.monotonic() < deadline, "no part was ever written"
@@ -71,7 +72,7 @@ def test_five_kills_at_random_moments(photos, whole, tmp_path):
         time.sleep(rng.uniform(0, 0.3))
         killed += process.poll() is None
         process.kill()
-        process.communicate()
+        process.wait()  # not communicate(): that would wait for its workers too
         assert not (out / "SUCCESS").exists()
     assert killed == 5
     result = tiny.audit(arguments(photos, out))
@@ -84,10 +85,11 @@ def test_a_signal_finishes_the_part_in_hand(photos, whole, tmp_path, number, cod
     out = tmp_path / "out"
     process = started(arguments(photos, out, "compute.num_workers=1"), out, 3)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    process.wait(timeout=60)
+    stderr = out.with_suffix(".log").read_text()
     assert process.returncode == code, stderr
-    assert b"run the same command again" in stderr
-    assert b"Traceback" not in stderr
+    assert "run the same command again" in stderr
+    assert "Traceback" not in stderr
     parts = sorted((out / "attributions").glob("part-*"))
     assert 3 <= len(parts) < 24
     # Scores of the part in hand are there too.
@@ -99,12 +101,23 @@ def test_a_signal_finishes_the_part_in_hand(photos, whole, tmp_path, number, cod
     same_tables(whole, out)
 
 
+def test_a_signal_stops_a_whole_sweep(photos, tmp_path):
+    outs = [tmp_path / f"seed{seed}" for seed in (1, 2)]
+    sweep = arguments(photos, tmp_path / "seed${seed}", "-m", "seed=1,2")
+    process = started(sweep, outs[0], 2)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert process.returncode == 143, outs[0].with_suffix(".log").read_text()
+    assert outs[0].is_dir()
+    assert not outs[1].exists()
+
+
 def test_a_changed_configuration_never_mixes_with_an_interrupted_one(photos, tmp_path):
     """Killed under one target list, gone on under another: only rows of the second."""
     out = tmp_path / "out"
     process = started(arguments(photos, out), out, 4)
     process.kill()
-    process.communicate()
+    process.wait()
     result = tiny.audit(arguments(photos, out, "targets=[pred]"))
     assert result.returncode == 0, result.stderr
     fresh = tmp_path / "fresh"

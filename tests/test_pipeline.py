@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests import tiny
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
@@ -206,7 +208,7 @@ def test_too_many_failures_exit_4_with_everything_finished(folder, tmp_path):
         (root / "images" / "circle" / f"bad{number}.jpg").write_bytes(b"\xff\xd8\xff bad")
     result = tiny.audit(tiny.overrides(root, tmp_path / "out"))
     assert result.returncode == 4
-    assert "3 of 21" in result.stderr
+    assert "expected at most 5.0% | got 14.3%" in result.stderr
     assert (tmp_path / "out" / "report" / "index.html").is_file()
 
 
@@ -239,6 +241,9 @@ def test_not_finite_is_null_with_a_reason(folder, tmp_path):
     scores = pd.read_parquet(out / "scores").set_index("image_id")
     dark = scores.loc["circle/0000.jpg"]
     assert set(dark.score_status) == {"relevance=not_finite"}
+    assert dark.pred.isna().all()  # not class 0
+    assert dark.against.isna().all()
+    assert (dark.target == dark.label).all()
     assert (
         dark[["mass_border", "mass_object", "entropy", "confidence", "rank_accuracy"]]
         .isna()
@@ -250,7 +255,7 @@ def test_not_finite_is_null_with_a_reason(folder, tmp_path):
     assert json.loads((out / "run.json").read_text())["counts"]["nonfinite_retries"] == 1
 
 
-def test_score_needs_no_model_and_report_no_torch(finished, folder):
+def test_report_loads_no_torch(finished, folder):
     more = ("stages=[flag,report]", "report.per_reason=3")
     code = (
         "import sys\n"
@@ -259,17 +264,147 @@ def test_score_needs_no_model_and_report_no_torch(finished, folder):
         "code = main()\n"
         "sys.exit(99 if 'torch' in sys.modules else code)\n"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tiny.REPO, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_methods_key_runs_several(folder, tmp_path):
+def test_score_alone_needs_no_model(folder, tmp_path):
+    """Other masks and another border, the checkpoint gone: what a fresh run would have scored."""
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    weights = tmp_path / "net.pt"
+    torch.save(tiny.net().state_dict(), weights)
+    out, model = tmp_path / "out", f"model.checkpoint={weights}"
+    assert tiny.audit(tiny.overrides(root, out, model)).returncode == 0
+    for path in (root / "masks").rglob("*.png"):
+        with Image.open(path) as mask:
+            flipped = ImageOps.invert(mask)
+        flipped.save(path)
+    fresh, more = tmp_path / "fresh", (model, "regions.border=0.3")
+    assert tiny.audit(tiny.overrides(root, fresh, *more)).returncode == 0
+    weights.unlink()
+    again = tiny.audit(tiny.overrides(root, out, *more, "stages=[score,flag,report]"))
+    assert again.returncode == 0, again.stderr
+    pd.testing.assert_frame_equal(table(out, "scores"), table(fresh, "scores"))
+    assert (out / "SUCCESS").is_file()
+    assert json.loads((out / "run.json").read_text())["regions"]["border"] == 0.3
+
+
+def test_masks_of_the_dataset_itself_are_watched(folder, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    photos = sorted((root / "images").rglob("*.jpg"))
+    lines = [
+        f"{p.relative_to(root)},{p.parent.name},masks/{p.parent.name}/{p.stem}.png" for p in photos
+    ]
+    (root / "photos.csv").write_text("\n".join(["path,label,mask", *lines]))
+    arguments = [
+        *("dataset=csv", f"dataset.file={root / 'photos.csv'}", "masks=dataset"),
+        *tiny.overrides(root, tmp_path / "out")[4:],
+    ]
+    assert tiny.audit(arguments).returncode == 0
+    before = table(tmp_path / "out", "scores")
+    maps = (tmp_path / "out" / "attributions" / "part-00000.parquet").stat().st_mtime_ns
+    for path in (root / "masks").rglob("*.png"):
+        with Image.open(path) as mask:
+            flipped = ImageOps.invert(mask)
+        flipped.save(path)
+    assert tiny.audit(arguments).returncode == 0
+    after = table(tmp_path / "out", "scores")
+    assert np.allclose(before.area_object, after.area_background, atol=1e-6)
+    assert maps == (tmp_path / "out" / "attributions" / "part-00000.parquet").stat().st_mtime_ns
+
+
+def test_several_methods_in_one_pass(finished, folder, tmp_path):
+    """The second method's rows are its own, the first one's are what they were alone."""
+    (tmp_path / "conf" / "method").mkdir(parents=True)
+    yaml = (tiny.REPO / "conf" / "method" / "gradcam.yaml").read_text()
+    yaml = yaml.replace("name: gradcam", "name: magnitude").replace("positive", "absolute")
+    (tmp_path / "conf" / "method" / "magnitude.yaml").write_text(yaml)
     out = tmp_path / "out"
-    result = tiny.audit(tiny.overrides(folder, out, "methods=[gradcam]"))
+    more = ["--config-dir", str(tmp_path / "conf"), "methods=[magnitude,gradcam]"]
+    result = tiny.audit([*tiny.overrides(folder, out), *more])
     assert result.returncode == 0, result.stderr
-    assert set(pd.read_parquet(out / "scores").method) == {"gradcam"}
+    scores = table(out, "scores")
+    alone = scores[scores.method == "gradcam"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, table(finished, "scores"))
+    both = scores.pivot_table(
+        index=["image_id", "target_kind"], columns="method", values="relevance_total"
+    )
+    assert (both.magnitude >= both.gradcam * (1 - 1e-3)).all()
+    assert (both.magnitude > both.gradcam * 1.01).any()
+    # Scored again from the files, the rows stand in the same order.
+    before = pd.read_parquet(out / "scores")
+    shutil.rmtree(out / "scores")
+    assert tiny.audit([*tiny.overrides(folder, out), *more, "stages=[score]"]).returncode == 0
+    pd.testing.assert_frame_equal(before, pd.read_parquet(out / "scores"))
+
+
+def test_every_empty_cell_has_its_reason(finished):
+    scores = pd.read_parquet(finished / "scores")
+    full = scores.drop(columns="against").notna().all(axis=1)
+    assert (full == (scores.score_status == "ok")).all()
+
+
+def test_a_model_of_other_settings_is_another_audit(folder, tmp_path):
+    out = tmp_path / "out"
+    assert tiny.audit(tiny.overrides(folder, out, "+model.kwargs.seed=0")).returncode == 0
+    other = tiny.audit(tiny.overrides(folder, out, "+model.kwargs.seed=1"))
+    assert other.returncode == 2
+    assert "model.kwargs" in other.stderr
+
+
+def test_outputs_that_are_not_the_sorted_folders(folder, tmp_path):
+    """The report and the tables name outputs as ``class_to_idx`` does."""
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"circle": 0, "square": 2, "stripes": 4}))
+    out = tmp_path / "out"
+    more = (f"dataset.class_to_idx={names}", "+model.kwargs.num_classes=5")
+    result = tiny.audit(tiny.overrides(folder, out, *more))
+    assert result.returncode == 0, result.stderr
+    scores = pd.read_parquet(out / "scores")
+    assert scores.groupby("class_name").label.unique().map(list).to_dict() == {
+        "circle": [0], "square": [2], "stripes": [4],
+    }  # fmt: skip
+    told = json.loads((out / "run.json").read_text())["classes"]
+    assert told == {"0": "circle", "2": "square", "4": "stripes"}
+
+
+def test_a_photo_that_grows_beyond_all_bounds(folder, tmp_path):
+    """A strip one pixel high: resizing its shorter side for the model would take gigabytes."""
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    Image.new("RGB", (60_000, 1)).save(root / "images" / "circle" / "strip.png")
+    result = tiny.audit(
+        tiny.overrides(root, tmp_path / "out", "max_failed_fraction=0.1", "max_pixels=1000000")
+    )
+    assert result.returncode == 0, result.stderr
+    manifest = pd.read_parquet(tmp_path / "out" / "manifest.parquet").set_index("image_id")
+    assert manifest.status["circle/strip.png"] == "too_large"
+    assert "72 x 4320000 px" in manifest.error["circle/strip.png"]
+
+
+def test_failures_are_judged_against_the_files_they_are_of(folder, tmp_path):
+    """A sample is drawn from what could be listed: one bad file of 41 is not one of 7."""
+    root = tmp_path / "photos"
+    shutil.copytree(folder, root)
+    for number in range(22):
+        shutil.copy(
+            root / "images" / "circle" / "0000.jpg", root / "images" / "circle" / f"c{number}.jpg"
+        )
+    (root / "images" / "circle" / "bad.jpg").touch()
+    more = ("limit=6", "stages=[index]")
+    result = tiny.audit(tiny.overrides(root, tmp_path / "out", *more))
+    assert result.returncode == 0, result.stderr
+    counts = json.loads((tmp_path / "out" / "run.json").read_text())["counts"]
+    assert counts == {"images": 41, "ok": 6, "skipped": 0, "left_out": 34, "failed": 1}
+
+
+def test_flags_of_another_sample_are_refused(folder, tmp_path):
+    out = tmp_path / "out"
+    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    result = tiny.audit(tiny.overrides(folder, out, "limit=6", "stages=[index,flag,report]"))
+    assert result.returncode == 2
+    assert "add score to stages" in result.stderr

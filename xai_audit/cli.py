@@ -9,6 +9,7 @@ import difflib
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 log = logging.getLogger("xai_audit")
+
+# Hydra's own; everything else with dashes is a key written the way other programs want it.
+_FLAGS = (
+    "--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun",
+    "--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun",
+    "--info",
+)  # fmt: skip
 
 ConfigStore.instance().store(name="audit_schema", node=AuditConfig)
 
@@ -55,15 +64,25 @@ def main() -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # Hydra then raises instead of printing a page and exiting with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # argparse takes positional arguments in one run only; flags go first, wherever they stand.
+    sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)
+    if unknown := [a for a in sys.argv[1:] if a.startswith("--") and not a.startswith(_FLAGS)]:
+        key = unknown[0].lstrip("-").partition("=")[0].replace("-", "_")
+        remedy = f"keys are written without dashes: {key}=..."
+        _complain(ConfigError("unknown flag", where=unknown[0], remedy=remedy))
+        return ConfigError.exit_code
     failures: list[AuditError] = []
+    stopped: list[StoppedError] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
     def run(cfg: DictConfig) -> None:
         # Kept from Hydra, which would print a line of its own and end a sweep.
         try:
             _audit(cfg)
-        except StoppedError:
-            raise
+        except StoppedError as exc:
+            stopped.append(exc)
+            # Hydra would keep an Exception and start a sweep's next job.
+            raise KeyboardInterrupt from exc
         except AuditError as exc:
             failures.append(exc)
             _complain(exc)
@@ -73,15 +92,13 @@ def main() -> int:
 
     try:
         run()
-    except StoppedError as exc:
-        _complain(exc)
-        return 128 + exc.signum
     except (HydraException, OmegaConfBaseException) as exc:
         _complain(_translated(exc, sys.argv[1:]))
         return ConfigError.exit_code
     except KeyboardInterrupt:
-        _complain("stopped before anything was running")
-        return 130
+        stop = stopped[0] if stopped else StoppedError(signal.SIGINT)
+        _complain(stop)
+        return 128 + stop.signum
     except SystemExit as exc:  # Hydra's own --help and --version
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except Exception:
@@ -90,13 +107,26 @@ def main() -> int:
     return failures[0].exit_code if failures else 0
 
 
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and "=" in argument
+
+
 def _complain(message: object) -> None:
     sys.stderr.write(f"xai_audit: {message}\n")
 
 
 def _audit(cfg: DictConfig) -> None:
     validate(cfg)
-    methods = [_method_node(name) for name in cfg.methods] if cfg.methods else [cfg.method]
+    methods = [cfg.method]
+    if cfg.methods:
+        asked = [a for a in HydraConfig.get().overrides.task if a.startswith("method.")]
+        if asked:
+            raise ConfigError(
+                "keys of one method beside a list of methods",
+                where=asked[0],
+                remedy="set them in a YAML of your own (--config-dir), or use method=NAME",
+            )
+        methods = [_method_node(name) for name in cfg.methods]
     from xai_audit.pipeline import audit
 
     audit(cfg, methods)

@@ -102,6 +102,8 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError("a value is needed", where=key, remedy=f"{key}=...")
     _subset("stages", cfg.stages, STAGES)
     _subset("targets", cfg.targets, TARGET_KINDS)
+    if cfg.methods is not None:
+        _subset("methods", cfg.methods, tuple(cfg.methods))
     _one_of("compute.precision", cfg.compute.precision, PRECISIONS)
     for key, value in (
         ("compute.batch_size", cfg.compute.batch_size),

@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from xai_audit.types import Preprocess
 
 
@@ -38,6 +44,19 @@ class Geometry:
             x * self.resized[1] / self.photo[1] - self.left,
         )
 
+    def overlaps(self, axis: int, intervals: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+        """How much of each view pixel along ``axis`` lies in each interval: (n, side), 0..1.
+
+        Args:
+            axis: 0 for rows, 1 for columns.
+            intervals: (start, stop) in px of the photo.
+        """
+        scale = self.resized[axis] / self.photo[axis]
+        edges = np.array(intervals) * scale - (self.top, self.left)[axis]
+        first = np.arange(self.crop[axis])
+        inside = np.minimum(first + 1, edges[:, 1:]) - np.maximum(first, edges[:, :1])
+        return inside.clip(min=0)
+
     def to_photo(self, y: float, x: float) -> tuple[float, float]:
         """A point of the view in px of the photo."""
         return (
@@ -64,6 +83,23 @@ def view(photo: tuple[int, int], preprocess: Preprocess) -> Geometry:
         left=_offset(resized[1], preprocess.crop[1]),
         crop=preprocess.crop,
     )
+
+
+def border_seen(geometry: Geometry, border: float) -> float:
+    """Share of the photo's border band that lies in the view, 0..1; NaN without a band.
+
+    Args:
+        geometry: of the photo.
+        border: width of the band, as a share of the photo's shorter side.
+    """
+    band = border * min(geometry.photo)
+    whole, inner, stored, stored_inner = 1.0, 1.0, 1.0, 1.0
+    for axis, side in enumerate(geometry.photo):
+        seen = geometry.overlaps(axis, [(0, side), (band, side - band)]).sum(1)
+        seen *= side / geometry.resized[axis]
+        whole, inner = whole * seen[0], inner * seen[1]
+        stored, stored_inner = stored * side, stored_inner * max(side - 2 * band, 0)
+    return (whole - inner) / (stored - stored_inner) if stored > stored_inner else float("nan")
 
 
 def _offset(side: int, crop: int) -> int:

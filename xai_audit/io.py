@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 _PREFIX = b"xai_audit."
 
@@ -78,19 +78,6 @@ def write_table(path: Path, table: pa.Table, notes: dict[str, str] | None = None
             temporary,
             compression="zstd",
         )
-
-
-def write_batches(
-    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], notes: dict[str, str]
-) -> None:
-    """Put a table that does not fit in memory at ``path``, atomically."""
-    metadata = {_PREFIX + key.encode(): value.encode() for key, value in notes.items()}
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema.with_metadata(metadata), compression="zstd") as writer,
-    ):
-        for batch in batches:
-            writer.write_batch(batch.cast(writer.schema))
 
 
 def read_notes(path: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,20 +15,18 @@ import pyarrow.parquet as pq
 
 from xai_audit.data.index import probe_all
 from xai_audit.errors import DatasetError
-from xai_audit.io import read_notes, write_table
+from xai_audit.io import write_table
 from xai_audit.schema import MANIFEST, OK
 from xai_audit.types import ImageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from xai_audit.types import DatasetSource
 
 # Statuses of files that never were images of the audit; they do not count as failed.
 NOT_IMAGES = ("unsupported", "no_class", "symlink_loop")
 
-_FINGERPRINT = "fingerprint"
 # Rows a record batch while listing.
 _CHUNK = 4096
 _THREADS = 8
@@ -97,16 +96,16 @@ def _sample(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.nd
     The rank of an image is a hash of the seed and its id, so that a larger limit keeps the
     smaller one's images of every class.
     """
-    names = np.array(table.column("class_name").to_pylist(), dtype=object)
     ids = table.column("image_id").to_pylist()
-    ranks = np.array([_rank(seed, image_id) for image_id in ids], dtype=np.uint64)
-    classes = sorted(set(names[usable]))
-    sizes = np.array([(usable & (names == name)).sum() for name in classes])
-    quotas = _quotas(sizes, limit)
+    rows = np.flatnonzero(usable)
+    names = np.array(table.column("class_name").to_pylist(), dtype=object)[rows]
+    _, classes, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
+    ranks = np.array([_rank(seed, ids[row]) for row in rows], dtype=np.uint64)
+    order = np.lexsort((ranks, classes))  # class by class, each in the order of its ranks
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = order[place < np.repeat(_quotas(sizes, limit), sizes)]
     chosen = np.zeros(len(usable), dtype=bool)
-    for name, quota in zip(classes, quotas, strict=True):
-        rows = np.flatnonzero(usable & (names == name))
-        chosen[rows[np.argsort(ranks[rows], kind="stable")[:quota]]] = True
+    chosen[rows[kept]] = True
     return chosen
 
 
@@ -137,8 +136,22 @@ def content_fingerprint(manifest: pa.Table) -> str:
     """A hash that changes when a selected file, its class or its label does."""
     digest = hashlib.sha256()
     rows = manifest.filter(manifest.column("selected"))
-    for name in ("image_id", "class_name", "label", "file_bytes", "mtime_ns", "mask"):
+    for name in ("image_id", "class_name", "label", "file_bytes", "mtime_ns"):
         digest.update("\x00".join(map(str, rows.column(name).to_pylist())).encode())
+    return digest.hexdigest()[:16]
+
+
+def masks_fingerprint(manifest: pa.Table) -> str:
+    """A hash that changes when a mask file that the dataset itself names does."""
+    digest = hashlib.sha256()
+    for name in manifest.column("mask").to_pylist():
+        if name is not None:
+            try:
+                found = Path(name).stat()
+                stamp = (found.st_size, found.st_mtime_ns)
+            except OSError:
+                stamp = None
+            digest.update(f"{name}\x00{stamp}\x00".encode())
     return digest.hexdigest()[:16]
 
 
@@ -150,13 +163,9 @@ def listing_fingerprint(manifest: pa.Table) -> str:
     return digest.hexdigest()[:16]
 
 
-def store(path: Path, manifest: pa.Table) -> bool:
-    """Write a freshly listed manifest unless the same one stands there; True if it was new."""
-    fingerprint = listing_fingerprint(manifest)
-    if read_notes(path).get(_FINGERPRINT) == fingerprint:
-        return False
-    write_table(path, manifest, {_FINGERPRINT: fingerprint})
-    return True
+def store(path: Path, manifest: pa.Table) -> None:
+    """Write a freshly listed manifest."""
+    write_table(path, manifest)
 
 
 def settle(
@@ -169,7 +178,7 @@ def settle(
         problems: image_id -> (status, message).
         masks: image_id -> mask status.
     """
-    manifest, notes = pq.read_table(path), read_notes(path)
+    manifest = pq.read_table(path)
     ids = manifest.column("image_id").to_pylist()
     # A selected row was ok when it was listed; whatever it says now is an earlier settling.
     selected = manifest.column("selected").to_pylist()
@@ -185,7 +194,7 @@ def settle(
         field = MANIFEST.field(name)
         column = pa.array(values, field.type)
         manifest = manifest.set_column(MANIFEST.get_field_index(name), field, column)
-    write_table(path, manifest, notes)
+    write_table(path, manifest)
     return manifest
 
 
@@ -202,6 +211,22 @@ def counted(manifest: pa.Table) -> dict[str, int]:
     }
     total["failed"] = total["images"] - total["ok"] - total["skipped"] - total["left_out"]
     return total
+
+
+def failed_fraction(manifest: pa.Table) -> float:
+    """The larger of: files that could not be listed of all images, and chosen ones that failed.
+
+    Two populations, because a sample (``limit``) is drawn from what could be listed.
+    """
+    counts = counted(manifest)
+    chosen = _sum(manifest.column("selected"))
+    failed_later = chosen - counts["ok"]
+    usable = chosen + counts["left_out"]
+    failed_first = counts["failed"] - failed_later
+    return max(
+        failed_first / max(failed_first + usable, 1),
+        failed_later / max(chosen, 1),
+    )
 
 
 def _sum(mask: pa.ChunkedArray) -> int:

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config import STAGES, AuditConfig, build
 from xai_audit.errors import TooManyFailuresError
+from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
 from xai_audit.run import RunRecord, owned
 from xai_audit.signals import StopRequest
@@ -40,19 +41,20 @@ def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
     Raises:
         AuditError: what the user can mend, before anything computed earlier is touched.
     """
-    with StopRequest() as stop:
-        job = assembled(cfg, method_nodes, stop)
-        job.record.check_owner()
-        job.dataset.prepare()
-        if "attribute" in job.settings.stages:
-            _ = job.compute, job.model  # whatever does not fit is told before anything is written
-        with owned(job.paths):
-            for stage in STAGES:
-                if stage in job.settings.stages:
-                    stop.check()
-                    # A stage is imported when its turn comes: the report never loads torch.
-                    import_module(f"xai_audit.stages.{stage}").run(job)
-            _finish(job)
+    stop = StopRequest()
+    job = assembled(cfg, method_nodes, stop)
+    job.record.check_owner()
+    job.dataset.prepare()
+    if "attribute" in job.settings.stages:
+        _ = job.compute, job.model  # whatever does not fit is told before anything is written
+    with owned(job.paths), stop:
+        job.record.check_owner()  # again: another audit may have come while the model loaded
+        for stage in STAGES:
+            if stage in job.settings.stages:
+                stop.check()
+                # A stage is imported when its turn comes: the report never loads torch.
+                import_module(f"xai_audit.stages.{stage}").run(job)
+        _finish(job)
 
 
 def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopRequest) -> Audit:
@@ -94,18 +96,21 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
     return dict(content)
 
 
+# Keys of a group that change an audit without making it another one, and those that are files.
+_SETTINGS = {
+    "dataset": {"name", "class_to_idx"},
+    "model": {"name", "preprocess", "target_layer", "trust_checkpoint"},
+}
+_FILES = ("root", "file", "checkpoint")
+
+
 def _identity(keys: dict[str, Any]) -> dict[str, Any]:
     """What makes it this audit: another value of these is another audit, not a changed one."""
-    named = {
-        "dataset": ("_target_", "root", "file", "split"),
-        "model": ("_target_", "arch", "weights", "factory", "checkpoint", "pretrained"),
-    }
-    files = ("root", "file", "checkpoint")
-    identity: dict[str, Any] = {
-        f"{group}.{key}": os.path.abspath(value) if key in files else value  # noqa: PTH100 - links stay
-        for group, names in named.items()
-        for key in names
-        if (value := keys[group].get(key)) is not None
+    identity = {
+        f"{group}.{key}": os.path.abspath(value) if key in _FILES else value  # noqa: PTH100 - links
+        for group, settings in _SETTINGS.items()
+        for key, value in keys[group].items()
+        if key not in settings and value is not None
     }
     return identity | {"methods": [method["name"] for method in keys["methods"]]}
 
@@ -115,15 +120,12 @@ def _finish(job: Audit) -> None:
     job.record.write()
     if all(job.record.current(stage) for stage in STAGES):
         job.record.succeed()
-    counts = job.record.content.get("counts")
-    if not counts:
-        return
-    tried = counts["ok"] + counts["failed"]
-    if counts["failed"] > job.settings.max_failed_fraction * tried:
+    failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
+    if failed > most:
         raise TooManyFailuresError(
             "too many images failed",
             where=job.paths.manifest,
-            expected=f"at most {job.settings.max_failed_fraction:.0%}",
-            got=f"{counts['failed']} of {tried}",
-            remedy="see the column error, or raise max_failed_fraction",
+            expected=f"at most {most:.1%}",
+            got=f"{failed:.1%}",
+            remedy="see its columns status and error, or raise max_failed_fraction",
         )

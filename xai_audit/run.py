@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import platform
 import resource
@@ -24,8 +23,6 @@ from xai_audit.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-log = logging.getLogger(__name__)
 
 _PACKAGES = ("torch", "torchvision", "captum", "numpy", "pandas", "pyarrow", "pillow", "timm")
 
@@ -57,49 +54,46 @@ class RunRecord:
 
     def __init__(self, paths: RunPaths, config: dict[str, Any], identity: dict[str, Any]) -> None:
         self.paths = paths
+        # What earlier commands found out stays; ``config`` is always the last command's.
         before = read_json(paths.run_json)
-        self._before: dict[str, Any] = before if isinstance(before, dict) else {}
-        self.content: dict[str, Any] = {
+        self.content: dict[str, Any] = before if isinstance(before, dict) else {}
+        self.content |= {
             "schema_version": SCHEMA_VERSION,
-            "identity": identity,
             "config": config,
             "seed": config.get("seed"),
-            "regions": config.get("regions"),
             "versions": _versions(),
             "warnings": [],
-            "fingerprints": dict(self._before.get("fingerprints", {})),
-            "timings": dict(self._before.get("timings", {})),
         }
-        for key in ("counts", "batch_size", "images_per_second", "model", "preprocess", "device",
-                    "classes", "dataset_root", "part_size", "precision"):  # fmt: skip
-            if key in self._before:
-                self.content[key] = self._before[key]
+        for key in ("fingerprints", "timings"):
+            self.content.setdefault(key, {})
+        self._identity = identity
 
     def check_owner(self) -> None:
         """Raise OutputError where the folder holds another audit or files that are not ours."""
-        root, mine = self.paths.root, self.content["identity"]
-        if not root.is_dir():
+        root, mine = self.paths.root, self._identity
+        noted = read_json(self.paths.run_json)
+        if not isinstance(noted, dict):
+            ours = (self.paths.lock.name,)
+            others = [p.name for p in root.iterdir() if p.name not in ours] if root.is_dir() else []
+            if others:
+                raise OutputError(
+                    "the output folder is not empty and holds no audit",
+                    where=root,
+                    got=", ".join(sorted(others)[:3]),
+                    remedy="output_dir=ANOTHER_FOLDER",
+                )
+            self.content["identity"] = mine
             return
-        if self._before:
-            theirs = self._before.get("identity", {})
-            for key in sorted({*mine, *theirs}):
-                if mine.get(key) != theirs.get(key):
-                    raise OutputError(
-                        "the output folder holds another audit",
-                        where=root,
-                        expected=f"{key}={mine.get(key)}",
-                        got=f"{key}={theirs.get(key)}",
-                        remedy="output_dir=ANOTHER_FOLDER",
-                    )
-            return
-        others = [p.name for p in root.iterdir() if p.name != self.paths.lock.name]
-        if others:
-            raise OutputError(
-                "the output folder is not empty and holds no audit",
-                where=root,
-                got=", ".join(sorted(others)[:3]),
-                remedy="output_dir=ANOTHER_FOLDER",
-            )
+        theirs = noted.get("identity", {})
+        for key in sorted({*mine, *theirs}):
+            if mine.get(key) != theirs.get(key):
+                raise OutputError(
+                    "the output folder holds another audit",
+                    where=root,
+                    expected=f"{key}={mine.get(key)}",
+                    got=f"{key}={theirs.get(key)}",
+                    remedy="output_dir=ANOTHER_FOLDER",
+                )
 
     def is_current(self, stage: str, stage_fingerprint: str) -> bool:
         """Whether ``stage`` finished with this fingerprint."""
@@ -128,11 +122,6 @@ class RunRecord:
     def write(self) -> None:
         """Put the record on disk, atomically."""
         write_json(self.paths.run_json, self.content)
-
-    def warn(self, message: str) -> None:
-        """Log a warning and keep it for the report."""
-        log.warning("%s", message)
-        self.content["warnings"].append(message)
 
     @contextmanager
     def timed(self, stage: str, *, resumed: bool) -> Iterator[None]:
@@ -188,7 +177,8 @@ def owned(paths: RunPaths) -> Iterator[None]:
         ) from exc
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not flock: worker processes would inherit it and outlive a killed run by seconds.
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             raise OutputError(
                 "another process is writing this output folder",

@@ -7,11 +7,11 @@ T targets.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -40,6 +40,17 @@ class Preprocess:
     scale: float = 1 / 255
     interpolation: str = "bilinear"
     antialias: bool = True
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> Preprocess:
+        """The transform that ``run.json`` notes; JSON knows no tuples."""
+        names = {field.name for field in fields(cls)}
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in noted.items()
+            if name in names
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -40,10 +39,12 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
         ("stages=index", ["stages", "[a,b]"]),
         ("stages=[indx]", ["stages", "index, attribute", "indx"]),
         ("targets=[label,label]", ["targets", "twice"]),
+        ("methods=[gradcam,gradcam]", ["methods", "twice"]),
         ("compute.device=tpu9", ["compute.device", "tpu9"]),
         ("compute.batch_size=0", ["compute.batch_size", "auto or >= 1"]),
         ("model.checkpoint=a=b", ["quote"]),
         ("dataset=imagefolder", ["dataset.root", "dataset.root=..."]),
+        ("--limit=5", ["--limit=5", "without dashes: limit=..."]),
         ("model.kwargs.depth=5", ["model.kwargs.depth", "+model.kwargs.NAME=VALUE"]),
     ],
 )
@@ -55,6 +56,11 @@ def test_command_line(argument, told, folder, tmp_path):
     for words in told:
         assert words in line
     assert not (tmp_path / "out").exists()
+
+
+def test_keys_of_one_method_beside_a_list(folder, tmp_path):
+    both = tiny.overrides(folder, tmp_path / "out", "methods=[gradcam]", "method.sign=absolute")
+    assert "method.sign=absolute" in refused(tiny.audit(both))
 
 
 def test_missing_and_empty_folders(tmp_path):
@@ -122,16 +128,23 @@ def test_folder_that_cannot_be_written(folder, tmp_path):
 
 
 def test_two_processes_on_one_folder(folder, tmp_path):
-    import fcntl
-
     out = tmp_path / "out"
     out.mkdir()
-    handle = os.open(out / ".lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    hold = (
+        "import fcntl, sys, time\n"
+        f"file = open({str(out / '.lock')!r}, 'w')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE)
     try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
         assert "another process" in refused(tiny.audit(tiny.overrides(folder, out)))
     finally:
-        os.close(handle)
+        holder.kill()
+        holder.communicate()
 
 
 def test_score_without_heatmaps(folder, tmp_path):

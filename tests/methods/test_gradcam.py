@@ -102,6 +102,16 @@ def test_hook_is_removed_when_the_forward_fails():
     assert not any(m._forward_hooks for m in model.module.modules())
 
 
+def test_two_methods_on_one_model_do_not_meet():
+    model, images, labels = tiny_model(), torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
+    alone = explained(model, images, labels)[1]
+    first, second = (GradCam(name=name, sign="positive") for name in "ab")
+    with first.bound(model) as one, second.bound(model) as two:
+        for attribute in (one, two, one):
+            got = attribute(images, lambda logits: [make_target("label", logits, labels)], ["x"])
+            assert torch.equal(got[1], alone)
+
+
 def test_in_place_relu_behind_the_layer_does_not_change_the_map():
     """densenet's own trap: the layer ends in a BN, an in-place ReLU follows."""
     net = tiny.net()

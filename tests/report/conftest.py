@@ -101,7 +101,7 @@ class RunBuilder:
                     table(rows[start : start + part], schema), paths.part(folder, number)
                 )
         told = {
-            "classes": list(CLASSES),
+            "classes": dict(enumerate(CLASSES)),
             "preprocess": {"resize": 48, "crop": [48, 48], "mean": [0, 0, 0], "std": [1, 1, 1]},
             "dataset_root": str(self.photos),
             "model": "tiny",

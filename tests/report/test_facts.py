@@ -45,9 +45,9 @@ def test_an_empty_file_is_tolerated_with_warnings(tmp_path):
 
 
 def test_outputs_are_named_and_unnamed_ones_numbered(tmp_path):
-    facts = told(tmp_path, {"classes": ["a", "b"]})
-    assert [facts.class_of(i) for i in (1, 1.0, 2, -1, None, float("nan"))] == [
-        *("b", "b", "output 2", "output -1", "?", "?")
+    facts = told(tmp_path, {"classes": {"0": "a", "7": "b"}})
+    assert [facts.class_of(i) for i in (7, 7.0, 1, -1, None, float("nan"))] == [
+        *("b", "b", "output 1", "output -1", "?", "?")
     ]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xai_audit.errors import ConfigError, DatasetError, MaskProblem
-from xai_audit.masks.coverage import CORRUPT, EMPTY, FULL, MISSING, same_size
+from xai_audit.masks.coverage import AMBIGUOUS, CORRUPT, EMPTY, FULL, MISSING, same_size
 from xai_audit.masks.segmentation import pycocotools_mask, union
 from xai_audit.masks.sources import as_image_id, file_stamp, mask_file, reason, shown
 
@@ -94,11 +94,10 @@ class CocoMasks:
         if not names:
             raise MaskProblem(MISSING, f"{self._file} has no image {image.image_id}")
         if len(names) > 1:
-            raise DatasetError(
-                "two images of the COCO file could be this one",
-                where=image.image_id,
-                got=" and ".join(names),
-                remedy=f"in {self._file} give file_name as the path relative to the dataset's root",
+            raise MaskProblem(
+                AMBIGUOUS,
+                f"{' and '.join(names)} of {self._file} could be this one; give file_name as the "
+                "path relative to the dataset's root",
             )
         return names[0], self._images[names[0]]
 

@@ -22,6 +22,7 @@ MISSING = "missing"
 SIZE_MISMATCH = "size_mismatch"
 EMPTY = "empty"
 CORRUPT = "corrupt"
+AMBIGUOUS = "ambiguous"
 
 FULL = 255
 _SHOWN_VALUES = 8

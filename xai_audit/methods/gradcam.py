@@ -6,6 +6,7 @@ Source: Selvaraju et al. 2017, equations 1 and 2.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,37 +33,44 @@ class GradCam:
 
     @contextmanager
     def bound(self, model: LoadedModel) -> Iterator[AttributeBatch]:
-        """The method on ``model``; the hook lives from enter to exit."""
-        kept: list[torch.Tensor] = []
+        """The method on ``model``; a hook lives for one forward, so methods do not meet."""
+        yield partial(_attribute, model)
 
-        def cut(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
-            kept.append(output.detach().requires_grad_())
-            # A copy goes on: an in-place ReLU right behind the layer must not overwrite ours.
-            return kept[-1].clone()
 
-        def attribute(
-            images: torch.Tensor,
-            targets: Callable[[torch.Tensor], Sequence[Target]],
-            image_ids: Sequence[str],
-        ) -> tuple[torch.Tensor, torch.Tensor]:
-            del image_ids  # nothing random here
-            kept.clear()
-            with torch.enable_grad():
-                logits = model.module(images)
-                scores = [target.score(logits).sum() for target in targets(logits.detach())]
-            activations = kept.pop()
-            maps = []
-            while scores:
-                score = scores.pop(0)
-                (gradient,) = torch.autograd.grad(score, activations, retain_graph=bool(scores))
-                maps.append(_cam(activations.detach(), gradient))
-            return logits.detach(), torch.stack(maps, dim=1)
+def _attribute(
+    model: LoadedModel,
+    images: torch.Tensor,
+    targets: Callable[[torch.Tensor], Sequence[Target]],
+    image_ids: Sequence[str],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (B, K) and signed maps (B, T, h, w)."""
+    del image_ids  # nothing random here
+    with torch.enable_grad():
+        logits, activations = _cut_forward(model, images)
+        scores = [target.score(logits).sum() for target in targets(logits.detach())]
+    maps = []
+    while scores:
+        score = scores.pop(0)
+        (gradient,) = torch.autograd.grad(score, activations, retain_graph=bool(scores))
+        maps.append(_cam(activations.detach(), gradient))
+    return logits.detach(), torch.stack(maps, dim=1)
 
-        handle = model.module.get_submodule(model.target_layer).register_forward_hook(cut)
-        try:
-            yield attribute
-        finally:
-            handle.remove()
+
+def _cut_forward(model: LoadedModel, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits whose graph begins at the target layer, and the layer's activations, a leaf."""
+    kept: list[torch.Tensor] = []
+
+    def cut(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        kept.append(output.detach().requires_grad_())
+        # A copy goes on: an in-place ReLU right behind the layer must not overwrite ours.
+        return kept[-1].clone()
+
+    handle = model.module.get_submodule(model.target_layer).register_forward_hook(cut)
+    try:
+        logits = model.module(images)
+    finally:
+        handle.remove()
+    return logits, kept.pop()
 
 
 def _cam(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ Relevance R is channel-pooled and >= 0. Whatever is undefined is NaN here and nu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,22 +58,19 @@ def score(
     total = (share * weight).sum(dim=(1, 2))
     # A map without relevance has no mass, no peak and no ranking.
     share = share / torch.where(total > 0, total, torch.nan)[:, None, None]
-    up = F.interpolate(relevance[:, None].float(), size=size, mode="bilinear")[:, 0]
-    peak = _peak(up)
-    nothing = torch.full_like(total, torch.nan)
-    undefined = total.logical_not() | ~total.isfinite()
-    rank, hit = nothing, nothing
+    peak = _peak(relevance)
+    undefined = ~(total > 0) | ~total.isfinite()
+    rank = hit = torch.full_like(total, torch.nan)
     if objects is not None:
         inside = objects >= 128
+        up = F.interpolate(relevance[:, None].float(), size=size, mode="bilinear")[:, 0]
         rank = _rank_accuracy(up, inside).masked_fill(undefined, torch.nan)
         hit = _pointing_hit(peak, inside).masked_fill(undefined, torch.nan)
     return Scores(
         total=total,
         mass=torch.einsum("nrhw,nhw->nr", pulled.double(), share).clamp(0, 1),
         entropy=_entropy(share * weight),
-        peak=((peak + 0.5) / torch.tensor(size).to(peak)).masked_fill(
-            undefined[:, None], torch.nan
-        ),
+        peak=peak.masked_fill(undefined[:, None], torch.nan),
         rank_accuracy=rank,
         pointing_hit=hit,
     )
@@ -89,13 +87,19 @@ def _entropy(share: torch.Tensor) -> torch.Tensor:
     cells = share[0].numel()
     if cells == 1:
         return share.flatten(1).sum(1) * 0
-    return -torch.xlogy(share, share).sum(dim=(1, 2)) / torch.log(torch.tensor(float(cells)))
+    return -torch.xlogy(share, share).sum(dim=(1, 2)) / math.log(cells)
 
 
-def _peak(up: torch.Tensor) -> torch.Tensor:
-    """(N, 2) float64 pixel of the maximum of (N, H, W)."""
-    flat = up.flatten(1).argmax(1)
-    return torch.stack([flat // up.shape[2], flat % up.shape[2]], dim=1).double()
+def _peak(relevance: torch.Tensor) -> torch.Tensor:
+    """(N, 2) float64, the centre of the largest cell, as shares of the view's sides.
+
+    Bilinear interpolation has its maximum at a cell's centre. Of the upsampled pixels, argmax would
+    take the first of a plateau that reaches half a cell to the edge of the view.
+    """
+    height, width = relevance.shape[1:]
+    cell = relevance.flatten(1).argmax(1)
+    centre = torch.stack([cell // width, cell % width], dim=1).double() + 0.5
+    return centre / torch.tensor([height, width]).to(centre)
 
 
 def _pointing_hit(peak: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
@@ -104,8 +108,8 @@ def _pointing_hit(peak: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     Source: Zhang et al. 2018, the pointing game; the tolerance is TorchRay's.
     """
     height, width = inside.shape[1:]
-    near_y = (torch.arange(height).to(peak) - peak[:, :1]) ** 2
-    near_x = (torch.arange(width).to(peak) - peak[:, 1:]) ** 2
+    near_y = (torch.arange(height).to(peak) + 0.5 - peak[:, :1] * height) ** 2
+    near_x = (torch.arange(width).to(peak) + 0.5 - peak[:, 1:] * width) ** 2
     radius = POINTING_TOLERANCE * max(height, width)
     near = near_y[:, :, None] + near_x[:, None, :] <= radius**2
     hit = (near & inside).flatten(1).any(1).double()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # Folding rounds differently but must not move a logit further than this, relative to the largest.
 _TOLERANCE = 1e-4
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
@@ -59,13 +61,15 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
 
 
 def fingerprint(spec: ModelSpec) -> str:
-    """A sha256 that changes with a weight, a buffer, a layer's class or the eval transform.
+    """A sha256 that changes with a weight, a buffer, a layer or the eval transform.
 
     Taken before :func:`prepare`, which folds weights together.
     """
     digest = hashlib.sha256(repr(spec.preprocess).encode())
     for name, layer in spec.module.named_modules():
-        digest.update(f"{name} {type(layer).__qualname__}\n".encode())
+        # Strides and the like have no weights; an address in a text is another one each run.
+        settings = _ADDRESS.sub("", layer.extra_repr())
+        digest.update(f"{name} {type(layer).__qualname__} {settings}\n".encode())
     for name, value in spec.module.state_dict().items():
         if not isinstance(value, torch.Tensor):
             digest.update(f"{name} {value!r}\n".encode())

@@ -31,15 +31,6 @@ logger = logging.getLogger(__name__)
 # Heads that only training uses; a checkpoint may or may not carry them.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 
-# No network, no room, a folder that cannot be written, a file that is cut off or not theirs.
-_UNAVAILABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    pickle.UnpicklingError,
-    http.client.HTTPException,
-)
-
 
 def build(
     *,

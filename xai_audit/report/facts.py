@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ class RunFacts:
 
     Attributes:
         told: everything in ``run.json``.
-        classes: by model output index; empty where not told.
+        classes: model output index -> class name; empty where not told.
         preprocess: places the model's view in a photo.
         dataset_root: what image ids are relative to, or None.
         border: width of the border band as a share of the shorter side, or None.
@@ -29,7 +29,7 @@ class RunFacts:
     """
 
     told: dict[str, Any]
-    classes: tuple[str, ...]
+    classes: dict[int, str]
     preprocess: Preprocess
     dataset_root: Path | None
     border: float | None
@@ -41,7 +41,7 @@ class RunFacts:
         if output is None or output != output:  # NaN: the column had a null
             return "?"
         index = int(output)  # type: ignore[call-overload]
-        return self.classes[index] if 0 <= index < len(self.classes) else f"output {index}"
+        return self.classes.get(index, f"output {index}")
 
 
 def read_facts(paths: RunPaths) -> RunFacts:
@@ -62,8 +62,8 @@ def read_facts(paths: RunPaths) -> RunFacts:
         )
     return RunFacts(
         told=told,
-        classes=tuple(str(name) for name in told.get("classes") or ()),
-        preprocess=_preprocess(told.get("preprocess") or {}),
+        classes={int(output): str(name) for output, name in (told.get("classes") or {}).items()},
+        preprocess=Preprocess.from_json(told.get("preprocess") or {}),
         dataset_root=Path(root) if root else None,
         border=regions.get("border"),
         corner=regions.get("corner"),
@@ -82,16 +82,3 @@ def _read_object(file: Path) -> dict[str, Any]:
             remedy="run the same command again",
         )
     return told
-
-
-def _preprocess(told: dict[str, Any]) -> Preprocess:
-    """The transform, JSON's lists back as tuples."""
-    names = {field.name for field in fields(Preprocess)}
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in told.items()
-        if name in names
-    }
-    if isinstance(values.get("crop"), int):
-        values["crop"] = (values["crop"], values["crop"])
-    return Preprocess(**values)

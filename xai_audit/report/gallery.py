@@ -135,7 +135,7 @@ def build_gallery(
     picks = pick(paths, kinds, per_reason=settings.per_reason, seed=settings.seed)
     look = Look(facts.preprocess, facts.border, settings.tile)
     studio = _Studio(facts, look, mask_of, several_methods=len(kinds) > 1)
-    place = {name: i for i, name in enumerate(facts.classes)}
+    place = {name: i for i, name in enumerate(facts.classes.values())}
     order = sorted(picks, key=lambda name: (place.get(name, len(place)), name))
     galleries = []
     for names in _batches(order, picks):

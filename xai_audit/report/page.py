@@ -126,7 +126,7 @@ def _methods(
     table: pd.DataFrame, kinds: dict[str, str], facts: RunFacts, flagged: dict[str, int]
 ) -> list[dict[str, Any]]:
     """Per method its name, target kind, a row for all classes and a row a class."""
-    place = {name: i for i, name in enumerate(facts.classes)}
+    place = {name: i for i, name in enumerate(facts.classes.values())}
     methods = []
     for method, kind in kinds.items():
         rows = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xai_audit.geometry import view
+from xai_audit.geometry import border_seen, view
 from xai_audit.paths import RunPaths
 from xai_audit.report.rows import of_kinds, scan
 from xai_audit.schema import BANDS, FLAGS, MANIFEST, OK, REGIONS, SCORES
@@ -141,20 +141,5 @@ def border_never_seen(paths: RunPaths, preprocess: Preprocess, border: float) ->
         sizes.update(zip(usable["height"].astype(int), usable["width"].astype(int), strict=True))
     if not sizes:
         return float("nan")
-    unseen = sum(n * _band_outside(size, preprocess, border) for size, n in sizes.items())
-    return unseen / sizes.total()
-
-
-def _band_outside(photo: tuple[int, int], preprocess: Preprocess, border: float) -> float:
-    """Share of one photo's border band that lies outside the view."""
-    geometry = view(photo, preprocess)
-    corners = geometry.to_photo(0, 0), geometry.to_photo(*geometry.crop)
-    inset = border * min(photo)
-    whole, inner, seen, seen_inner = 1.0, 1.0, 1.0, 1.0
-    for side, low, high in zip(photo, *corners, strict=True):
-        whole *= side
-        inner *= side - 2 * inset
-        seen *= min(high, side) - max(low, 0)
-        seen_inner *= max(0.0, min(high, side - inset) - max(low, inset))
-    band = whole - inner
-    return 1 - (seen - seen_inner) / band if band > 0 else float("nan")
+    seen = sum(n * border_seen(view(size, preprocess), border) for size, n in sizes.items())
+    return 1 - seen / sizes.total()

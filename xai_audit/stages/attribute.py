@@ -7,12 +7,11 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import torch
-
 from xai_audit.manifest import content_fingerprint
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
 from xai_audit.stages.score import score_fingerprint, settled
+from xai_audit.worker.compute import repeatable
 from xai_audit.worker.explain import Explainer
 from xai_audit.worker.loader import LoadSettings, Photos
 from xai_audit.worker.parts import (
@@ -32,19 +31,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODE = ("worker", "models", "methods", "data", "geometry.py")
+# Everything that decides a row of attributions; a test derives it from the imports.
+_CODE = (
+    "worker",
+    "metrics",
+    "models",
+    "methods",
+    "data",
+    "manifest.py",
+    "geometry.py",
+    "types.py",
+    "schema.py",
+)
+
+
+# Keys of the model group that are noted resolved, or that only say where the weights came from.
+_NOT_THE_FUNCTION = ("name", "preprocess", "target_layer", "checkpoint", "trust_checkpoint")
 
 
 def run(audit: Audit) -> None:
     """Explain every selected image that no committed part holds yet."""
-    if audit.settings.compute.deterministic:
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
     rows = audit.selected()
     plan = _plan(audit, rows)
     todo = pending(audit.paths.attributions, plan.attributions, plan.rows)
     if todo:
-        audit.engine.run(lambda: _attribute(audit, rows, plan, todo))
+        with repeatable(audit.settings.compute.deterministic):
+            audit.engine.run(lambda: _attribute(audit, rows, plan, todo))
     else:
         log.info("attribute: nothing to do")
     audit.record.finished("attribute", plan.attributions)
@@ -57,6 +69,7 @@ def _plan(audit: Audit, rows: pa.Table) -> Plan:
     attributions = fingerprint(
         content_fingerprint(rows),
         weights,
+        {k: v for k, v in audit.keys["model"].items() if k not in _NOT_THE_FUNCTION},
         model.target_layer,
         asdict(model.preprocess),
         audit.keys["methods"],

@@ -120,6 +120,15 @@ class Audit:
                 remedy="targets=[label]",
             )
 
+    def needs(self, stage: str) -> None:
+        """Raise ConfigError unless ``stage`` is whole and current."""
+        if self.record.current(stage) is None:
+            raise ConfigError(
+                f"the {stage} stage has not finished for this configuration",
+                where=self.paths.root,
+                remedy=f"add {stage} to stages",
+            )
+
     def manifest(self) -> pa.Table:
         """The manifest as it stands.
 

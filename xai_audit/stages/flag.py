@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
 
 
+# Everything that decides a flag; a test derives it from the imports.
+_CODE = ("report/flags.py", "report/rows.py", "report/settings.py", "schema.py")
+
+
 def run(audit: Audit) -> None:
     """Find the flags anew unless scores and thresholds are as they were."""
+    audit.needs("score")
     chosen = audit.settings.flags
     found = fingerprint(
         audit.record.current("score"),
         [chosen.z, chosen.min_excess],
-        code_version("report/flags.py"),
+        code_version(*_CODE),
     )
     if audit.record.is_current("flag", found) and audit.paths.flags.is_file():
         return

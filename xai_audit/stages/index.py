@@ -33,15 +33,23 @@ def run(audit: Audit) -> None:
         audit.record.timed("index", resumed=False),
         progress("index", total=None, bar=settings.progress) as tell,
     ):
-        manifest = build_manifest(audit.dataset, index, tell)
+
+        def told(count: int) -> None:
+            tell(count)
+            audit.stop.check()
+
+        manifest = build_manifest(audit.dataset, index, told)
         found = listing_fingerprint(manifest)
         if not audit.record.is_current("index", found) or not audit.paths.manifest.is_file():
             audit.record.begin("index")
             store(audit.paths.manifest, manifest)
-    audit.record.content["classes"] = list(audit.dataset.class_names())
+    audit.record.content["classes"] = {
+        output: name for name, output in sorted(audit.labels().items(), key=lambda item: item[1])
+    }
     audit.record.content["dataset_root"] = str(audit.dataset.root)
+    counts = counted(audit.manifest())
+    audit.record.content["counts"] = audit.record.content.get("counts", {}) | counts
     audit.record.finished("index", found)
-    counts = counted(manifest)
     log.info(
         "index: %d files: %d usable, %d failed, %d no images, %d left out by limit",
         counts["images"], counts["ok"], counts["failed"], counts["skipped"], counts["left_out"],

@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 
 def run(audit: Audit) -> None:
     """Draw the report anew unless everything that it shows is as it was."""
+    audit.needs("flag")
     chosen = audit.settings.report
     found = fingerprint(
         audit.record.current("flag"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
-        code_version("report"),
+        code_version("report", "geometry.py", "types.py", "schema.py"),
     )
     if audit.record.is_current("report", found) and audit.paths.index_html.is_file():
         return
@@ -35,6 +36,7 @@ def run(audit: Audit) -> None:
     place = {image_id: row for row, image_id in enumerate(rows.column("image_id").to_pylist())}
 
     def mask_of(image_id: str) -> NDArray[np.uint8] | None:
+        audit.stop.check()
         try:
             coverage = audit.masks.load(record_of(rows, place[image_id], audit.dataset.root))
         except MaskProblem:

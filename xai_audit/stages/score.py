@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from xai_audit.errors import ConfigError
-from xai_audit.manifest import counted, settle
+from xai_audit.manifest import counted, masks_fingerprint, settle
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
@@ -31,7 +32,21 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CODE = ("worker/scoring.py", "metrics", "masks", "data/transform.py", "geometry.py")
+# Everything that decides a row of scores; a test derives it from the imports.
+_CODE = (
+    "worker/scoring.py",
+    "worker/rows.py",
+    "worker/parts.py",
+    "worker/loader.py",
+    "worker/adaptive.py",
+    "metrics",
+    "masks",
+    "data",
+    "manifest.py",
+    "geometry.py",
+    "types.py",
+    "schema.py",
+)
 
 
 def score_fingerprint(audit: Audit, attributions: str) -> str:
@@ -42,6 +57,7 @@ def score_fingerprint(audit: Audit, attributions: str) -> str:
         [regions.border, regions.corner],
         audit.keys["masks"],
         audit.masks.fingerprint(),
+        masks_fingerprint(audit.selected()),
         code_version(*_CODE),
     )
 
@@ -67,7 +83,7 @@ def run(audit: Audit) -> None:
     if todo:
         audit.record.begin("score")
         drop_stale(audit.paths.scores, plan.scores, plan.rows)
-        preprocess = preprocess_of(content["preprocess"])
+        preprocess = Preprocess.from_json(content["preprocess"])
         asked = audit.settings.compute
         compute = resolve(
             device="cpu", precision="fp32", batch_size="auto", num_workers=asked.num_workers
@@ -94,14 +110,10 @@ def run(audit: Audit) -> None:
             for images in score_parts(photos, load, plan, audit.paths, scorer):
                 tell(images)
                 audit.stop.check()
+    # What the scores were made with, for the report: the configuration may ask for another by then.
+    content["regions"] = asdict(audit.settings.regions)
     audit.record.finished("score", plan.scores)
     settled(audit)
-
-
-def preprocess_of(noted: dict[str, object]) -> Preprocess:
-    """The Preprocess that ``run.json`` notes; JSON knows no tuples."""
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in noted.items()}
-    return Preprocess(**values)  # type: ignore[arg-type]
 
 
 def settled(audit: Audit) -> None:

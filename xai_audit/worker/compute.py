@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from xai_audit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,25 @@ def resolve(
         batch_size=(128 if on_gpu else 32) if isinstance(batch_size, str) else batch_size,
         num_workers=workers if isinstance(num_workers, str) else num_workers,
     )
+
+
+@contextmanager
+def repeatable(asked: bool) -> Iterator[None]:
+    """A block in which PyTorch prefers deterministic algorithms, if ``asked``.
+
+    Where an operation has none (adaptive pooling's backward on CUDA) PyTorch only warns.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if asked:
+        # cuBLAS reads it when it starts and refuses to be deterministic without it.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def _gpu_precision() -> str:

@@ -160,7 +160,7 @@ def _explained(
     """Rows from device tensors: logits (B, K), relevance (B, T, h, w)."""
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    confidence, pred = logits.softmax(1).max(1)
+    confidence, pred = logits.softmax(1).amax(1), logits.argmax(1)
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
         [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1
@@ -168,20 +168,24 @@ def _explained(
     values = torch.stack([target.score(logits) for target in targets], 1).flatten()
     owner = torch.arange(images).repeat_interleave(kinds)
     records = [batch.records[piece][i] for i in owner.tolist()]
+    # Of logits that are not numbers, argmax makes class 0: null instead.
+    known = logits.isfinite().all(1).cpu().numpy().repeat(kinds)
+    follows = np.array([target.kind == "pred" for target in targets] * images)
     other = against.cpu().numpy()
     rows = {
         "image_id": pa.array([record.image_id for record in records]),
         "class_name": pa.array([record.class_name for record in records]),
         "label": pa.array([record.label for record in records], pa.int32()),
-        "pred": _int32(pred.cpu().numpy().repeat(kinds)),
+        "pred": _int32(pred.cpu().numpy().repeat(kinds), known),
         "confidence": pa.array(confidence.cpu().numpy().repeat(kinds), from_pandas=True),
         "method": pa.array([method] * len(records)),
         "target_kind": pa.array([target.kind for target in targets] * images),
-        "target": _int32(index.cpu().numpy()),
-        "against": pa.array(other.astype(np.int32), mask=other < 0),
+        "target": _int32(index.cpu().numpy(), known | ~follows),
+        "against": _int32(other, known & (other >= 0)),
     }
     return Explained(rows, owner + piece.start, values.cpu().numpy(), heatmap.cpu(), scale.cpu())
 
 
-def _int32(values: np.ndarray) -> pa.Array:
-    return pa.array(values.astype(np.int32))
+def _int32(values: np.ndarray, known: np.ndarray) -> pa.Array:
+    """An int32 column, null where not ``known``."""
+    return pa.array(values.astype(np.int32), mask=~known)

@@ -6,6 +6,7 @@ cannot be used as a status, and the batch goes on.
 
 from __future__ import annotations
 
+import math
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from xai_audit.errors import ImageProblem, MaskProblem
 from xai_audit.geometry import view
 from xai_audit.manifest import record_of
 from xai_audit.schema import OK
+from xai_audit.worker.adaptive import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,8 +66,9 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory; the DataLoader calls it."""
-        pinned = None if self.photos is None else self.photos.pin_memory()
-        return replace(self, photos=pinned)
+        photos = None if self.photos is None else self.photos.pin_memory()
+        coverage = None if self.coverage is None else self.coverage.pin_memory()
+        return replace(self, photos=photos, coverage=coverage)
 
 
 @dataclass(frozen=True)
@@ -105,24 +108,40 @@ class Photos(Dataset["_Item"]):
         """Row ``index``, decoded; never raises for a bad file."""
         record = record_of(self._manifest, index, self._settings.root)
         try:
-            photo = self._decoded(record) if self._settings.photos else None
+            return self._loaded(record)
         except ImageProblem as problem:
-            return _Item(record, None, None, NO_MASK, (problem.status, problem.message))
+            status, message = problem.status, problem.message
+        except (MemoryError, RuntimeError) as exc:
+            if not is_out_of_memory(exc):
+                raise
+            status, message = "out_of_memory", "decoding or resizing it does not fit in memory"
+        return _Item(record, None, None, NO_MASK, (status, message))
+
+    def _loaded(self, record: ImageRecord) -> _Item:
+        preprocess, most = self._settings.preprocess, self._settings.max_pixels
+        geometry = view((record.height, record.width), preprocess)
+        if math.prod(geometry.resized) > most:  # a strip of one pixel's height, say
+            height, width = geometry.resized
+            message = f"resized for the model it has {height} x {width} px, more than {most}"
+            raise ImageProblem("too_large", message)
+        photo = self._decoded(record) if self._settings.photos else None
         status, coverage = OK, None
         try:
             coverage = self._masks.load(record)
             status = OK if coverage is not None else NO_MASK
         except MaskProblem as problem:
             status = problem.status
-        geometry = view((record.height, record.width), self._settings.preprocess)
-        placed = joint(photo, coverage, geometry, self._settings.preprocess)
+        placed = joint(photo, coverage, geometry, preprocess)
         # Plain tensors from here on: a tv_tensor takes a detour at every operation.
         view_photo, view_mask = (t if t is None else t.as_subclass(torch.Tensor) for t in placed)
         return _Item(record, view_photo, view_mask, status)
 
     def _decoded(self, record: ImageRecord) -> np.ndarray:
-        resize = self._settings.preprocess.resize
+        preprocess = self._settings.preprocess
+        resize = preprocess.resize
         shorter = resize if isinstance(resize, int) or resize is None else max(resize)
+        if not preprocess.antialias or preprocess.interpolation == "nearest":
+            shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
         return decode(record.path, shorter_side=shorter, max_pixels=self._settings.max_pixels)
 
 

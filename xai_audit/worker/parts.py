@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -177,16 +178,12 @@ def _whole(tables: list[pa.Table], schema: pa.Schema, problems: Iterable[str]) -
     if problems:
         failed = pc.is_in(table.column("image_id"), value_set=pa.array(list(problems)))
         table = table.filter(pc.invert(failed))
-    if len(pc.unique(table.column("method"))) > 1:
-        # Blocks came a method at a time; rows of an image belong together.
-        keys = [
-            pc.dictionary_encode(table.column(n)).combine_chunks() for n in ("image_id", "method")
-        ]
-        order = pa.table({"image": keys[0].indices, "method": keys[1].indices})
-        order = order.append_column("row", pa.array(range(table.num_rows)))
-        names = [(name, "ascending") for name in ("image", "method", "row")]
-        table = table.take(pc.sort_indices(order, sort_keys=names))
-    return table
+    # Blocks came a method or a grid at a time; rows of an image belong together.
+    image = pc.dictionary_encode(table.column("image_id")).combine_chunks().indices
+    keys = pa.table({"image": image, "method": table.column("method")})
+    keys = keys.append_column("row", pa.array(np.arange(table.num_rows)))
+    order = [(name, "ascending") for name in ("image", "method", "row")]
+    return table.take(pc.sort_indices(keys, sort_keys=order))
 
 
 def score_parts(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from xai_audit.geometry import view
-from xai_audit.metrics.regions import BandCache, pull_down
+from xai_audit.metrics.regions import bands, pull_down
 from xai_audit.metrics.scores import Scores, score
 from xai_audit.schema import BANDS, OK, REGIONS, SCORES
 
@@ -37,7 +37,6 @@ class Scorer:
     ) -> None:
         self._preprocess, self._border, self._corner = preprocess, border, corner
         self._device = device
-        self._caches: dict[tuple[int, int], BandCache] = {}
 
     def rows(self, explained: Explained, batch: Batch) -> pa.Table:
         """The rows of the scores table for ``explained``, rows of images of ``batch``."""
@@ -61,14 +60,13 @@ class Scorer:
         self, batch: Batch, coverage: torch.Tensor | None, grid: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Regions pulled down (B, R, h, w) and their areas (B, R); NaN where undefined."""
-        cache = self._caches.setdefault(
-            grid, BandCache(border=self._border, corner=self._corner, grid=grid)
-        )
-        bands = [cache(view((r.height, r.width), self._preprocess)) for r in batch.records]
-        pulled = torch.full((len(bands), len(REGIONS), *grid), torch.nan)
-        area = torch.full((len(bands), len(REGIONS)), torch.nan)
-        pulled[:, _FROM_MASK:] = torch.stack([band for band, _ in bands])
-        area[:, _FROM_MASK:] = torch.stack([share for _, share in bands])
+        pulled = torch.full((len(batch.records), len(REGIONS), *grid), torch.nan)
+        area = torch.full((len(batch.records), len(REGIONS)), torch.nan)
+        for row, record in enumerate(batch.records):
+            geometry = view((record.height, record.width), self._preprocess)
+            pulled[row, _FROM_MASK:], area[row, _FROM_MASK:] = bands(
+                geometry, self._border, self._corner, grid
+            )
         known = torch.tensor([status == OK for status in batch.mask_status])
         pulled, area = pulled.to(self._device), area.to(self._device)
         if coverage is not None and bool(known.any()):
@@ -95,7 +93,7 @@ def _score_table(
         "peak_y": _nullable(peak[:, 0]),
         "peak_x": _nullable(peak[:, 1]),
         "mask_status": pa.array(mask_status),
-        "score_status": pa.array(_reasons(scores.total, area, mask_status)),
+        "score_status": pa.array(_reasons(scores, area, mask_status)),
     }
     for index, region in enumerate(REGIONS):
         columns[f"mass_{region}"] = _nullable(mass[:, index])
@@ -109,18 +107,20 @@ def _nullable(values: torch.Tensor) -> pa.Array:
     return pa.array(values.cpu().float().numpy(), from_pandas=True)
 
 
-def _reasons(total: torch.Tensor, area: torch.Tensor, mask_status: list[str]) -> list[str]:
+def _reasons(scores: Scores, area: torch.Tensor, mask_status: list[str]) -> list[str]:
     """Why cells of each row are null: ``ok`` or ``what=reason`` joined by ``;``."""
-    hidden = (area == 0).tolist()
+    hidden, small = (area == 0).tolist(), scores.rank_accuracy.isnan().tolist()
     reasons = []
-    for relevance, unseen, mask in zip(total.tolist(), hidden, mask_status, strict=True):
+    for row, relevance in enumerate(scores.total.tolist()):
         found = []
         if not math.isfinite(relevance):
             found.append("relevance=not_finite")
         elif relevance <= 0:
             found.append("relevance=none")
-        if mask != OK:
-            found.append(f"mask={mask}")
-        found += [f"{r}=not_in_view" for r, out in zip(REGIONS, unseen, strict=True) if out]
+        if mask_status[row] != OK:
+            found.append(f"mask={mask_status[row]}")
+        found += [f"{r}=not_in_view" for r, out in zip(REGIONS, hidden[row], strict=True) if out]
+        if not found and small[row]:  # less than half of every pixel it touches
+            found.append("object=too_small")
         reasons.append(";".join(found) or OK)
     return reasons
