@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config import STAGES, AuditConfig, build
-from xai_audit.errors import TooManyFailuresError
+from xai_audit.errors import StoppedError, TooManyFailuresError
 from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
 from xai_audit.run import RunRecord, owned
@@ -49,11 +49,15 @@ def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
         _ = job.compute, job.model  # whatever does not fit is told before anything is written
     with owned(job.paths), stop:
         job.record.check_owner()  # again: another audit may have come while the model loaded
-        for stage in STAGES:
-            if stage in job.settings.stages:
-                stop.check()
-                # A stage is imported when its turn comes: the report never loads torch.
-                import_module(f"xai_audit.stages.{stage}").run(job)
+        try:
+            for stage in STAGES:
+                if stage in job.settings.stages:
+                    stop.check()
+                    # A stage is imported when its turn comes: the report never loads torch.
+                    import_module(f"xai_audit.stages.{stage}").run(job)
+        except StoppedError:
+            job.record.write()  # what the stage in hand has counted and timed
+            raise
         _finish(job)
 
 

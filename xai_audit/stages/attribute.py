@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xai_audit.manifest import content_fingerprint
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
-from xai_audit.stages.score import score_fingerprint, settled
+from xai_audit.stages.score import score_fingerprint, scorer_of, settled
 from xai_audit.worker.compute import repeatable
 from xai_audit.worker.explain import Explainer
 from xai_audit.worker.loader import LoadSettings, Photos
@@ -22,7 +22,6 @@ from xai_audit.worker.parts import (
     pending,
     planned,
 )
-from xai_audit.worker.scoring import Scorer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +43,6 @@ _CODE = (
     "schema.py",
 )
 
-
 # Keys of the model group that are noted resolved, or that only say where the weights came from.
 _NOT_THE_FUNCTION = ("name", "preprocess", "target_layer", "checkpoint", "trust_checkpoint")
 
@@ -56,7 +54,8 @@ def run(audit: Audit) -> None:
     todo = pending(audit.paths.attributions, plan.attributions, plan.rows)
     if todo:
         with repeatable(audit.settings.compute.deterministic):
-            audit.engine.run(lambda: _attribute(audit, rows, plan, todo))
+            work = _pass(audit, rows, plan)
+            audit.engine.run(lambda: _attribute(audit, work, todo))
     else:
         log.info("attribute: nothing to do")
     audit.record.finished("attribute", plan.attributions)
@@ -86,45 +85,47 @@ def _plan(audit: Audit, rows: pa.Table) -> Plan:
     )
 
 
-def _attribute(audit: Audit, rows: pa.Table, plan: Plan, todo: dict[int, range]) -> None:
-    settings, record = audit.settings, audit.record
+def _pass(audit: Audit, rows: pa.Table, plan: Plan) -> Pass:
+    """What one pass over the photos needs."""
     compute, (model, _) = audit.compute, audit.model
-    explainer = Explainer(
-        model,
-        target_kinds=tuple(settings.targets),
-        precision=compute.precision,
-        batch_size=compute.batch_size,
-    )
     load = LoadSettings(
         root=audit.dataset.root,
         preprocess=model.preprocess,
-        max_pixels=settings.max_pixels,
+        max_pixels=audit.settings.max_pixels,
         batch_size=compute.batch_size,
         num_workers=compute.num_workers,
         pin_memory=compute.device != "cpu",
     )
-    scorer = None
-    if "score" in settings.stages:
-        scorer = Scorer(
-            preprocess=model.preprocess,
-            border=settings.regions.border,
-            corner=settings.regions.corner,
-            device=compute.device,
-        )
-    work = Pass(
-        explainer, audit.methods(), Photos(rows, audit.masks, load), load, plan, audit.paths, scorer
+    return Pass(
+        explainer=Explainer(
+            model,
+            target_kinds=tuple(audit.settings.targets),
+            precision=compute.precision,
+            batch_size=compute.batch_size,
+        ),
+        methods=audit.methods(),
+        photos=Photos(rows, audit.masks, load),
+        load=load,
+        plan=plan,
+        paths=audit.paths,
+        scorer=scorer_of(audit, model.preprocess, compute.device)
+        if "score" in audit.settings.stages
+        else None,
     )
-    _describe(audit)
+
+
+def _attribute(audit: Audit, work: Pass, todo: dict[int, range]) -> None:
+    """Commit every part of ``todo``; whatever the folder holds of another configuration goes."""
+    record, plan = audit.record, work.plan
     record.begin("attribute")
+    _describe(audit)
     drop_stale(audit.paths.attributions, plan.attributions, plan.rows)
     drop_stale(audit.paths.scores, plan.scores, plan.rows)
-    waiting = sum(len(span) for span in todo.values())
-    resumed = waiting < rows.num_rows
+    total = len(work.photos)
+    done = total - sum(len(span) for span in todo.values())
     with (
-        record.timed("attribute", resumed=resumed),
-        progress(
-            "attribute", total=rows.num_rows, done=rows.num_rows - waiting, bar=settings.progress
-        ) as tell,
+        record.timed("attribute", resumed=done > 0),
+        progress("attribute", total=total, done=done, bar=audit.settings.progress) as tell,
     ):
         start, count = time.perf_counter(), 0
         try:
@@ -135,8 +136,8 @@ def _attribute(audit: Audit, rows: pa.Table, plan: Plan, todo: dict[int, range])
                     audit.stop.check()
         finally:
             record.content["images_per_second"] = count / (time.perf_counter() - start)
-            record.content["batch_size"]["used"] = explainer.adaptive.smallest
-            record.write()
+            record.content["batch_size"]["used"] = work.explainer.adaptive.smallest
+    record.write()
 
 
 def _describe(audit: Audit) -> None:

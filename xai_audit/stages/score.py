@@ -17,6 +17,7 @@ from xai_audit.types import Preprocess
 from xai_audit.worker.compute import resolve
 from xai_audit.worker.loader import LoadSettings, Photos
 from xai_audit.worker.parts import (
+    Plan,
     drop_stale,
     noted_counts,
     noted_problems,
@@ -28,6 +29,8 @@ from xai_audit.worker.parts import (
 from xai_audit.worker.scoring import Scorer
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from xai_audit.stages.context import Audit
 
 log = logging.getLogger(__name__)
@@ -79,41 +82,46 @@ def run(audit: Audit) -> None:
         attributions=attributions,
         scores=score_fingerprint(audit, attributions),
     )
-    todo = pending(audit.paths.scores, plan.scores, plan.rows)
-    if todo:
-        audit.record.begin("score")
-        drop_stale(audit.paths.scores, plan.scores, plan.rows)
-        preprocess = Preprocess.from_json(content["preprocess"])
-        asked = audit.settings.compute
-        compute = resolve(
-            device="cpu", precision="fp32", batch_size="auto", num_workers=asked.num_workers
-        )
-        load = LoadSettings(
-            root=audit.dataset.root,
-            preprocess=preprocess,
-            max_pixels=audit.settings.max_pixels,
-            batch_size=compute.batch_size,
-            num_workers=compute.num_workers,
-            photos=False,
-        )
-        regions = audit.settings.regions
-        scorer = Scorer(
-            preprocess=preprocess, border=regions.border, corner=regions.corner, device="cpu"
-        )
-        waiting = sum(len(span) for span in todo.values())
-        done = rows.num_rows - waiting
-        with (
-            audit.record.timed("score", resumed=done > 0),
-            progress("score", total=rows.num_rows, done=done, bar=audit.settings.progress) as tell,
-        ):
-            photos = Photos(rows, audit.masks, load)
-            for images in score_parts(photos, load, plan, audit.paths, scorer):
-                tell(images)
-                audit.stop.check()
+    with audit.record.timed("score", resumed=True):
+        _score(audit, rows, plan)
     # What the scores were made with, for the report: the configuration may ask for another by then.
     content["regions"] = asdict(audit.settings.regions)
     audit.record.finished("score", plan.scores)
     settled(audit)
+
+
+def _score(audit: Audit, rows: pa.Table, plan: Plan) -> None:
+    """Commit the scores of every part that the pass over the photos did not score."""
+    todo = pending(audit.paths.scores, plan.scores, plan.rows)
+    if not todo:
+        return
+    audit.record.begin("score")
+    drop_stale(audit.paths.scores, plan.scores, plan.rows)
+    preprocess = Preprocess.from_json(audit.record.content["preprocess"])
+    workers = audit.settings.compute.num_workers
+    compute = resolve(device="cpu", precision="fp32", batch_size="auto", num_workers=workers)
+    load = LoadSettings(
+        root=audit.dataset.root,
+        preprocess=preprocess,
+        max_pixels=audit.settings.max_pixels,
+        batch_size=compute.batch_size,
+        num_workers=compute.num_workers,
+        photos=False,
+    )
+    photos, scorer = Photos(rows, audit.masks, load), scorer_of(audit, preprocess, "cpu")
+    done = rows.num_rows - sum(len(span) for span in todo.values())
+    with progress("score", total=rows.num_rows, done=done, bar=audit.settings.progress) as tell:
+        for images in score_parts(photos, load, plan, audit.paths, scorer):
+            tell(images)
+            audit.stop.check()
+
+
+def scorer_of(audit: Audit, preprocess: Preprocess, device: str) -> Scorer:
+    """The Scorer of this audit's regions."""
+    regions = audit.settings.regions
+    return Scorer(
+        preprocess=preprocess, border=regions.border, corner=regions.corner, device=device
+    )
 
 
 def settled(audit: Audit) -> None:

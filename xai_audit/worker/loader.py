@@ -115,6 +115,8 @@ class Photos(Dataset["_Item"]):
             if not is_out_of_memory(exc):
                 raise
             status, message = "out_of_memory", "decoding or resizing it does not fit in memory"
+        if not self._settings.photos:  # the image is explained already; only its mask is lost
+            return _Item(record, None, None, status)
         return _Item(record, None, None, NO_MASK, (status, message))
 
     def _loaded(self, record: ImageRecord) -> _Item:
