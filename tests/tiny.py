@@ -127,7 +127,7 @@ def audit(
         contextlib.redirect_stdout(stdout),
     ):
         code = main()
-    logging.basicConfig(force=True)  # let go of the captured stream
+    logging.getLogger("xai_audit").handlers.clear()  # let go of the captured stream
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 

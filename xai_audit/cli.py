@@ -53,13 +53,11 @@ def entry() -> None:
 
 def main() -> int:
     """The exit code of one audit, or of a sweep's first failure (CONTRACT: 0 1 2 3 4 130 143)."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-        force=True,
-    )
+    # Our own logger only: other packages log as they always do, and not twice.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
     # What is odd in a photo's metadata is no news to the user.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # Hydra then raises instead of printing a page and exiting with 1.

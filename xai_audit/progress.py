@@ -34,7 +34,7 @@ def progress(
     """
     if sys.stderr.isatty() if bar is None else bar:
         with (
-            logging_redirect_tqdm(),
+            logging_redirect_tqdm([logging.getLogger("xai_audit")]),
             tqdm(
                 total=total, initial=done, desc=stage, unit=" images", dynamic_ncols=True
             ) as shown,
@@ -56,7 +56,7 @@ class _QuietLog:
     def __init__(self, stage: str, total: int | None, done: int) -> None:
         self._stage, self._total, self._done = stage, total, done
         self._before, self._start = done, time.monotonic()
-        self._told = self._start
+        self._told, self._told_at = self._start, done
 
     def add(self, count: int) -> None:
         """Note ``count`` more images."""
@@ -68,10 +68,11 @@ class _QuietLog:
 
     def close(self) -> None:
         """Say how it ended, if anything was done."""
-        if self._done > self._before:
+        if self._done > self._told_at:
             self._tell(time.monotonic())
 
     def _tell(self, now: float) -> None:
+        self._told_at = self._done
         rate = (self._done - self._before) / max(now - self._start, 1e-9)
         if self._total is None:
             log.info("%s: %d images, %.1f images/s", self._stage, self._done, rate)

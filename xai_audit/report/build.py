@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from xai_audit.report.atomic import replacing_folder
@@ -31,11 +30,10 @@ def build_report(paths: RunPaths, *, settings: ReportSettings, mask_of: MaskOf) 
     Raises:
         OutputError: a file of the run cannot be read.
     """
-    start = time.perf_counter()
     facts = read_facts(paths)
     with replacing_folder(paths.report) as folder:
         gallery = folder / paths.gallery.relative_to(paths.report)
         gallery.mkdir()
         classes = build_gallery(paths, gallery, facts=facts, settings=settings, mask_of=mask_of)
         write_report(paths, classes, facts=facts, settings=settings, folder=folder)
-    _LOG.info("report in %.1f s: %s", time.perf_counter() - start, paths.index_html)
+    _LOG.info("report: %s", paths.index_html)

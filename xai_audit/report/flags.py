@@ -66,7 +66,7 @@ def write_flags(paths: RunPaths, *, z: float, min_excess: float) -> pd.DataFrame
     scores = collect(RunPaths.parts(paths.scores), SCORES, _NEEDED, of_kinds(kinds))
     flags = find_flags(scores, z=z, min_excess=min_excess)
     write_table(paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
-    _LOG.info("%d flags on %d images", len(flags), flags["image_id"].nunique())
+    _LOG.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
     return flags
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import MaskProblem
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.stages.context import Audit
-
-log = logging.getLogger(__name__)
 
 
 def run(audit: Audit) -> None:
@@ -52,4 +49,3 @@ def run(audit: Audit) -> None:
             mask_of=mask_of,
         )
     audit.record.finished("report", found)
-    log.info("report: %s", audit.paths.index_html)
