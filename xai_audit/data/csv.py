@@ -17,7 +17,7 @@ from xai_audit.types import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _NO_LABEL = ("no_class", "the table gives no label")
 _MISSING = ("unreadable", "no such file")
 
@@ -90,9 +90,9 @@ class CsvTable:
             problem = _problem(self.root, relative, label)
             yield Entry(relative, label, mask=mask, split=split, group=group, problem=problem)
         if repeated:
-            _LOG.warning("%s: %d repeated paths, the first row of each counts", self.name, repeated)
+            log.warning("%s: %d repeated paths, the first row of each counts", self.name, repeated)
         if nameless:
-            _LOG.warning("%s: %d rows without a path are left out", self.name, nameless)
+            log.warning("%s: %d rows without a path are left out", self.name, nameless)
         if not seen:
             self._nothing(splits)
 

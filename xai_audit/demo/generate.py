@@ -26,7 +26,7 @@ _CHUNK = 10
 _STALE_SECONDS = 3600.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -54,7 +54,7 @@ def generate(root: Path, *, workers: int | None = None, progress: Progress | Non
         _publish(draft, root)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    logger.info("demo photos rendered into %s in %.1f s", root, time.monotonic() - started)
+    log.info("demo photos rendered into %s in %.1f s", root, time.monotonic() - started)
     return root
 
 

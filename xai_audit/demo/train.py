@@ -20,7 +20,7 @@ from torch.nn import functional as nnf
 
 from xai_audit.demo import camera, generate, net, species, truth
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def training_set(cache: Path, per_class: int) -> tuple[torch.Tensor, torch.Tenso
         started = time.monotonic()
         generate.render_split(cache, "train", per_class)
         mark.touch()
-        logger.info(
+        log.info(
             "rendered %d training photos in %.0f s",
             per_class * len(species.CLASSES),
             time.monotonic() - started,
@@ -106,7 +106,7 @@ def fit(images: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> nn.Module
                 losses.append(_step(model, batch, labels[chosen], optimiser, recipe.smoothing))
                 plan.step()
             spent = time.monotonic() - started
-            logger.info(
+            log.info(
                 "%d px, epoch %d: loss %.3f, %.0f s", side, epoch + 1, np.mean(losses), spent
             )
     return model.eval()
@@ -149,7 +149,7 @@ def augmented(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 def log_rows(split: str, rows: list[truth.Row]) -> None:
     """Log the truth table of a split."""
     for row in rows:
-        logger.info(
+        log.info(
             "%-6s %-15s %-20s with %.3f without %.3f pull %.3f n %d",
             *(split, row.class_name, row.region),
             *(row.accuracy_with, row.accuracy_without, row.pull, row.n),

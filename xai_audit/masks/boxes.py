@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ImageRecord
 
-_LOGGER = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _SIDES = ["x_min", "y_min", "x_max", "y_max"]
 _COLUMNS = ["path", *_SIDES]
@@ -104,7 +104,7 @@ def _csv(path: Path) -> pd.DataFrame:
 def _cleaned(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     named = frame["path"].notna() & (frame["path"] != "")
     if not named.all():
-        _LOGGER.warning("%d rows of %s have no path and are left out", (~named).sum(), shown(path))
+        log.warning("%d rows of %s have no path and are left out", (~named).sum(), shown(path))
     frame = frame[named]
     columns = {side: pd.to_numeric(frame[side], errors="coerce") for side in _SIDES}
     return pd.DataFrame({"path": [as_image_id(str(name)) for name in frame["path"]], **columns})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ImageRecord
 
-_LOGGER = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # What is relied on, and becomes keys here: each must be there and be plain.
 _KEYS = {
@@ -157,7 +157,7 @@ def _listed(
             shape = (bool(note.get("iscrowd")), note.get("segmentation"))
             shapes[note["image_id"]].append(shape)
     if strays:
-        _LOGGER.warning("%d annotations of %s belong to no image of it", strays, file)
+        log.warning("%d annotations of %s belong to no image of it", strays, file)
     if len(shapes) < len(content["images"]):
         raise DatasetError("a COCO file gives two images one id", where=file)
     listed: dict[str, _Listed] = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Where training scripts put the state dict, the most specific first.
 _NESTED = (
@@ -104,7 +104,7 @@ def load_into(module: nn.Module, file: Path, *, trust: bool, ignore: tuple[str, 
     if fit.wrong:
         raise _misfit(file, fit, outside)
     if outside:
-        logger.info("%s: %d tensors outside %r are not used", file, len(outside), prefix)
+        log.info("%s: %d tensors outside %r are not used", file, len(outside), prefix)
     state = OrderedDict((k, v) for k, v in named.items() if k in wanted)
     versions = getattr(given, "_metadata", None) or module.state_dict()._metadata  # type: ignore[attr-defined]
     # Without versions some modules take a state dict for an old one and convert it.

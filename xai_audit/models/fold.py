@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def fold_conv_bn(module: nn.Module, *, keep: str) -> dict[str, nn.Module]:
@@ -31,7 +31,7 @@ def fold_conv_bn(module: nn.Module, *, keep: str) -> dict[str, nn.Module]:
         replaced |= {conv: first, bn: second}
         module.set_submodule(conv, fuse_conv_bn_eval(first, second))  # type: ignore[arg-type, type-var]
         module.set_submodule(bn, nn.Identity())
-    logger.debug("folded %d pairs of convolution and batch norm", len(replaced) // 2)
+    log.debug("folded %d pairs of convolution and batch norm", len(replaced) // 2)
     return replaced
 
 
@@ -47,7 +47,7 @@ def _pairs(module: nn.Module, keep: str) -> Iterator[tuple[str, str]]:
         graph = fx.Tracer().trace(module)
     # Control flow, foreign types, ...: tracing runs the user's forward and may raise anything.
     except Exception as exc:  # the model is only a little slower without it
-        logger.debug("not folded: %s: %s", type(exc).__name__, exc)
+        log.debug("not folded: %s: %s", type(exc).__name__, exc)
         return
     named = dict(module.named_modules(remove_duplicate=False))
     calls = Counter(id(named[str(n.target)]) for n in graph.nodes if n.op == "call_module")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xai_audit.models.target_layer import Trace
     from xai_audit.types import ModelSpec, Preprocess
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Folding rounds differently but must not move a logit further than this, relative to the largest.
 _TOLERANCE = 1e-4
@@ -138,10 +138,10 @@ def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tenso
             moved = float((module(probe) - logits).abs().max())
     # A forward that reads its batch norm's attributes finds an Identity there.
     except Exception as exc:  # slower without folding, never wrong
-        logger.debug("folding undone: %s: %s", type(exc).__name__, exc)
+        log.debug("folding undone: %s: %s", type(exc).__name__, exc)
         restore(module, replaced)
         return
     # Not "moved > limit": NaN must undo it too.
     if not moved <= limit:
-        logger.debug("folding undone: it moved a logit by %g", moved)
+        log.debug("folding undone: it moved a logit by %g", moved)
         restore(module, replaced)

@@ -13,7 +13,7 @@ from xai_audit.types import Preprocess
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
@@ -50,7 +50,7 @@ def _tell_padding(preprocess: Preprocess) -> None:
         return
     sides = (resize, resize) if isinstance(resize, int) else resize
     if any(side < wanted for side, wanted in zip(sides, crop, strict=True)):
-        logger.warning(
+        log.warning(
             "preprocess.resize %s is smaller than crop %s: photos get padded",
             *("x".join(map(str, pair)) for pair in (sides, crop)),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ModelSpec
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -52,7 +52,7 @@ def build(
         )
     download = pretrained and options.checkpoint is None
     if not pretrained and options.checkpoint is None:
-        logger.warning("%s has random weights: not pretrained, no model.checkpoint", arch)
+        log.warning("%s has random weights: not pretrained, no model.checkpoint", arch)
     classes = None if download else options.num_classes or num_classes_of_dataset
     module = _create(timm, arch, download, classes)
     own = getattr(module, "num_classes", None)
@@ -100,10 +100,10 @@ def _preprocess(timm: ModuleType, module: nn.Module) -> Preprocess:
     _, height, width = data["input_size"]
     scaled = tuple(math.floor(side / data["crop_pct"]) for side in (height, width))
     if data["crop_mode"] == "border":
-        logger.warning("timm's crop_mode 'border' is not available: photos are centre-cropped")
+        log.warning("timm's crop_mode 'border' is not available: photos are centre-cropped")
     interpolation = data["interpolation"]
     if interpolation not in INTERPOLATIONS:
-        logger.warning("interpolation %r is not available: bicubic is used", interpolation)
+        log.warning("interpolation %r is not available: bicubic is used", interpolation)
         interpolation = "bicubic"
     return Preprocess(
         resize=(scaled[0], scaled[1]) if data["crop_mode"] == "squash" else max(scaled),

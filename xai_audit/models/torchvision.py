@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ModelSpec
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Heads that only training uses; a checkpoint may or may not carry them.
 _AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
@@ -61,7 +61,7 @@ def build(
         module = _pretrained(arch, entry, options.num_classes)
     else:
         if options.checkpoint is None:
-            logger.warning("%s has random weights: no model.weights, no model.checkpoint", arch)
+            log.warning("%s has random weights: no model.weights, no model.checkpoint", arch)
         module = get_model(
             arch,
             weights=None,

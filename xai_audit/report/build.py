@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xai_audit.report.gallery import MaskOf
     from xai_audit.report.settings import ReportSettings
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def build_report(paths: RunPaths, *, settings: ReportSettings, mask_of: MaskOf) -> None:
@@ -36,4 +36,4 @@ def build_report(paths: RunPaths, *, settings: ReportSettings, mask_of: MaskOf) 
         gallery.mkdir()
         classes = build_gallery(paths, gallery, facts=facts, settings=settings, mask_of=mask_of)
         write_report(paths, classes, facts=facts, settings=settings, folder=folder)
-    _LOG.info("report: %s", paths.index_html)
+    log.info("report: %s", paths.index_html)

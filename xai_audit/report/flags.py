@@ -16,7 +16,7 @@ from xai_audit.schema import BANDS, FLAGS, SCORES
 if TYPE_CHECKING:
     from xai_audit.report.settings import FlagSettings
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MISTAKE = "mistake"
 OFF_OBJECT = "off_object"
@@ -66,7 +66,7 @@ def write_flags(paths: RunPaths, *, z: float, min_excess: float) -> pd.DataFrame
     scores = collect(RunPaths.parts(paths.scores), SCORES, _NEEDED, of_kinds(kinds))
     flags = find_flags(scores, z=z, min_excess=min_excess)
     write_table(paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
-    _LOG.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
+    log.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
     return flags
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     MaskOf = Callable[[str], NDArray[np.generic] | None]
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Pictures whose heatmaps are read together: few scans of the parts, little memory.
 _AT_ONCE = 4096
@@ -118,7 +118,7 @@ class _Studio:
         try:
             return self.mask_of(image_id)
         except ImageProblem as exc:
-            _LOG.warning("no mask drawn for %s: %s", image_id, exc)
+            log.warning("no mask drawn for %s: %s", image_id, exc)
             return None
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.report.caption import Caption
     from xai_audit.types import Preprocess
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _LIGHT, _DARK = (250, 250, 250), (20, 20, 20)
 # Long panoramas are scaled down further: the longer side is at most this many tiles.
@@ -119,7 +119,7 @@ def _open(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
     # Pillow's parsers raise whatever their bytes lead them to, bombs included; one bad photo
     # must not cost the report.
     except Exception as exc:
-        _LOG.warning("cannot draw %s: %s", path, exc)
+        log.warning("cannot draw %s: %s", path, exc)
         return None
 
 
