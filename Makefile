@@ -16,7 +16,7 @@ audit: $(READY)
 setup: $(DEV)
 
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check .
