@@ -147,3 +147,26 @@ def test_a_real_allocator_failure_finishes_smaller(photos, tmp_path):
     assert run["batch_size"]["used"] < 96
     left, right = pd.read_parquet(roomy / "scores"), pd.read_parquet(out / "scores")
     pd.testing.assert_frame_equal(left, right, atol=1e-4, rtol=1e-3)
+
+
+def test_an_error_with_workers_ends_the_process(photos, tmp_path):
+    """Workers ignore SIGTERM; a traceback that keeps them alive must not keep the process."""
+    more = ("compute.num_workers=2", "model.factory=tests.tiny:failing_net")
+    result = tiny.audit_process(arguments(photos, tmp_path / "out", *more), timeout=60)
+    assert result.returncode == 1
+    assert "on purpose" in result.stderr
+
+
+def test_a_damaged_file_is_made_anew(photos, whole, tmp_path):
+    out = tmp_path / "out"
+    assert tiny.audit(arguments(photos, out)).returncode == 0
+    for name in (
+        "manifest.parquet",
+        "scores/part-00001.parquet",
+        "attributions/part-00002.parquet",
+    ):
+        path = out / name
+        path.write_bytes(path.read_bytes()[:100])
+    result = tiny.audit(arguments(photos, out))
+    assert result.returncode == 0, result.stderr
+    same_tables(whole, out)

@@ -186,3 +186,19 @@ def starved_net() -> nn.Module:
             return self.body(images)
 
     return Starved()
+
+
+def failing_net() -> nn.Module:
+    """:func:`net` that takes one image, as a probe has, and fails on a batch."""
+
+    class Failing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = net()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if len(images) > 1:
+                raise ValueError("on purpose")
+            return self.body(images)
+
+    return Failing()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import multiprocessing
 import os
 import re
 import signal
@@ -48,7 +49,11 @@ def _method_node(name: str) -> DictConfig:
 
 def entry() -> None:
     """Run the command line of this process and exit with its code."""
-    sys.exit(main())
+    code = main()
+    # After an error, workers may be left; they ignore SIGTERM, and Python would wait for them.
+    for child in multiprocessing.active_children():
+        child.kill()
+    sys.exit(code)
 
 
 def main() -> int:

@@ -93,6 +93,15 @@ def read_notes(path: Path) -> dict[str, str]:
     }
 
 
+def is_readable(path: Path) -> bool:
+    """Whether ``path`` is a Parquet file with a whole footer."""
+    try:
+        pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete temporaries that a killed process left in ``folder``."""
     for path in folder.glob(".*.tmp"):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config import STAGES, AuditConfig, build
-from xai_audit.errors import StoppedError, TooManyFailuresError
+from xai_audit.errors import OutputError, StoppedError, TooManyFailuresError
 from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
 from xai_audit.run import RunRecord, owned
@@ -43,6 +43,7 @@ def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
     """
     stop = StopRequest()
     job = assembled(cfg, method_nodes, stop)
+    _check_place(job)
     job.record.check_owner()
     job.dataset.prepare()
     if "attribute" in job.settings.stages:
@@ -59,6 +60,19 @@ def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
             job.record.write()  # what the stage in hand has counted and timed
             raise
         _finish(job)
+
+
+def _check_place(job: Audit) -> None:
+    """Raise OutputError where the run's own pictures would be listed as photos next time."""
+    output, photos = job.paths.root.resolve(), job.dataset.root.resolve()
+    listed = "file" not in job.keys["dataset"]  # a table names its photos itself
+    if listed and output.is_relative_to(photos):
+        raise OutputError(
+            "the output folder lies among the photos",
+            where=job.paths.root,
+            expected=f"a folder outside {job.dataset.root}",
+            remedy="output_dir=ANOTHER_FOLDER",
+        )
 
 
 def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopRequest) -> Audit:
@@ -89,7 +103,7 @@ def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopReq
 
 def _output_dir(cfg: DictConfig, dataset: str, method_nodes: Sequence[DictConfig]) -> Path:
     if cfg.output_dir:
-        return Path(cfg.output_dir)
+        return Path(cfg.output_dir).expanduser().absolute()
     model = cfg.model.get("name") or cfg.model.get("arch") or cfg.model.get("factory")
     methods = "+".join(node.name for node in method_nodes)
     return Path("outputs", *map(safe_name, (dataset, str(model), methods)))

@@ -122,6 +122,12 @@ def test_folder_that_is_not_ours(folder, tmp_path):
     assert (out / "thesis.tex").read_text() == "precious"
 
 
+def test_folder_among_the_photos(folder):
+    inside = folder / "images" / "circle" / "audit"
+    assert "among the photos" in refused(tiny.audit(tiny.overrides(folder, inside)))
+    assert not inside.exists()
+
+
 def test_folder_that_cannot_be_written(folder, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert "cannot write" in refused(tiny.audit(tiny.overrides(folder, tmp_path / "file" / "out")))

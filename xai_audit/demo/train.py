@@ -106,9 +106,7 @@ def fit(images: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> nn.Module
                 losses.append(_step(model, batch, labels[chosen], optimiser, recipe.smoothing))
                 plan.step()
             spent = time.monotonic() - started
-            log.info(
-                "%d px, epoch %d: loss %.3f, %.0f s", side, epoch + 1, np.mean(losses), spent
-            )
+            log.info("%d px, epoch %d: loss %.3f, %.0f s", side, epoch + 1, np.mean(losses), spent)
     return model.eval()
 
 

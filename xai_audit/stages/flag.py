@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from xai_audit.io import is_readable
 from xai_audit.report.flags import build_flags
 from xai_audit.report.settings import FlagSettings
 from xai_audit.run import code_version, fingerprint
@@ -25,7 +26,7 @@ def run(audit: Audit) -> None:
         [chosen.z, chosen.min_excess],
         code_version(*_CODE),
     )
-    if audit.record.is_current("flag", found) and audit.paths.flags.is_file():
+    if audit.record.is_current("flag", found) and is_readable(audit.paths.flags):
         return
     audit.record.begin("flag")
     with audit.record.timed("flag", resumed=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from xai_audit.io import is_readable
 from xai_audit.manifest import (
     IndexSettings,
     build_manifest,
@@ -40,7 +41,7 @@ def run(audit: Audit) -> None:
 
         manifest = build_manifest(audit.dataset, index, told)
         found = listing_fingerprint(manifest)
-        if not audit.record.is_current("index", found) or not audit.paths.manifest.is_file():
+        if not audit.record.is_current("index", found) or not is_readable(audit.paths.manifest):
             audit.record.begin("index")
             store(audit.paths.manifest, manifest)
     audit.record.content["classes"] = {

@@ -26,7 +26,7 @@ def run(audit: Audit) -> None:
         [chosen.per_reason, chosen.tile, audit.settings.seed],
         code_version("report", "geometry.py", "types.py", "schema.py"),
     )
-    if audit.record.is_current("report", found) and audit.paths.index_html.is_file():
+    if audit.record.is_current("report", found) and audit.paths.gallery.is_dir():
         return
     audit.record.begin("report")
     rows = audit.selected()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from xai_audit.errors import ConfigError
+from xai_audit.io import is_readable
 from xai_audit.manifest import counted, masks_fingerprint, settle
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
@@ -128,6 +129,8 @@ def settled(audit: Audit) -> None:
     """Bring what decoding and mask reading found into the manifest and the counts."""
     masks: dict[str, str] = {}
     for path in RunPaths.parts(audit.paths.scores):
+        if not is_readable(path):  # the score stage makes it anew
+            continue
         part = pq.read_table(path, columns=["image_id", "mask_status"])
         columns = (part.column(name).to_pylist() for name in ("image_id", "mask_status"))
         masks.update(zip(*columns, strict=True))
