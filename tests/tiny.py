@@ -202,3 +202,18 @@ def failing_net() -> nn.Module:
             return self.body(images)
 
     return Failing()
+
+
+def detached_net() -> nn.Module:
+    """:func:`net` as a frozen backbone often is: nothing flows back to the features."""
+
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            whole = list(net())
+            self.body, self.head = nn.Sequential(*whole[:5]), nn.Sequential(*whole[5:])
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.head(self.body(images).detach())
+
+    return Detached()

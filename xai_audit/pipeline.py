@@ -13,6 +13,7 @@ depends on it, and the same command again resumes.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from importlib import import_module
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config import STAGES, AuditConfig, build
-from xai_audit.errors import OutputError, StoppedError, TooManyFailuresError
+from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
 from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
 from xai_audit.run import RunRecord, owned
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
+
+
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
@@ -59,6 +63,15 @@ def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
         except StoppedError:
             job.record.write()  # what the stage in hand has counted and timed
             raise
+        except OSError as exc:
+            if exc.errno not in _NO_PLACE:
+                raise
+            raise OutputError(
+                "cannot write; everything finished so far is kept",
+                where=exc.filename or job.paths.root,
+                got=exc.strerror,
+                remedy="make room or give the right to write, then run the same command again",
+            ) from exc
         _finish(job)
 
 
@@ -85,6 +98,14 @@ def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopReq
         for group in ("dataset", "masks", "model", "engine")
     }
     keys["methods"] = [OmegaConf.to_container(node, resolve=True) for node in method_nodes]
+    for method in keys["methods"]:
+        if method.get("sign") not in ("positive", "absolute"):
+            raise ConfigError(
+                "unknown sign rule",
+                where="method.sign",
+                expected="positive or absolute",
+                got=method.get("sign"),
+            )
     dataset = build("dataset", cfg.dataset)
     paths = RunPaths(_output_dir(cfg, dataset.name, method_nodes))
     return Audit(

@@ -122,6 +122,16 @@ def test_folder_that_is_not_ours(folder, tmp_path):
     assert (out / "thesis.tex").read_text() == "precious"
 
 
+def test_model_without_a_gradient_to_the_layer(folder, tmp_path):
+    detached = tiny.overrides(folder, tmp_path / "out", "model.factory=tests.tiny:detached_net")
+    assert "no_grad and detach" in refused(tiny.audit(detached))
+
+
+def test_sign_rule_that_does_not_exist(folder, tmp_path):
+    line = refused(tiny.audit(tiny.overrides(folder, tmp_path / "out", "method.sign=abs")))
+    assert "positive or absolute" in line
+
+
 def test_folder_among_the_photos(folder):
     inside = folder / "images" / "circle" / "audit"
     assert "among the photos" in refused(tiny.audit(tiny.overrides(folder, inside)))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from xai_audit.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -51,9 +53,25 @@ def _attribute(
     maps = []
     while scores:
         score = scores.pop(0)
-        (gradient,) = torch.autograd.grad(score, activations, retain_graph=bool(scores))
+        gradient = _gradient(model, score, activations, keep=bool(scores))
         maps.append(_cam(activations.detach(), gradient))
     return logits.detach(), torch.stack(maps, dim=1)
+
+
+def _gradient(
+    model: LoadedModel, score: torch.Tensor, activations: torch.Tensor, *, keep: bool
+) -> torch.Tensor:
+    try:
+        return torch.autograd.grad(score, activations, retain_graph=keep)[0]
+    except RuntimeError as exc:
+        if not any(sign in str(exc) for sign in ("does not require grad", "not have been used")):
+            raise
+        raise ModelError(
+            "the outputs do not depend on the target layer by gradient",
+            where=model.target_layer,
+            remedy="take no_grad and detach out of the model's forward, or choose another "
+            "model.target_layer",
+        ) from exc
 
 
 def _cut_forward(model: LoadedModel, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

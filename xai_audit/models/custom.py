@@ -49,7 +49,7 @@ def build(
     try:
         module = make(**arguments)
     # The user's code may raise anything.
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise ModelError(
             "the factory failed",
             where=f"{_WHERE}={factory}",
@@ -104,7 +104,7 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     # The user's module may raise anything while it is imported.
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         absent = isinstance(exc, ModuleNotFoundError) and f"{name}.".startswith(f"{exc.name}.")
         raise ModelError(
             "there is no such module" if absent else "the module failed to import",

@@ -96,6 +96,13 @@ class Audit:
         from xai_audit.models.prepare import fingerprint, prepare
 
         spec = self.model_spec(len(self.dataset.class_names()))
+        if len(spec.preprocess.mean) != 3:  # photos are decoded as RGB
+            raise ConfigError(
+                "only three-channel models can be audited",
+                where="model.preprocess.mean",
+                expected="3 values",
+                got=len(spec.preprocess.mean),
+            )
         weights = fingerprint(spec)  # before folding changes them
         model = prepare(spec, device=self.compute.device)
         self._check_outputs(model.num_outputs)
