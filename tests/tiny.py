@@ -127,7 +127,10 @@ def audit(
         contextlib.redirect_stdout(stdout),
     ):
         code = main()
-    logging.getLogger("xai_audit").handlers.clear()  # let go of the captured stream
+    # The command set up its own logging; let go of the captured stream and of its level.
+    log = logging.getLogger("xai_audit")
+    log.handlers.clear()
+    log.setLevel(logging.NOTSET)
     return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 

@@ -227,6 +227,6 @@ def test_class_to_idx_orders_the_classes(tmp_path):
 
 def test_nothing_is_logged_for_an_ordinary_folder(tmp_path, caplog):
     touch(tmp_path, "a/1.jpg")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="xai_audit"):
         folder(tmp_path).prepare()
     assert not caplog.records

@@ -343,7 +343,7 @@ def test_what_cannot_be_traced_is_left_alone(caplog: pytest.LogCaptureFixture) -
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x if x.sum() > 0 else -x)
 
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger="xai_audit"):
         model = prepared(Branching())
     assert isinstance(model.module.bn, nn.BatchNorm2d)
     assert "not folded" in caplog.text
