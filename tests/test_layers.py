@@ -12,9 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "xai_audit"
 LAYERS = (
     ("errors", "types", "schema"),
     ("config", "paths", "io", "geometry", "signals", "progress"),
-    ("data", "models", "methods", "masks", "metrics", "engines", "demo"),
+    ("data", "models", "methods", "masks", "cues", "metrics", "engines", "demo"),
     ("manifest", "run"),
-    ("worker", "report"),
+    ("worker", "report", "discovery"),
+    ("evidence",),
     ("stages",),
     ("pipeline",),
     ("cli",),

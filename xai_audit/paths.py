@@ -45,6 +45,31 @@ class RunPaths:
         return self.root / "scores"
 
     @property
+    def transplants(self) -> Path:
+        """The folder of transplanted pairs, one file a class."""
+        return self.root / "transplants"
+
+    @property
+    def evidence(self) -> Path:
+        """One row a class, cue and method: the audit's answer."""
+        return self.root / "evidence.parquet"
+
+    @property
+    def summary(self) -> Path:
+        """One row a cue: how much accuracy rests on it."""
+        return self.root / "summary.parquet"
+
+    @property
+    def groups(self) -> Path:
+        """One row a class and group of the dataset's own column."""
+        return self.root / "groups.parquet"
+
+    @property
+    def clusters(self) -> Path:
+        """One row a class and discovered strategy."""
+        return self.root / "clusters.parquet"
+
+    @property
     def flags(self) -> Path:
         """One row an image and reason."""
         return self.root / "flags.parquet"

@@ -100,3 +100,132 @@ FLAGS = pa.schema(
         ("rank", pa.int32()),
     ]
 )
+
+# One transplanted pair: image_id with the cue of a photo of its class ``class_name`` asks about,
+# and with that of another class; both edited alike.
+TRANSPLANTS = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("cue", pa.string(), nullable=False),
+        # reliance: image_id is of class_name. pull: it is of another class.
+        pa.field("question", pa.string(), nullable=False),
+        # The cue whose pixels stayed as they were, to tell two overlapping cues apart; else null.
+        ("beyond", pa.string()),
+        pa.field("image_id", pa.string(), nullable=False),
+        ("image_class", pa.string()),
+        ("donor_with", pa.string()),
+        ("donor_without", pa.string()),
+        ("donor_without_class", pa.string()),
+        # Of class_name: probability and log-odds with its cue and with another class's.
+        ("p_with", pa.float32()),
+        ("p_without", pa.float32()),
+        ("log_odds_with", pa.float32()),
+        ("log_odds_without", pa.float32()),
+        # Whether the prediction is image_id's own class.
+        ("correct_with", pa.bool_()),
+        ("correct_without", pa.bool_()),
+    ]
+)
+
+QUESTIONS = ("availability", "attention", "reliance", "pull")
+VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
+
+EVIDENCE = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("cue", pa.string(), nullable=False),
+        ("method", pa.string()),
+        # Images whose transplants were compared; n_read: read for availability and attention.
+        ("n_images", pa.int32()),
+        ("n_read", pa.int32()),
+        *[
+            field
+            for question in QUESTIONS
+            for field in (
+                (question, pa.float32()),
+                (f"{question}_low", pa.float32()),
+                (f"{question}_high", pa.float32()),
+                # float64: a p-value of 1e-60 is not 0.
+                (f"{question}_p", pa.float64()),
+                (f"{question}_q", pa.float64()),
+            )
+        ],
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("because", pa.string(), nullable=False),
+        # The narrower cue that explains this one's effect.
+        ("explained_by", pa.string()),
+        # own: images of the class lose its cue. others: images of other classes get it.
+        ("measured_on", pa.string()),
+        ("reliance_log_odds", pa.float32()),
+        ("pull_log_odds", pa.float32()),
+        # The target kind that attention is about; the same from the label's own maps.
+        ("attention_kind", pa.string()),
+        ("attention_label", pa.float32()),
+        # Mean share of the view that the region takes, and of the relevance that falls there.
+        ("area", pa.float32()),
+        ("mass", pa.float32()),
+        # Accuracy on the class's images with the cue of their own class and of another.
+        ("accuracy_with", pa.float32()),
+        ("accuracy_without", pa.float32()),
+        # Accuracy on the class's images where the cue agrees with the label and where it does not.
+        ("accuracy_agree", pa.float32()),
+        ("accuracy_disagree", pa.float32()),
+        ("n_agree", pa.int32()),
+        ("n_disagree", pa.int32()),
+        # Accuracy on the class's images when all but the object comes from other classes.
+        ("core_accuracy", pa.float32()),
+        ("forwards", pa.int32()),
+    ]
+)
+
+# How much accuracy rests on each cue, over all classes; cue ``all``: every cue at once.
+SUMMARY = pa.schema(
+    [
+        pa.field("cue", pa.string(), nullable=False),
+        ("n_images", pa.int32()),
+        ("accuracy_with", pa.float32()),
+        ("accuracy_without", pa.float32()),
+        ("gap", pa.float32()),
+        ("gap_low", pa.float32()),
+        ("gap_high", pa.float32()),
+        ("worst_class", pa.string()),
+        ("worst_gap", pa.float32()),
+    ]
+)
+
+# Accuracy by the dataset's own column ``group``.
+GROUPS = pa.schema(
+    [
+        ("class_name", pa.string()),
+        ("group", pa.string()),
+        ("n_images", pa.int32()),
+        ("accuracy", pa.float32()),
+    ]
+)
+
+CLUSTERS = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("cluster", pa.int32(), nullable=False),
+        # cluster_<k> where its region is examined as a cue; null where it repeats the object.
+        ("cue", pa.string()),
+        ("method", pa.string()),
+        ("target_kind", pa.string()),
+        ("algorithm", pa.string()),
+        # object, background, border, corner_..., mixed: where its mean map lies.
+        ("kind", pa.string()),
+        ("n_images", pa.int32()),
+        ("share", pa.float32()),
+        # Mean adjusted Rand index of clusterings of subsamples, 0 to 1.
+        ("stability", pa.float32()),
+        ("eigengap", pa.float32()),
+        *[(f"mass_{region}", pa.float32()) for region in REGIONS],
+        ("mean_map", pa.list_(pa.float32())),
+        # Cells of the grid that make the region, 0 or 1.
+        ("region", pa.list_(pa.uint8())),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        # Of the sampled images; the most typical first.
+        ("image_ids", pa.list_(pa.string())),
+    ]
+)

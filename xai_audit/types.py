@@ -227,3 +227,62 @@ class AttributeBatch(Protocol):
             targets: called once with the logits; the T targets to explain.
             image_ids: B ids; randomness is seeded from them.
         """
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A photo resized for the model but not yet cropped: where cues are read and transplanted.
+
+    Attributes:
+        record: of the photo; its height and width are those of the stored photo.
+        photo: (3, h, w) uint8.
+        object: (h, w) uint8, 255 where the pixel may be object (object or void), None without a
+            usable mask.
+        preprocess: of the model, which crops what it sees out of the canvas.
+    """
+
+    record: ImageRecord
+    photo: torch.Tensor
+    object: torch.Tensor | None
+    preprocess: Preprocess
+
+
+class Cue(Protocol):
+    """A candidate shortcut: something other than the object that could carry a class.
+
+    Attributes:
+        name: of the cue, as in ``cues=[NAME]``; a column value, so stable.
+        way: how its content can be changed. ``both``: any photo can get any other's. ``down``: what
+            a photo has lost (sharpness, JPEG quality) no transplant restores, so that content only
+            moves down :meth:`level`. ``added``: something of the user's is put on. ``none``: told
+            by the file alone, only availability is asked.
+    """
+
+    name: str
+    way: str
+
+    def region(self, canvas: Canvas) -> torch.Tensor | None:
+        """The share (h, w) float32 0..1 of each canvas pixel in the cue's region.
+
+        None for a property of the whole photo, or where this photo's region is unknown.
+        """
+
+    def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
+        """What the cue holds, the object left out, as (D,) float32; D is the same for all photos.
+
+        Nothing of the object's shape may show in it. None where undefined for this photo.
+        """
+
+    def level(self, canvas: Canvas) -> float:
+        """How much is left, for ``way="down"``; NaN for other ways.
+
+        A transplant changes a photo only where the donor's level is lower.
+        """
+
+    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+        """The photo (3, h, w) uint8 of ``canvas`` with the cue of ``donor``; both stay as they are.
+
+        The donor's own object is not carried over. Another shape than the canvas's means another
+        aspect ratio: the model's resize and crop are applied anew. Must be a function of its
+        arguments alone (any randomness seeded by the two image ids).
+        """
