@@ -105,6 +105,9 @@ def overrides(root: Path, output: Path, *more: str) -> list[str]:
         "model.preprocess.crop=64",
         "compute.num_workers=0",
         "compute.part_size=5",
+        "cues=[border]",
+        "evidence.images_per_class=8",
+        "evidence.permutations=20",
         f"output_dir={output}",
         *more,
     ]

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
@@ -45,6 +46,34 @@ def _method_node(name: str) -> DictConfig:
     """The configuration node of method ``name``: what ``method=NAME`` would have composed."""
     node: DictConfig = hydra.compose("config", overrides=[f"method={name}"]).method
     return node
+
+
+def _cue_nodes(cfg: DictConfig) -> list[DictConfig]:
+    """The configuration nodes of the cues asked for; by default every YAML of the group."""
+    files: dict[str, Path] = {}
+    for folder in reversed(_search_path()):  # a user's own file beats ours
+        files |= {file.stem: file for file in sorted((folder / "cue").glob("*.yaml"))}
+    stamped = cfg.stamp.image is not None or cfg.stamp.text is not None
+    names = [name for name in files if name != "stamp" or stamped] if cfg.cues is None else cfg.cues
+    nodes = []
+    for name in dict.fromkeys(names):
+        if ":" in name:  # package.module:callable
+            node = OmegaConf.create(
+                {"_target_": name.replace(":", "."), "name": name.rpartition(":")[2]}
+            )
+        elif name in files:
+            node = OmegaConf.merge(cfg, {"cue": OmegaConf.load(files[name])}).cue
+        else:
+            raise _unknown("cue", name, sorted(files), shown=f"cues=[{name}]")
+        nodes.append(node)
+    return nodes
+
+
+def _search_path() -> list[Path]:
+    """The folders that Hydra looks in, the user's --config-dir first of the same rank."""
+    sources = HydraConfig.get().runtime.config_sources
+    folders = [Path(source.path) for source in sources if source.schema == "file"]
+    return sorted(folders, key=lambda folder: folder == CONF_DIR)
 
 
 def entry() -> None:
@@ -132,7 +161,7 @@ def _audit(cfg: DictConfig) -> None:
         methods = [_method_node(name) for name in cfg.methods]
     from xai_audit.pipeline import audit
 
-    audit(cfg, methods)
+    audit(cfg, methods, _cue_nodes(cfg))
 
 
 def _translated(exc: Exception, arguments: Sequence[str]) -> ConfigError:

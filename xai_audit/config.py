@@ -1,21 +1,17 @@
-"""The typed nodes of the configuration, their validation, and ``build()`` for plugins.
+"""The typed nodes of the configuration and their validation.
 
 Defaults of these nodes live here; a plugin's defaults live in its YAML under ``conf/``.
 """
 
 from __future__ import annotations
 
-import inspect
-import types
-import typing
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from xai_audit.errors import AuditError, ConfigError
+from xai_audit.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parent
 # The wheel carries conf/ inside the package; a checkout keeps it at the top level.
@@ -24,7 +20,7 @@ CONF_DIR = next(
 )
 
 # What runs, in this order.
-STAGES = ("index", "attribute", "score", "flag", "report")
+STAGES = ("index", "attribute", "score", "discover", "evidence", "flag", "report")
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -48,6 +44,51 @@ class RegionsConfig:
 
     border: float = 0.08
     corner: float = 0.25
+
+
+@dataclass
+class EvidenceConfig:
+    """How the three questions are asked, and which effects count."""
+
+    # Images a class and cue that are transplanted, each twice.
+    images_per_class: int = 32
+    # Images a class that are read for availability and attention.
+    read_per_class: int = 96
+    # Smallest change of probability that counts as reliance or pull.
+    min_reliance: float = 0.2
+    # Smallest share of the relevance beyond what is expected.
+    min_attention: float = 0.05
+    # Smallest AUROC of a class from the cue alone.
+    min_availability: float = 0.65
+    # False discovery rate over all classes and cues (Benjamini and Hochberg 1995).
+    q: float = 0.05
+    permutations: int = 200
+
+
+@dataclass
+class DiscoverConfig:
+    """How heatmaps are clustered (SpRAy, Lapuschkin et al. 2019)."""
+
+    # spectral or hdbscan
+    algorithm: str = "spectral"
+    neighbours: int = 10
+    # Heatmaps a class.
+    images: int = 400
+    max_clusters: int = 8
+    min_images: int = 20
+
+
+@dataclass
+class StampConfig:
+    """Something that the user suspects, to be put on photos: an image or a text."""
+
+    image: str | None = None
+    text: str | None = None
+    # A corner, centre, or [y, x] as shares of the photo.
+    where: Any = "bottom_right"
+    # Longer side as a share of the photo's shorter side.
+    size: float = 0.25
+    opacity: float = 1.0
 
 
 @dataclass
@@ -81,9 +122,16 @@ class AuditConfig:
     engine: Any = MISSING
     # Method names; null: the one of ``method``.
     methods: list[str] | None = None
+    # Candidate shortcuts: names or import paths; null: all that the data allows.
+    cues: list[str] | None = None
+    # Takes the node of one cue at a time; set ``cues`` instead.
+    cue: Any = None
     targets: list[str] = field(default_factory=lambda: ["label", "contrast"])
     stages: list[str] = field(default_factory=lambda: list(STAGES))
     regions: RegionsConfig = field(default_factory=RegionsConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    discover: DiscoverConfig = field(default_factory=DiscoverConfig)
+    stamp: StampConfig = field(default_factory=StampConfig)
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -104,6 +152,7 @@ def validate(cfg: DictConfig) -> None:
     _subset("targets", cfg.targets, TARGET_KINDS)
     if cfg.methods is not None:
         _subset("methods", cfg.methods, tuple(cfg.methods))
+    _one_of("discover.algorithm", cfg.discover.algorithm, ("spectral", "hdbscan"))
     _one_of("compute.precision", cfg.compute.precision, PRECISIONS)
     for key, value in (
         ("compute.batch_size", cfg.compute.batch_size),
@@ -117,6 +166,10 @@ def validate(cfg: DictConfig) -> None:
         ("regions.corner", cfg.regions.corner, 0, 0.5),
         ("max_failed_fraction", cfg.max_failed_fraction, 0, 1),
         ("flags.min_excess", cfg.flags.min_excess, 0, 1),
+        ("evidence.min_reliance", cfg.evidence.min_reliance, 0, 1),
+        ("evidence.min_attention", cfg.evidence.min_attention, 0, 1),
+        ("evidence.min_availability", cfg.evidence.min_availability, 0.5, 1),
+        ("evidence.q", cfg.evidence.q, 0, 1),
     ):
         if not low <= value <= high:
             raise ConfigError("bad value", where=key, expected=f"{low} to {high}", got=value)
@@ -124,6 +177,13 @@ def validate(cfg: DictConfig) -> None:
         ("limit", 1 if cfg.limit is None else cfg.limit),
         ("compute.part_size", cfg.compute.part_size),
         ("max_pixels", cfg.max_pixels),
+        ("evidence.images_per_class", cfg.evidence.images_per_class),
+        ("evidence.read_per_class", cfg.evidence.read_per_class),
+        ("evidence.permutations", cfg.evidence.permutations),
+        ("discover.neighbours", cfg.discover.neighbours),
+        ("discover.images", cfg.discover.images),
+        ("discover.max_clusters", cfg.discover.max_clusters),
+        ("discover.min_images", cfg.discover.min_images),
         ("report.per_reason", cfg.report.per_reason),
         ("report.tile", cfg.report.tile),
     ):
@@ -145,60 +205,3 @@ def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ConfigError(
             "unknown value", where=key, expected=f"one of {', '.join(allowed)}", got=value
         )
-
-
-def build(group: str, node: DictConfig, **extra: object) -> Any:  # noqa: ANN401 - any plugin
-    """The object that the ``_target_`` of ``node`` makes of its keys and ``extra``.
-
-    Every value arrives as a plain Python one, checked against the plugin's own annotations.
-
-    Raises:
-        ConfigError: a target that does not exist, a key it does not take, a value of another type.
-    """
-    given = OmegaConf.to_container(node, resolve=True)
-    if not isinstance(given, dict) or "_target_" not in given:
-        raise ConfigError("no _target_", where=group, remedy="name the plugin's dotted path")
-    keywords = {str(key): value for key, value in given.items()}
-    factory = _resolve(group, str(keywords.pop("_target_")))
-    _check_types(group, factory, keywords)
-    try:
-        return factory(**keywords, **extra)
-    except AuditError:
-        raise
-    except TypeError as exc:
-        if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
-            raise  # from inside the plugin: a bug, not a key
-        raise ConfigError("the plugin does not take these keys", where=group, got=exc) from exc
-
-
-def _resolve(group: str, dotted: str) -> Any:  # noqa: ANN401 - any callable
-    module, _, name = dotted.rpartition(".")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise ConfigError(
-            "no such plugin", where=f"{group}._target_", got=f"{dotted} ({exc})"
-        ) from exc
-
-
-def _check_types(group: str, factory: object, keywords: dict[str, object]) -> None:
-    function = factory.__init__ if inspect.isclass(factory) else factory
-    try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError):  # annotations for the type checker only
-        return
-    for key, value in keywords.items():
-        allowed = _plain_types(hints.get(key))
-        if allowed and not isinstance(value, allowed):
-            names = " or ".join("null" if t is type(None) else t.__name__ for t in allowed)
-            raise ConfigError("bad value", where=f"{group}.{key}", expected=names, got=repr(value))
-
-
-def _plain_types(hint: object) -> tuple[type, ...]:
-    """The plain types that ``hint`` admits, () where it admits more than plain ones."""
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    plain = (bool, int, float, str, type(None))
-    if hint is None or not all(option in plain for option in options):
-        return ()
-    widened = [int] if float in options else []
-    return tuple(typing.cast("list[type]", [*options, *widened]))

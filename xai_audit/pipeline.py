@@ -3,6 +3,8 @@
     index      an image folder            -> manifest.parquet
     attribute  photos and the model       -> attributions/, and scores/ in the same pass
     score      heatmaps and masks         -> scores/
+    discover   heatmaps                   -> clusters.parquet, whose regions become cues
+    evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
     flag       scores                     -> flags.parquet
     report     tables and photos          -> report/index.html and galleries
 
@@ -22,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from xai_audit.config import STAGES, AuditConfig, build
+from xai_audit.build import build
+from xai_audit.config import STAGES, AuditConfig
 from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
 from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
@@ -39,18 +42,20 @@ log = logging.getLogger(__name__)
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def audit(cfg: DictConfig, method_nodes: Sequence[DictConfig]) -> None:
+def audit(
+    cfg: DictConfig, method_nodes: Sequence[DictConfig], cue_nodes: Sequence[DictConfig]
+) -> None:
     """Run the stages that ``cfg`` asks for, in their order.
 
     Raises:
         AuditError: what the user can mend, before anything computed earlier is touched.
     """
     stop = StopRequest()
-    job = assembled(cfg, method_nodes, stop)
+    job = assembled(cfg, method_nodes, cue_nodes, stop)
     _check_place(job)
     job.record.check_owner()
     job.dataset.prepare()
-    if "attribute" in job.settings.stages:
+    if {"attribute", "evidence"} & {*job.settings.stages}:
         _ = job.compute, job.model  # whatever does not fit is told before anything is written
     with owned(job.paths), stop:
         job.record.check_owner()  # again: another audit may have come while the model loaded
@@ -88,7 +93,12 @@ def _check_place(job: Audit) -> None:
         )
 
 
-def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopRequest) -> Audit:
+def assembled(
+    cfg: DictConfig,
+    method_nodes: Sequence[DictConfig],
+    cue_nodes: Sequence[DictConfig],
+    stop: StopRequest,
+) -> Audit:
     """The audit that ``cfg`` describes; the last place that knows ``cfg``."""
     settings = OmegaConf.to_object(cfg)
     if not isinstance(settings, AuditConfig):
@@ -98,6 +108,7 @@ def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopReq
         for group in ("dataset", "masks", "model", "engine")
     }
     keys["methods"] = [OmegaConf.to_container(node, resolve=True) for node in method_nodes]
+    keys["cues"] = [OmegaConf.to_container(node, resolve=True) for node in cue_nodes]
     for method in keys["methods"]:
         if method.get("sign") not in ("positive", "absolute"):
             raise ConfigError(
@@ -106,6 +117,7 @@ def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopReq
                 expected="positive or absolute",
                 got=method.get("sign"),
             )
+    asked = "evidence" in settings.stages  # a cue's file loads torch
     dataset = build("dataset", cfg.dataset)
     paths = RunPaths(_output_dir(cfg, dataset.name, method_nodes))
     return Audit(
@@ -118,6 +130,7 @@ def assembled(cfg: DictConfig, method_nodes: Sequence[DictConfig], stop: StopReq
         engine=build("engine", cfg.engine),
         model_spec=lambda classes: build("model", cfg.model, num_classes_of_dataset=classes),
         methods=lambda: [build("method", node) for node in method_nodes],
+        cues=[build("cue", node) for node in cue_nodes] if asked else [],
         keys=keys,
     )
 

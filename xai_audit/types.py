@@ -256,10 +256,12 @@ class Cue(Protocol):
             a photo has lost (sharpness, JPEG quality) no transplant restores, so that content only
             moves down :meth:`level`. ``added``: something of the user's is put on. ``none``: told
             by the file alone, only availability is asked.
+        needs_mask: whether it is undefined for a photo without an object mask.
     """
 
     name: str
     way: str
+    needs_mask: bool
 
     def region(self, canvas: Canvas) -> torch.Tensor | None:
         """The share (h, w) float32 0..1 of each canvas pixel in the cue's region.

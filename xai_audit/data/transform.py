@@ -38,14 +38,20 @@ def to_view(image: _T, geometry: Geometry, preprocess: Preprocess) -> _T:
     Where the crop reaches beyond the photo the view is 0. Equals torchvision's ``Resize`` and
     ``CenterCrop`` bit for bit on a photo decoded at full size.
     """
-    resized = functional.resize(
+    whole = resized(image, geometry, preprocess)
+    view: _T = functional.crop(whole, geometry.top, geometry.left, *geometry.crop)
+    return view
+
+
+def resized(image: _T, geometry: Geometry, preprocess: Preprocess) -> _T:
+    """``image`` (C, h, w) as large as the model's resize makes the photo, not yet cropped."""
+    whole: _T = functional.resize(
         image,
         list(geometry.resized),
         interpolation=InterpolationMode(preprocess.interpolation),
         antialias=preprocess.antialias,
     )
-    view: _T = functional.crop(resized, geometry.top, geometry.left, *geometry.crop)
-    return view
+    return whole
 
 
 def joint(

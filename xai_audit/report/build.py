@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from xai_audit.report.atomic import replacing_folder
 from xai_audit.report.facts import read_facts
 from xai_audit.report.gallery import build_gallery
-from xai_audit.report.page import write_report
+from xai_audit.report.page import PLOTS, write_report
+from xai_audit.report.verdicts import build_answer
 
 if TYPE_CHECKING:
     from xai_audit.paths import RunPaths
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def build_report(paths: RunPaths, *, settings: ReportSettings, mask_of: MaskOf) -> None:
-    """Put page and galleries of a run at ``paths.report``; until they are whole the old ones stay.
+    """Put page, galleries and plots at ``paths.report``; until they are whole the old ones stay.
 
     Args:
         paths: of a run with its manifest, parts, flags and ``run.json``.
@@ -35,5 +36,8 @@ def build_report(paths: RunPaths, *, settings: ReportSettings, mask_of: MaskOf) 
         gallery = folder / paths.gallery.relative_to(paths.report)
         gallery.mkdir()
         classes = build_gallery(paths, gallery, facts=facts, settings=settings, mask_of=mask_of)
-        write_report(paths, classes, facts=facts, settings=settings, folder=folder)
+        plots = folder / PLOTS
+        plots.mkdir()
+        answer = build_answer(paths, plots, facts=facts, tile=settings.tile, mask_of=mask_of)
+        write_report(paths, classes, answer=answer, facts=facts, settings=settings, folder=folder)
     log.info("report: %s", paths.index_html)

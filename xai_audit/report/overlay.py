@@ -83,7 +83,7 @@ def draw(
         look: shared by all overlays.
         mask: the object (H, W) in the photo, bool or uint8, or None.
     """
-    opened = None if path is None else _open(path, look.tile)
+    opened = None if path is None else open_photo(path, look.tile)
     if opened is None:
         picture = _grey(look.tile)
     else:
@@ -93,7 +93,7 @@ def draw(
         if look.border is not None:
             _outline_border(drawn, look.border)
         if mask is not None:
-            _outline_mask(drawn, mask)
+            outline_mask(drawn, mask)
         picture = Image.fromarray(drawn)
     words = strip(caption, max(picture.width, look.tile))
     image = Image.new("RGB", (words.width, picture.height + words.height), PAPER)
@@ -102,7 +102,7 @@ def draw(
     return Overlay(image, picture.size, opened is not None)
 
 
-def _open(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
+def open_photo(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
     """The upright photo scaled for drawing, and its stored (height, width); None if unreadable."""
     try:
         # The manifest has already judged the photo's size: only Pillow's error limit counts.
@@ -165,7 +165,7 @@ def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:
     drawn[top : bottom + 1, left] = drawn[top : bottom + 1, right] = down
 
 
-def _outline_mask(drawn: NDArray[np.uint8], mask: NDArray[np.generic]) -> None:
+def outline_mask(drawn: NDArray[np.uint8], mask: NDArray[np.generic]) -> None:
     """Trace the object's edge into ``drawn``, in place: light inside, dark outside."""
     height, width = drawn.shape[:2]
     # 0/1, bool and 0..255 coverage alike: inside is more than half of the most there is.

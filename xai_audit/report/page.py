@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from xai_audit.io import write_text
+from xai_audit.report.answers import two
 from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.rows import kinds_of_run
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.gallery import ClassGallery
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.verdicts import Answer
 
 # With more classes than this each has a page of its own, so that the first one stays light.
 _INLINE_CLASSES = 40
+# The folder of plots inside the report, and the forest plot in it.
+PLOTS, FOREST = "plots", "effects.svg"
 _COLUMNS = ("object", "background", "border", "corners")
 _FACTS = (
     *("device", "seed", "batch_size", "images_per_second"),
@@ -46,6 +50,7 @@ def write_report(
     paths: RunPaths,
     galleries: Sequence[ClassGallery],
     *,
+    answer: Answer | None,
     facts: RunFacts,
     settings: ReportSettings,
     folder: Path,
@@ -55,13 +60,18 @@ def write_report(
     Args:
         paths: of the run.
         galleries: already in ``folder``.
+        answer: of the evidence; its pictures are already in ``folder``.
         facts: of the run.
         settings: of the report.
         folder: becomes ``paths.report``.
     """
     environment = _environment()
     inline = len(galleries) <= _INLINE_CLASSES
-    page = _page(paths, galleries, facts=facts, settings=settings) | {"inline": inline}
+    page = _page(paths, galleries, facts=facts, settings=settings)
+    page |= {"inline": inline, "answer": answer, "plots": PLOTS, "forest": FOREST}
+    if answer is not None and answer.plot is not None:
+        drawn = environment.get_template("forest.svg.j2").render(plot=answer.plot)
+        write_text(folder / PLOTS / FOREST, drawn)
     base = paths.gallery.relative_to(paths.report).as_posix()
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
@@ -82,6 +92,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "times": _times, "whole": _whole, "fact": _number}
+    environment.filters |= {"two": two}
     return environment
 
 
@@ -112,6 +123,7 @@ def _page(
         "flagged": flagged,
         "by_reason": by_reason,
         "galleries": galleries,
+        "folders": {gallery.class_name: gallery.folder for gallery in galleries},
         "problems": score_problems(paths, kinds),
         "unseen": _unseen(paths, facts),
         "settings": settings,

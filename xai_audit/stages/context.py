@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xai_audit.paths import RunPaths
     from xai_audit.run import RunRecord
     from xai_audit.signals import StopRequest
-    from xai_audit.types import Attributor, DatasetSource, LoadedModel, MaskSource, ModelSpec
+    from xai_audit.types import Attributor, Cue, DatasetSource, LoadedModel, MaskSource, ModelSpec
     from xai_audit.worker.compute import Compute
 
 
@@ -38,6 +38,7 @@ class Audit:
         engine: where the attribute stage runs.
         model_spec: makes the model for K classes; loads torch.
         methods: makes the attribution methods; loads torch.
+        cues: candidate shortcuts to examine; empty where the evidence stage does not run.
         keys: the plugins' own keys, by group, for fingerprints.
     """
 
@@ -50,6 +51,7 @@ class Audit:
     engine: LocalEngine
     model_spec: Callable[[int], ModelSpec]
     methods: Callable[[], list[Attributor]]
+    cues: list[Cue]
     keys: Mapping[str, Any]
 
     def labels(self) -> dict[str, int]:

@@ -23,6 +23,8 @@ def run(audit: Audit) -> None:
     chosen = audit.settings.report
     found = fingerprint(
         audit.record.current("flag"),
+        audit.record.current("evidence"),
+        audit.record.current("discover"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
         code_version("report", "geometry.py", "types.py", "schema.py"),
     )

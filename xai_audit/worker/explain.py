@@ -5,7 +5,6 @@ A batch that does not fit in memory is redone smaller; one that is not finite is
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,18 +14,16 @@ import torch
 from xai_audit.errors import PluginError
 from xai_audit.types import Target
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from xai_audit.types import AttributeBatch, Attributor, LoadedModel
     from xai_audit.worker.loader import Batch
 
 T = TypeVar("T")
-
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Explainer:
@@ -50,10 +47,7 @@ class Explainer:
         self.model, self._target_kinds, self._precision = model, target_kinds, precision
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
-        mean, std = torch.tensor(model.preprocess.mean), torch.tensor(model.preprocess.std)
-        column = (1, -1, 1, 1)
-        self._factor = (model.preprocess.scale / std).view(column).to(model.device)
-        self._shift = (mean / std).view(column).to(model.device)
+        self._inputs = Inputs(model, precision)
 
     def explain(
         self,
@@ -84,7 +78,7 @@ class Explainer:
         records = batch.records[piece]
         if batch.photos is None:
             raise PluginError("a batch without photos cannot be explained")
-        images = self._normalised(batch.photos[piece])
+        images = self._inputs.normalised(batch.photos[piece])
         labels = torch.tensor([record.label for record in records], device=images.device)
         image_ids = [record.image_id for record in records]
         wanted: list[Target] = []
@@ -93,7 +87,7 @@ class Explainer:
             wanted[:] = [make_target(kind, logits, labels) for kind in self._target_kinds]
             return wanted
 
-        with self._autocast(images.device.type):
+        with self._inputs.autocast():
             logits, maps = bound(images, targets, image_ids)
         if self._precision != "fp32" and not _finite(logits, maps):
             self.nonfinite_retries += 1
@@ -101,16 +95,6 @@ class Explainer:
         _check_output(method, logits, maps, (len(records), len(wanted)), image_ids)
         relevance = signed_to_relevance(maps.float(), method.sign)
         return _explained(method.name, batch, piece, logits.float(), wanted, relevance)
-
-    def _normalised(self, photos: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) float32, channels_last, from uint8 photos."""
-        images = photos.to(self.model.device, non_blocking=True)
-        images = images.to(torch.float32, memory_format=torch.channels_last)
-        return images.mul_(self._factor).sub_(self._shift)
-
-    def _autocast(self, device_type: str) -> AbstractContextManager[object]:
-        dtype = _AUTOCAST.get(self._precision)
-        return nullcontext() if dtype is None else torch.autocast(device_type, dtype=dtype)
 
 
 def make_target(kind: str, logits: torch.Tensor, labels: torch.Tensor) -> Target:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -27,8 +26,11 @@ from xai_audit.worker.adaptive import is_out_of_memory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
+    from xai_audit.geometry import Geometry
     from xai_audit.types import ImageRecord, MaskSource, Preprocess
 
 # A mask status of its own for a dataset without masks.
@@ -121,30 +123,45 @@ class Photos(Dataset["_Item"]):
 
     def _loaded(self, record: ImageRecord) -> _Item:
         preprocess, most = self._settings.preprocess, self._settings.max_pixels
-        geometry = view((record.height, record.width), preprocess)
-        if math.prod(geometry.resized) > most:  # a strip of one pixel's height, say
-            height, width = geometry.resized
-            message = f"resized for the model it has {height} x {width} px, more than {most}"
-            raise ImageProblem("too_large", message)
-        photo = self._decoded(record) if self._settings.photos else None
+        geometry = placed(record, preprocess, most)
+        photo = decoded(record, preprocess, most) if self._settings.photos else None
         status, coverage = OK, None
         try:
             coverage = self._masks.load(record)
             status = OK if coverage is not None else NO_MASK
         except MaskProblem as problem:
             status = problem.status
-        placed = joint(photo, coverage, geometry, preprocess)
+        views = joint(photo, coverage, geometry, preprocess)
         # Plain tensors from here on: a tv_tensor takes a detour at every operation.
-        view_photo, view_mask = (t if t is None else t.as_subclass(torch.Tensor) for t in placed)
+        view_photo, view_mask = (t if t is None else t.as_subclass(torch.Tensor) for t in views)
         return _Item(record, view_photo, view_mask, status)
 
-    def _decoded(self, record: ImageRecord) -> np.ndarray:
-        preprocess = self._settings.preprocess
-        resize = preprocess.resize
-        shorter = resize if isinstance(resize, int) or resize is None else max(resize)
-        if not preprocess.antialias or preprocess.interpolation == "nearest":
-            shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
-        return decode(record.path, shorter_side=shorter, max_pixels=self._settings.max_pixels)
+
+def placed(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> Geometry:
+    """Where the photo lands in the model's view.
+
+    Raises:
+        ImageProblem: ``too_large`` once resized, as a strip of one pixel's height would be.
+    """
+    geometry = view((record.height, record.width), preprocess)
+    if math.prod(geometry.resized) > max_pixels:
+        height, width = geometry.resized
+        message = f"resized for the model it has {height} x {width} px, more than {max_pixels}"
+        raise ImageProblem("too_large", message)
+    return geometry
+
+
+def decoded(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> NDArray[np.uint8]:
+    """The photo (h, w, 3), a JPEG as small as the model's resize allows.
+
+    Raises:
+        ImageProblem: it cannot be decoded.
+    """
+    resize = preprocess.resize
+    shorter = resize if isinstance(resize, int) or resize is None else max(resize)
+    if not preprocess.antialias or preprocess.interpolation == "nearest":
+        shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
+    return decode(record.path, shorter_side=shorter, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True)
@@ -172,7 +189,7 @@ def batches(
         num_workers=settings.num_workers,
         collate_fn=_collate,
         pin_memory=settings.pin_memory,
-        worker_init_fn=_quiet if settings.num_workers else None,
+        worker_init_fn=quiet if settings.num_workers else None,
     )
     yield from zip(slices, loader, strict=True)
 
@@ -200,7 +217,7 @@ def _stacked(coverages: list[torch.Tensor | None]) -> torch.Tensor | None:
     return torch.stack([torch.zeros_like(known) if c is None else c for c in coverages])
 
 
-def _quiet(_worker: int) -> None:
+def quiet(_worker: int) -> None:
     """Leave signals to the main process: it finishes the part in hand, for which it needs us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from xai_audit.worker.rows import Explained
     from xai_audit.worker.scoring import Scorer
 
-_FINGERPRINT, _COUNTS, _PROBLEMS = "fingerprint", "counts", "problems"
+FINGERPRINT, _COUNTS, _PROBLEMS = "fingerprint", "counts", "problems"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def pending(folder: Path, fingerprint: str, rows: dict[int, range]) -> dict[int,
     return {
         number: span
         for number, span in rows.items()
-        if read_notes(RunPaths.part(folder, number)).get(_FINGERPRINT) != fingerprint
+        if read_notes(RunPaths.part(folder, number)).get(FINGERPRINT) != fingerprint
     }
 
 
@@ -73,7 +73,7 @@ def drop_stale(folder: Path, fingerprint: str, rows: dict[int, range]) -> None:
     remove_leftovers(folder)
     wanted = {RunPaths.part(folder, number) for number in rows}
     for path in RunPaths.parts(folder):
-        if path not in wanted or read_notes(path).get(_FINGERPRINT) != fingerprint:
+        if path not in wanted or read_notes(path).get(FINGERPRINT) != fingerprint:
             path.unlink()
 
 
@@ -158,14 +158,14 @@ def _counts(explainer: Explainer) -> dict[str, int]:
 def _commit(work: Pass, number: int, part: _Part, before: dict[str, int]) -> None:
     after = _counts(work.explainer)
     notes = {
-        _FINGERPRINT: work.plan.attributions,
+        FINGERPRINT: work.plan.attributions,
         _PROBLEMS: json.dumps(part.problems),
         _COUNTS: json.dumps({name: after[name] - before[name] for name in after}),
     }
     target = RunPaths.part(work.paths.attributions, number)
     write_table(target, _whole(part.attributions, ATTRIBUTIONS, part.problems), notes)
     if work.scorer is not None:
-        notes = {_FINGERPRINT: work.plan.scores}
+        notes = {FINGERPRINT: work.plan.scores}
         target = RunPaths.part(work.paths.scores, number)
         write_table(target, _whole(part.scores, SCORES, part.problems), notes)
 
@@ -205,7 +205,7 @@ def score_parts(
             ids = [record.image_id for record in batch.records]
             tables += [scorer.rows(block, batch) for block in explained_from(attributions, ids)]
         target = RunPaths.part(paths.scores, number)
-        write_table(target, _whole(tables, SCORES, ()), {_FINGERPRINT: plan.scores})
+        write_table(target, _whole(tables, SCORES, ()), {FINGERPRINT: plan.scores})
         yield len(span)
 
 
@@ -229,5 +229,5 @@ def noted_counts(folder: Path) -> dict[str, int]:
 
 def stored_fingerprint(folder: Path) -> str | None:
     """The fingerprint that all parts of ``folder`` share, None where there are none or several."""
-    found = {read_notes(path).get(_FINGERPRINT) for path in RunPaths.parts(folder)}
+    found = {read_notes(path).get(FINGERPRINT) for path in RunPaths.parts(folder)}
     return found.pop() if len(found) == 1 else None

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+
+from tests.cues import property_canvases as made
+from xai_audit.cues.sharpness import Sharpness, _blurred, _whole
+
+CUE = Sharpness(name="sharpness")
+
+
+def blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
+    soft = gaussian_filter(pixels.astype(float), (sigma, sigma, 0), mode="nearest")
+    return soft.round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+def test_blur_equals_scipy(sigma):
+    pixels = made.textured()
+    found = made.array(_blurred(made.canvas(pixels).photo, sigma))
+    assert np.abs(found - blurred(pixels, sigma)).max() <= 1
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])
+def test_variances_add(sigma):
+    pixels = made.textured(size=(240, 320))
+    more = _whole(made.canvas(blurred(pixels, sigma))) - _whole(made.canvas(pixels))
+    assert more == pytest.approx(sigma**2, rel=0.12)
+
+
+def test_level_orders_photos_by_blur_whatever_they_show():
+    levels = [
+        [CUE.level(made.canvas(blurred(made.textured(seed), sigma))) for seed in range(6)]
+        for sigma in (0, 0.8, 1.5, 3)
+    ]
+    for sharper, softer in zip(levels, levels[1:], strict=False):
+        assert min(sharper) > max(softer)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.5, 2.5])
+def test_transplant_from_a_blurred_twin_is_that_blur(sigma):
+    pixels = made.textured(size=(240, 320))
+    target = blurred(pixels, sigma)
+    result = made.array(CUE.transplant(made.canvas(pixels), made.canvas(target)))
+    apart = np.abs(result - target.astype(int)).mean()
+    assert apart < 0.1 * np.abs(pixels.astype(int) - target).mean()
+
+
+def test_a_photo_is_never_sharpened():
+    pixels = made.textured()
+    soft = made.canvas(blurred(pixels, 1.5))
+    assert CUE.transplant(soft, made.canvas(pixels)) is soft.photo
+
+
+def test_the_background_is_described_without_the_object():
+    pixels, mask = made.textured(size=(240, 320)), made.disc((240, 320), 60)
+    smooth = np.where(mask[..., None], np.uint8(90), pixels)
+    noise = np.random.default_rng(0).integers(0, 255, pixels.shape).astype(np.uint8)
+    noisy = np.where(mask[..., None], noise, pixels)
+    blurs = [CUE.descriptors(made.canvas(p, mask))[0] for p in (pixels, smooth, noisy)]
+    assert np.ptp(blurs) < 0.05
+    soft = np.where(mask[..., None], pixels, blurred(pixels, 2))
+    assert CUE.descriptors(made.canvas(soft, mask))[0] == pytest.approx(2, abs=0.3)
+
+
+def test_the_object_s_size_cannot_be_told():
+    rows, big = [], np.arange(60) % 2
+    for seed, label in enumerate(big):
+        mask = made.disc((120, 160), 38 if label else 20)
+        pixels = np.where(mask[..., None], np.uint8(200), made.textured(seed))
+        rows.append(CUE.descriptors(made.canvas(pixels, mask)))
+    told = cross_val_predict(LogisticRegression(), np.array(rows), big, method="predict_proba")
+    assert roc_auc_score(big, told[:, 1]) < 0.65

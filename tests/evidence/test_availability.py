@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from xai_audit.evidence import availability as module
+from xai_audit.evidence.availability import availability
+
+CLASSES = ["a", "b", "c", "d"]
+
+
+def made(seed, *, each=20, features=12, shift=0.0, classes=CLASSES):
+    """Descriptors in which class a differs by ``shift`` in one feature, and their labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(classes, each)
+    content = rng.normal(size=(len(labels), features)).astype(np.float32)
+    content[labels == "a", 0] += shift
+    return content, labels
+
+
+def ask(content, labels, *, groups=None, classes=CLASSES, permutations=100, seed=0):
+    groups = np.arange(len(labels)) if groups is None else groups
+    return availability(
+        content, labels, groups, classes=classes, permutations=permutations, seed=seed
+    )
+
+
+def test_scores_and_auroc_are_those_of_one_ridge_a_class_and_fold():
+    content, labels = made(0, shift=1.0)
+    groups = np.arange(80) // 2
+    found = ask(content, labels, groups=groups)
+    folds = list(module._folds(labels, groups, CLASSES, 0))
+    assert sorted(np.concatenate(folds)) == list(range(80))
+    mine = labels == "a"
+    won, pairs = 0.0, 0
+    for test in folds:
+        assert not set(groups[test]) & set(np.delete(groups, test))
+        train = np.delete(np.arange(80), test)
+        mean, std = content[train].mean(0), content[train].std(0)
+        ridge = Ridge(12).fit((content[train] - mean) / std, mine[train])
+        scores = ridge.predict((content[test] - mean) / std)
+        assert found.presence[test, 0] == pytest.approx(scores, abs=2e-5)
+        above = int(mine[test].sum())
+        won += above * roc_auc_score(mine[test], scores)
+        pairs += above
+    assert found.estimates["a"].value == pytest.approx(won / pairs, abs=1e-3)
+
+
+def test_random_labels_give_a_half_and_uniform_p():
+    found = [e for i in range(60) for e in ask(*made(i), seed=i).estimates.values()]
+    values, p = np.array([e.value for e in found]), np.array([e.p for e in found])
+    # The standard error is 0.005.
+    assert values.mean() == pytest.approx(0.5, abs=0.012)
+    assert kstest(p, "uniform").pvalue > 0.01
+    # DeLong's alone would hold it in 0.87.
+    assert 0.91 < np.mean([e.low <= 0.5 <= e.high for e in found]) < 0.99
+
+
+def test_a_cue_that_tells_is_found_and_only_for_its_class():
+    found = ask(*made(1, shift=4.0)).estimates
+    assert found["a"].value > 0.95
+    assert found["a"].p < 1e-6  # far beyond 1 / permutations
+    assert 0.7 < found["a"].low < found["a"].value <= found["a"].high
+    assert all(found[name].p > 0.001 for name in "bcd")
+
+
+def test_power():
+    found = [ask(*made(i, shift=1.6), seed=i).estimates["a"].p for i in range(20)]
+    assert np.mean(np.array(found) < 0.05) >= 0.8
+
+
+def test_p_is_the_share_of_permutations_where_many_reach():
+    content, labels = made(3)
+    null = np.sort(np.random.default_rng(0).normal(0.5, 0.05, 200))
+    assert module._tail(null[-20], null) == 21 / 201
+    assert module._tail(0.8, null) == pytest.approx(
+        0.5 * math.erfc((0.8 - null.mean()) / null.std(ddof=1) / np.sqrt(2)), rel=1e-6
+    )
+    assert np.isnan(module._tail(0.6, null[:0]))
+    assert np.isnan(ask(content, labels, permutations=0).estimates["a"].p)
+
+
+def test_near_duplicates_do_not_give_the_class_away():
+    # Five near-duplicates a class's photo: noise alone tells the class where they are split.
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(24), 5)
+    content = np.repeat(rng.normal(size=(24, 40)), 5, axis=0).astype(np.float32)
+    content += rng.normal(0, 0.01, content.shape)
+    labels = np.repeat(["a", "b"], 60)
+    apart = ask(content, labels, groups=groups, classes=["a", "b"]).estimates["a"]
+    split = ask(content, labels, classes=["a", "b"]).estimates["a"]
+    assert split.value > 0.9
+    assert apart.value < 0.75
+    assert apart.p > 0.01
+
+
+def test_permutations_move_whole_groups_within_their_fold():
+    groups = np.array([0, 0, 1, 1, 2, 3, 4, 5, 5, 5])
+    folds = [np.array([0, 1, 2, 3, 4, 5]), np.array([6, 7, 8, 9])]
+    shuffled = module._shuffles(groups, folds, 50, np.random.default_rng(0))
+    for row in shuffled:
+        assert sorted(row) == list(range(10))
+        assert set(row[folds[0]]) == set(folds[0])
+        assert list(row[6:]) == [6, 7, 8, 9]  # alone of their size in their fold
+        assert list(row[:4]) in ([0, 1, 2, 3], [2, 3, 0, 1])
+    assert len({tuple(row) for row in shuffled}) == 4
+
+
+def test_too_few_photos_or_groups_are_unknown():
+    content, labels = made(2)
+    labels = labels.astype("U5")
+    labels[:4] = "few"
+    groups = np.arange(80)
+    groups[labels == "b"] = 1000
+    found = ask(content, labels, groups=groups, classes=[*CLASSES, "few", "none"])
+    for name in ("few", "b", "none"):
+        assert np.isnan(found.estimates[name].value), name
+    assert np.isfinite(found.estimates["a"].value)
+    alone = ask(content[:20], np.repeat(["a"], 20), classes=["a"])
+    assert np.isnan(alone.estimates["a"].value)
+    nothing = ask(np.full((8, 3), np.nan, np.float32), np.repeat(["a", "b"], 4), classes=["a", "b"])
+    assert np.isnan(nothing.presence).all()
+
+
+def test_rows_without_descriptors_are_left_out():
+    content, labels = made(4, shift=3.0)
+    holes = content.copy()
+    holes[::7, 3] = np.nan
+    keep = ~np.isnan(holes).any(1)
+    found, expected = ask(holes, labels), ask(content[keep], labels[keep])
+    assert np.isnan(found.presence[~keep]).all()
+    assert found.estimates == expected.estimates
+    assert found.presence[keep] == pytest.approx(expected.presence)
+
+
+def test_descriptors_that_are_all_the_same_tell_nothing():
+    labels = made(0)[1]
+    found = ask(np.full((80, 3), 7.0, np.float32), labels).estimates["a"]
+    assert found.value == 0.5
+    assert found.p > 0.4
+
+
+def test_seeded():
+    content, labels = made(5, shift=0.8)
+    assert ask(content, labels, seed=1).estimates == ask(content, labels, seed=1).estimates
+    assert ask(content, labels, seed=1).estimates != ask(content, labels, seed=2).estimates
+
+
+def test_many_classes_and_permutations_are_fast():
+    names = [f"c{i:02}" for i in range(17)]
+    content, labels = made(0, each=80, features=150, classes=names)
+    start = time.process_time()
+    ask(content, labels, classes=names, permutations=200)
+    assert time.process_time() - start < 12  # 2 s of a quiet machine; both cores count

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from xai_audit.evidence.because import because, words
+from xai_audit.evidence.verdict import Limits
+
+LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
+NAN = math.nan
+
+
+def told(verdict, **changes):
+    row = {
+        "class_name": "marguerite", "cue": "border", "verdict": verdict, "explained_by": None,
+        "n_images": 24, "way": "both", "why": None, "sd": 0.2, "measured_on": "own", "mass": 0.4,
+        "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
+        "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
+        "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
+    }  # fmt: skip
+    return because(row | changes, LIMITS)
+
+
+EFFECT = "Replacing only the border by that of other classes lowers the probability of marguerite"
+NONE = {"reliance": 0.03, "reliance_low": -0.02, "reliance_high": 0.08, "reliance_q": 0.3}
+SMALL = f"{EFFECT} by 0.03 (95 % interval -0.02 to 0.08, 24 images), below the limit of 0.20"
+
+
+def test_confirmed():
+    assert told("confirmed") == (
+        f"{EFFECT} by 0.81 (95 % interval 0.74 to 0.88, 24 images); "
+        "the border alone tells marguerite (AUROC 0.99)."
+    )
+    assert told("confirmed", availability_q=0.2).endswith("24 images).")
+
+
+def test_confirmed_by_pull():
+    assert told("confirmed", **NONE) == (
+        "Giving photos of other classes only the border of marguerite raises the probability of "
+        "marguerite by 0.50 (95 % interval 0.30 to 0.70); the border alone tells marguerite "
+        "(AUROC 0.99)."
+    )
+
+
+def test_what_is_lost_cannot_be_restored():
+    text = told("confirmed", cue="jpeg_quality", way="down", measured_on="others")
+    assert text.startswith(
+        "What these photos have lost cannot be restored, so other classes' photos were degraded "
+        "instead: giving them only the JPEG quality of marguerite raises the probability of "
+        "marguerite by 0.81"
+    )
+    stamp = told("confirmed", cue="stamp", way="added", measured_on="others", availability=NAN)
+    assert stamp.startswith("Putting the stamp on photos of other classes raises the probability")
+
+
+def test_explained():
+    assert told("suspected", cue="background", explained_by="corner_top_right") == (
+        "Replacing only the background by that of other classes lowers the probability of "
+        "marguerite by 0.81 (95 % interval 0.74 to 0.88, 24 images), but the top right corner "
+        "explains this. The background draws 40% of the relevance, 12 points more than expected."
+    )
+    assert told("clear", explained_by="colour").endswith("but the colour cast explains this.")
+    assert told("available", explained_by="colour").endswith("tells marguerite (AUROC 0.99).")
+
+
+def test_suspected_and_available():
+    assert told("suspected", **NONE) == (
+        "The border draws 40% of the relevance, 12 points more than expected. " + SMALL + "."
+    )
+    assert told("available", **NONE) == (
+        "The border alone tells marguerite (AUROC 0.99). " + SMALL + "."
+    )
+    assert told("available", way="none", cue="file", reliance=NAN) == (
+        "The file itself (size, format, camera) alone tells marguerite (AUROC 0.99); it is not in "
+        "the pixels, so a use of it cannot be tested."
+    )
+
+
+def test_clear():
+    assert told("clear", **NONE, availability=0.55, attention=-0.031) == (
+        SMALL + "; it does not reliably tell the class (AUROC 0.55) and draws no reliable extra "
+        "relevance (-3 points)."
+    )
+    assert told("clear", **NONE, availability=NAN, attention=NAN) == SMALL + "."
+    assert "which chance may explain (q 0.20)" in told("clear", reliance_q=0.2)
+    assert told("clear", way="none", availability=0.5, reliance=NAN).startswith(
+        "The border does not"
+    )
+
+
+def test_signs():
+    raised = told("clear", reliance=-0.3, reliance_low=-0.4, reliance_high=-0.2)
+    assert "raises the probability of marguerite by 0.30 (95 % interval 0.20 to 0.40" in raised
+    nothing = told("clear", reliance=-0.001, reliance_low=-0.004, reliance_high=0.002)
+    assert "hardly changes the probability of marguerite (95 % interval 0.00 to 0.00" in nothing
+
+
+def test_undetermined():
+    why = "no masks; set masks=folder"
+    assert told("undetermined", n_images=0, reliance=NAN, why=why) == (
+        f"Whether marguerite rests on the border could not be measured: {why}."
+    )
+    assert told("undetermined", n_images=1) == (
+        "Only 1 usable image to say whether marguerite rests on the border; at least 8 are needed."
+    )
+    assert told("undetermined", way="none", availability=NAN) == (
+        "Too few usable images to say whether the border tells marguerite; 5 would do."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "sd", "needed"),
+    [
+        (0.1, 0.3, "about 40 images"),  # (2 * 0.3 / 0.1)^2 = 36
+        (0.1, 0.01, "about 20 images"),  # more than the 16 there are
+        (0.19, 0.3, "more than 500 images"),
+        (0.2, 0.3, "more than 500 images"),
+        (0.1, NAN, "more than 500 images"),
+    ],
+)
+def test_how_many_images_would_do(value, sd, needed):
+    text = told("undetermined", n_images=16, reliance=value, reliance_high=0.3, sd=sd)
+    assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would tell.")
+
+
+def test_words():
+    assert words("corner_bottom_left") == "bottom left corner"
+    assert words("cluster_3") == "discovered region 3"
+    assert words("my.package:ruler") == "ruler"
+    assert words("my.package.Ruler") == "Ruler"

@@ -1,0 +1,104 @@
+"""Who gets whose cue: drawn by seed, and never from the class that alone makes the difference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xai_audit.evidence.plan import OTHERS, OWN, Known, Roster, cell, discovered, owner, shown
+from xai_audit.evidence.read import CueReading
+from xai_audit.evidence.sample import sample
+
+NAMES = ["framed", "rival", "rose", "tulip"]
+EACH = 10
+
+
+def roster(seed: int = 0) -> Roster:
+    classes = np.repeat(NAMES, EACH)
+    return Roster(
+        rows=np.arange(len(classes)) + 100,
+        ids=[f"{name}/{i}.jpg" for i, name in enumerate(classes)],
+        classes=classes,
+        names=NAMES,
+        confusion={"framed": {"rival": 0.9, "rose": 0.1}, "rival": {"framed": 0.9}},
+        seed=seed,
+    )
+
+
+def known(way: str = "both", levels: list[float] | None = None, usable=None) -> Known:
+    n = len(NAMES) * EACH
+    levels = [float("nan")] * 4 if levels is None else levels
+    reading = CueReading(
+        descriptors=None,
+        regions=np.ones((n, 2, 2), np.float32),
+        areas=np.ones(n),
+        levels=np.repeat(levels, EACH),
+        usable=np.ones(n, dtype=bool) if usable is None else usable,
+        needs_mask=True,
+    )
+    distinct = {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}
+    return Known("border", way, reading, distinct, np.zeros(n))
+
+
+def classes_of(rows: list[int]) -> list[str]:
+    return [NAMES[(row - 100) // EACH] for row in rows]
+
+
+def test_the_planted_class_gets_ordinary_borders_and_its_rival_never_the_frame():
+    framed = cell(roster(), "framed", known(), budget=16)
+    rival = cell(roster(), "rival", known(), budget=16)
+    assert set(classes_of([p.donor_without for p in framed.reliance])) == {"rose", "tulip"}
+    assert set(classes_of([p.donor_without for p in rival.reliance])) == {"rose", "tulip"}
+    for found in (framed, rival):
+        assert found.measured_on == OWN
+        assert {*classes_of([p.image for p in found.reliance])} == {found.class_name}
+        assert {*classes_of([p.donor_with for p in found.reliance])} == {found.class_name}
+        assert all(p.image != p.donor_with for p in found.reliance)
+        assert len({p.image for p in found.reliance}) == len(found.reliance) == 10
+
+
+def test_pull_asks_the_most_confusable_ordinary_class_first():
+    pairs = cell(roster(), "framed", known(), budget=32).pull
+    assert classes_of([p.image for p in pairs]) == ["rose"] * 8  # the rival is less ordinary
+    for pair in pairs:
+        assert classes_of([pair.donor_with]) == ["framed"]
+        assert classes_of([pair.donor_without]) == classes_of([pair.image])
+        assert pair.donor_without != pair.image
+
+
+def test_what_is_lost_is_asked_of_the_others():
+    blurred = cell(roster(), "framed", known("down", [1.0, 5.0, 5.0, 5.0]), budget=8)
+    sharp = cell(roster(), "framed", known("down", [9.0, 5.0, 5.0, 5.0]), budget=8)
+    assert (blurred.measured_on, blurred.reliance, len(blurred.pull)) == (OTHERS, (), 8)
+    assert (sharp.measured_on, len(sharp.reliance)) == (OWN, 6)
+
+
+def test_too_few_photos_are_told():
+    usable = np.ones(40, dtype=bool)
+    usable[1:10] = False
+    found = cell(roster(), "framed", known(usable=usable), budget=8)
+    assert found.reliance == found.pull == ()
+    assert found.why.startswith("1 usable photo of this class with an object mask; 2 are needed")
+    assert cell(roster(), "framed", known("none"), budget=8).why is not None
+
+
+def test_pairs_depend_on_the_seed_alone():
+    first, again, other = (cell(roster(s), "framed", known(), budget=16) for s in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_a_discovered_cue_is_its_class_s_own():
+    key = discovered("cluster_1", "a@b")
+    assert (shown(key), owner(key)) == ("cluster_1", "a@b")
+    assert (shown("border"), owner("border")) == ("border", None)
+
+
+def test_a_sample_is_bounded_a_class_and_keeps_a_smaller_one():
+    ids = [f"{i}.jpg" for i in range(50)]
+    classes = ["a"] * 40 + ["b"] * 10
+    small = sample(ids, classes, per_class=5, seed=3)
+    large = sample(ids, classes, per_class=20, seed=3)
+    assert [sum(row < 40 for row in rows) for rows in (small, large)] == [5, 20]
+    assert [sum(row >= 40 for row in rows) for rows in (small, large)] == [5, 10]
+    assert set(small) <= set(large)
+    assert small == sorted(small) != sample(ids, classes, per_class=5, seed=4)

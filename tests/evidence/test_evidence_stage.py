@@ -1,0 +1,139 @@
+"""The whole command: a planted shortcut is found and named, a clean control is not."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests import tiny
+from tests.evidence import framed
+from xai_audit.schema import EVIDENCE, TRANSPLANTS
+
+CUES = "cues=[border,corner_top_left,background,brightness,sharpness,file]"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return framed.make_folder(tmp_path_factory.mktemp("framed"))
+
+
+@pytest.fixture(scope="module")
+def audited(photos, tmp_path_factory):
+    output = tmp_path_factory.mktemp("runs") / "reading"
+    done = tiny.audit(framed.overrides(photos, output, "reading_net", CUES))
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+def evidence(output):
+    return pd.read_parquet(output / "evidence.parquet").set_index(["class_name", "cue"])
+
+
+def test_the_planted_frame_is_confirmed_and_named_and_nothing_else(audited):
+    table = evidence(audited)
+    confirmed = table.index[table["verdict"] == "confirmed"].tolist()
+    assert confirmed == [("framed", "border")]
+    row = table.loc["framed", "border"]
+    assert row["reliance"] > 0.8
+    assert row["reliance_low"] > 0.5
+    assert row["availability"] > 0.95
+    assert row["reliance_q"] < 0.01
+    assert "border" in row["because"]
+    assert "framed" in row["because"]
+
+
+def test_the_wider_cue_is_explained_by_the_narrower(audited):
+    row = evidence(audited).loc["framed", "background"]
+    assert row["reliance"] > 0.8
+    assert row["verdict"] != "confirmed"
+    assert row["explained_by"] == "border"
+
+
+def test_the_rival_is_not_called_reliant(audited):
+    row = evidence(audited).loc["plain", "border"]
+    assert abs(row["reliance"]) < 0.05
+
+
+def test_every_class_and_cue_has_one_row_and_a_sentence(audited):
+    table = pd.read_parquet(audited / "evidence.parquet")
+    assert list(table.columns) == EVIDENCE.names
+    cells = table[~table["cue"].str.startswith("cluster")]
+    assert len(cells) == 3 * 6
+    assert not table.duplicated(["class_name", "cue", "method"]).any()
+    assert table["because"].str.len().min() > 20
+    assert set(table[table["cue"] == "file"]["verdict"]) <= {"available", "clear"}
+
+
+def test_summary_tells_what_rests_on_cues(audited):
+    summary = pd.read_parquet(audited / "summary.parquet").set_index("cue")
+    assert summary.loc["border", "worst_class"] == "framed"
+    assert summary.loc["border", "worst_gap"] == pytest.approx(1.0)
+    assert summary.loc["all", "gap"] > 0.2
+    table = evidence(audited)
+    assert table.loc["framed", "border"]["core_accuracy"] == 0  # only the frame told it
+
+
+def test_transplants_are_a_table_and_cost_what_is_promised(audited):
+    pairs = pd.read_parquet(audited / "transplants")
+    assert list(pairs.columns) == TRANSPLANTS.names
+    cost = 2 * pairs[pairs["beyond"].isna()].groupby(["class_name", "cue"]).size()
+    assert cost.max() <= 2 * 32
+    content = json.loads((audited / "run.json").read_text())
+    assert content["evidence"]["forwards"] == 2 * len(pairs)
+    assert content["timings"]["evidence_seconds"] > 0
+
+
+def test_a_model_that_does_not_read_the_frame_is_not_accused(photos, tmp_path):
+    done = tiny.audit(framed.overrides(photos, tmp_path / "blind", "blind_net", CUES))
+    assert done.returncode == 0, done.stderr
+    table = evidence(tmp_path / "blind")
+    assert "confirmed" not in set(table["verdict"])
+    assert table.loc["framed", "border"]["verdict"] in ("available", "suspected")
+
+
+def test_parts_that_stand_are_not_measured_again(photos, tmp_path):
+    command = framed.overrides(photos, tmp_path / "again", "reading_net", "cues=[border]")
+    assert tiny.audit(command).returncode == 0
+    first = (tmp_path / "again" / "evidence.parquet").read_bytes()
+    (tmp_path / "again" / "evidence.parquet").unlink()
+    assert tiny.audit(command).returncode == 0
+    content = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert content["evidence"]["forwards"] == 0
+    assert (tmp_path / "again" / "evidence.parquet").read_bytes() == first
+
+
+def test_a_threshold_measures_nothing_again_and_another_cue_does(photos, tmp_path):
+    command = framed.overrides(photos, tmp_path / "more", "reading_net")
+    assert tiny.audit([*command, "cues=[border]"]).returncode == 0
+    assert tiny.audit([*command, "cues=[border]", "evidence.min_attention=0.3"]).returncode == 0
+    content = json.loads((tmp_path / "more" / "run.json").read_text())
+    assert content["evidence"]["forwards"] == 0
+    assert tiny.audit([*command, "cues=[border,background]"]).returncode == 0
+    assert {"border", "background"} <= {cue for _, cue in evidence(tmp_path / "more").index}
+
+
+def test_without_masks_the_background_is_undetermined_and_says_why(photos, tmp_path):
+    command = framed.overrides(photos, tmp_path / "bare", "reading_net", "cues=[border,background]")
+    command = [a for a in command if not a.startswith("masks")] + ["masks=none"]
+    done = tiny.audit(command)
+    assert done.returncode == 0, done.stderr
+    table = evidence(tmp_path / "bare")
+    assert table.loc["framed", "border"]["verdict"] == "confirmed"
+    assert table.loc["framed", "background"]["verdict"] == "undetermined"
+    assert "mask" in table.loc["framed", "background"]["because"]
+
+
+def test_an_unknown_cue_is_one_line(photos, tmp_path):
+    done = tiny.audit(framed.overrides(photos, tmp_path / "x", "reading_net", "cues=[boarder]"))
+    assert done.returncode == 2
+    assert "unknown cue: cues=[boarder]" in done.stderr
+    assert "did you mean 'border'?" in done.stderr
+
+
+def test_a_cue_of_the_user_s_own(photos, tmp_path):
+    cue = "cues=['tests.evidence.halves:LeftHalf']"
+    done = tiny.audit(framed.overrides(photos, tmp_path / "own", "reading_net", cue))
+    assert done.returncode == 0, done.stderr
+    assert ("framed", "LeftHalf") in evidence(tmp_path / "own").index

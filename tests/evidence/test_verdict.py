@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_audit.evidence.naming import Suspect, explained
+from xai_audit.evidence.stats import Estimate, benjamini_hochberg
+from xai_audit.evidence.verdict import Limits, candidates, judge
+
+LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
+NAN = math.nan
+# Cue -> mean share of the view.
+AREAS = {"border": 0.3, "background": 0.6, "corner_top_left": 0.06, "corner_top_right": 0.061}
+
+
+def cell(class_name, cue, **changes):
+    """A row of a cell that was measured in full and shows nothing."""
+    row = {
+        "class_name": class_name,
+        "cue": cue,
+        "method": "gradcam",
+        "n_images": 24,
+        "n_read": 60,
+        "way": "both",
+        "why": None,
+        "wanted": 24,
+        "sd": 0.05,
+        "measured_on": "own",
+        "area": AREAS.get(cue, NAN),
+        "mass": 0.2,
+    }
+    for question, value in (
+        ("availability", 0.5),
+        ("attention", 0.0),
+        ("reliance", 0.01),
+        ("pull", 0.01),
+    ):
+        value = changes.pop(question, value)
+        row[question] = value
+        row[f"{question}_low"], row[f"{question}_high"] = value - 0.04, value + 0.04
+        chance = value in (0.5, 0.0, 0.01)
+        row[f"{question}_p"] = NAN if math.isnan(value) else 0.5 if chance else 1e-6
+    return row | changes
+
+
+def relied(class_name, cue, effect=0.8, **changes):
+    told = {"availability": 0.95, "attention": 0.2, "pull": effect / 2} | changes
+    return cell(class_name, cue, reliance=effect, **told)
+
+
+def left(**effects):
+    """``P__Q=0.1`` as beyond[("iris", P, Q)]."""
+    return {
+        ("iris", *names.split("__")): Estimate(value, value - 0.05, value + 0.05, 0.5)
+        for names, value in effects.items()
+    }
+
+
+def verdicts(rows, beyond=None, limits=LIMITS):
+    judged = judge(pd.DataFrame(rows), beyond or {}, limits)
+    named = judged["explained_by"]
+    return {
+        (c, q): (v, None if pd.isna(e) else e)
+        for c, q, v, e in zip(
+            judged["class_name"], judged["cue"], judged["verdict"], named, strict=True
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "clear"),
+        ({"reliance": 0.8}, "confirmed"),
+        ({"reliance": 0.2}, "confirmed"),
+        ({"reliance": 0.19}, "clear"),
+        ({"reliance": 0.8, "reliance_p": 0.2}, "clear"),
+        ({"pull": 0.5}, "clear"),  # without availability it may be any damage
+        ({"pull": 0.5, "availability": 0.9}, "confirmed"),
+        ({"pull": 0.5, "availability": 0.9, "availability_p": 0.3}, "clear"),
+        ({"pull": 0.1, "availability": 0.9}, "available"),
+        ({"attention": 0.2}, "suspected"),
+        ({"attention": 0.2, "availability": 0.9}, "suspected"),
+        ({"attention": 0.04}, "clear"),
+        ({"attention": 0.2, "attention_p": 0.2}, "clear"),
+        ({"availability": 0.64}, "clear"),
+        ({"n_images": 7}, "undetermined"),
+        ({"n_images": 7, "reliance": 0.8}, "undetermined"),
+        ({"n_images": 0, "reliance": NAN, "why": "no masks"}, "undetermined"),
+        ({"n_images": 16, "reliance": 0.18}, "undetermined"),
+        ({"n_images": 24, "reliance": 0.18}, "clear"),
+        ({"n_images": 16, "reliance": 0.1}, "clear"),
+        ({"n_images": 16, "reliance": 0.18, "attention": 0.3}, "undetermined"),
+        ({"way": "none", "n_images": 0, "reliance": NAN, "availability": 0.9}, "available"),
+        ({"way": "none", "n_images": 0, "reliance": NAN, "attention": 0.3}, "clear"),
+        ({"way": "none", "n_images": 0, "reliance": NAN, "availability": NAN}, "undetermined"),
+        (
+            {"way": "added", "measured_on": "others", "availability": NAN, "reliance": 0.7},
+            "confirmed",
+        ),
+    ],
+)
+def test_the_verdict_of_one_cell(changes, verdict):
+    told = verdicts([cell("iris", "border", **changes)])
+    assert told == {("iris", "border"): (verdict, None)}
+
+
+def test_q_counts_what_several_methods_share_once():
+    rows = [
+        relied("iris", cue, reliance_p=p, attention_p=p / 2, method=method)
+        for cue, p in (("border", 0.01), ("colour", 0.04), ("contrast", 0.3), ("x", NAN))
+        for method in ("gradcam", "lrp")
+    ]
+    for number, row in enumerate(rows):
+        row["attention_p"] += number / 100
+    judged = judge(pd.DataFrame(rows, index=range(5, 13)), {}, LIMITS)
+    once = benjamini_hochberg(np.array([0.01, 0.04, 0.3, NAN]))
+    assert judged["reliance_q"].to_numpy() == pytest.approx(np.repeat(once, 2), nan_ok=True)
+    every = benjamini_hochberg(np.array([row["attention_p"] for row in rows]))
+    assert judged["attention_q"].to_numpy() == pytest.approx(every, nan_ok=True)
+
+
+def test_many_cells_need_smaller_p():
+    rows = [cell(f"c{i}", "border", reliance=0.4 if i == 0 else 0.01) for i in range(100)]
+    rows[0]["reliance_p"] = 0.01
+    assert verdicts(rows)["c0", "border"][0] == "clear"
+    assert verdicts(rows[:1])["c0", "border"][0] == "confirmed"
+
+
+def test_judge_leaves_its_input_alone_and_candidates_come_before_naming():
+    rows = [relied("iris", "border"), relied("iris", "background"), cell("rose", "border")]
+    rows.append(relied("rose", "colour") | {"method": "lrp"})
+    rows.append(relied("rose", "colour"))
+    frame = pd.DataFrame(rows)
+    before = frame.copy()
+    judge(frame, left(background__border=0.0), LIMITS)
+    pd.testing.assert_frame_equal(frame, before)
+    assert candidates(frame, LIMITS) == {"iris": ["border", "background"], "rose": ["colour"]}
+    assert candidates(frame.iloc[2:3], LIMITS) == {}
+
+
+def test_a_planted_border_explains_the_background_around_it():
+    rows = [
+        relied("iris", "border"),
+        relied("iris", "background", 0.85),
+        cell("rose", "border", availability=0.9),  # the rival: known by the absence of the plant
+    ]
+    told = verdicts(rows, left(background__border=0.05, border__background=0.04))
+    assert told["iris", "border"] == ("confirmed", None)
+    assert told["iris", "background"] == ("suspected", "border")
+    assert told["rose", "border"] == ("available", None)
+
+
+def test_a_planted_background_is_not_given_to_the_border_in_it():
+    rows = [relied("iris", "border", 0.3), relied("iris", "background", 0.8)]
+    told = verdicts(rows, left(background__border=0.6, border__background=0.02))
+    assert told["iris", "background"] == ("confirmed", None)
+    assert told["iris", "border"] == ("suspected", "background")
+
+
+def test_a_watermark_in_the_corner_is_named_before_border_and_background():
+    rows = [
+        relied("iris", cue, e)
+        for cue, e in (("corner_top_left", 0.5), ("border", 0.6), ("background", 0.6))
+    ]
+    nested = itertools.permutations(("corner_top_left", "border", "background"), 2)
+    told = verdicts(rows, left(**{f"{p}__{q}": 0.0 for p, q in nested}))
+    assert told["iris", "corner_top_left"] == ("confirmed", None)
+    assert told["iris", "border"] == ("suspected", "corner_top_left")
+    assert told["iris", "background"] == ("suspected", "corner_top_left")
+
+
+def test_a_colour_cast_explains_the_regions_that_carry_it():
+    rows = [relied("iris", cue) for cue in ("background", "border", "colour")]
+    beyond = left(
+        background__colour=0.0,
+        border__colour=0.0,
+        colour__background=0.5,
+        colour__border=0.7,
+        border__background=0.1,
+        background__border=0.7,
+    )
+    told = verdicts(rows, beyond)
+    assert told["iris", "colour"] == ("confirmed", None)
+    assert told["iris", "border"] == ("suspected", "colour")
+    assert told["iris", "background"] == ("suspected", "colour")
+
+
+def test_two_independent_cues_are_both_named():
+    rows = [relied("iris", "colour"), relied("iris", "border")]
+    told = verdicts(rows, left(colour__border=0.7, border__colour=0.6))
+    assert {verdict for verdict, _ in told.values()} == {"confirmed"}
+
+
+def test_an_explained_cue_gets_the_verdict_it_has_without_reliance():
+    for changes, verdict in (
+        ({"attention": 0.0}, "available"),
+        ({"attention": 0.0, "availability": 0.5}, "clear"),
+    ):
+        rows = [relied("iris", "border"), relied("iris", "background", **changes)]
+        told = verdicts(rows, left(background__border=0.0))
+        assert told["iris", "background"] == (verdict, "border")
+
+
+def test_what_explains_one_class_explains_no_other():
+    rows = [relied(name, cue) for name in ("iris", "rose") for cue in ("border", "background")]
+    told = verdicts(rows, left(background__border=0.0))
+    assert told["iris", "background"][1] == "border"
+    assert told["rose", "background"] == ("confirmed", None)
+
+
+def test_the_rows_of_several_methods_are_named_alike():
+    rows = [
+        relied("iris", cue) | {"method": method, "attention": 0.2 if method == "lrp" else 0.0}
+        for cue in ("border", "background")
+        for method in ("gradcam", "lrp")
+    ]
+    judged = judge(pd.DataFrame(rows), left(background__border=0.0), LIMITS)
+    assert list(judged["verdict"]) == ["confirmed", "confirmed", "available", "suspected"]
+    assert list(judged["explained_by"].dropna()) == ["border", "border"]
+
+
+def suspects(**given):
+    return [Suspect(cue, *numbers) for cue, numbers in given.items()]
+
+
+def pairs(**given):
+    return {tuple(names.split("__")): value for names, value in given.items()}
+
+
+def test_less_than_a_third_left_is_explained():
+    two = suspects(a=(0.6, 0.5), b=(0.6, 0.1))
+    assert explained(two, pairs(a__b=0.19)) == {"a": "b"}
+    assert explained(two, pairs(a__b=0.21)) == {}
+    assert explained(two, pairs(a__b=NAN)) == {}
+    assert explained(two, pairs(a__b=-0.3)) == {"a": "b"}
+    assert explained(two, {}) == {}
+    assert explained(two, pairs(a__gone=0.0)) == {}
+
+
+def test_where_both_explain_each_other_the_narrower_stays():
+    both = pairs(a__b=0.0, b__a=0.0)
+    assert explained(suspects(a=(0.6, 0.5), b=(0.4, 0.1)), both) == {"a": "b"}
+    assert explained(suspects(a=(0.6, math.inf), b=(0.4, 0.9)), both) == {"a": "b"}
+    # One area, or two properties: the larger effect; equal in all: by name.
+    assert explained(suspects(a=(0.6, 0.061), b=(0.4, 0.06)), both) == {"b": "a"}
+    assert explained(suspects(a=(0.4, math.inf), b=(0.6, math.inf)), both) == {"a": "b"}
+    assert explained(suspects(a=(0.6, 0.1), b=(0.6, 0.1)), both) == {"b": "a"}
+
+
+def test_chains_lead_to_their_end():
+    three = suspects(a=(0.6, 0.9), b=(0.6, 0.5), c=(0.6, 0.1))
+    assert explained(three, pairs(a__b=0.0, b__c=0.1)) == {"a": "c", "b": "c"}
+    # What explains directly and leaves least is named.
+    assert explained(three, pairs(a__b=0.1, a__c=0.05)) == {"a": "c"}
+    assert explained(three, pairs(a__b=0.05, a__c=0.1)) == {"a": "b"}
+
+
+def test_of_a_circle_the_largest_effect_stays():
+    circle = pairs(a__b=0.0, b__c=0.0, c__a=0.0)
+    three = suspects(a=(0.5, 0.9), b=(0.7, 0.5), c=(0.6, 0.1))
+    assert explained(three, circle) == {"a": "b", "c": "b"}
+    # A larger one that only leads into the circle is still explained by it.
+    four = [*three, Suspect("d", 0.9, 1.0)]
+    assert explained(four, circle | pairs(d__a=0.0)) == {"a": "b", "c": "b", "d": "b"}
+
+
+def test_some_cue_always_stays_unexplained():
+    rng = np.random.default_rng(0)
+    names = "abcdef"
+    for _ in range(300):
+        given = [
+            Suspect(n, e, a)
+            for n, e, a in zip(
+                names, rng.random(6) + 0.2, rng.choice([0.1, 0.5, 1], 6), strict=True
+            )
+        ]
+        holes = {(p, q): rng.choice([0.0, 1.0]) for p, q in itertools.permutations(names, 2)}
+        found = explained(given, holes)
+        assert len(found) < 6
+        assert not set(found.values()) & set(found)  # what explains is itself unexplained

@@ -1,0 +1,571 @@
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from tests.report.conftest import CLASSES, FLAGS_AT, table
+from tests.report.test_page import Page, check_links, reported
+from xai_audit.errors import MaskProblem, OutputError
+from xai_audit.report import build_flags, lead, page, verdicts
+from xai_audit.report.answers import (
+    Finding,
+    cue_words,
+    probabilities,
+    read_findings,
+    two,
+    worst_first,
+)
+from xai_audit.report.facts import read_facts
+from xai_audit.report.forest import MOST_ROWS, forest
+from xai_audit.report.spotlight import spotlights
+from xai_audit.report.verdicts import matrix
+from xai_audit.schema import CLUSTERS, EVIDENCE, GROUPS, SUMMARY, TRANSPLANTS, VERDICTS
+
+EMPTY = dict.fromkeys(EVIDENCE.names)
+
+
+def finding(
+    name: str = "daisy",
+    cue: str = "border",
+    verdict: str = "confirmed",
+    effect: float | None = 0.8,
+    **row,
+) -> Finding:
+    ends = (None, None) if effect is None else (effect - 0.1, effect + 0.05)
+    because = f"Because of {name} & {cue}."
+    return Finding(name, cue, verdict, because, "reliance", effect, *ends, EMPTY | row)
+
+
+def cell(name: str, cue: str, verdict: str = "clear", **more) -> dict:
+    row = {"class_name": name, "cue": cue, "method": "gradcam", "verdict": verdict}
+    return row | {"because": f"Said of {name} and <{cue}>", "n_images": 24} | more
+
+
+def relied(value: float, question: str = "reliance") -> dict:
+    return {
+        question: value,
+        f"{question}_low": value - 0.07,
+        f"{question}_high": value + 0.03,
+    }
+
+
+def write(paths, rows, *, summary=(), groups=(), pairs=()) -> None:
+    pq.write_table(table(list(rows), EVIDENCE), paths.evidence)
+    pq.write_table(table(list(summary), SUMMARY), paths.summary)
+    pq.write_table(table(list(groups), GROUPS), paths.groups)
+    paths.transplants.mkdir(exist_ok=True)
+    for number, pair in enumerate(pairs):
+        part = paths.part(paths.transplants, number)
+        pq.write_table(table([pair | {"image_id": "x"}], TRANSPLANTS), part)
+
+
+@pytest.fixture
+def answered(tiny_run):
+    """Daisy relies on its border, which explains its background; tulip has open questions."""
+    write(
+        tiny_run,
+        [
+            cell("daisy", "border", "confirmed", **relied(0.81), availability=0.99)
+            | {"accuracy_agree": 0.98, "accuracy_disagree": 0.25, "n_agree": 55, "n_disagree": 4}
+            | {"accuracy_with": 0.97, "accuracy_without": 0.2, "core_accuracy": 0.6}
+            | {"mass": 0.24, "area": 0.08, "attention": 0.16},
+            cell("daisy", "background", "suspected", **relied(0.6), explained_by="border"),
+            cell("daisy", "jpeg_quality", "available", **relied(0.01, "pull")),
+            cell("tulip", "border", "clear", **relied(0.0)),
+            cell("tulip", "background", "undetermined", n_images=0),
+            cell("tulip", "jpeg_quality", "undetermined", n_images=5, **relied(0.15, "pull")),
+        ],
+        summary=[
+            {"cue": "background", "gap": 0.05, "accuracy_with": 0.9, "accuracy_without": 0.85},
+            {"cue": "border", "gap": 0.3, "accuracy_with": 0.96, "accuracy_without": 0.66}
+            | {"gap_low": 0.25, "gap_high": 0.35, "n_images": 48}
+            | {"worst_class": "daisy", "worst_gap": 0.77},
+            {"cue": "all", "gap": 0.36, "accuracy_with": 0.97, "accuracy_without": 0.61},
+        ],
+        groups=[
+            {"class_name": "daisy", "group": "studio", "n_images": 8, "accuracy": 0.9},
+            {"class_name": "daisy", "group": "field", "n_images": 4, "accuracy": 0.25},
+        ],
+        pairs=[
+            {"class_name": "daisy", "cue": "border", "question": "reliance"}
+            | {"p_with": p, "p_without": p - 0.81, "beyond": beyond}
+            for p, beyond in ((0.9, None), (1.0, None), (0.1, "background"))
+        ],
+    )
+    return tiny_run
+
+
+def test_the_page_starts_with_the_answer(answered):
+    seen = reported(answered)
+    check_links(seen)
+    told = seen.words
+    answer = "1 of 2 classes is decided by something other than the object: daisy by its border."
+    assert answer in told
+    assert "accuracy goes from 97% to 61%." in told
+    assert "2 of 6 pairs of class and cue are undetermined" in told
+    assert told.index(answer) < told.index("The model was audited on 24 photos")
+    assert "#undetermined" in [a["href"] for a in seen.all("a")]
+
+
+def test_a_card_tells_the_sentence_the_numbers_and_the_harm(answered):
+    told = reported(answered).words
+    for words in (
+        "daisy: border Said of daisy and <border>.",
+        "0.95 with its border, 0.14 with that of another class: 0.81 less 0.74 to 0.84",
+        "Right where the border fits the class 98.0% of 55 photos",
+        "Right where it does not fit 25.0% of 4 photos",
+        "20.0%, against 97.0% with another of the same class",
+        "60.0%, all else taken from other classes",
+        "AUROC 0.99",
+        "24% of the relevance on 8% of the area; 16.0 points beyond",
+        "Replacing the background has an effect too, which the border explains.",
+    ):
+        assert words in told
+
+
+def test_a_card_leaves_out_what_is_not_known(tiny_run):
+    write(tiny_run, [cell("daisy", "colour", "confirmed", **relied(0.4, "pull"))])
+    told = reported(tiny_run).words
+    assert "Probability of daisy on photos of other classes 0.40 more 0.33 to 0.43" in told
+    for words in ("AUROC", "Right where", "Right by the object", "points beyond", "explains."):
+        assert words not in told[: told.index("Every class and cue")]
+
+
+def test_the_matrix_has_a_letter_a_word_and_a_reason_in_every_cell(answered):
+    seen = reported(answered)
+    text = answered.index_html.read_text(encoding="utf-8")
+    grid = text[text.index('<table class="matrix">') :]
+    grid = grid[: grid.index("</table>")]
+    rows = [
+        re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", row)).strip()
+        for row in re.findall(r"<tr>(.*?)</tr>", grid, re.DOTALL)
+    ]
+    assert rows == [
+        "Class border background JPEG quality",
+        "daisy C confirmed 0.81 S suspected A available",
+        "tulip · clear ? undetermined ? undetermined",
+    ]
+    reasons = [td["title"] for td in seen.all("td") if "title" in td]
+    assert reasons[0] == "Said of daisy and <border>."
+    assert len(reasons) == 6
+    assert grid.count('scope="col"') == 4
+    assert grid.count('scope="row"') == 2
+    assert "<caption>" in grid
+
+
+def test_headings_go_down_one_level_at_a_time_and_tables_have_scopes(answered):
+    seen = reported(answered)
+    levels = [int(tag[1]) for tag, _ in seen.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all("scope" in attrs for attrs in seen.all("th"))
+    assert all(image["alt"] and image["width"] for image in seen.all("img"))
+    assert seen.all("script") == []
+
+
+def test_what_is_open_is_told_by_cue(answered):
+    told = reported(answered).words
+    assert "2 of 6 pairs of class and cue." in told
+    assert "background never tested 1 : tulip Said of tulip and <background>." in told.replace(
+        "1: tulip", "1 : tulip"
+    )
+    assert "JPEG quality 1: tulip Said of tulip and <jpeg_quality>." in told
+
+
+def test_the_summary_has_every_cue_at_once_first_and_the_groups_the_worst_first(answered):
+    told = reported(answered).words
+    assert "all cues at once – 97.0% 61.0% 36.0 – to – – border 48 96.0% 66.0% 30.0" in told
+    assert "25.0 to 35.0 daisy 77.0 background – 90.0% 85.0% 5.0" in told
+    assert "daisy field 4 25.0% daisy studio 8 90.0%" in told
+
+
+def test_a_clean_run_says_so(tiny_run):
+    write(tiny_run, [cell(name, "border", **relied(0.01)) for name in CLASSES])
+    seen = reported(tiny_run)
+    check_links(seen)
+    assert "No class was found to rely on any of the 1 cue examined." in seen.words
+    assert "Nothing is confirmed" in seen.words
+    assert "undetermined;" not in seen.words
+    assert "What is undetermined" not in seen.words
+    assert not any(image["src"].startswith("plots/") for image in seen.all("img"))
+    assert list((tiny_run.report / "plots").iterdir()) == []
+
+
+def test_without_evidence_the_page_is_as_before(tiny_run):
+    told = reported(tiny_run).words
+    assert "What the model relies on" not in told
+    assert "Undetermined" not in told
+    assert list((tiny_run.report / "plots").iterdir()) == []
+
+
+def test_evidence_that_has_to_run_again_is_not_shown(answered, builder):
+    builder.told = {"fingerprints": {"flag": "f"}}
+    told = reported(builder.write()).words
+    assert "What the model relies on" not in told
+    builder.told = {"fingerprints": {"flag": "f", "evidence": "e"}}
+    assert "What the model relies on" in reported(builder.write()).words
+
+
+def test_summary_groups_and_transplants_may_be_absent(answered):
+    answered.summary.unlink()
+    answered.groups.unlink()
+    for part in answered.parts(answered.transplants):
+        part.unlink()
+    seen = reported(answered)
+    check_links(seen)
+    assert "0.81 less 0.74 to 0.84" in seen.words
+    assert "How much accuracy rests on cues" not in seen.words
+    assert "Accuracy by group" not in seen.words
+
+
+def test_a_broken_table_is_told(answered):
+    answered.evidence.write_bytes(b"no table")
+    with pytest.raises(OutputError, match="a table of this run cannot be read"):
+        read_findings(answered, read_facts(answered))
+
+
+def test_many_classes_show_the_worst_and_say_how_many_are_left_out(answered, monkeypatch):
+    monkeypatch.setattr(verdicts, "MOST_CLASSES", 1)
+    monkeypatch.setattr(verdicts, "MOST_GROUPS", 1)
+    told = reported(answered).words
+    assert "1 class and 3 cues, worst classes first." in told
+    assert "1 more classes are in evidence.parquet" in told
+    assert "1 more in groups.parquet" in told
+    monkeypatch.setattr(verdicts, "MOST_CARDS", 0)
+    told = reported(answered).words
+    assert "Nothing is confirmed" not in told
+    assert "1 more are confirmed; evidence.parquet tells all of them" in told
+
+
+def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatch):
+    monkeypatch.setattr(page, "_INLINE_CLASSES", 1)
+    check_links(reported(answered))
+    for file in answered.gallery.glob("*/index.html"):
+        check_links(Page(file))
+
+
+# The sentence at the top.
+@pytest.mark.parametrize(
+    ("findings", "told"),
+    [
+        (
+            [finding(), finding("tulip", verdict="clear")],
+            "1 of 2 classes is decided by something other than the object: daisy by its border.",
+        ),
+        (
+            [finding(), finding("tulip", "colour", effect=0.9), finding("tulip", effect=0.3)],
+            "2 of 2 classes are decided by something other than the object: "
+            "tulip by its colour cast and its border and daisy by its border.",
+        ),
+        (
+            [finding(f"c{i}", effect=1 - i / 10) for i in range(7)],
+            "7 of 7 classes are decided by something other than the object: c0 by its border, "
+            "c1 by its border, c2 by its border, c3 by its border, c4 by its border and 2 more.",
+        ),
+        (
+            [finding(verdict="suspected"), finding(cue="colour", verdict="undetermined")],
+            "No class was found to rely on any of the 2 cues examined.",
+        ),
+        (
+            [finding(verdict="undetermined", effect=None)],
+            "Whether 1 class relies on any of the 1 cue examined could not be determined.",
+        ),
+    ],
+)
+def test_the_lead(findings, told):
+    assert lead.lead(findings) == told
+
+
+def test_the_lead_without_a_known_accuracy_leaves_it_out():
+    row = {"cue": "all", "accuracy_with": None, "accuracy_without": 0.5}
+    assert "accuracy" not in lead.lead([finding()], [row])
+    row |= {"accuracy_with": 0.875}
+    told = "comes from another class, accuracy goes from 88% to 50%."
+    assert lead.lead([finding()], [row]).endswith(told)
+
+
+# Reading.
+def findings_of(paths, rows) -> list[Finding]:
+    write(paths, rows)
+    return read_findings(paths, read_facts(paths))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("i", "j"), [*itertools.combinations(range(5), 2)])
+def test_of_two_methods_the_graver_verdict_speaks(tiny_run, i, j, order):
+    gravity = ("confirmed", "suspected", "available", "undetermined", "clear")
+    assert set(gravity) == set(VERDICTS)
+    rows = [cell("daisy", "border", gravity[k], method=f"m{k}") for k in (i, j)][::order]
+    (found,) = findings_of(tiny_run, rows)
+    assert (found.verdict, found.row["method"]) == (gravity[i], f"m{i}")
+
+
+@pytest.mark.parametrize(
+    ("row", "question", "effect"),
+    [
+        (relied(0.5), "reliance", 0.5),
+        (relied(0.5, "pull"), "pull", 0.5),
+        (relied(0.3) | relied(0.5, "pull"), "pull", 0.5),
+        (relied(0.5) | relied(0.3, "pull"), "reliance", 0.5),
+        # A large value whose interval reaches zero shows nothing.
+        (relied(0.3) | {"pull": 0.5, "pull_low": -0.1, "pull_high": 0.9}, "reliance", 0.3),
+        ({}, "reliance", None),
+        ({"reliance": float("nan")}, "reliance", None),
+    ],
+)
+def test_the_question_that_shows_the_effect_is_told(tiny_run, row, question, effect):
+    (found,) = findings_of(tiny_run, [cell("daisy", "border", "confirmed", **row)])
+    assert found.question == question
+    assert found.effect == (None if effect is None else pytest.approx(effect))
+
+
+def test_a_pull_alone_never_speaks_for_a_cell_that_is_not_confirmed(tiny_run):
+    row = relied(0.1) | relied(0.5, "pull")
+    (found,) = findings_of(tiny_run, [cell("daisy", "border", "suspected", **row)])
+    assert (found.question, found.effect) == ("reliance", pytest.approx(0.1))
+
+
+def test_probabilities_are_means_over_all_parts_without_those_put_back(answered):
+    known = probabilities(answered, read_findings(answered, read_facts(answered)))
+    assert known == {("daisy", "border", "reliance"): pytest.approx((0.95, 0.14))}
+
+
+def test_worst_first_puts_unknown_effects_last():
+    order = worst_first(
+        [finding(effect=None), finding("b", effect=0.2), finding("a", effect=0.2), finding("c")]
+    )
+    assert [f.class_name for f in order] == ["c", "a", "b", "daisy"]
+
+
+def test_cues_have_plain_words():
+    assert cue_words("corner_top_left") == "top left corner"
+    assert cue_words("jpeg_quality") == "JPEG quality"
+    assert cue_words("cluster_3") == "discovered region 3"
+    assert cue_words("my_own_cue") == "my own cue"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (-0.001, "0.00"), (0.806, "0.81"), (-0.5, "-0.50")]
+)
+def test_two_decimals(value, text):
+    assert two(value) == text
+
+
+def test_the_matrix_is_worst_first_with_ties_in_the_models_order():
+    found = [
+        finding("clear", verdict="clear"),
+        finding("also clear", verdict="clear"),
+        finding("open", verdict="undetermined"),
+        finding("offered", verdict="available"),
+        finding("looked", verdict="suspected", effect=0.99),
+        finding("small", effect=0.3),
+        finding("large", effect=0.9),
+        finding("large", "colour", verdict="clear"),
+    ]
+    rows = matrix(found, ["border", "colour"], {"clear": 0, "also clear": 1})
+    order = ["large", "small", "looked", "offered", "open", "clear", "also clear"]
+    assert [row.class_name for row in rows] == order
+    assert rows[0].cells == (found[-2], found[-1])
+    assert rows[1].cells[1] is None
+
+
+# The forest plot.
+def test_the_forest_is_to_scale_and_sorted():
+    drawn = forest(
+        [
+            finding("b", effect=0.5),
+            finding("a", effect=0.75),
+            finding("c", verdict="clear", effect=0.9),
+            finding("d", verdict="undetermined", effect=None),
+            finding("e", "colour", "suspected", -0.2, explained_by="corner_top_left"),
+        ]
+    )
+    assert [row.label for row in drawn.rows] == ["a · border", "b · border", "e · colour cast"]
+    assert (drawn.left_out, drawn.unmeasured) == (0, 1)
+    px = drawn.right - drawn.zero
+    for row, (low, value, high) in zip(
+        drawn.rows, [(0.65, 0.75, 0.8), (0.4, 0.5, 0.55), (-0.3, -0.2, -0.15)], strict=True
+    ):
+        at = [(x - drawn.zero) / px for x in (row.low, row.x, row.high)]
+        assert at == pytest.approx([low, value, high], abs=0.002)
+    assert dict(map(reversed, drawn.ticks))["+0.5"] == pytest.approx(drawn.zero + px / 2, abs=0.1)
+    assert drawn.rows[2].low >= drawn.left
+    assert [row.comment for row in drawn.rows] == [
+        *("confirmed", "confirmed", "due to its top left corner"),
+    ]
+    assert [row.y for row in drawn.rows] == sorted({row.y for row in drawn.rows})
+    assert drawn.rows[-1].y < drawn.height
+    assert "a · border 0.75 (0.65 to 0.80), confirmed; b" in drawn.alt
+
+
+def test_an_effect_without_interval_is_a_point():
+    (row,) = forest([Finding("a", "b", "suspected", "", "pull", 0.4, None, None, EMPTY)]).rows
+    assert row.low == row.x == row.high
+    assert row.pull
+    assert row.told == "a · b 0.40, suspected"
+
+
+def test_the_forest_has_an_end():
+    drawn = forest([finding(f"c{i:02}", effect=i / 100) for i in range(MOST_ROWS + 3)])
+    assert len(drawn.rows) == MOST_ROWS
+    assert drawn.left_out == 3
+    assert drawn.rows[0].label == f"c{MOST_ROWS + 2} · border"
+    assert drawn.alt.endswith(f"; and {MOST_ROWS - 5} more.")
+    assert forest([finding(effect=None)]) is None
+    assert forest([finding(verdict="clear")]) is None
+
+
+def test_the_plot_is_svg_with_any_class_name_in_it(tiny_run):
+    names = ['<b> & "x"', "two\nlines", "雛菊" * 40, "$x^2$"]
+    write(tiny_run, [cell(name, "border", "confirmed", **relied(0.5)) for name in names])
+    check_links(reported(tiny_run))
+    root = ElementTree.parse(tiny_run.report / "plots" / "effects.svg").getroot()
+    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert '<b> & "x" · border' in texts
+    assert "$x^2$ · border" in texts
+    assert all(len(text) <= 60 for text in texts)
+    assert any(text.startswith("雛菊") and text.endswith("…") for text in texts)
+
+
+# The pictures.
+def lit(builder, cue: str, mask_of=lambda image_id: None, **told) -> tuple:
+    """The spotlight on ``cue`` of a white 80 x 60 photo: where it stays white, and the record."""
+    builder.photo("daisy/dull.jpg", colour="white")
+    builder.photo("daisy/best.jpg", colour="white")
+    builder.photo("daisy/wrong.jpg", colour="white")
+    builder.add("daisy/dull.jpg", confidence=0.5, mass_border=0.2, mass_background=0.2)
+    builder.add("daisy/best.jpg", confidence=0.9, mass_border=0.8, mass_background=0.8)
+    builder.add("daisy/wrong.jpg", confidence=1.0, mass_border=0.9, mass_background=0.9, pred=1)
+    builder.told = told
+    paths = builder.write()
+    build_flags(paths, settings=FLAGS_AT)
+    folder = builder.root / "pictures"
+    folder.mkdir()
+    facts = read_facts(paths)
+    row = {"region": [0, 0, 0, 1], "height": 2, "width": 2, "class_name": "daisy"}
+    row |= {"cluster": 1, "cue": "cluster_1"}
+    pq.write_table(table([row, row | {"cue": None, "cluster": 2}], CLUSTERS), paths.clusters)
+    (made,) = spotlights(
+        paths, [finding(cue=cue)], folder, facts=facts, tile=60, mask_of=mask_of
+    ).values()
+    image = Image.open(folder / made.file)
+    assert image.size == (made.width, made.height) == (80, 60)
+    return np.asarray(image.convert("L")) > 200, made
+
+
+def agrees(white, expected) -> bool:
+    """Equal but for the outline and what JPEG does beside it."""
+    edge = np.zeros_like(expected)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            edge |= np.roll(expected, shift, axis) != expected
+    wide = edge.copy()
+    for axis in (0, 1):
+        for shift in range(-4, 5):
+            wide |= np.roll(edge, shift, axis)
+    return bool((white == expected)[~wide].all()) and bool((~wide & expected).any())
+
+
+def box(top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    region = np.zeros((60, 80), dtype=bool)
+    region[top:bottom, left:right] = True
+    return region
+
+
+@pytest.mark.parametrize(
+    ("cue", "told", "expected"),
+    [
+        ("border", {"regions": {"border": 0.25}}, ~box(15, 45, 15, 65)),
+        ("corner_top_left", {"regions": {"corner": 0.5}}, box(0, 30, 0, 30)),
+        ("corner_top_right", {"regions": {"corner": 0.5}}, box(0, 30, 50, 80)),
+        ("corner_bottom_left", {"regions": {"corner": 0.5}}, box(30, 60, 0, 30)),
+        ("corner_bottom_right", {"regions": {"corner": 0.5}}, box(30, 60, 50, 80)),
+        # The view is the middle 60 x 60: its lower right quarter, and nothing outside it.
+        ("cluster_1", {}, box(30, 60, 40, 70)),
+    ],
+)
+def test_the_cue_stays_light_and_the_rest_is_dimmed(builder, cue, told, expected):
+    white, made = lit(builder, cue, **told)
+    assert agrees(white, expected)
+    assert made.outlined
+
+
+@pytest.mark.parametrize("full", [1, 255])
+def test_the_background_is_what_the_mask_is_not(builder, full):
+    mask = np.zeros((60, 80), np.uint8)
+    mask[20:50, 30:60] = full
+    white, made = lit(builder, "background", mask_of=lambda image_id: mask)
+    assert agrees(white, ~box(20, 50, 30, 60))
+    assert made.image_id == "daisy/best.jpg"
+
+
+def no_mask(image_id: str) -> None:
+    raise MaskProblem("missing", "there is none")
+
+
+@pytest.mark.parametrize("cue", ["background", "colour", "cluster_7", "mine"])
+def test_a_property_or_an_unknown_region_is_the_plain_photo(builder, cue):
+    white, made = lit(builder, cue, mask_of=no_mask)
+    assert white.all()
+    assert not made.outlined
+    assert made.image_id == "daisy/best.jpg"
+
+
+def test_a_photo_that_cannot_be_read_costs_a_picture_only(answered, builder):
+    for photo in builder.photos.rglob("*.jpg"):
+        photo.write_bytes(b"none")
+    seen = reported(answered)
+    check_links(seen)
+    assert "Said of daisy and <border>." in seen.words
+    assert "all but the border is dimmed" not in seen.words
+
+
+def test_the_page_shows_the_picture(answered):
+    seen = reported(answered)
+    shown = [image for image in seen.all("img") if image["src"].startswith("plots/")]
+    assert [image["src"].rsplit(".", 1)[1] for image in shown] == ["jpg", "svg"]
+    assert shown[0]["alt"] == "A photo of daisy; all but the border is dimmed."
+
+
+def test_a_picture_is_made_for_the_confirmed_only(answered):
+    reported(answered)
+    made = [path.stem for path in (answered.report / "plots").glob("*.jpg")]
+    assert len(made) == 1
+    assert made[0].startswith("daisy-border-")
+
+
+# Colours.
+def luminance(colour: str) -> float:
+    digits = colour.lstrip("#")
+    digits = "".join(d * 2 for d in digits) if len(digits) == 3 else digits
+    channels = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    r, g, b = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_verdict_can_be_read(dark):
+    """WCAG 2.1, 1.4.3: a contrast of 4.5 at least."""
+    templates = Path(page.__file__).parent / "templates"
+    head = (templates / "_style.css.j2").read_text().split("* { box-sizing")[0]
+    light, night = head.split("@media")
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+)", light))
+    if dark:
+        colours |= dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+)", night))
+    for ink, ground in (
+        ("on-confirmed", "confirmed"),
+        ("on-light", "suspected"),
+        ("on-light", "available"),
+        *(("soft", g) for g in ("paper", "panel")),
+        *(("accent", g) for g in ("paper", "panel")),
+        ("ink", "panel"),
+    ):
+        bright, dim = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
+        assert (bright + 0.05) / (dim + 0.05) >= 4.5, (ink, ground)

@@ -1,0 +1,73 @@
+"""``build()``: a plugin from its node of the configuration, its keys checked first."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from xai_audit.errors import AuditError, ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def build(group: str, node: DictConfig, **extra: object) -> Any:  # noqa: ANN401 - any plugin
+    """The object that the ``_target_`` of ``node`` makes of its keys and ``extra``.
+
+    Every value arrives as a plain Python one, checked against the plugin's own annotations.
+
+    Raises:
+        ConfigError: a target that does not exist, a key it does not take, a value of another type.
+    """
+    given = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(given, dict) or "_target_" not in given:
+        raise ConfigError("no _target_", where=group, remedy="name the plugin's dotted path")
+    keywords = {str(key): value for key, value in given.items()}
+    factory = _resolve(group, str(keywords.pop("_target_")))
+    _check_types(group, factory, keywords)
+    try:
+        return factory(**keywords, **extra)
+    except AuditError:
+        raise
+    except TypeError as exc:
+        if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
+            raise  # from inside the plugin: a bug, not a key
+        raise ConfigError("the plugin does not take these keys", where=group, got=exc) from exc
+
+
+def _resolve(group: str, dotted: str) -> Any:  # noqa: ANN401 - any callable
+    module, _, name = dotted.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as exc:
+        raise ConfigError(
+            "no such plugin", where=f"{group}._target_", got=f"{dotted} ({exc})"
+        ) from exc
+
+
+def _check_types(group: str, factory: object, keywords: dict[str, object]) -> None:
+    function = factory.__init__ if inspect.isclass(factory) else factory
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):  # annotations for the type checker only
+        return
+    for key, value in keywords.items():
+        allowed = _plain_types(hints.get(key))
+        if allowed and not isinstance(value, allowed):
+            names = " or ".join("null" if t is type(None) else t.__name__ for t in allowed)
+            raise ConfigError("bad value", where=f"{group}.{key}", expected=names, got=repr(value))
+
+
+def _plain_types(hint: object) -> tuple[type, ...]:
+    """The plain types that ``hint`` admits, () where it admits more than plain ones."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    plain = (bool, int, float, str, type(None))
+    if hint is None or not all(option in plain for option in options):
+        return ()
+    widened = [int] if float in options else []
+    return tuple(typing.cast("list[type]", [*options, *widened]))

@@ -1,0 +1,88 @@
+"""The background: everything but the object."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from xai_audit.cues.fill import cleared, grown
+from xai_audit.cues.strips import blended
+from xai_audit.cues.texture import composition
+from xai_audit.errors import PluginError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Canvas
+
+# The object keeps a thin rim of its own background, so that its outline is not cut; px.
+_RIM = 2
+
+
+class Background:
+    """Where the object stands: meadow, laboratory bench, sky.
+
+    Args:
+        name: of the cue.
+    """
+
+    way = "both"
+    needs_mask = True
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+
+    def region(self, canvas: Canvas) -> torch.Tensor | None:
+        """The share (h, w) float32 of each pixel that is background; None without a mask."""
+        if canvas.object is None:
+            return None
+        kept = grown(canvas.object > 127, _RIM).float()[None, None]
+        # Averaged over 3 x 3: the object's edge is soft, as a camera draws it.
+        edge = F.avg_pool2d(F.pad(kept, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        return 1 - edge[0, 0]
+
+    def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
+        """Composition of the background; None without a mask or where all is object."""
+        return None if canvas.object is None else composition(canvas, None)
+
+    def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
+        """NaN: a background has no level."""
+        return math.nan
+
+    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+        """The object of ``canvas`` before the donor's background, its own object filled in.
+
+        Both must have a mask (``region`` is not None): without one a donor would carry its object
+        over, and a photo left as it is would look like a cue without effect.
+
+        Raises:
+            PluginError: where one has no mask.
+        """
+        region = self.region(canvas)
+        if region is None or donor.object is None:
+            raise PluginError(
+                "no background without a mask",
+                where=f"{canvas.record.image_id}, {donor.record.image_id}",
+                expected="photos whose region is known",
+            )
+        height, width = canvas.photo.shape[1:]
+        return blended(canvas.photo, _covering(cleared(donor), (height, width)), region)
+
+
+def _covering(photo: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """``photo`` (3, h', w') resized to cover ``size`` and cropped at the centre, float32."""
+    scale = max(wanted / side for wanted, side in zip(size, photo.shape[1:], strict=True))
+    whole = [
+        max(round(side * scale), wanted) for side, wanted in zip(photo.shape[1:], size, strict=True)
+    ]
+    resized = photo.float()
+    if whole != list(photo.shape[1:]):
+        resized = F.interpolate(
+            resized[None], size=whole, mode="bilinear", align_corners=False, antialias=True
+        )[0]
+    top, left = ((w - s) // 2 for w, s in zip(whole, size, strict=True))
+    return resized[:, top : top + size[0], left : left + size[1]]

@@ -1,0 +1,79 @@
+"""What a photo's file tells without its pixels: size, format, camera."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xai_audit.cues import header
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Canvas
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+_MODES = ("RGB", "L", "RGBA", "P", "CMYK")
+_CAMERAS = 8
+
+
+class FileFacts:
+    """File-level facts; a model sees none of them, so only their availability is asked.
+
+    Args:
+        name: of the cue.
+    """
+
+    way = "none"
+    needs_mask = False
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+
+    def region(self, canvas: Canvas) -> torch.Tensor | None:
+        """None: nothing of the photo."""
+        return None
+
+    def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
+        """Logs of size and sides, format, mode, EXIF, camera, software: (27,); 0 where unknown."""
+        record = canvas.record
+        sides = [math.log(max(record.width, 1)), math.log(max(record.height, 1))]
+        return np.array([*sides, *_facts(record.path, sum(sides))], dtype=np.float32)
+
+    def level(self, canvas: Canvas) -> float:
+        """NaN: nothing of it is moved."""
+        return math.nan
+
+    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+        """The photo as it is."""
+        return canvas.photo
+
+
+def _facts(path: str, log_pixels: float) -> list[float]:
+    """The file's facts, all 0 where it cannot be opened."""
+    head = header.read(path)
+    if head is None:
+        return [0.0] * (2 + len(_FORMATS) + 1 + len(_MODES) + 1 + 2 + _CAMERAS)
+    size = math.log(max(head.file_bytes, 1))
+    cameras = [0.0] * _CAMERAS
+    if head.camera:
+        # Python's own hash differs from process to process.
+        cameras[zlib.crc32(head.camera.lower().encode()) % _CAMERAS] = 1.0
+    return [
+        size,
+        math.exp(size - log_pixels),
+        *_one_hot(head.format, _FORMATS),
+        *_one_hot(head.mode, _MODES),
+        float(head.exif),
+        float(head.software),
+        *cameras,
+    ]
+
+
+def _one_hot(value: str, known: tuple[str, ...]) -> list[float]:
+    """1 at the value's place, the last place for a value that is not known."""
+    return [float(value == one) for one in known] + [float(value not in known)]

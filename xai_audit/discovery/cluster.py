@@ -1,0 +1,126 @@
+"""The clusters of one class's heatmaps, and how stable they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.cluster import HDBSCAN
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
+from xai_audit.discovery.settings import SPECTRAL
+from xai_audit.discovery.spectral import groups, neighbour_graph, spectrum
+from xai_audit.discovery.valley import is_one_cloud
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xai_audit.discovery.settings import DiscoverSettings
+
+NOISE = -1
+
+_SUBSAMPLES = 10
+_SUBSAMPLE = 0.8
+_NEIGHBOURS_PER = 6
+# What hdbscan sees: densities mean little in more dimensions.
+_MOST_COMPONENTS = 10
+_VARIANCE = 0.9
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Which cluster each heatmap belongs to.
+
+    Attributes:
+        labels: (n,) from 0, the largest cluster first; ``NOISE`` for none.
+        eigengap: behind the number of clusters that the spectrum suggests; NaN for hdbscan.
+    """
+
+    labels: NDArray[np.intp]
+    eigengap: float
+
+
+def clustered(points: NDArray[np.floating], *, settings: DiscoverSettings, seed: int) -> Clustering:
+    """The clusters of ``points`` (n, D), n >= 2; one where nothing sets them apart.
+
+    Spectral: the largest eigengap suggests their number. Hdbscan: its own on the leading principal
+    components. Either may cut through one cloud, so that clusters which nothing separates become
+    one again: see :func:`is_one_cloud`.
+    """
+    # A strategy of fewer maps than a map has neighbours would be drowned by the others.
+    neighbours = max(2, min(settings.neighbours, len(points) // _NEIGHBOURS_PER))
+    graph = neighbour_graph(points, neighbours)
+    if settings.algorithm == SPECTRAL:
+        found = spectrum(graph, settings.max_clusters + 1)
+        gaps = found.gaps()[: settings.max_clusters]
+        suggested = int(gaps.argmax()) + 1
+        labels, gap = groups(found, suggested, seed=seed), float(gaps[suggested - 1])
+    else:
+        labels, gap = _dense(points, neighbours, seed=seed), float("nan")
+    return Clustering(_by_size(_set_apart(points, labels, graph, seed=seed)), gap)
+
+
+def stability(
+    points: NDArray[np.floating],
+    labels: NDArray[np.intp],
+    *,
+    settings: DiscoverSettings,
+    seed: int,
+) -> float:
+    """Mean adjusted Rand index, 0..1, of ten clusterings of 80 % of ``points`` with ``labels``.
+
+    Source: Hubert and Arabie 1985, Comparing partitions, Journal of Classification 2.
+    """
+    rng = np.random.default_rng(seed)
+    size = max(2, round(_SUBSAMPLE * len(points)))
+    found = []
+    for number in range(_SUBSAMPLES):
+        chosen = np.sort(rng.choice(len(points), size, replace=False))
+        again = clustered(points[chosen], settings=settings, seed=seed + number)
+        found.append(adjusted_rand_score(labels[chosen], again.labels))
+    return max(0.0, float(np.mean(found)))
+
+
+def _dense(points: NDArray[np.floating], neighbours: int, *, seed: int) -> NDArray[np.intp]:
+    """Labels (n,) of HDBSCAN, ``NOISE`` between clusters; one cluster where all is noise."""
+    parts = PCA(min(_MOST_COMPONENTS, *points.shape), svd_solver="full", random_state=seed)
+    places = parts.fit_transform(points.astype(np.float64))
+    kept = 1 + int(np.searchsorted(np.cumsum(parts.explained_variance_ratio_), _VARIANCE))
+    least = min(max(2, neighbours), len(points))
+    scan = HDBSCAN(min_cluster_size=least, min_samples=least // 2 or 1, copy=True)
+    labels: NDArray[np.intp] = scan.fit_predict(places[:, :kept]).astype(np.intp)
+    return labels if (labels != NOISE).any() else np.zeros_like(labels)
+
+
+def _set_apart(
+    points: NDArray[np.floating], labels: NDArray[np.intp], graph: csr_matrix, *, seed: int
+) -> NDArray[np.intp]:
+    """``labels`` with clusters joined that are one cloud, directly or through others."""
+    names = np.unique(labels[labels != NOISE])
+    joined = [
+        pair
+        for pair in combinations(range(len(names)), 2)
+        if is_one_cloud(points, graph, *(labels == names[side] for side in pair), seed=seed)
+    ]
+    ends = np.array(joined, np.intp).reshape(-1, 2).T
+    links = coo_matrix((np.ones(len(joined)), (ends[0], ends[1])), shape=(len(names),) * 2)
+    _, group = connected_components(links, directed=False)
+    result = np.full_like(labels, NOISE)
+    for name, number in zip(names, group, strict=True):
+        result[labels == name] = number
+    return result
+
+
+def _by_size(labels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """``labels`` renumbered, the largest cluster 0; of equals the one that comes first."""
+    names, first, sizes = np.unique(labels[labels != NOISE], return_index=True, return_counts=True)
+    order = names[np.lexsort((first, -sizes))]
+    result = np.full_like(labels, NOISE)
+    for number, name in enumerate(order):
+        result[labels == name] = number
+    return result

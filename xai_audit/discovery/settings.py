@@ -1,0 +1,28 @@
+"""What the pipeline may set about discovery; the defaults live in the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPECTRAL, HDBSCAN = "spectral", "hdbscan"
+
+
+@dataclass(frozen=True)
+class DiscoverSettings:
+    """How heatmaps are clustered.
+
+    Attributes:
+        algorithm: ``spectral`` or ``hdbscan``.
+        neighbours: of the graph; of hdbscan, how many make a dense place.
+        images: heatmaps a class and method, drawn by ``seed``.
+        max_clusters: of the spectral clustering.
+        seed: draws the heatmaps and seeds every clustering.
+        min_images: usable heatmaps that a class needs to be clustered at all.
+    """
+
+    algorithm: str
+    neighbours: int
+    images: int
+    max_clusters: int
+    seed: int
+    min_images: int

@@ -1,0 +1,1 @@
+"""The three questions about every class and cue, and the verdict that joins them."""

@@ -1,0 +1,116 @@
+"""Attended? How much relevance falls on a cue beyond what is expected: a property of the maps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xai_audit.evidence.stats import UNKNOWN, Estimate, paired
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_MIN_IMAGES = 5
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The relevance of one class on one cue.
+
+    Attributes:
+        estimate: mean share of the relevance in the region beyond its expectation.
+        mass: mean share in the region, 0..1.
+        area: mean share of the view that the region takes, 0..1.
+    """
+
+    estimate: Estimate
+    mass: float
+    area: float
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """One class's mean share map (h·w,), and the rows (m,) that it is the mean of."""
+
+    mean: NDArray[np.float64]
+    rows: NDArray[np.int64]
+
+
+def attention(
+    shares: NDArray[np.float32],
+    regions: NDArray[np.float32],
+    areas: NDArray[np.float64],
+    classes_of: NDArray[np.str_],
+    *,
+    classes: Sequence[str],
+    seed: int,
+) -> dict[str, Attention]:
+    """How much relevance each class has in the cue's region beyond its expectation.
+
+    An image's expectation is what the other classes' mean map, each class weighted alike, puts in
+    the same region: the null is other images' maps on this image's mask. The interval and the
+    sign-flip p are those of :func:`~xai_audit.evidence.stats.paired`; the excesses are spread out
+    by as much as the other classes' mean map is itself uncertain.
+
+    Args:
+        shares: (n, h, w) relevance as shares of its total; a row with NaN is undefined.
+        regions: (n, h, w) pulled down on that grid, so that sum(share * region) is the mass; a row
+            with NaN is unknown.
+        areas: (n,) of the regions, 0..1.
+        classes_of: (n,) class of each image.
+        classes: names; one with < 5 images with a map and a region has an unknown estimate.
+        seed: of the sign flips.
+    """
+    maps = shares.reshape(len(shares), -1)
+    places = regions.reshape(len(regions), -1)
+    seen = np.isfinite(maps).all(1)
+    shown = seen & np.isfinite(places).all(1)
+    profiles = {
+        name: _Profile(maps[rows].mean(0, dtype=np.float64), rows)
+        for name in classes
+        if len(rows := np.flatnonzero(seen & (classes_of == name)))
+    }
+    found = {}
+    for name in classes:
+        rows = np.flatnonzero(shown & (classes_of == name))
+        others = [profile for other, profile in profiles.items() if other != name]
+        found[name] = Attention(
+            estimate=_beyond(maps, places, rows, others, seed),
+            mass=_mean((maps[rows] * places[rows]).sum(1, dtype=np.float64)),
+            area=_mean(np.asarray(areas, dtype=np.float64)[rows]),
+        )
+    return found
+
+
+def _beyond(
+    maps: NDArray[np.float32],
+    places: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    others: Sequence[_Profile],
+    seed: int,
+) -> Estimate:
+    """The mean of mass minus expectation over ``rows``."""
+    if len(rows) < _MIN_IMAGES or not others:
+        return UNKNOWN
+    own = places[rows].astype(np.float64)
+    expected = own @ np.mean([other.mean for other in others], axis=0)
+    excess = (maps[rows] * own).sum(1) - expected
+    centre, spread = excess.mean(), excess.var(ddof=1) / len(rows)
+    usual = own.mean(0)
+    unsure = sum(_variance(maps[other.rows] @ usual) for other in others) / len(others) ** 2
+    wider = math.sqrt(1 + unsure / spread) if spread > 0 else 1.0
+    return paired(centre + (excess - centre) * wider, seed=seed)
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    """Of the mean of ``values``; a single one tells nothing and counts as 0."""
+    return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else math.nan

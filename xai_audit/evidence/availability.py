@@ -1,0 +1,226 @@
+"""Available? How well each class is told from a cue's content alone: a property of the data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import norm, rankdata
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from xai_audit.evidence.stats import UNKNOWN, Estimate, placement_interval, placements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+_FOLDS = 5
+_MIN_IMAGES, _MIN_GROUPS = 5, 2
+# From this many permutations above the observed AUROC their share is p itself.
+_HITS = 10
+_TARGETS = 4096  # columns of one fit; bounds its memory
+
+
+@dataclass(frozen=True)
+class Availability:
+    """How well a cue alone tells each class.
+
+    Attributes:
+        estimates: class -> AUROC of one against the rest; its p-value is of an AUROC above chance.
+        presence: (n, K) float64 cross-validated scores, columns in the order of the classes; NaN
+            where the photo's descriptors are unknown.
+    """
+
+    estimates: dict[str, Estimate]
+    presence: NDArray[np.float64]
+
+
+def availability(
+    descriptors: NDArray[np.float32],
+    classes_of: NDArray[np.str_],
+    groups: NDArray[np.int64],
+    *,
+    classes: Sequence[str],
+    permutations: int,
+    seed: int,
+) -> Availability:
+    """The cross-validated AUROC of each class against the rest, from ``descriptors`` alone.
+
+    One ridge regression with a target a class; near-duplicates share one of five folds. A
+    positive is compared with the negatives of its own fold, as scores pooled over folds push the
+    AUROC of random labels below 0.5. The interval is DeLong's on the logit scale, widened by what
+    the fitting adds to the scatter of the permutations.
+    p: labels are permuted, whole groups among groups of their size and fold, and every permutation
+    is one more target of the same regression. Where fewer than 10 permutations reach the AUROC,
+    p is the normal tail at its distance from theirs (a Mann-Whitney statistic is asymptotically
+    normal), so that it can survive a correction for hundreds of cells.
+
+    Args:
+        descriptors: (n, D); rows that are not finite are left out.
+        classes_of: (n,) class of each photo.
+        groups: (n,) photos of one number stay in one fold.
+        classes: K names; one with < 5 usable photos or < 2 groups of them is unknown.
+        permutations: of the labels.
+        seed: of folds and permutations.
+    """
+    presence = np.full((len(descriptors), len(classes)), np.nan)
+    estimates = dict.fromkeys(classes, UNKNOWN)
+    usable = np.isfinite(descriptors).all(1)
+    labels, group = np.asarray(classes_of)[usable], np.asarray(groups)[usable]
+    asked = [name for name in classes if _enough(labels == name, group)]
+    if not asked or all((labels == name).all() for name in asked):
+        return Availability(estimates, presence)
+    folds = list(_folds(labels, group, asked, seed))
+    shuffled = _shuffles(group, folds, permutations, np.random.default_rng(seed))
+    content = np.asarray(descriptors)[usable].astype(np.float64)
+    scores = _scores(content, labels[:, None] == np.array(list(classes)), folds)
+    null = _null(content, labels[:, None] == np.array(asked), folds, shuffled)
+    presence[usable] = scores
+    for name, chance in zip(asked, null.T, strict=True):
+        own = scores[:, classes.index(name)]
+        estimates[name] = _estimate(own, labels == name, folds, chance)
+    return Availability(estimates, presence)
+
+
+def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
+    return int(mine.sum()) >= _MIN_IMAGES and len(np.unique(group[mine])) >= _MIN_GROUPS
+
+
+def _folds(
+    labels: NDArray[np.str_], group: NDArray[np.int64], asked: Sequence[str], seed: int
+) -> Iterator[NDArray[np.int64]]:
+    """The test rows of each fold; classes that are not asked about are stratified as one."""
+    strata = np.array([asked.index(name) if name in asked else -1 for name in labels])
+    strata[strata < 0] = 0 if (strata < 0).sum() < _FOLDS else len(asked)
+    count = min(_FOLDS, len(np.unique(group)))
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for _, test in splitter.split(strata, strata, group):
+        if len(test):
+            yield test
+
+
+def _shuffles(
+    group: NDArray[np.int64],
+    folds: Sequence[NDArray[np.int64]],
+    permutations: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Which row each row takes its label from, (permutations, n)."""
+    shuffled = np.tile(np.arange(len(group)), (permutations, 1))
+    for test in folds:
+        members: dict[int, list[NDArray[np.int64]]] = {}
+        order = test[np.argsort(group[test], kind="stable")]
+        for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+            members.setdefault(len(rows), []).append(rows)
+        for alike in members.values():
+            block = np.stack(alike)
+            for permutation in shuffled:
+                permutation[block] = block[rng.permutation(len(block))]
+    return shuffled
+
+
+def _null(
+    content: NDArray[np.float64],
+    targets: NDArray[np.bool_],
+    folds: Sequence[NDArray[np.int64]],
+    shuffled: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The AUROC of each target (n, T) under each permutation (P, n) of the rows: (P, T)."""
+    count = targets.shape[1]
+    null = np.empty((len(shuffled), count))
+    step = max(1, _TARGETS // count)
+    for start in range(0, len(shuffled), step):
+        some = targets[shuffled[start : start + step]].transpose(1, 0, 2)
+        flat = np.ascontiguousarray(some.reshape(len(content), -1))
+        areas = _areas(_scores(content, flat, folds), flat, folds)
+        null[start : start + step] = areas.reshape(-1, count)
+    return null
+
+
+def _scores(
+    content: NDArray[np.float64], targets: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """Out-of-fold scores (n, T) of targets (n, T)."""
+    scores = np.empty(targets.shape)
+    wanted = targets.astype(np.float32)
+    for test in folds:
+        train = np.ones(len(content), dtype=bool)
+        train[test] = False
+        scale = StandardScaler().fit(content[train])
+        # As many pseudo-observations as there are features: weak on many photos, firm on few.
+        ridge = Ridge(alpha=content.shape[1], solver="cholesky", copy_X=False)
+        ridge.fit(scale.transform(content[train]).astype(np.float32), wanted[train])
+        found = ridge.predict(scale.transform(content[test]).astype(np.float32))
+        # Rounding would order photos whose descriptors are the same.
+        scores[test] = np.round(found, 5).reshape(len(test), -1)
+    return scores
+
+
+def _areas(
+    scores: NDArray[np.float64], targets: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """The AUROC (T,) of each column, positives against negatives of their own fold."""
+    total, weight = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for test in folds:
+        positive = targets[test]
+        above = positive.sum(0)
+        below = len(test) - above
+        won = (rankdata(scores[test], axis=0) * positive).sum(0) - above * (above + 1) / 2
+        both = (above > 0) & (below > 0)
+        total += np.where(both, won / np.maximum(below, 1), 0)
+        weight += np.where(both, above, 0)
+    return np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+
+
+def _estimate(
+    scores: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    folds: Sequence[NDArray[np.int64]],
+    null: NDArray[np.float64],
+) -> Estimate:
+    """AUROC, interval and p of one class."""
+    parts = [placements(scores[test], positive[test]) for test in folds]
+    over, under = (np.concatenate(side) for side in zip(*parts, strict=True))
+    if not len(over):
+        return UNKNOWN
+    area = float(over.mean())
+    interval = placement_interval(over, under, wider=_surplus(positive, folds, null))
+    return Estimate(area, *interval, _tail(area, null))
+
+
+def _surplus(
+    positive: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]], null: NDArray[np.float64]
+) -> float:
+    """How much wider random labels scatter than a Mann-Whitney statistic of given scores would.
+
+    That is what the fitting adds, since each fold's scores come of the other folds' photos; 1 or
+    more.
+    """
+    known = null[np.isfinite(null)]
+    if len(known) < 2:
+        return 1.0
+    variance, total = 0.0, 0
+    for test in folds:
+        above = int(positive[test].sum())
+        below = len(test) - above
+        if above and below:
+            variance += above * (len(test) + 1) / (12 * below)
+            total += above
+    return max(1.0, float(known.std(ddof=1)) * total / math.sqrt(variance))
+
+
+def _tail(area: float, null: NDArray[np.float64]) -> float:
+    """How likely chance reaches ``area``, from permutations ``null``."""
+    known = null[np.isfinite(null)]
+    if len(known) < 2:
+        return math.nan
+    hits = int((known >= area - 1e-12).sum())
+    spread = float(known.std(ddof=1))
+    if hits >= _HITS or spread <= 0:
+        return (1 + hits) / (1 + len(known))
+    return float(norm.sf((area - known.mean()) / spread))

@@ -1,0 +1,194 @@
+"""Why a cell has its verdict, in plain words with the numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xai_audit.evidence.verdict import Limits
+
+_CORNERS = {
+    f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")
+}
+_WORDS = {
+    **_CORNERS,
+    "colour": "colour cast",
+    "jpeg_quality": "JPEG quality",
+    "aspect_ratio": "aspect ratio",
+    "file": "file itself (size, format, camera)",
+}
+_MANY = 500
+_FAINT = 0.005  # less is 0.00 in two decimals
+
+
+def words(cue: str) -> str:
+    """A cue in plain words: ``corner_top_right`` is the top right corner."""
+    if cue.startswith("cluster_"):
+        return f"discovered region {cue.removeprefix('cluster_')}"
+    return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
+
+
+def because(row: Mapping[str, Any], limits: Limits) -> str:
+    """One plain sentence, two at most, that says why the row has its verdict.
+
+    Args:
+        row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``.
+        limits: from where on a finding counts.
+    """
+    if by := _text(row.get("explained_by")):
+        return f"{_effect(row)}, but {the(by)} explains this.{_besides(row)}"
+    told = {
+        "confirmed": _confirmed,
+        "suspected": _suspected,
+        "available": _available,
+        "undetermined": _undetermined,
+    }
+    return told.get(row["verdict"], _clear)(row, limits)
+
+
+def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
+    told = _tells(row)
+    known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
+    tail = f"; {told[0].lower()}{told[1:]}" if known else ""
+    relied = row["reliance"] >= limits.reliance and row["reliance_q"] <= limits.q
+    return f"{_effect(row) if relied else _pull(row)}{tail}."
+
+
+def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
+    return f"{_attends(row)}. {_effect(row)}, {_short_of(row, limits)}."
+
+
+def _available(row: Mapping[str, Any], limits: Limits) -> str:
+    if row["way"] == "none":
+        return f"{_tells(row)}; it is not in the pixels, so a use of it cannot be tested."
+    return f"{_tells(row)}. {_effect(row)}, {_short_of(row, limits)}."
+
+
+def _clear(row: Mapping[str, Any], limits: Limits) -> str:
+    if row["way"] == "none":
+        return f"{_The(row)} does not reliably tell {row['class_name']} ({_auroc(row)})."
+    known = []
+    if not math.isnan(row["availability"]):
+        known.append(f"does not reliably tell the class ({_auroc(row)})")
+    if not math.isnan(row["attention"]):
+        known.append(f"draws no reliable extra relevance ({100 * row['attention']:+.0f} points)")
+    also = f"; it {' and '.join(known)}" if known else ""
+    return f"{_effect(row)}, {_short_of(row, limits)}{also}."
+
+
+def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
+    cue, name, count = the(row["cue"]), row["class_name"], int(row["n_images"])
+    if row["way"] == "none":
+        return f"Too few usable images to say whether {cue} tells {name}; 5 would do."
+    if why := _text(row.get("why")):
+        return f"Whether {name} rests on {cue} could not be measured: {why.rstrip('.')}."
+    if count < limits.min_images or math.isnan(row["reliance"]):
+        images = "image" if count == 1 else "images"
+        return (
+            f"Only {count} usable {images} to say whether {name} rests on {cue}; "
+            f"at least {limits.min_images} are needed."
+        )
+    return (
+        f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
+        f"{_enough(row, limits)} would tell."
+    )
+
+
+def _enough(row: Mapping[str, Any], limits: Limits) -> str:
+    """How many images would put the interval on one side of the limit."""
+    gap, count = abs(row["reliance"] - limits.reliance), int(row["n_images"])
+    needed = (2 * row["sd"] / gap) ** 2 if gap > 0 else math.inf
+    if not needed < _MANY:
+        return f"more than {_MANY} images"
+    return f"about {10 * math.ceil(max(needed, count + 1) / 10)} images"
+
+
+def _effect(row: Mapping[str, Any]) -> str:
+    """What the transplant did to the probability of the class."""
+    if math.isnan(row["reliance"]):
+        return _pull(row)
+    name, cue = row["class_name"], the(row["cue"])
+    numbers = _numbers(row, "reliance", f", {int(row['n_images'])} images")
+    if row["way"] == "added":
+        moved = _moved(row["reliance"], "raises", "lowers", name)
+        return f"Putting {cue} on photos of other classes {moved}{numbers}"
+    if row["measured_on"] == "others":
+        moved = _moved(row["reliance"], "raises", "lowers", name)
+        return (
+            "What these photos have lost cannot be restored, so other classes' photos were "
+            f"degraded instead: giving them only {cue} of {name} {moved}{numbers}"
+        )
+    moved = _moved(row["reliance"], "lowers", "raises", name)
+    return f"Replacing only {cue} by that of other classes {moved}{numbers}"
+
+
+def _pull(row: Mapping[str, Any]) -> str:
+    name = row["class_name"]
+    moved = _moved(row["pull"], "raises", "lowers", name)
+    given = f"Giving photos of other classes only {the(row['cue'])} of {name} "
+    return f"{given}{moved}{_numbers(row, 'pull', '')}"
+
+
+def _moved(value: float, up: str, down: str, name: str) -> str:
+    if abs(value) < _FAINT:
+        return f"hardly changes the probability of {name}"
+    return f"{up if value > 0 else down} the probability of {name} by {abs(value):.2f}"
+
+
+def _numbers(row: Mapping[str, Any], question: str, tail: str) -> str:
+    """The interval in brackets, with the sign of the words before it."""
+    low, high = row[f"{question}_low"], row[f"{question}_high"]
+    if row[question] <= -_FAINT:
+        low, high = -high, -low
+    if math.isnan(low) or math.isnan(high):
+        return f" ({tail.removeprefix(', ')})" if tail else ""
+    return f" (95 % interval {_two(low)} to {_two(high)}{tail})"
+
+
+def _two(value: float) -> str:
+    """Two decimals, and no minus zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def _short_of(row: Mapping[str, Any], limits: Limits) -> str:
+    if row["reliance"] >= limits.reliance:
+        return f"which chance may explain (q {row['reliance_q']:.2f})"
+    return f"below the limit of {limits.reliance:.2f}"
+
+
+def _attends(row: Mapping[str, Any]) -> str:
+    points = f"{100 * row['attention']:.0f} points more than expected"
+    share = "" if math.isnan(row["mass"]) else f"{row['mass']:.0%} of the relevance, "
+    return f"{_The(row)} draws {share}{points}"
+
+
+def _tells(row: Mapping[str, Any]) -> str:
+    return f"{_The(row)} alone tells {row['class_name']} ({_auroc(row)})"
+
+
+def _besides(row: Mapping[str, Any]) -> str:
+    """What is left to say of a cue whose effect another explains."""
+    if row["verdict"] == "suspected":
+        return f" {_attends(row)}."
+    return f" {_tells(row)}." if row["verdict"] == "available" else ""
+
+
+def _auroc(row: Mapping[str, Any]) -> str:
+    return f"AUROC {row['availability']:.2f}"
+
+
+def the(cue: str) -> str:
+    """The cue with its article."""
+    return f"the {words(cue)}"
+
+
+def _The(row: Mapping[str, Any]) -> str:  # noqa: N802 - the capital is what it is for
+    return f"The {words(row['cue'])}"
+
+
+def _text(value: object) -> str:
+    """A cell of text; null, whichever way a frame spells it, is empty."""
+    return value if isinstance(value, str) else ""

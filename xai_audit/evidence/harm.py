@@ -1,0 +1,78 @@
+"""The harm of a shortcut: accuracy where the cue agrees with the label and where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from xai_audit.schema import GROUPS, OK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Harm:
+    """Accuracy of one class by its cue; NaN where there is no such photo.
+
+    Attributes:
+        agree: accuracy where the cue says the class.
+        disagree: accuracy where it does not.
+        n_agree: photos.
+        n_disagree: photos.
+    """
+
+    agree: float
+    disagree: float
+    n_agree: int
+    n_disagree: int
+
+
+def harm(
+    presence: NDArray[np.float64], mine: NDArray[np.bool_], correct: NDArray[np.bool_]
+) -> Harm:
+    """Accuracy of the class's photos on either side of the cue's presence.
+
+    The two sides meet half way between the median presence in the class and in the others.
+
+    Args:
+        presence: (n,) the cue-only classifier's cross-validated score for the class; NaN unknown.
+        mine: (n,) whether the photo is of the class.
+        correct: (n,) whether the model is right.
+    """
+    known = ~np.isnan(presence)
+    if not (known & mine).any() or not (known & ~mine).any():
+        return Harm(float("nan"), float("nan"), 0, 0)
+    middle = (np.median(presence[known & mine]) + np.median(presence[known & ~mine])) / 2
+    agrees, disagrees = known & mine & (presence >= middle), known & mine & (presence < middle)
+    return Harm(
+        agree=_mean(correct[agrees]),
+        disagree=_mean(correct[disagrees]),
+        n_agree=int(agrees.sum()),
+        n_disagree=int(disagrees.sum()),
+    )
+
+
+def groups(manifest: pa.Table, correct: Mapping[str, bool]) -> pa.Table:
+    """Accuracy by class and the dataset's own column ``group``, in GROUPS; empty without one."""
+    counts: dict[tuple[str, str], list[bool]] = {}
+    columns = (
+        manifest.column(n).to_pylist() for n in ("image_id", "class_name", "group", "status")
+    )
+    for image_id, name, group, status in zip(*columns, strict=True):
+        if group is not None and status == OK and image_id in correct:
+            counts.setdefault((name, group), []).append(correct[image_id])
+    rows = [
+        {"class_name": name, "group": group, "n_images": len(found), "accuracy": _mean(found)}
+        for (name, group), found in sorted(counts.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=GROUPS)
+
+
+def _mean(values: NDArray[np.bool_] | list[bool]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

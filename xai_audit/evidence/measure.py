@@ -1,0 +1,157 @@
+"""Pairs measured look by look until each cell's answer is clear, committed a few classes a part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from xai_audit.evidence.plan import LOOK, PULL, RELIANCE, shown
+from xai_audit.evidence.stats import paired
+from xai_audit.evidence.transplant import Outcome, Task
+from xai_audit.schema import TRANSPLANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from xai_audit.evidence.plan import Cell, Pair
+    from xai_audit.evidence.transplant import Transplanter
+
+# A look that stops because the effect is clear needs a p-value that survives many cells.
+_ENOUGH = 16
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the measuring needs to know besides the cells.
+
+    Attributes:
+        ids: image ids of the selected rows.
+        classes: their class names.
+        labels: class name -> model output.
+        limit: smallest effect that counts.
+        seed: of the run.
+    """
+
+    ids: Sequence[str]
+    classes: Sequence[str]
+    labels: Mapping[str, int]
+    limit: float
+    seed: int
+
+
+def measured(
+    transplanter: Transplanter, cells: Sequence[Cell], scope: Scope, tell: Callable[[int], None]
+) -> pa.Table:
+    """The rows of TRANSPLANTS for ``cells``, in their order.
+
+    A question is closed when its pairs are spent, its interval lies below the limit, or after
+    16 pairs above it.
+    """
+    asked = [(cell, RELIANCE, cell.reliance) for cell in cells]
+    asked += [(cell, PULL, cell.pull) for cell in cells]
+    outcomes: list[list[Outcome]] = [[] for _ in asked]
+    spent = [0] * len(asked)
+    still = [number for number, (_, _, pairs) in enumerate(asked) if pairs]
+    while still:
+        tasks: dict[Task, int] = {}
+        for number in still:
+            cell, question, pairs = asked[number]
+            look = pairs[spent[number] : spent[number] + LOOK]
+            spent[number] += len(look)
+            tasks |= {_task(cell, question, pair, scope): number for pair in look}
+        for outcome in transplanter.run(list(tasks)):
+            outcomes[tasks[outcome.task]].append(outcome)
+            tell(1)
+        still = [
+            number
+            for number in still
+            if spent[number] < len(asked[number][2]) and _open(outcomes[number], scope)
+        ]
+    return rows_of([outcome for found in outcomes for outcome in sorted(found, key=_order)], scope)
+
+
+def beyond(
+    transplanter: Transplanter,
+    wanted: Sequence[tuple[Cell, str]],
+    scope: Scope,
+    *,
+    pairs: int,
+    tell: Callable[[int], None],
+) -> pa.Table:
+    """The rows of TRANSPLANTS for each (cell, other cue) with the other cue's content put back."""
+    tasks = []
+    for cell, other in wanted:
+        question, given = (RELIANCE, cell.reliance) if cell.reliance else (PULL, cell.pull)
+        tasks += [_task(cell, question, pair, scope, beyond=other) for pair in given[:pairs]]
+    found = []
+    for outcome in transplanter.run(tasks):
+        found.append(outcome)
+        tell(1)
+    return rows_of(sorted(found, key=_order), scope)
+
+
+def _task(cell: Cell, question: str, pair: Pair, scope: Scope, beyond: str | None = None) -> Task:
+    label = scope.labels[cell.class_name]
+    return Task(cell.class_name, label, cell.cue, question, pair, beyond)
+
+
+def _order(outcome: Outcome) -> tuple[str, ...]:
+    task = outcome.task
+    pair = (task.pair.image, task.pair.donor_with, task.pair.donor_without)
+    return (task.class_name, task.cue, task.beyond or "", *(f"{row:012d}" for row in pair))
+
+
+def _open(outcomes: list[Outcome], scope: Scope) -> bool:
+    """Whether more pairs could change the answer."""
+    effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
+    estimate = paired(effects[np.isfinite(effects)], seed=scope.seed)
+    if estimate.high < scope.limit:
+        return False
+    return not (len(effects) >= _ENOUGH and estimate.low > scope.limit)
+
+
+def rows_of(outcomes: Sequence[Outcome], scope: Scope) -> pa.Table:
+    """Outcomes as rows of TRANSPLANTS."""
+    rows = []
+    for outcome in outcomes:
+        task = outcome.task
+        pair, own = task.pair, scope.labels[scope.classes[task.pair.image]]
+        failed = -1 in outcome.pred
+        rows.append(
+            {
+                "class_name": task.class_name,
+                "cue": shown(task.cue),
+                "question": task.question,
+                "beyond": None if task.beyond is None else shown(task.beyond),
+                "image_id": scope.ids[pair.image],
+                "image_class": scope.classes[pair.image],
+                "donor_with": scope.ids[pair.donor_with],
+                "donor_without": scope.ids[pair.donor_without],
+                "donor_without_class": scope.classes[pair.donor_without],
+                "p_with": _null(outcome.probability[0]),
+                "p_without": _null(outcome.probability[1]),
+                "log_odds_with": _null(outcome.log_odds[0]),
+                "log_odds_without": _null(outcome.log_odds[1]),
+                "correct_with": None if failed else outcome.pred[0] == own,
+                "correct_without": None if failed else outcome.pred[1] == own,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=TRANSPLANTS)
+
+
+def _null(value: float) -> float | None:
+    return None if value != value else value
+
+
+def plan_text(cells: Sequence[Cell]) -> str:
+    """The cells as text, for a fingerprint."""
+    return json.dumps(
+        [
+            [c.class_name, c.cue, c.measured_on, [vars(p) for p in (*c.reliance, *c.pull)]]
+            for c in cells
+        ]
+    )

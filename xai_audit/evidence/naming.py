@@ -1,0 +1,103 @@
+"""Overlapping cues told apart: whose content, put back, makes another's effect vanish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# An effect is explained where less than this share of it is left.
+_LEFT = 1 / 3
+# A cue whose own effect is under this share of another's cannot be what carries it.
+_CARRIES = 1 / 2
+# Areas that differ by less are one area: a corner's share of the view varies with the photos.
+_SAME_AREA = 1.1
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A cue that changes the decision on one class.
+
+    Attributes:
+        cue: its name.
+        effect: of it on the probability.
+        area: mean share of the view, infinite for a property of the whole photo.
+    """
+
+    cue: str
+    effect: float
+    area: float
+
+
+def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
+    """Cue -> the cue that explains it, for those of one class that another explains.
+
+    P is explained by Q where less than a third of its effect is left once Q's content is put back,
+    and Q alone has at least half of it: a piece of a frame put back may save the decision without
+    being all that it rests on.
+    Where each explains the other the narrower stays: a region before a property of the whole photo,
+    and of equals the one with the larger effect. What explains is itself unexplained: chains are
+    followed to their end, and of a circle the cue with the largest effect stays.
+
+    Args:
+        suspects: of one class.
+        left: (P, Q) -> P's effect with Q's content put back; NaN or absent is unknown.
+    """
+    of = {suspect.cue: suspect for suspect in suspects}
+    edges = {
+        p: {
+            q: left[p, q]
+            for q in of
+            if q != p
+            and left.get((p, q), float("nan")) < _LEFT * of[p].effect
+            and of[q].effect >= _CARRIES * of[p].effect
+        }
+        for p in of
+    }
+    for p in of:
+        for q in list(edges[p]):
+            if p in edges[q] and _stays(of[p], of[q]):
+                del edges[p][q]
+    _open_circles(edges, of)
+    return {p: _end(p, edges, of) for p in of if edges[p]}
+
+
+def _stays(one: Suspect, other: Suspect) -> bool:
+    """Whether ``one`` is named of two cues that explain each other."""
+    narrow, wide = sorted((one.area, other.area))
+    if wide > narrow * _SAME_AREA:
+        return one.area == narrow
+    return (one.effect, other.cue) > (other.effect, one.cue)
+
+
+def _open_circles(edges: dict[str, dict[str, float]], of: Mapping[str, Suspect]) -> None:
+    """Let the largest effect of each circle that leads nowhere else stand on its own."""
+    while True:
+        reach = {p: _reach(p, edges) for p in edges}
+        closed = [p for p in edges if edges[p] and all(p in reach[q] for q in reach[p])]
+        if not closed:
+            return
+        largest = max(closed, key=lambda p: (of[p].effect, p))
+        edges[largest].clear()
+
+
+def _reach(start: str, edges: Mapping[str, Mapping[str, float]]) -> set[str]:
+    """Every cue that explanations lead to from ``start``; itself only where it is in a circle."""
+    seen: set[str] = set()
+    todo = list(edges[start])
+    while todo:
+        if (cue := todo.pop()) not in seen:
+            seen.add(cue)
+            todo += edges[cue]
+    return seen
+
+
+def _end(start: str, edges: Mapping[str, Mapping[str, float]], of: Mapping[str, Suspect]) -> str:
+    """The unexplained cue that ``start`` leads to: leaving least at once, or the narrowest."""
+    direct = {q: left for q, left in edges[start].items() if not edges[q]}
+    if direct:
+        return min(direct, key=lambda q: (direct[q], q))
+    ends = [q for q in _reach(start, edges) if not edges[q]]
+    return min(ends, key=lambda q: (of[q].area, -of[q].effect, q))

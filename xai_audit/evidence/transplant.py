@@ -1,0 +1,201 @@
+"""Transplants through the model: for each pair its probability with the cue and without it.
+
+Workers read, transplant and crop; the model sees batches. A batch that does not fit in memory is
+redone smaller, one that is not finite is redone in fp32; a photo that fails is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from xai_audit.evidence.canvas import Canvases, seen, transplanted
+from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.inputs import Inputs
+from xai_audit.worker.loader import quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from xai_audit.evidence.canvas import Source
+    from xai_audit.evidence.plan import Pair
+    from xai_audit.types import Canvas, Cue, LoadedModel
+
+
+@dataclass(frozen=True)
+class Task:
+    """One pair to measure.
+
+    Attributes:
+        class_name: asked about.
+        label: its output.
+        cue: what is transplanted.
+        question: ``reliance`` or ``pull``.
+        pair: the photo and its donors.
+        beyond: the cue whose content is put back afterwards, or None.
+    """
+
+    class_name: str
+    label: int
+    cue: str
+    question: str
+    pair: Pair
+    beyond: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model says of one pair; NaN where it failed.
+
+    Attributes:
+        task: the pair.
+        probability: with the cue, without it.
+        log_odds: with the cue, without it.
+        pred: the outputs predicted, -1 where it failed.
+    """
+
+    task: Task
+    probability: tuple[float, float]
+    log_odds: tuple[float, float]
+    pred: tuple[int, int]
+
+
+class Transplanter:
+    """Measures pairs with one model.
+
+    Args:
+        source: of canvases.
+        cues: by name.
+        model: ready for the hot loop.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        batch_size: photos a forward.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        cues: Mapping[str, Cue],
+        model: LoadedModel,
+        *,
+        precision: str,
+        batch_size: int,
+    ) -> None:
+        self._source, self._cues, self._model = source, dict(cues), model
+        self._inputs, self._precision = Inputs(model, precision), precision
+        self.adaptive = AdaptiveBatch(batch_size)
+        self.forwards = 0
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """The outcome of every task, those of one photo together."""
+        groups: dict[int, list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(task.pair.image, []).append(task)
+        loader = DataLoader(
+            _Views(self._source, self._cues, list(groups.values())),
+            batch_size=None,
+            num_workers=self._source.num_workers,
+            worker_init_fn=quiet if self._source.num_workers else None,
+        )
+        waiting: list[Task] = []
+        views: list[torch.Tensor] = []
+        for group, pairs in zip(groups.values(), loader, strict=True):
+            if pairs is None:
+                yield from (_failed(task) for task in group)
+                continue
+            done, view, left_out = pairs
+            waiting += [group[place] for place in done]
+            views.append(view)
+            yield from (_failed(group[place]) for place in left_out)
+            if sum(map(len, views)) >= self.adaptive.asked:
+                yield from self._outcomes(waiting, torch.cat(views))
+                waiting, views = [], []
+        if waiting:
+            yield from self._outcomes(waiting, torch.cat(views))
+
+    def _outcomes(self, tasks: list[Task], views: torch.Tensor) -> Iterator[Outcome]:
+        """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""
+        self.forwards += len(views)
+        logits = torch.full((len(views), self._model.num_outputs), torch.nan)
+        pieces = self.adaptive.over(len(views), lambda piece: self._logits(views[piece]))
+        for piece, result in pieces:
+            if result is not None:
+                logits[piece] = result
+        label = torch.tensor([task.label for task in tasks]).repeat_interleave(2)
+        probability, log_odds = _of_label(logits.double(), label)
+        known = logits.isfinite().all(1).numpy()
+        pred = np.where(known, logits.argmax(1).numpy(), -1)
+        for place, task in enumerate(tasks):
+            two = slice(2 * place, 2 * place + 2)
+            yield Outcome(task, _two(probability[two]), _two(log_odds[two]), _two(pred[two]))
+
+    def _logits(self, views: torch.Tensor) -> torch.Tensor:
+        """(B, K) float32 on the CPU."""
+        images = self._inputs.normalised(views)
+        with torch.no_grad():
+            with self._inputs.autocast():
+                logits = self._model.module(images)
+            if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):
+                logits = self._model.module(images)
+        found: torch.Tensor = logits.float().cpu()
+        return found
+
+
+def _of_label(
+    logits: torch.Tensor, label: torch.Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Softmax probability and log-odds (B,) of each row's label; log-odds never round to inf."""
+    mine = logits.gather(1, label[:, None])[:, 0]
+    others = logits.scatter(1, label[:, None], -torch.inf).logsumexp(1)
+    odds = mine - others
+    return odds.sigmoid().numpy(), odds.numpy()
+
+
+def _two(values: NDArray) -> tuple:  # type: ignore[type-arg]
+    first, second = values.tolist()
+    return first, second
+
+
+def _failed(task: Task) -> Outcome:
+    nothing = (float("nan"), float("nan"))
+    return Outcome(task, nothing, nothing, (-1, -1))
+
+
+class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
+    """The model's views of the tasks of each photo."""
+
+    def __init__(self, source: Source, cues: dict[str, Cue], groups: list[list[Task]]) -> None:
+        self._canvases, self._cues, self._groups = Canvases(source), cues, groups
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __getitem__(self, index: int) -> tuple[list[int], torch.Tensor, list[int]] | None:
+        """Places of the tasks done, their views (2 T, 3, H, W), places left out; None: no photo."""
+        group = self._groups[index]
+        canvas = self._canvases[group[0].pair.image]
+        if canvas is None:
+            return None
+        done, views = [], []
+        for place, task in enumerate(group):
+            donors = [
+                self._canvases[row] for row in (task.pair.donor_with, task.pair.donor_without)
+            ]
+            known = [donor for donor in donors if donor is not None]
+            if len(known) == 2:
+                views += [self._view(task, canvas, donor) for donor in known]
+                done.append(place)
+        left_out = sorted({*range(len(group))} - {*done})
+        return (done, torch.stack(views), left_out) if done else None
+
+    def _view(self, task: Task, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+        photo = transplanted(self._cues[task.cue], canvas, donor)
+        if task.beyond is not None:
+            back = replace(canvas, photo=photo)
+            photo = transplanted(self._cues[task.beyond], back, canvas)
+        return seen(photo, canvas.preprocess)

@@ -1,0 +1,68 @@
+"""The answer in one or two sentences, for a reader who reads no further."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.report.answers import ALL, CONFIRMED, UNDETERMINED, Finding, worst_first
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Classes told by name.
+_NAMED = 5
+
+
+def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:
+    """Which classes are decided by what, and how much accuracy rests on cues.
+
+    Args:
+        findings: at least one.
+        summary: rows of SUMMARY; that of every cue at once is told.
+    """
+    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
+    classes = len({f.class_name for f in findings})
+    cues = len({f.cue for f in findings})
+    if confirmed:
+        told = f"{_decided(confirmed, classes)}."
+    elif all(f.verdict == UNDETERMINED for f in findings):
+        told = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on any of the "
+        told += f"{_count(cues, 'cue')} examined could not be determined."
+    else:
+        told = f"No class was found to rely on any of the {_count(cues, 'cue')} examined."
+    together = next((row for row in summary if row["cue"] == ALL), None)
+    if together and None not in (together["accuracy_with"], together["accuracy_without"]):
+        told += (
+            f" When every cue at once comes from another class, accuracy goes from "
+            f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
+        )
+    return told
+
+
+def _decided(confirmed: Sequence[Finding], classes: int) -> str:
+    """Which classes have a confirmed cue, and which; worst first."""
+    cues: dict[str, list[str]] = defaultdict(list)
+    for finding in confirmed:
+        cues[finding.class_name].append(f"its {finding.words}")
+    named = [f"{name} by {_listed(mine)}" for name, mine in list(cues.items())[:_NAMED]]
+    if len(cues) > _NAMED:
+        named.append(f"{len(cues) - _NAMED} more")
+    verb = _be(len(cues), "are", "is")
+    told = f"{len(cues)} of {_count(classes, 'class')} {verb} decided by something other than the "
+    return f"{told}object: {_listed(named)}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+
+
+def _count(number: int, word: str) -> str:
+    """``1 class``, ``2 classes``."""
+    plural = "" if number == 1 else "es" if word.endswith("s") else "s"
+    return f"{number} {word}{plural}"
+
+
+def _be(number: int, plural: str, singular: str) -> str:
+    return singular if number == 1 else plural

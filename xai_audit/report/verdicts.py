@@ -1,0 +1,228 @@
+"""The audit's answer as the page tells it: lead, cards, matrix, and what is still open."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.report.answers import (
+    ALL,
+    AVAILABLE,
+    CONFIRMED,
+    SUSPECTED,
+    UNDETERMINED,
+    Finding,
+    cue_words,
+    probabilities,
+    read_findings,
+    read_rows,
+    worst_first,
+)
+from xai_audit.report.forest import Forest, forest
+from xai_audit.report.lead import lead
+from xai_audit.report.spotlight import Spotlight, spotlights
+from xai_audit.schema import GROUPS, SUMMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from xai_audit.paths import RunPaths
+    from xai_audit.report.facts import RunFacts
+    from xai_audit.report.gallery import MaskOf
+
+# What one page can hold; evidence.parquet and groups.parquet hold everything.
+MOST_CARDS, MOST_CLASSES, MOST_GROUPS = 24, 60, 60
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Card:
+    """A confirmed finding with what the page tells beside its sentence.
+
+    Attributes:
+        finding: the cell.
+        with_cue: mean probability of the class with its cue, None where not kept.
+        without_cue: the same with another class's cue.
+        explains: words of the wider cues whose effect this one explains.
+        picture: a photo of the class, or None.
+    """
+
+    finding: Finding
+    with_cue: float | None
+    without_cue: float | None
+    explains: tuple[str, ...]
+    picture: Spotlight | None
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A class and its finding for each cue of the matrix, None where not examined."""
+
+    class_name: str
+    cells: tuple[Finding | None, ...]
+
+
+@dataclass(frozen=True)
+class Open:
+    """Undetermined findings of one cue.
+
+    Attributes:
+        cue: in words.
+        measured: whether some photos could be tested.
+        count: how many classes.
+        names: of the first few.
+        because: of the first.
+    """
+
+    cue: str
+    measured: bool
+    count: int
+    names: tuple[str, ...]
+    because: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything that the page tells of the evidence.
+
+    Attributes:
+        lead: the answer in one or two sentences.
+        verdicts: verdict -> number of findings.
+        total: number of findings.
+        classes: how many were examined.
+        decided: how many have a confirmed cue.
+        cues: (name, words) of those examined, in the tables' order.
+        cards: the confirmed, largest effect first, as many as shown.
+        matrix: worst classes first, as many as shown.
+        open: what is undetermined, most classes first.
+        summary: rows of SUMMARY, every cue at once first, then the largest gap.
+        groups: rows of GROUPS, lowest accuracy first, as many as shown.
+        groups_left_out: how many are not shown.
+        plot: the forest plot, or None.
+    """
+
+    lead: str
+    verdicts: Counter[str]
+    total: int
+    classes: int
+    decided: int
+    cues: tuple[tuple[str, str], ...]
+    cards: tuple[Card, ...]
+    matrix: tuple[MatrixRow, ...]
+    open: tuple[Open, ...]
+    summary: tuple[dict[str, Any], ...]
+    groups: tuple[dict[str, Any], ...]
+    groups_left_out: int
+    plot: Forest | None
+
+
+def build_answer(
+    paths: RunPaths, folder: Path, *, facts: RunFacts, tile: int, mask_of: MaskOf
+) -> Answer | None:
+    """The answer, its pictures drawn into ``folder``; None where evidence has not been asked.
+
+    Args:
+        paths: of the run.
+        folder: an existing one, for the pictures.
+        facts: of the run.
+        tile: shorter side of a photo, px.
+        mask_of: image_id -> the object in the upright photo, or None; may raise MaskProblem.
+    """
+    findings = read_findings(paths, facts)
+    if not findings:
+        return None
+    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
+    pictures = spotlights(
+        paths, confirmed[:MOST_CARDS], folder, facts=facts, tile=tile, mask_of=mask_of
+    )
+    summary = _summary(read_rows(paths.summary, SUMMARY))
+    groups = read_rows(paths.groups, GROUPS)
+    cues = tuple((cue, cue_words(cue)) for cue in dict.fromkeys(f.cue for f in findings))
+    place = {name: i for i, name in enumerate(facts.classes.values())}
+    return Answer(
+        lead=lead(findings, summary),
+        verdicts=Counter(f.verdict for f in findings),
+        total=len(findings),
+        classes=len({f.class_name for f in findings}),
+        decided=len({f.class_name for f in confirmed}),
+        cues=cues,
+        cards=_cards(paths, confirmed[:MOST_CARDS], findings, pictures),
+        matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
+        open=tuple(_open(findings)),
+        summary=tuple(summary),
+        groups=tuple(_lowest(groups)[:MOST_GROUPS]),
+        groups_left_out=max(0, len(groups) - MOST_GROUPS),
+        plot=forest(findings),
+    )
+
+
+def matrix(
+    findings: Iterable[Finding], cues: Sequence[str], place: dict[str, int]
+) -> list[MatrixRow]:
+    """A row a class, those with a confirmed cue first, the larger effect before the smaller.
+
+    Args:
+        findings: of all classes.
+        cues: the columns.
+        place: class -> its place in the model's order, which settles ties.
+    """
+    by_class: dict[str, dict[str, Finding]] = defaultdict(dict)
+    for finding in findings:
+        by_class[finding.class_name][finding.cue] = finding
+
+    def worst(name: str) -> tuple[Any, ...]:
+        mine = by_class[name].values()
+        counts = Counter(f.verdict for f in mine)
+        effect = max((f.effect or 0.0 for f in mine if f.verdict == CONFIRMED), default=0.0)
+        graver = [-counts[v] for v in (SUSPECTED, AVAILABLE, UNDETERMINED)]
+        return (not counts[CONFIRMED], -effect, *graver, place.get(name, len(place)), name)
+
+    return [
+        MatrixRow(name, tuple(by_class[name].get(cue) for cue in cues))
+        for name in sorted(by_class, key=worst)
+    ]
+
+
+def _cards(
+    paths: RunPaths,
+    confirmed: Sequence[Finding],
+    findings: Iterable[Finding],
+    pictures: dict[tuple[str, str], Spotlight],
+) -> tuple[Card, ...]:
+    known = probabilities(paths, confirmed)
+    explains: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for finding in findings:
+        if finding.row["explained_by"] is not None:
+            explains[finding.class_name, finding.row["explained_by"]].append(finding.words)
+    cards = []
+    for finding in confirmed:
+        cell = finding.class_name, finding.cue
+        with_cue, without_cue = known.get((*cell, finding.question), (None, None))
+        explained = tuple(explains.get(cell, ()))
+        cards.append(Card(finding, with_cue, without_cue, explained, pictures.get(cell)))
+    return tuple(cards)
+
+
+def _open(findings: Iterable[Finding]) -> list[Open]:
+    """Undetermined findings by cue, and by whether any photo of theirs could be tested."""
+    grouped: dict[tuple[str, bool], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.verdict == UNDETERMINED:
+            grouped[finding.words, bool(finding.row["n_images"])].append(finding)
+    found = [
+        Open(cue, measured, len(same), tuple(f.class_name for f in same[:_NAMED]), same[0].because)
+        for (cue, measured), same in grouped.items()
+    ]
+    return sorted(found, key=lambda o: (-o.count, o.cue, o.measured))
+
+
+def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    told = [row | {"words": cue_words(row["cue"])} for row in rows]
+    return sorted(told, key=lambda row: (row["cue"] != ALL, -(row["gap"] or 0.0), row["cue"]))
+
+
+def _lowest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the lowest accuracy first, unknown ones last."""
+    return sorted(rows, key=lambda row: 2.0 if row["accuracy"] is None else row["accuracy"])

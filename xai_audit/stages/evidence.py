@@ -1,0 +1,199 @@
+"""evidence: cues, scores and the model -> what is available, attended and relied on.
+
+survey      a sample of photos and the scores -> availability and attention of every cue
+plan        what is available                 -> which photos get whose cue
+transplant  photos, donors and the model      -> transplants/, reliance and pull
+judge       all of them                       -> evidence.parquet, summary.parquet
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from xai_audit.evidence.cells import planned_cells
+from xai_audit.evidence.harm import groups
+from xai_audit.evidence.measure import beyond, measured, plan_text
+from xai_audit.evidence.plan import Cell, shown
+from xai_audit.evidence.survey import Survey, survey
+from xai_audit.evidence.table import (
+    Answers,
+    beyond_of,
+    cell_rows,
+    core_accuracy,
+    evidence_table,
+    summary_table,
+)
+from xai_audit.evidence.together import ALL
+from xai_audit.evidence.verdict import Limits, candidates, judge
+from xai_audit.io import is_readable, write_table
+from xai_audit.paths import RunPaths
+from xai_audit.progress import progress
+from xai_audit.run import code_version, fingerprint
+from xai_audit.stages.inquiry import CODE, Inquiry
+from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from xai_audit.stages.context import Audit
+
+log = logging.getLogger(__name__)
+
+_CODE = CODE
+# Classes a part of the transplants: what a kill can cost.
+_CLASSES = 4
+# The part that holds the pairs with another cue's content put back.
+_APART = 99_999
+# Fewer pairs answer nothing; so many tell two overlapping cues apart.
+_MIN_IMAGES, _BEYOND = 6, 12
+
+
+def run(audit: Audit) -> None:
+    """Ask the three questions anew unless everything that they depend on is as it was."""
+    audit.needs("score")
+    found = fingerprint(
+        audit.record.current("score"),
+        audit.record.current("discover"),
+        asdict(audit.settings.evidence),
+        audit.keys["cues"],
+        audit.settings.seed,
+        audit.compute.precision,
+        code_version(*_CODE),
+    )
+    files = (audit.paths.evidence, audit.paths.summary, audit.paths.groups)
+    if audit.record.is_current("evidence", found) and all(map(is_readable, files)):
+        return
+    audit.record.begin("evidence")
+    with audit.record.timed("evidence", resumed=False):
+        _ask(Inquiry(audit))
+    audit.record.finished("evidence", found)
+
+
+def _ask(inquiry: Inquiry) -> None:
+    """Survey, plan, transplant, judge, write."""
+    audit = inquiry.audit
+    paths, chosen = audit.paths, audit.settings.evidence
+    first = _surveyed(inquiry)
+    ways = {key: cue.way for key, cue in inquiry.cues.items()}
+    cells = planned_cells(first, ways, chosen.images_per_class)
+    transplants = _transplanted(inquiry, cells)
+    limits = Limits(
+        q=chosen.q,
+        reliance=chosen.min_reliance,
+        attention=chosen.min_attention,
+        availability=chosen.min_availability,
+        min_images=_MIN_IMAGES,
+    )
+    answers = _answers(first, cells, transplants, ways, chosen.images_per_class)
+    frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
+    apart = _apart(inquiry, cells, candidates(frame, limits))
+    judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
+    judged["core_accuracy"] = core_accuracy(judged)
+    write_table(paths.summary, summary_table(answers))
+    write_table(paths.groups, groups(audit.manifest(), first.seen.correct))
+    write_table(paths.evidence, evidence_table(judged))
+    audit.record.content["evidence"] = {
+        "images_read": len(first.readings.rows),
+        "forwards": inquiry.transplanter.forwards,
+        "oom_retries": inquiry.transplanter.adaptive.retries,
+    }
+    told = ", ".join(f"{n} {verdict}" for verdict, n in Counter(judged["verdict"]).most_common())
+    log.info("evidence: of %d classes x cues %s", len(judged), told)
+
+
+def _surveyed(inquiry: Inquiry) -> Survey:
+    audit = inquiry.audit
+    total, bar = len(inquiry.subjects.sampled), audit.settings.progress
+    with progress("evidence: cues", total=total, bar=bar) as tell:
+        return survey(
+            inquiry.source,
+            list(inquiry.cues.values()),
+            inquiry.subjects,
+            audit.paths,
+            grid=audit.model[0].grid,
+            tell=_stoppable(audit, tell),
+        )
+
+
+def _stoppable(audit: Audit, tell: Callable[[int], None]) -> Callable[[int], None]:
+    def told(count: int) -> None:
+        tell(count)
+        audit.stop.check()
+
+    return told
+
+
+def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
+    """The pairs of every cell; parts that stand already are not measured again."""
+    audit, folder = inquiry.audit, inquiry.audit.paths.transplants
+    names = list(dict.fromkeys(cell.class_name for cell in cells))
+    starts = range(0, len(names), _CLASSES)
+    plan = {number: range(s, min(s + _CLASSES, len(names))) for number, s in enumerate(starts)}
+    mark = inquiry.mark(plan_text(cells))
+    todo = pending(folder, mark, plan)
+    if todo:
+        drop_stale(folder, mark, plan)
+    with progress("evidence: transplants", total=None, bar=audit.settings.progress) as tell:
+        for number, span in todo.items():
+            audit.stop.check()
+            mine = {names[place] for place in span}
+            part = [cell for cell in cells if cell.class_name in mine]
+            table = measured(inquiry.transplanter, part, inquiry.scope, tell)
+            write_table(RunPaths.part(folder, number), table, {FINGERPRINT: mark})
+    return _frame(*(RunPaths.part(folder, number) for number in plan))
+
+
+def _apart(inquiry: Inquiry, cells: list[Cell], confirmed: dict[str, list[str]]) -> pd.DataFrame:
+    """The pairs that tell the confirmed cues of one class apart."""
+    audit = inquiry.audit
+    by_name = {(cell.class_name, shown(cell.cue)): cell for cell in cells}
+    wanted = [
+        (by_name[name, cue], by_name[name, other].cue)
+        for name, cues in sorted(confirmed.items())
+        for cue in cues
+        for other in cues
+        if other != cue
+    ]
+    mark = inquiry.mark([[cell.class_name, cell.cue, other] for cell, other in wanted], _BEYOND)
+    target = RunPaths.part(audit.paths.transplants, _APART)
+    if pending(audit.paths.transplants, mark, {_APART: range(1)}):
+        with progress("evidence: telling apart", total=None, bar=audit.settings.progress) as tell:
+            table = beyond(inquiry.transplanter, wanted, inquiry.scope, pairs=_BEYOND, tell=tell)
+        write_table(target, table, {FINGERPRINT: mark})
+    return _frame(target)
+
+
+def _frame(*parts: Path) -> pd.DataFrame:
+    frames: list[pd.DataFrame] = [pq.read_table(part).to_pandas() for part in parts]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _answers(
+    first: Survey,
+    cells: list[Cell],
+    transplants: pd.DataFrame,
+    ways: dict[str, str],
+    budget: int,
+) -> Answers:
+    roster = first.roster
+    return Answers(
+        cells=[cell for cell in cells if cell.cue != ALL],
+        ways=ways,
+        transplants=transplants,
+        availability=first.available,
+        attention=first.attended,
+        classes=roster.classes,
+        names=roster.names,
+        correct=np.array([first.seen.correct.get(image_id, False) for image_id in roster.ids]),
+        usable={key: reading.usable for key, reading in first.readings.cues.items()},
+        seed=roster.seed,
+        budget=budget,
+    )

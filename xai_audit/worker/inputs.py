@@ -1,0 +1,43 @@
+"""uint8 photos to what the model takes: on its device, normalised, in the run's precision."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from xai_audit.types import LoadedModel
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Inputs:
+    """The model's eval transform after the crop, its constants kept on the device.
+
+    Args:
+        model: whose input it makes.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+    """
+
+    def __init__(self, model: LoadedModel, precision: str) -> None:
+        self._device, self._dtype = model.device, _AUTOCAST.get(precision)
+        mean, std = torch.tensor(model.preprocess.mean), torch.tensor(model.preprocess.std)
+        column = (1, -1, 1, 1)
+        self._factor = (model.preprocess.scale / std).view(column).to(model.device)
+        self._shift = (mean / std).view(column).to(model.device)
+
+    def normalised(self, photos: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) float32, channels_last, from uint8 photos."""
+        images = photos.to(self._device, non_blocking=True)
+        images = images.to(torch.float32, memory_format=torch.channels_last)
+        return images.mul_(self._factor).sub_(self._shift)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The block in which the forward runs."""
+        if self._dtype is None:
+            return nullcontext()
+        return torch.autocast(torch.device(self._device).type, dtype=self._dtype)
