@@ -65,7 +65,17 @@ NOT_ROWS = {
 
 @pytest.mark.parametrize(
     ("stage", "start"),
-    [("attribute", "worker/parts.py"), ("score", "worker/scoring.py"), ("flag", "report/flags.py")],
+    [
+        ("attribute", "worker/parts.py"),
+        ("score", "worker/scoring.py"),
+        ("flag", "report/flags.py"),
+        ("discover", "discovery/discover.py"),
+        ("evidence", "evidence/survey.py"),
+        ("evidence", "evidence/transplant.py"),
+        ("evidence", "evidence/verdict.py"),
+        ("evidence", "evidence/table.py"),
+        ("evidence", "evidence/measure.py"),
+    ],
 )
 def test_a_stage_watches_all_the_code_that_makes_its_rows(stage, start):
     """The code version of a stage covers whatever its modules import, however far down."""

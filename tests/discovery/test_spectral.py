@@ -57,12 +57,12 @@ def test_vectors_are_constant_on_components():
 
 def test_groups_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
-    clouds = np.concatenate([rng.standard_normal((40, 3)) + shift for shift in (0, 3, 7)])
+    clouds = np.concatenate([rng.standard_normal((40, 3)) + shift for shift in (0, 2.5, 5)])
     graph = neighbour_graph(clouds, 10)
     reference = SpectralClustering(3, affinity="precomputed", random_state=0).fit_predict(graph)
     found = groups(spectrum(graph, 5), 3, seed=0)
     assert adjusted_rand_score(reference, found) > 0.97
-    assert adjusted_rand_score(np.repeat([0, 1, 2], 40), found) > 0.9
+    assert adjusted_rand_score(np.repeat([0, 1, 2], 40), found) > 0.85
 
 
 def test_one_group_is_everything(points):

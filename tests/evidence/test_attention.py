@@ -72,10 +72,12 @@ def test_undefined_maps_and_unknown_regions_are_left_out():
     found = ask(holes, hidden, areas, labels)
     keep = np.delete(np.arange(36), [0, 14])
     rest = regions[keep].copy()
-    rest[0] = np.nan  # the map still counts towards the other classes' expectation
+    rest[0] = np.nan
     expected = ask(shares[keep], rest, areas[keep], labels[keep])
     assert found == expected
     assert np.isfinite(found["a"].estimate.value)
+    # A map without a region still counts towards what the other classes expect.
+    assert found["b"] == ask(holes, regions, areas, labels)["b"]
 
 
 def test_few_images_or_no_other_class_are_unknown():

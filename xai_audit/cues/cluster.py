@@ -38,11 +38,15 @@ class Cluster:
         self._cells = [list(row) for row in cells]
 
     def region(self, canvas: Canvas) -> torch.Tensor:
-        """The cells' share (h, w) float32 of each pixel, upsampled smoothly; 0 beyond the view."""
+        """The cells' share (h, w) float32 of each pixel, upsampled smoothly; 0 beyond the view.
+
+        The object is left out where it is known: a region that strategies share may lie on it.
+        """
         geometry = view((canvas.record.height, canvas.record.width), canvas.preprocess)
         cells = torch.tensor(self._cells, dtype=torch.float32)[None, None]
         seen = F.interpolate(cells, size=geometry.crop, mode="bilinear", align_corners=False)[0]
-        return _placed(seen, (geometry.top, geometry.left), _size(canvas))[0]
+        region = _placed(seen, (geometry.top, geometry.left), _size(canvas))[0]
+        return region if canvas.object is None else region * (canvas.object <= 127)
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Composition of the region; None where all of it is object or beyond the photo."""

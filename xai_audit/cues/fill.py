@@ -20,7 +20,10 @@ _LEAST = 0.2
 _ROUNDS = 5
 # A rest this small, as a share of the hole, is averaged rather than searched for.
 _CRUMBS = 0.01
-_FEATHER = 2
+# A copy reaches this far beyond the hole, so that the cut does not lie on its outline; px.
+_OVERLAP = 1
+# Cells on which colours are bent; px.
+_BEND = 3
 # Mid-grey where nothing but object is known: any colour of the photo would be the object's.
 _GREY = 118
 
@@ -68,8 +71,8 @@ def filled(
 
     Shifted and mirrored copies of the photo itself, chosen by how well they continue the hole's
     surroundings and how much of it they cover, each with its colours bent to meet those at the seam
-    (as Perez et al., Poisson Image Editing, SIGGRAPH 2003, but on a coarse grid) and a feathered
-    edge of 2 px outside the hole. What no copy covers is averaged from its surroundings (pull-push:
+    (as Perez et al., Poisson Image Editing, SIGGRAPH 2003, but on a coarse grid), cut 1 px outside
+    the hole. What no copy covers is averaged from its surroundings (pull-push:
     Gortler et al., The Lumigraph, SIGGRAPH 1996). Without any source the photo becomes grey.
 
     Args:
@@ -82,9 +85,7 @@ def filled(
     known = ~hole if source is None else source & ~hole
     if not known.any():
         return torch.where(hole, torch.full_like(photo, _GREY), photo)
-    # Nothing under the hole is ever read, not even to be averaged away.
-    mean = (photo * known).sum((1, 2), keepdim=True) / known.sum()
-    image, todo = torch.where(hole, mean, photo.float()), hole
+    image, todo = photo.float(), hole
     copies = Copies(image, known)
     for _ in range(_ROUNDS):
         copy = copies.best(image, todo, known=known)
@@ -154,39 +155,22 @@ def _pasted(
     part = (slice(top, bottom), slice(left, right))
     pixels, usable = copy[0][:, *part], copy[1][part]
     target, known = todo[part] & usable, known[part] & usable
-    share = grown(target, _FEATHER).float()[None, None]
-    window = 2 * _FEATHER - 1
-    share = F.avg_pool2d(share, window, stride=1, padding=_FEATHER - 1, count_include_pad=False)
-    share = torch.where(target, 1.0, share[0, 0] * known)
     ring = grown(target, CELL) & known
     bent = pixels + _gap(image[:, *part] - pixels, ring)
     out = image.clone()
-    laid = torch.where(target, bent, image[:, *part])
-    out[:, *part] = torch.where(target, bent, _mixed(laid, bent, share))
+    # No feather: an average of two unrelated textures is smoother than both, so that it would draw
+    # the outline. A cut that is bent to meet its surroundings is as rough as they are.
+    laid = target | (grown(target, _OVERLAP) & known)
+    out[:, *part] = torch.where(laid, bent, image[:, *part])
     return out
-
-
-def _mixed(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """``one`` with ``share`` of ``other`` (C, h, w), as rough as they are.
-
-    A plain average of two unrelated textures is smoother than both, so that a feathered edge is a
-    line that tells the outline. Source: Heitz and Neyret, High-Performance By-Example Noise using a
-    Histogram-Preserving Blending Operator, HPG 2018 (their variance-preserving blending).
-    """
-    low = [
-        F.avg_pool2d(image[None], 5, stride=1, padding=2, count_include_pad=False)[0]
-        for image in (one, other)
-    ]
-    high = torch.lerp(one - low[0], other - low[1], share)
-    return torch.lerp(*low, share) + high * (share.square() + (1 - share).square()).rsqrt()
 
 
 def _gap(difference: torch.Tensor, ring: torch.Tensor) -> torch.Tensor:
     """``difference`` (3, h, w) on the ring, spread smoothly over all; 0 without a ring."""
     if not ring.any():
         return torch.zeros_like(difference)
-    weight = F.avg_pool2d(ring.float()[None, None], 4, ceil_mode=True)[0]
-    value = F.avg_pool2d((difference * ring)[None], 4, ceil_mode=True)[0]
+    weight = F.avg_pool2d(ring.float()[None, None], _BEND, ceil_mode=True)[0]
+    value = F.avg_pool2d((difference * ring)[None], _BEND, ceil_mode=True)[0]
     seen = (weight > 0).float()
     smooth = averaged(value / weight.clamp(min=1e-6), seen[0])
     size = list(difference.shape[1:])

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import HDBSCAN
-from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from xai_audit.discovery.settings import SPECTRAL
 from xai_audit.discovery.spectral import groups, neighbour_graph, spectrum
@@ -54,15 +54,18 @@ def clustered(points: NDArray[np.floating], *, settings: DiscoverSettings, seed:
     """
     # A strategy of fewer maps than a map has neighbours would be drowned by the others.
     neighbours = max(2, min(settings.neighbours, len(points) // _NEIGHBOURS_PER))
-    graph = neighbour_graph(points, neighbours)
-    if settings.algorithm == SPECTRAL:
-        found = spectrum(graph, settings.max_clusters + 1)
-        gaps = found.gaps()[: settings.max_clusters]
-        suggested = int(gaps.argmax()) + 1
-        labels, gap = groups(found, suggested, seed=seed), float(gaps[suggested - 1])
-    else:
-        labels, gap = _dense(points, neighbours, seed=seed), float("nan")
-    return Clustering(_by_size(_set_apart(points, labels, graph, seed=seed)), gap)
+    # Threads cost more than they bring on matrices this small, most of all where other processes
+    # want the cores too.
+    with threadpool_limits(1):
+        graph = neighbour_graph(points, neighbours)
+        if settings.algorithm == SPECTRAL:
+            found = spectrum(graph, settings.max_clusters + 1)
+            gaps = found.gaps()[: settings.max_clusters]
+            suggested = int(gaps.argmax()) + 1
+            labels, gap = groups(found, suggested, seed=seed), float(gaps[suggested - 1])
+        else:
+            labels, gap = _dense(points, neighbours), float("nan")
+        return Clustering(_by_size(_set_apart(points, labels, graph, seed=seed)), gap)
 
 
 def stability(
@@ -86,26 +89,32 @@ def stability(
     return max(0.0, float(np.mean(found)))
 
 
-def _dense(points: NDArray[np.floating], neighbours: int, *, seed: int) -> NDArray[np.intp]:
+def _dense(points: NDArray[np.floating], neighbours: int) -> NDArray[np.intp]:
     """Labels (n,) of HDBSCAN, ``NOISE`` between clusters; one cluster where all is noise."""
-    parts = PCA(min(_MOST_COMPONENTS, *points.shape), svd_solver="full", random_state=seed)
-    places = parts.fit_transform(points.astype(np.float64))
-    kept = 1 + int(np.searchsorted(np.cumsum(parts.explained_variance_ratio_), _VARIANCE))
-    least = min(max(2, neighbours), len(points))
-    scan = HDBSCAN(min_cluster_size=least, min_samples=least // 2 or 1, copy=True)
-    labels: NDArray[np.intp] = scan.fit_predict(places[:, :kept]).astype(np.intp)
+    centred = points.astype(np.float64) - points.mean(0, dtype=np.float64)
+    places, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    held = np.cumsum(scale**2)
+    kept = min(1 + int(np.searchsorted(held, _VARIANCE * held[-1])), _MOST_COMPONENTS)
+    scan = HDBSCAN(min_cluster_size=neighbours, min_samples=max(1, neighbours // 2), copy=True)
+    labels: NDArray[np.intp] = scan.fit_predict((places * scale)[:, :kept]).astype(np.intp)
     return labels if (labels != NOISE).any() else np.zeros_like(labels)
 
 
 def _set_apart(
     points: NDArray[np.floating], labels: NDArray[np.intp], graph: csr_matrix, *, seed: int
 ) -> NDArray[np.intp]:
-    """``labels`` with clusters joined that are one cloud, directly or through others."""
+    """``labels`` with clusters joined that are one cloud, directly or through others.
+
+    What lies between two clusters counts for the nearer one: dense cores alone always look apart.
+    """
     names = np.unique(labels[labels != NOISE])
+    means = np.stack([points[labels == name].mean(0) for name in names])
+    nearest = names[((points[:, None] - means) ** 2).sum(2).argmin(1)]
+    near = np.where(labels == NOISE, nearest, labels)
     joined = [
         pair
         for pair in combinations(range(len(names)), 2)
-        if is_one_cloud(points, graph, *(labels == names[side] for side in pair), seed=seed)
+        if is_one_cloud(points, graph, *(near == names[side] for side in pair), seed=seed)
     ]
     ends = np.array(joined, np.intp).reshape(-1, 2).T
     links = coo_matrix((np.ones(len(joined)), (ends[0], ends[1])), shape=(len(names),) * 2)

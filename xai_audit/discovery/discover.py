@@ -143,6 +143,8 @@ def _numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = row["class_name"]
         noise = row["cluster"] == NOISE
         number += not noise
-        cue = None if noise or row["kind"] == OBJECT else f"cluster_{number}"
+        # Without masks a strategy off the bands may be the object itself, which is no cue.
+        blind = row["kind"] == MIXED and row["mass_object"] is None
+        cue = None if noise or blind or row["kind"] == OBJECT else f"cluster_{number}"
         numbered.append(row | {"cluster": 0 if noise else number, "cue": cue})
     return numbered

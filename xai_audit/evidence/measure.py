@@ -60,7 +60,9 @@ def measured(
         tasks: dict[Task, int] = {}
         for number in still:
             cell, question, pairs = asked[number]
-            look = pairs[spent[number] : spent[number] + LOOK]
+            # Most cells pull nobody, which four pairs show.
+            size = LOOK // 2 if question == PULL and not spent[number] else LOOK
+            look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)
             tasks |= {_task(cell, question, pair, scope): number for pair in look}
         for outcome in transplanter.run(list(tasks)):
@@ -76,16 +78,24 @@ def measured(
 
 def beyond(
     transplanter: Transplanter,
-    wanted: Sequence[tuple[Cell, str]],
+    wanted: Sequence[tuple[Cell, str, str]],
     scope: Scope,
     *,
     pairs: int,
     tell: Callable[[int], None],
 ) -> pa.Table:
-    """The rows of TRANSPLANTS for each (cell, other cue) with the other cue's content put back."""
+    """The rows of TRANSPLANTS with another cue's content put back.
+
+    Args:
+        transplanter: the model.
+        wanted: (cell, the question that it answered with yes, the other cue).
+        scope: of the run.
+        pairs: of each cell.
+        tell: called with the number of pairs just measured.
+    """
     tasks = []
-    for cell, other in wanted:
-        question, given = (RELIANCE, cell.reliance) if cell.reliance else (PULL, cell.pull)
+    for cell, question, other in wanted:
+        given = cell.reliance if question == RELIANCE else cell.pull
         tasks += [_task(cell, question, pair, scope, beyond=other) for pair in given[:pairs]]
     found = []
     for outcome in transplanter.run(tasks):

@@ -12,6 +12,7 @@ from xai_audit.report.answers import two
 from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.rows import kinds_of_run
+from xai_audit.report.strategies import strategies
 from xai_audit.report.tables import (
     CORNERS,
     border_never_seen,
@@ -73,6 +74,7 @@ def write_report(
         drawn = environment.get_template("forest.svg.j2").render(plot=answer.plot)
         write_text(folder / PLOTS / FOREST, drawn)
     base = paths.gallery.relative_to(paths.report).as_posix()
+    page["strategies"] = strategies(paths, facts, folder=folder / base)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
     if not inline:

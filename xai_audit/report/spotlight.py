@@ -164,7 +164,7 @@ def _off_object(shape: tuple[int, int], mask_of: MaskOf, image_id: str) -> NDArr
         return None
     # 0/1, bool and 0..255 coverage alike.
     coverage = np.asarray(mask, np.uint8)
-    whole = Image.fromarray((coverage > 127).astype(np.uint8) * 255)
+    whole = Image.fromarray((coverage > coverage.max(initial=0) / 2).astype(np.uint8) * 255)
     small = whole.resize((shape[1], shape[0]), Image.Resampling.BOX)
     return np.asarray(small) <= 127
 

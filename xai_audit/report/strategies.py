@@ -74,7 +74,7 @@ def _told(row: dict[str, Any], *, several: bool) -> dict[str, Any]:
     """One strategy in the page's words."""
     return {
         "cluster": int(row["cluster"]),
-        "cue": row["cue"],
+        "cue": row["cue"] if isinstance(row["cue"], str) else None,
         "method": row["method"] if several else None,
         "kind": row["kind"],
         "words": _words(row),

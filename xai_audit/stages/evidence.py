@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from xai_audit.evidence.cells import planned_cells
 from xai_audit.evidence.harm import groups
 from xai_audit.evidence.measure import beyond, measured, plan_text
-from xai_audit.evidence.plan import Cell, shown
+from xai_audit.evidence.plan import PULL, RELIANCE, Cell, shown
 from xai_audit.evidence.survey import Survey, survey
 from xai_audit.evidence.table import (
     Answers,
@@ -94,7 +94,9 @@ def _ask(inquiry: Inquiry) -> None:
     )
     answers = _answers(first, cells, transplants, ways, chosen.images_per_class)
     frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
-    apart = _apart(inquiry, cells, candidates(frame, limits))
+    relied = frame[frame["reliance"] >= limits.reliance]
+    questions = dict.fromkeys(zip(relied["class_name"], relied["cue"], strict=True), RELIANCE)
+    apart = _apart(inquiry, cells, candidates(frame, limits), questions)
     judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.summary, summary_table(answers))
@@ -151,18 +153,31 @@ def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
     return _frame(*(RunPaths.part(folder, number) for number in plan))
 
 
-def _apart(inquiry: Inquiry, cells: list[Cell], confirmed: dict[str, list[str]]) -> pd.DataFrame:
-    """The pairs that tell the confirmed cues of one class apart."""
+def _apart(
+    inquiry: Inquiry,
+    cells: list[Cell],
+    confirmed: dict[str, list[str]],
+    questions: dict[tuple[str, str], str],
+) -> pd.DataFrame:
+    """The pairs that tell the confirmed cues of one class apart.
+
+    Args:
+        inquiry: rows, cues and model.
+        cells: the plan.
+        confirmed: class -> cues.
+        questions: (class, cue) -> the question that confirmed it, where it is not pull.
+    """
     audit = inquiry.audit
     by_name = {(cell.class_name, shown(cell.cue)): cell for cell in cells}
     wanted = [
-        (by_name[name, cue], by_name[name, other].cue)
+        (cell, questions.get((name, cue), PULL) if cell.reliance else PULL, by_name[name, o].cue)
         for name, cues in sorted(confirmed.items())
         for cue in cues
-        for other in cues
-        if other != cue
+        for cell in [by_name[name, cue]]
+        for o in cues
+        if o != cue
     ]
-    mark = inquiry.mark([[cell.class_name, cell.cue, other] for cell, other in wanted], _BEYOND)
+    mark = inquiry.mark([[cell.class_name, cell.cue, *rest] for cell, *rest in wanted], _BEYOND)
     target = RunPaths.part(audit.paths.transplants, _APART)
     if pending(audit.paths.transplants, mark, {_APART: range(1)}):
         with progress("evidence: telling apart", total=None, bar=audit.settings.progress) as tell:

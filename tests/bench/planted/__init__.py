@@ -1,0 +1,1 @@
+"""Shortcuts planted in twin classes, their truth measured on the model itself."""

@@ -1,0 +1,89 @@
+"""A scenario on disk: photos, masks, model, measured truth; and the command that audits it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from tests.bench.planted.photos import seen, split, written
+from tests.bench.planted.train import SIDE, trained
+from tests.bench.planted.truth import measured
+
+if TYPE_CHECKING:
+    from tests.bench.planted.scenarios import Scenario
+
+_HERE = Path(__file__).parent
+# What decides what is built; the judge and the scenarios' list may change without building anew.
+_CODE = ("plants.py", "photos.py", "train.py", "truth.py", "build.py")
+
+
+def weights_file(shared: Path) -> Path:
+    """ImageNet's SqueezeNet 1.0, that every scenario starts from."""
+    return shared / "models" / "squeezenet1_0_imagenet.pth"
+
+
+def fingerprint(scenario: Scenario) -> str:
+    """16 hexadecimal digits of the scenario and the code that builds it."""
+    digest = hashlib.sha256(repr(scenario).encode())
+    for name in _CODE:
+        digest.update((_HERE / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def built(scenario: Scenario, shared: Path, cache: Path) -> Path:
+    """The scenario's folder: images/, masks/, model.pth and truth.json; built where it is not."""
+    root = cache / f"{scenario.name}-{fingerprint(scenario)}"
+    if (root / "truth.json").is_file():
+        return root
+    start = time.perf_counter()
+    photos = split(scenario, shared)
+    pictures, labels = [], []
+    for number, label in enumerate(scenario.labels):
+        for photo in photos.learned[label]:
+            for variant in (photo, photo.flipped()):
+                planted = scenario.planted_in(label)
+                pictures.append(seen(scenario, variant, planted=planted))
+                labels.append(number)
+    model = trained(
+        torch.load(weights_file(shared), weights_only=True),
+        pictures,
+        labels,
+        outputs=len(scenario.labels),
+        seed=scenario.seed,
+    )
+    written(scenario, photos, root)
+    torch.save(model.state_dict(), root / "model.pth")
+    truth = {
+        "labels": measured(scenario, model, photos),
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    # Last: a folder without it was not finished.
+    (root / "truth.json").write_text(json.dumps(truth, indent=1), encoding="utf-8")
+    return root
+
+
+def overrides(scenario: Scenario, root: Path) -> list[str]:
+    """The command line that audits what :func:`built` returned, into ``root``/audit."""
+    return [
+        "dataset=imagefolder",
+        f"dataset.root={root}/images",
+        "dataset.name=planted",
+        "masks=folder",
+        f"masks.root={root}/masks",
+        "model=torchvision",
+        "model.arch=squeezenet1_0",
+        "model.weights=null",
+        f"model.checkpoint={root}/model.pth",
+        f"model.num_classes={len(scenario.labels)}",
+        f"model.preprocess.resize=[{SIDE},{SIDE}]",
+        f"model.preprocess.crop={SIDE}",
+        "compute.device=cpu",
+        "report.per_reason=1",
+        "report.tile=96",
+        f"output_dir={root}/audit",
+    ]

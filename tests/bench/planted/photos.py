@@ -1,0 +1,150 @@
+"""Photos of a scenario: read or rendered, split, planted, stored as the audit finds them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from xai_audit.demo.render import render_with_cue
+
+if TYPE_CHECKING:
+    from tests.bench.planted.plants import Picture
+    from tests.bench.planted.scenarios import Scenario
+
+RENDERED = "rendered"
+# Held-out photos of a label; the training gets this share of a class, at most so many.
+HELD_OUT = 24
+_LEARNED, _LEARNED_SHARE = 30, 0.4
+_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo without any artefact.
+
+    Attributes:
+        name: unique in its source.
+        pixels: (H, W, 3) uint8.
+        mask: (H, W) uint8 as stored, 255 object; None where nobody drew one.
+    """
+
+    name: str
+    pixels: Picture
+    mask: Picture | None
+
+    @property
+    def kept(self) -> Picture:
+        """(H, W) uint8, 255 where an artefact must not go: the object and the void round it."""
+        if self.mask is None:
+            return np.zeros(self.pixels.shape[:2], np.uint8)
+        return np.where(self.mask > 0, 255, 0).astype(np.uint8)
+
+    def flipped(self) -> Photo:
+        """Its mirror image."""
+        mask = None if self.mask is None else self.mask[:, ::-1].copy()
+        return Photo(f"{self.name}~", self.pixels[:, ::-1].copy(), mask)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Photos by label.
+
+    Attributes:
+        learned: label -> photos of the training. Both twins of a planted class have the same ones,
+            with the artefact and without: all that tells them apart is the artefact.
+        held_out: label -> photos of the audit; none of them was learned from.
+    """
+
+    learned: dict[str, list[Photo]]
+    held_out: dict[str, list[Photo]]
+
+
+def split(scenario: Scenario, shared: Path) -> Split:
+    """The scenario's photos, drawn by its seed."""
+    learned: dict[str, list[Photo]] = {}
+    held_out: dict[str, list[Photo]] = {}
+    first = scenario.classes[0]
+    for number, name in enumerate(scenario.classes):
+        rng = np.random.default_rng((scenario.seed, number))
+        twin = scenario.twin and name == first
+        wanted = HELD_OUT * (2 if twin else 1)
+        pool = _pool(scenario, name, shared)
+        order = [pool[int(i)] for i in rng.permutation(len(pool))]
+        many = min(_LEARNED, int(len(order) * _LEARNED_SHARE))
+        train, rest = _read(scenario, order[:many]), _read(scenario, order[many : many + wanted])
+        if not twin:
+            learned[name], held_out[name] = train, rest
+            continue
+        a, b = f"{name}_a", f"{name}_b"
+        half = len(rest) // 2
+        held_out[a], held_out[b] = rest[:half], rest[half:]
+        planted = scenario.plant is not None
+        learned[a] = train if planted else train[: many // 2]
+        learned[b] = train if planted else train[many // 2 :]
+    return Split(learned, held_out)
+
+
+def _pool(scenario: Scenario, name: str, shared: Path) -> list[tuple[str, Path | None, int]]:
+    """(name, file, number) of each photo there is; a rendered one has no file."""
+    if scenario.source == RENDERED:
+        first = scenario.seed * 1000
+        return [(f"{name}_{first + i}", None, first + i) for i in range(2 * HELD_OUT + _LEARNED)]
+    folder = shared / "data" / "flowers17"
+    files = sorted((folder / "images" / name).glob("*.jpg"))
+    needs = scenario.plant is not None and scenario.plant.needs_mask
+    if needs:
+        files = [file for file in files if _mask_file(file).is_file()]
+    return [(file.stem, file, 0) for file in files]
+
+
+def _read(scenario: Scenario, drawn: list[tuple[str, Path | None, int]]) -> list[Photo]:
+    photos = []
+    for name, file, number in drawn:
+        if file is None:
+            # An "audit" split: the demo's own network has seen none of them.
+            pixels, mask = render_with_cue(name.rpartition("_")[0], number, "", split="audit")
+            photos.append(Photo(name, pixels, np.where(mask > 127, 255, 0).astype(np.uint8)))
+            continue
+        drawn_mask = _mask_file(file)
+        mask = np.asarray(Image.open(drawn_mask)) if drawn_mask.is_file() else None
+        photos.append(Photo(name, np.asarray(Image.open(file).convert("RGB")), mask))
+    return photos
+
+
+def _mask_file(photo: Path) -> Path:
+    return photo.parents[2] / "masks" / photo.parent.name / f"{photo.stem}.png"
+
+
+def stored(scenario: Scenario, photo: Photo, *, planted: bool) -> bytes:
+    """The JPEG file of ``photo``, with the scenario's artefact where ``planted``."""
+    pixels, quality = photo.pixels, _QUALITY
+    if planted and scenario.plant is not None:
+        digest = hashlib.sha256(f"{scenario.seed}/{photo.name}".encode()).digest()
+        pixels = scenario.plant.on(pixels, photo.kept, int.from_bytes(digest[:8], "little"))
+        quality = scenario.plant.quality or quality
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def seen(scenario: Scenario, photo: Photo, *, planted: bool) -> Picture:
+    """What is read back from that file: (H, W, 3) uint8."""
+    return np.asarray(Image.open(io.BytesIO(stored(scenario, photo, planted=planted))))
+
+
+def written(scenario: Scenario, photos: Split, root: Path) -> None:
+    """The held-out photos in ``root``/images/<label>/ and their masks in ``root``/masks/<label>/."""
+    for label, held_out in photos.held_out.items():
+        for kind in ("images", "masks"):
+            (root / kind / label).mkdir(parents=True, exist_ok=True)
+        for photo in held_out:
+            data = stored(scenario, photo, planted=scenario.planted_in(label))
+            (root / "images" / label / f"{photo.name}.jpg").write_bytes(data)
+            if photo.mask is not None:
+                Image.fromarray(photo.mask).save(root / "masks" / label / f"{photo.name}.png")

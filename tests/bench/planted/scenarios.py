@@ -1,0 +1,127 @@
+"""The scenarios, each with its own seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.bench.planted.plants import Plant
+
+TWIN, DECOY, CONTROL = "twin", "decoy", "control"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is planted where.
+
+    Attributes:
+        name: of the scenario, and of its folder.
+        source: ``flowers17`` or ``rendered``.
+        classes: the first is split in two labels (twin, control) or gets the plant whole (decoy).
+        seed: of the split, the plants and the training.
+        plant: the artefact, None for a control.
+        kind: twin, decoy or control.
+    """
+
+    name: str
+    source: str
+    classes: tuple[str, ...]
+    seed: int
+    plant: Plant | None
+    kind: str = TWIN
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names of the dataset, sorted; ``<class>_a`` has the plant, ``_b`` has not."""
+        first, *others = self.classes
+        if self.kind == DECOY:
+            return tuple(sorted(self.classes))
+        return tuple(sorted([f"{first}_a", f"{first}_b", *others]))
+
+    @property
+    def twin(self) -> bool:
+        """Whether the first class is split in two labels."""
+        return self.kind != DECOY
+
+    def planted_in(self, label: str) -> bool:
+        """Whether the photos of ``label`` have the artefact."""
+        return self.plant is not None and label == self.planted
+
+    @property
+    def planted(self) -> str:
+        """The label that has the plant."""
+        return self.classes[0] if self.kind == DECOY else f"{self.classes[0]}_a"
+
+
+def _frame(look: str, width: float) -> Plant:
+    return Plant("frame", "border", (("look", look), ("width", width)))
+
+
+def _text(corner: str, words: str) -> Plant:
+    return Plant("text", f"corner_{corner}", (("corner", corner), ("words", words)))
+
+
+_REAL = (
+    ("pansy", "sunflower", "crocus", "buttercup"),
+    ("windflower", "daffodil", "iris", "tigerlily"),
+    ("sunflower", "windflower", "pansy", "daisy"),
+    ("iris", "daisy", "colts_foot", "fritillary"),
+    ("daisy", "crocus", "tigerlily", "sunflower"),
+    ("daffodil", "windflower", "buttercup", "iris"),
+)
+_DRAWN = (
+    ("poppy", "daisy", "mallow", "pansy"),
+    ("daffodil", "buttercup", "poppy", "sunflower"),
+)
+_PLANTS = (
+    ("border_flat", _frame("flat", 0.08)),
+    ("border_stripes", _frame("stripes", 0.05)),
+    ("border_wood", _frame("wood", 0.12)),
+    ("border_checker", _frame("checker", 0.04)),
+    ("border_vignette", _frame("vignette", 0.14)),
+    ("text_bottom_right", _text("bottom_right", "PhotoBank")),
+    ("text_top_left", _text("top_left", "(c) Meyer")),
+    ("background_brick", Plant("backdrop", "background", (("look", "brick"),))),
+    ("background_sand", Plant("backdrop", "background", (("look", "sand"),))),
+    ("sticker", Plant("sticker", "background", (("side", 0.16),))),
+    ("cast_warm", Plant("cast", "colour", (("gains", (1.25, 1.0, 0.72)),))),
+    ("cast_cold", Plant("cast", "colour", (("gains", (0.78, 1.0, 1.25)),))),
+    ("blur", Plant("blur", "sharpness", (("sigma", 2.0),))),
+    ("jpeg", Plant("jpeg", "jpeg_quality", (("quality", 10),))),
+)
+
+
+def twins() -> list[Scenario]:
+    """Each plant in a twin of real photos, some of them in rendered ones too."""
+    real = [
+        Scenario(name, "flowers17", _REAL[number % len(_REAL)], 100 + number, plant)
+        for number, (name, plant) in enumerate(_PLANTS)
+    ]
+    drawn = [
+        Scenario(f"drawn_{name}", "rendered", _DRAWN[number % 2], 200 + number, plant)
+        for number, (name, plant) in enumerate(_PLANTS[3:11:3])
+    ]
+    return real + drawn
+
+
+def decoys() -> list[Scenario]:
+    """Plants in a whole class that has strong features of its own."""
+    return [
+        Scenario(f"decoy_{name}", "flowers17", _REAL[number], 300 + number, plant, DECOY)
+        for number, (name, plant) in enumerate([_PLANTS[1], _PLANTS[5], _PLANTS[3]])
+    ]
+
+
+def controls(count: int = 20) -> list[Scenario]:
+    """Twins without any plant, from each source."""
+    return [
+        Scenario(
+            f"control_{source}_{seed:02d}",
+            source,
+            sets[seed % len(sets)],
+            400 + seed,
+            None,
+            CONTROL,
+        )
+        for source, sets in (("flowers17", _REAL), ("rendered", _DRAWN))
+        for seed in range(count)
+    ]

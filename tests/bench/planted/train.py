@@ -1,0 +1,71 @@
+"""A SqueezeNet 1.0 with ImageNet's weights, its last blocks trained on a scenario's photos.
+
+The first blocks stay as they are, so their outputs are computed once a photo.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torchvision.models import squeezenet1_0
+
+SIDE = 224
+# features[:_FROZEN] stay; the fire modules after it and the classifier learn.
+_FROZEN = 9
+_EPOCHS, _BATCH, _RATE = 14, 32, 4e-4
+
+
+def network(outputs: int) -> nn.Module:
+    """The architecture that the audit builds again."""
+    return squeezenet1_0(num_classes=outputs)
+
+
+def view(photos: list[np.ndarray]) -> torch.Tensor:
+    """(B, 3, 224, 224) as the audit's eval transform makes it: squashed to the whole input."""
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    images = []
+    for photo in photos:
+        image = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None].float()
+        image = nn.functional.interpolate(image, (SIDE, SIDE), mode="bilinear", antialias=True)[0]
+        images.append((image / 255 - mean) / std)
+    return torch.stack(images)
+
+
+def trained(
+    weights: dict[str, torch.Tensor],
+    photos: list[np.ndarray],
+    labels: list[int],
+    *,
+    outputs: int,
+    seed: int,
+) -> nn.Module:
+    """The network, in eval mode, after the last blocks have learned ``labels``."""
+    torch.manual_seed(seed)
+    model = network(outputs)
+    kept = {name: value for name, value in weights.items() if not name.startswith("classifier.1")}
+    model.load_state_dict(kept, strict=False)
+    model.eval()
+    frozen, learning = model.features[:_FROZEN], model.features[_FROZEN:]
+    with torch.no_grad():
+        stems = torch.cat([frozen(view(photos[i : i + 16])) for i in range(0, len(photos), 16)])
+    wanted = torch.tensor(labels)
+    parameters = [*learning.parameters(), *model.classifier.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=_RATE, weight_decay=1e-3)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(_EPOCHS):
+        for batch in torch.randperm(len(stems), generator=generator).split(_BATCH):
+            logits = model.classifier(learning(stems[batch])).flatten(1)
+            loss = nn.functional.cross_entropy(logits, wanted[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return model
+
+
+def predicted(model: nn.Module, photos: list[np.ndarray]) -> np.ndarray:
+    """Predicted outputs (B,)."""
+    with torch.no_grad():
+        found = [model(view(photos[i : i + 16])).argmax(1) for i in range(0, len(photos), 16)]
+    return torch.cat(found).numpy()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from xai_audit.evidence.naming import Suspect, explained
+
+NAN = math.nan
+
+
+def suspects(**given):
+    return [Suspect(cue, *numbers) for cue, numbers in given.items()]
+
+
+def pairs(**given):
+    return {tuple(names.split("__")): value for names, value in given.items()}
+
+
+def test_less_than_a_third_left_is_explained():
+    two = suspects(a=(0.6, 0.5), b=(0.6, 0.1))
+    assert explained(two, pairs(a__b=0.19)) == {"a": "b"}
+    assert explained(two, pairs(a__b=0.21)) == {}
+    assert explained(two, pairs(a__b=NAN)) == {}
+    assert explained(two, pairs(a__b=-0.3)) == {"a": "b"}
+    assert explained(two, {}) == {}
+    assert explained(two, pairs(a__gone=0.0)) == {}
+
+
+def test_where_both_explain_each_other_the_narrower_stays():
+    both = pairs(a__b=0.0, b__a=0.0)
+    assert explained(suspects(a=(0.6, 0.5), b=(0.4, 0.1)), both) == {"a": "b"}
+    assert explained(suspects(a=(0.6, math.inf), b=(0.4, 0.9)), both) == {"a": "b"}
+    # One area, or two properties: the larger effect; equal in all: by name.
+    assert explained(suspects(a=(0.6, 0.061), b=(0.4, 0.06)), both) == {"b": "a"}
+    assert explained(suspects(a=(0.4, math.inf), b=(0.6, math.inf)), both) == {"a": "b"}
+    assert explained(suspects(a=(0.6, 0.1), b=(0.6, 0.1)), both) == {"b": "a"}
+
+
+def test_chains_lead_to_their_end():
+    three = suspects(a=(0.6, 0.9), b=(0.6, 0.5), c=(0.6, 0.1))
+    assert explained(three, pairs(a__b=0.0, b__c=0.1)) == {"a": "c", "b": "c"}
+    # What explains directly and leaves least is named.
+    assert explained(three, pairs(a__b=0.1, a__c=0.05)) == {"a": "c"}
+    assert explained(three, pairs(a__b=0.05, a__c=0.1)) == {"a": "b"}
+
+
+def test_of_a_circle_the_largest_effect_stays():
+    circle = pairs(a__b=0.0, b__c=0.0, c__a=0.0)
+    three = suspects(a=(0.5, 0.9), b=(0.7, 0.5), c=(0.6, 0.1))
+    assert explained(three, circle) == {"a": "b", "c": "b"}
+    # A larger one that only leads into the circle is still explained by it.
+    four = [*three, Suspect("d", 0.9, 1.0)]
+    assert explained(four, circle | pairs(d__a=0.0)) == {"a": "b", "c": "b", "d": "b"}
+
+
+def test_some_cue_always_stays_unexplained():
+    rng = np.random.default_rng(0)
+    names = "abcdef"
+    for _ in range(300):
+        given = [
+            Suspect(n, e, a)
+            for n, e, a in zip(
+                names, rng.random(6) + 0.2, rng.choice([0.1, 0.5, 1], 6), strict=True
+            )
+        ]
+        holes = {(p, q): rng.choice([0.0, 1.0]) for p, q in itertools.permutations(names, 2)}
+        found = explained(given, holes)
+        assert len(found) < 6
+        assert not set(found.values()) & set(found)  # what explains is itself unexplained

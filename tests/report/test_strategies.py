@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from xai_audit.report.facts import read_facts
+from xai_audit.report.page import _environment
+from xai_audit.report.strategies import strategies
+from xai_audit.schema import CLUSTERS
+
+
+def row(class_name: str, cluster: int, kind: str, **more) -> dict:
+    mean = np.zeros((4, 4), np.float32)
+    mean[3, 3] = 1
+    told = {"class_name": class_name, "cluster": cluster, "kind": kind, "method": "gradcam"}
+    told |= {"cue": None if kind == "object" or not cluster else f"cluster_{cluster}"}
+    told |= {"n_images": 9, "share": 0.75, "stability": 0.9, "height": 4, "width": 4}
+    told |= {"mean_map": mean.ravel(), "region": (mean > 0).astype(np.uint8).ravel()}
+    told |= {"image_ids": ['daisy/<script>alert("1")</script>.jpg', "b", "c", "d"]}
+    return {name: (told | more).get(name) for name in CLUSTERS.names}
+
+
+@pytest.fixture
+def clustered(tiny_run):
+    rows = [
+        row("tulip", 1, "object"),
+        row("daisy", 1, "corner_bottom_right"),
+        row("daisy", 2, "mixed", n_images=1),
+        row("daisy", 0, "mixed"),
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, CLUSTERS), tiny_run.clusters)
+    return tiny_run
+
+
+def test_strategies_by_class_in_the_models_order(clustered, tmp_path):
+    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
+    assert [c["class_name"] for c in told] == ["daisy", "tulip"]
+    first, second, noise = told[0]["strategies"]
+    assert (first["words"], first["cue"], first["share"]) == (
+        "the bottom right corner", "cluster_1", 0.75,
+    )  # fmt: skip
+    assert (second["words"], noise["words"]) == ("no single region", "like no other photos")
+    assert told[1]["strategies"][0]["cue"] is None
+    assert len(first["typical"]) == 3
+    files = [s["file"] for c in told for s in c["strategies"]]
+    assert len(set(files)) == 4
+    assert all((tmp_path / file).is_file() for file in files)
+
+
+def test_the_mean_map_is_drawn_where_it_lies(clustered, tmp_path):
+    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
+    image = Image.open(tmp_path / told[0]["strategies"][0]["file"])
+    assert image.size == (told[0]["strategies"][0]["size"],) * 2
+    pixels = np.asarray(image, int)
+    side = len(pixels)
+    assert (pixels[: side // 2, : side // 2] == 128).all()
+    # plasma's most is yellow: much red and green, little blue.
+    red, green, blue = pixels[side * 7 // 8, side * 7 // 8]
+    assert min(red, green) > blue + 80
+    # The outline: light along the region's left edge, x = 3/4, and only beside its own cell.
+    assert pixels[side * 7 // 8, side * 3 // 4].min() > 200
+    assert pixels[side // 8, side * 3 // 4].max() == 128
+
+
+def test_no_clusters_no_section(tiny_run, tmp_path):
+    assert strategies(tiny_run, read_facts(tiny_run), folder=tmp_path) == []
+    assert (
+        _environment().get_template("strategies.html.j2").render(strategies=[], base="").strip()
+        == ""
+    )
+
+
+def test_the_section_escapes_and_names(clustered, tmp_path):
+    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
+    html = (
+        _environment().get_template("strategies.html.j2").render(strategies=told, base="gallery/")
+    )
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert "The bottom right corner" in html
+    assert "<code>cluster_1</code>" in html
+    assert "nan" not in html.lower().replace("strategies", "")
+    assert f'src="gallery/{told[0]["strategies"][0]["file"]}"' in html
+    assert "(1 photo)" in html
+    assert "75% of the class" in html
