@@ -288,7 +288,8 @@ def test_score_alone_needs_no_model(folder, tmp_path):
     again = tiny.audit(tiny.overrides(root, out, *more, "stages=[score,flag,report]"))
     assert again.returncode == 0, again.stderr
     pd.testing.assert_frame_equal(table(out, "scores"), table(fresh, "scores"))
-    assert (out / "SUCCESS").is_file()
+    assert (out / "report" / "index.html").is_file()
+    assert not (out / "SUCCESS").exists()  # the evidence for this border still needs the model
     assert json.loads((out / "run.json").read_text())["regions"]["border"] == 0.3
 
 

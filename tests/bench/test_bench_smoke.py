@@ -24,8 +24,9 @@ PYTHON = [sys.executable, "-I", "-S", "-c"]
 def test_every_bench_of_the_folder_is_registered():
     here = Path(bench.__file__).parent
     found = {p.stem for p in here.glob("*.py") if "\ndef run(shared: Path, " in p.read_text()}
+    found |= {p.parent.name for p in here.glob("*/audits.py")}
     assert found == {*bench.BENCHES}
-    assert len(bench.BENCHES) == len(found) == 7
+    assert len(bench.BENCHES) == len(found) == 8
     for name in bench.BENCHES:
         assert callable(import_module(f"tests.bench.{name}").run)
 

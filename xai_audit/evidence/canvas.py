@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from xai_audit.types import Canvas
 from xai_audit.worker.loader import decoded, placed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -89,6 +91,17 @@ class Canvases:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(row)
         return self._kept[row]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch uses one thread: for small images more only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:

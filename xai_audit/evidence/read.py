@@ -12,7 +12,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.errors import PluginError
-from xai_audit.evidence.canvas import seen
+from xai_audit.evidence.canvas import one_thread, seen
 from xai_audit.evidence.near import perceptual_hash
 from xai_audit.metrics.regions import pull_down
 from xai_audit.worker.loader import quiet
@@ -126,11 +126,12 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
         return len(self._rows)
 
     def __getitem__(self, index: int) -> tuple[int, dict[str, _One]] | None:
-        canvas = self._source.read(self._rows[index])
-        if canvas is None:
-            return None
-        ones = {cue.name: self._one(cue, canvas) for cue in self._cues}
-        return perceptual_hash(canvas.photo), ones
+        with one_thread():
+            canvas = self._source.read(self._rows[index])
+            if canvas is None:
+                return None
+            ones = {cue.name: self._one(cue, canvas) for cue in self._cues}
+            return perceptual_hash(canvas.photo), ones
 
     def _one(self, cue: Cue, canvas: Canvas) -> _One:
         try:

@@ -51,9 +51,12 @@ class Together:
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo (3, h, w) with every cue of the donor."""
         photo = canvas.photo
+        masked = canvas.object is not None and donor.object is not None
+        whole = masked and any(cue.needs_mask for cue in self._cues)
         for cue in self._cues:
             now = replace(canvas, photo=photo)
-            if cue.needs_mask and (canvas.object is None or donor.object is None):
+            # Border and corners lie in the background, which changes as a whole where it is known.
+            if not masked if cue.needs_mask else whole and cue.region(now) is not None:
                 continue
             changed = transplanted(cue, now, donor)
             if changed.shape == photo.shape:

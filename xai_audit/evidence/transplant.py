@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.evidence.canvas import Canvases, seen, transplanted
+from xai_audit.evidence.canvas import Canvases, one_thread, seen, transplanted
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.loader import quiet
@@ -177,7 +177,10 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
 
     def __getitem__(self, index: int) -> tuple[list[int], torch.Tensor, list[int]] | None:
         """Places of the tasks done, their views (2 T, 3, H, W), places left out; None: no photo."""
-        group = self._groups[index]
+        with one_thread():
+            return self._views(self._groups[index])
+
+    def _views(self, group: list[Task]) -> tuple[list[int], torch.Tensor, list[int]] | None:
         canvas = self._canvases[group[0].pair.image]
         if canvas is None:
             return None

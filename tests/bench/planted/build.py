@@ -45,10 +45,8 @@ def built(scenario: Scenario, shared: Path, cache: Path) -> Path:
     pictures, labels = [], []
     for number, label in enumerate(scenario.labels):
         for photo in photos.learned[label]:
-            for variant in (photo, photo.flipped()):
-                planted = scenario.planted_in(label)
-                pictures.append(seen(scenario, variant, planted=planted))
-                labels.append(number)
+            pictures.append(seen(scenario, photo, planted=scenario.planted_in(label)))
+            labels.append(number)
     model = trained(
         torch.load(weights_file(shared), weights_only=True),
         pictures,

@@ -45,11 +45,6 @@ class Photo:
             return np.zeros(self.pixels.shape[:2], np.uint8)
         return np.where(self.mask > 0, 255, 0).astype(np.uint8)
 
-    def flipped(self) -> Photo:
-        """Its mirror image."""
-        mask = None if self.mask is None else self.mask[:, ::-1].copy()
-        return Photo(f"{self.name}~", self.pixels[:, ::-1].copy(), mask)
-
 
 @dataclass(frozen=True)
 class Split:
@@ -139,7 +134,7 @@ def seen(scenario: Scenario, photo: Photo, *, planted: bool) -> Picture:
 
 
 def written(scenario: Scenario, photos: Split, root: Path) -> None:
-    """The held-out photos in ``root``/images/<label>/ and their masks in ``root``/masks/<label>/."""
+    """The held-out photos go to ``root``/images/<label>/, the masks to ``root``/masks/<label>/."""
     for label, held_out in photos.held_out.items():
         for kind in ("images", "masks"):
             (root / kind / label).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,203 @@
+"""What the audits said against the measured truth: the numbers of the issue's table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tests.bench.planted.plants import CORNERS
+from tests.bench.planted.scenarios import CONTROL, DECOY
+from tests.bench.rows import NO_BOUND, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.bench.planted.scenarios import Scenario
+
+POSITIVE, NEGATIVE = 0.5, 0.05
+COMMAND = "python -m tests.bench planted"
+_CONFIRMED = "confirmed"
+# A budget of the issue, in images; each is seen with the cue and without it.
+_FORWARDS = 2 * 32
+_REGIONS = ("border", *CORNERS, "background")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scenario, built and audited.
+
+    Attributes:
+        scenario: what was planted where.
+        truth: label -> accuracy, present, absent, truth.
+        evidence: evidence.parquet of its audit.
+        mass: mean mass by class_name (rows) and region (columns), from its scores.
+        evidence_share: of the run's seconds, those of the evidence stage.
+    """
+
+    scenario: Scenario
+    truth: Mapping[str, Mapping[str, float]]
+    evidence: pd.DataFrame
+    mass: pd.DataFrame
+    evidence_share: float
+
+    @property
+    def confirmed(self) -> set[tuple[str, str]]:
+        """(class, cue) pairs."""
+        rows = self.evidence[self.evidence["verdict"] == _CONFIRMED]
+        return set(zip(rows["class_name"], rows["cue"], strict=True))
+
+
+def cells(outcome: Outcome) -> pd.DataFrame:
+    """Cells whose truth is known: class_name, cue, positive, verdict, reliance, mass.
+
+    Known are the planted cue of each label, as measured, and on the planted label each cue that
+    holds no planted pixel: that the model cannot tell the twins by it was not measured but follows.
+    A cell that the table does not have is no answer: verdict ``absent``, reliance 0.
+    """
+    plant = outcome.scenario.plant
+    if plant is None:
+        return pd.DataFrame()
+    known = {(label, plant.cue): row["truth"] for label, row in outcome.truth.items()}
+    if outcome.scenario.twin:
+        for cue in outcome.evidence["cue"].unique():
+            # A discovered region's pixels are not known here.
+            if cue != plant.cue and cue not in plant.left_out and not cue.startswith("cluster_"):
+                known[outcome.scenario.planted, cue] = 0.0
+    table = outcome.evidence.drop_duplicates(["class_name", "cue"])
+    table = table.set_index(["class_name", "cue"])
+    found = []
+    for (label, cue), truth in known.items():
+        if NEGATIVE < truth < POSITIVE:
+            continue
+        there = (label, cue) in table.index
+        reliance = float(table.loc[(label, cue), "reliance"]) if there else np.nan
+        seen = cue in _REGIONS and label in outcome.mass.index
+        found.append(
+            {
+                "scenario": outcome.scenario.name,
+                "class_name": label,
+                "cue": cue,
+                "truth": truth,
+                "positive": truth >= POSITIVE,
+                "verdict": table.loc[(label, cue), "verdict"] if there else "absent",
+                "reliance": 0.0 if np.isnan(reliance) else reliance,
+                "mass": outcome.mass.loc[label, cue] if seen else np.nan,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """P(a positive's value > a negative's), ties count half; NaN without both (Mann-Whitney)."""
+    if not len(positive) or not len(negative):
+        return float("nan")
+    difference = np.subtract.outer(np.asarray(positive), np.asarray(negative))
+    return float((difference > 0).mean() + (difference == 0).mean() / 2)
+
+
+def named_right(outcome: Outcome) -> bool:
+    """Whether just the planted cue is confirmed for the planted label."""
+    plant = outcome.scenario.plant
+    named = {cue for label, cue in outcome.confirmed if label == outcome.scenario.planted}
+    return plant is not None and named == {plant.cue}
+
+
+def rows(outcomes: Sequence[Outcome]) -> list[Row]:
+    """A row for each line of the issue's table that these outcomes can fill."""
+    twins = [o for o in outcomes if o.scenario.kind not in (CONTROL, DECOY)]
+    decoys = [o for o in outcomes if o.scenario.kind == DECOY]
+    controls = [o for o in outcomes if o.scenario.kind == CONTROL]
+    return [*_twin_rows(twins), *_decoy_rows(decoys), *_control_rows(controls), *_cost(outcomes)]
+
+
+def _twin_rows(twins: Sequence[Outcome]) -> list[Row]:
+    frames = [frame for frame in map(cells, twins) if len(frame)]
+    if not frames:
+        return []
+    all_cells = pd.concat(frames, ignore_index=True)
+    good, bad = all_cells[all_cells.positive], all_cells[~all_cells.positive]
+    # Only where the planted cue is one that the model was measured to rely on.
+    used = [o for o in twins if o.truth[o.scenario.planted]["truth"] >= POSITIVE]
+    missed = [f"{r.scenario} {r.cue}" for r in good.itertuples() if r.verdict != _CONFIRMED]
+    wrong = [
+        f"{r.scenario} {r.class_name}/{r.cue}" for r in bad.itertuples() if r.verdict == _CONFIRMED
+    ]
+    unnamed = [o.scenario.name for o in used if not named_right(o)]
+    region = all_cells.dropna(subset="mass")
+    by_reliance = auroc(good["reliance"], bad["reliance"])
+    by_mass = auroc(region[region.positive]["mass"], region[~region.positive]["mass"])
+    regional = auroc(region[region.positive]["reliance"], region[~region.positive]["reliance"])
+    return [
+        _at_least("recall of confirmed on positive cells", 0.95, len(good), missed),
+        _at_most("confirmed on negative cells", 0.02, len(bad), wrong),
+        Row(
+            f"AUROC of reliance, {len(good)} positive against {len(bad)} negative cells",
+            ">= 0.98", f"{by_reliance:.3f}", by_reliance >= 0.98, COMMAND,
+        ),
+        _at_least("the planted cue, and no other, is named", 0.90, len(used), unnamed),
+        Row(
+            "AUROC of plain heatmap mass, cells of regions; reliance on the same",
+            NO_BOUND, f"{by_mass:.3f}; {regional:.3f}", True, COMMAND,
+        ),
+    ]  # fmt: skip
+
+
+def _decoy_rows(decoys: Sequence[Outcome]) -> list[Row]:
+    wrong, ignored = [], 0
+    for outcome in decoys:
+        label, plant = outcome.scenario.planted, outcome.scenario.plant
+        if plant is None or outcome.truth[label]["truth"] > NEGATIVE:
+            continue  # the model did use it
+        ignored += 1
+        table = outcome.evidence
+        row = table[(table["class_name"] == label) & (table["cue"] == plant.cue)]
+        verdict = row["verdict"].iloc[0] if len(row) else "absent"
+        if verdict not in {"available", "suspected"}:
+            wrong.append(f"{outcome.scenario.name} {verdict}")
+    if not decoys:
+        return []
+    what = f"decoys that the model ignores ({ignored} of {len(decoys)} planted): not confirmed"
+    return [_at_least(what, 1.0, ignored, wrong)]
+
+
+def _control_rows(controls: Sequence[Outcome]) -> list[Row]:
+    if not controls:
+        return []
+    told = [
+        f"{o.scenario.name} {'/'.join(cell)}" for o in controls for cell in sorted(o.confirmed)[:1]
+    ]
+    return [_at_most("clean controls with any confirmed", 0.05, len(controls), told)]
+
+
+def _cost(outcomes: Sequence[Outcome]) -> list[Row]:
+    if not outcomes:
+        return []
+    forwards = pd.concat([o.evidence["forwards"] for o in outcomes]).dropna()
+    most, mean = int(forwards.max()), float(forwards.mean())
+    share = float(np.mean([o.evidence_share for o in outcomes]))
+    return [
+        Row(
+            "forwards per class and cue, most (mean)",
+            f"<= {_FORWARDS}", f"{most} ({mean:.1f})", most <= _FORWARDS, COMMAND,
+        ),
+        Row("share of the evidence stage in a run", NO_BOUND, f"{share:.2f}", True, COMMAND),
+    ]  # fmt: skip
+
+
+def _at_least(what: str, bound: float, count: int, wrong: Sequence[str]) -> Row:
+    right = count - len(wrong)
+    met = count > 0 and right >= bound * count
+    return Row(what, f">= {bound}", _counted(right, count, wrong), met, COMMAND)
+
+
+def _at_most(what: str, bound: float, count: int, wrong: Sequence[str]) -> Row:
+    met = count > 0 and len(wrong) <= bound * count
+    return Row(what, f"<= {bound}", _counted(len(wrong), count, wrong), met, COMMAND)
+
+
+def _counted(found: int, count: int, wrong: Sequence[str]) -> str:
+    text = f"{found} of {count} ({found / count:.3f})" if count else "none of 0"
+    return text + (f": {', '.join(wrong)}" if wrong else "")
