@@ -68,6 +68,17 @@ def test_the_donors_object_is_not_carried_over():
     assert ((got[0] > 200) & (got[1] < 60)).sum() < 5
 
 
+def test_the_photo_s_own_object_stays():
+    inside = shape((64, 64), "disc", radius=0.3, centre=(0.4, 0.7))
+    photo, mask = painted(np.random.default_rng(1), (64, 64), inside, colour=(255, 0, 255))
+    own = canvas(photo, mask)
+    got = CLUSTER.transplant(own, canvas(np.zeros((3, 64, 64))))
+    kept = own.object > 127
+    assert (got[:, kept] == own.photo[:, kept]).all()
+    assert (got != own.photo).any()
+    assert (CLUSTER.region(own)[kept] == 0).all()
+
+
 def test_descriptors_tell_a_mark_at_the_place():
     features, labels = [], []
     for number in range(80):

@@ -120,7 +120,7 @@ def test_without_masks_the_object_has_no_name(tmp_path):
     rows += rows_of("one", blobs(rng, 30, CENTRE), masks=False)
     table = found(write(tmp_path / "run", rows))
     told = {r["class_name"]: (r["kind"], r["cue"], r["mass_object"]) for r in table.to_pylist()}
-    assert told == {"frame": ("border", "cluster_1", None), "one": ("mixed", "cluster_1", None)}
+    assert told == {"frame": ("border", "cluster_1", None), "one": ("mixed", None, None)}
 
 
 def test_odd_grids_are_brought_to_the_most_common(tmp_path):

@@ -42,15 +42,19 @@ class Cluster:
 
         The object is left out where it is known: a region that strategies share may lie on it.
         """
+        region = self._everywhere(canvas)
+        return region if canvas.object is None else region * (canvas.object <= 127)
+
+    def _everywhere(self, canvas: Canvas) -> torch.Tensor:
+        """The region (h, w) with what the object hides of it."""
         geometry = view((canvas.record.height, canvas.record.width), canvas.preprocess)
         cells = torch.tensor(self._cells, dtype=torch.float32)[None, None]
         seen = F.interpolate(cells, size=geometry.crop, mode="bilinear", align_corners=False)[0]
-        region = _placed(seen, (geometry.top, geometry.left), _size(canvas))[0]
-        return region if canvas.object is None else region * (canvas.object <= 127)
+        return _placed(seen, (geometry.top, geometry.left), _size(canvas))[0]
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Composition of the region; None where all of it is object or beyond the photo."""
-        return composition(canvas, self.region(canvas))
+        return composition(canvas, self._everywhere(canvas))
 
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
         """NaN: a region has no level."""
@@ -58,7 +62,7 @@ class Cluster:
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo with what the donor shows at the same place of the view."""
-        source = cleared(donor, self.region(donor))
+        source = cleared(donor, self._everywhere(donor))
         own, other = (
             view((one.record.height, one.record.width), one.preprocess) for one in (canvas, donor)
         )
