@@ -150,6 +150,9 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError("a value is needed", where=key, remedy=f"{key}=...")
     _subset("stages", cfg.stages, STAGES)
     _subset("targets", cfg.targets, TARGET_KINDS)
+    if cfg.cues is not None and not len(cfg.cues) and "evidence" in cfg.stages:
+        remedy = "cues=null for all, or leave evidence out of stages"
+        raise ConfigError("no cue to examine", where="cues", got="[]", remedy=remedy)
     if cfg.methods is not None:
         _subset("methods", cfg.methods, tuple(cfg.methods))
     _one_of("discover.algorithm", cfg.discover.algorithm, ("spectral", "hdbscan"))

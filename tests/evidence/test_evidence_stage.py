@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -137,3 +138,30 @@ def test_a_cue_of_the_user_s_own(photos, tmp_path):
     done = tiny.audit(framed.overrides(photos, tmp_path / "own", "reading_net", cue))
     assert done.returncode == 0, done.stderr
     assert ("framed", "LeftHalf") in evidence(tmp_path / "own").index
+
+
+def test_no_cue_is_one_line(photos, tmp_path):
+    done = tiny.audit(framed.overrides(photos, tmp_path / "none", "reading_net", "cues=[]"))
+    assert done.returncode == 2
+    assert "no cue to examine: cues | got [] | remedy: cues=null for all" in done.stderr
+
+
+def test_photos_that_cannot_be_decoded_leave_empty_tables(photos, tmp_path):
+    root = tmp_path / "photos"
+    shutil.copytree(photos, root)
+    for path in (root / "images").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:2000])  # the header alone
+    done = tiny.audit(framed.overrides(root, tmp_path / "out", "reading_net", "cues=[border]"))
+    assert done.returncode == 4, done.stderr
+    assert len(pd.read_parquet(tmp_path / "out" / "evidence.parquet")) == 0
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+
+
+def test_a_stamp_that_nobody_reads_pulls_nobody(photos, tmp_path):
+    more = ("cues=[border,stamp]", "stamp.text=hello", "stamp.where=centre")
+    done = tiny.audit(framed.overrides(photos, tmp_path / "stamp", "reading_net", *more))
+    assert done.returncode == 0, done.stderr
+    rows = evidence(tmp_path / "stamp").xs("stamp", level="cue")
+    assert len(rows) == 3
+    assert (rows["measured_on"] == "others").all()
+    assert "confirmed" not in set(rows["verdict"])

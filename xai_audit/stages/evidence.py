@@ -36,6 +36,7 @@ from xai_audit.io import is_readable, write_table
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
+from xai_audit.schema import EVIDENCE, GROUPS, SUMMARY
 from xai_audit.stages.inquiry import CODE, Inquiry
 from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
 
@@ -82,6 +83,11 @@ def _ask(inquiry: Inquiry) -> None:
     audit = inquiry.audit
     paths, chosen = audit.paths, audit.settings.evidence
     first = _surveyed(inquiry)
+    if not first.roster.names:  # not one photo can be decoded
+        for path, schema in ((paths.summary, SUMMARY), (paths.groups, GROUPS)):
+            write_table(path, schema.empty_table())
+        write_table(paths.evidence, EVIDENCE.empty_table())
+        return
     ways = {key: cue.way for key, cue in inquiry.cues.items()}
     cells = planned_cells(first, ways, chosen.images_per_class)
     transplants = _transplanted(inquiry, cells)
