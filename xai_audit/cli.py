@@ -51,7 +51,7 @@ def _method_node(name: str) -> DictConfig:
 def _cue_nodes(cfg: DictConfig) -> list[DictConfig]:
     """The configuration nodes of the cues asked for; by default every YAML of the group."""
     files: dict[str, Path] = {}
-    for folder in reversed(_search_path()):  # a user's own file beats ours
+    for folder in _search_path():
         files |= {file.stem: file for file in sorted((folder / "cue").glob("*.yaml"))}
     stamped = cfg.stamp.image is not None or cfg.stamp.text is not None
     names = [name for name in files if name != "stamp" or stamped] if cfg.cues is None else cfg.cues
@@ -70,10 +70,10 @@ def _cue_nodes(cfg: DictConfig) -> list[DictConfig]:
 
 
 def _search_path() -> list[Path]:
-    """The folders that Hydra looks in, the user's --config-dir first of the same rank."""
+    """The folders that Hydra looks in, ours first, so that a user's own file beats ours."""
     sources = HydraConfig.get().runtime.config_sources
     folders = [Path(source.path) for source in sources if source.schema == "file"]
-    return sorted(folders, key=lambda folder: folder == CONF_DIR)
+    return sorted(folders, key=lambda folder: folder != CONF_DIR)
 
 
 def entry() -> None:

@@ -100,7 +100,7 @@ def _sample(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.nd
     rows = np.flatnonzero(usable)
     names = np.array(table.column("class_name").to_pylist(), dtype=object)[rows]
     _, classes, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
-    ranks = np.array([_rank(seed, ids[row]) for row in rows], dtype=np.uint64)
+    ranks = np.array([rank(seed, ids[row]) for row in rows], dtype=np.uint64)
     order = np.lexsort((ranks, classes))  # class by class, each in the order of its ranks
     place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[place < np.repeat(_quotas(sizes, limit), sizes)]
@@ -118,9 +118,10 @@ def _quotas(sizes: np.ndarray, limit: int) -> np.ndarray:
     return quotas
 
 
-def _rank(seed: int, image_id: str) -> int:
-    digest = hashlib.blake2b(f"{seed}/{image_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest)
+def rank(seed: int, *texts: str) -> int:
+    """A number in 0..2^64 that ``seed`` and ``texts`` decide: draws by it ignore any order."""
+    text = "/".join((str(seed), *texts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 def record_of(manifest: pa.Table, index: int, root: Path) -> ImageRecord:

@@ -17,6 +17,10 @@ REGIONS = ("object", "background", *BANDS)
 
 OK = "ok"
 
+# Of several target kinds the one that a table speaks of: the margin separates classes best
+# (DESIGN.md), the prediction says least about the class.
+PREFERRED_KINDS = ("contrast", "label", "pred")
+
 MANIFEST = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),

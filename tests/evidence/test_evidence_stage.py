@@ -11,6 +11,7 @@ import pytest
 from tests import tiny
 from tests.evidence import framed
 from xai_audit.schema import EVIDENCE, TRANSPLANTS
+from xai_audit.stages import evidence as stage
 
 CUES = "cues=[border,corner_top_left,background,brightness,sharpness,file]"
 
@@ -138,6 +139,41 @@ def test_a_cue_of_the_user_s_own(photos, tmp_path):
     done = tiny.audit(framed.overrides(photos, tmp_path / "own", "reading_net", cue))
     assert done.returncode == 0, done.stderr
     assert ("framed", "LeftHalf") in evidence(tmp_path / "own").index
+
+
+def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatch):
+    whole = framed.overrides(photos, tmp_path / "whole", "reading_net", "cues=[border]")
+    killed = framed.overrides(photos, tmp_path / "killed", "reading_net", "cues=[border]")
+    monkeypatch.setattr(stage, "_CLASSES", 1)
+    assert tiny.audit(whole).returncode == 0
+    measured, calls = stage.measured, []
+
+    def dying(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise RuntimeError("the power went")
+        return measured(*arguments)
+
+    monkeypatch.setattr(stage, "measured", dying)
+    assert tiny.audit(killed).returncode == 1
+    assert not (tmp_path / "killed" / "evidence.parquet").exists()
+    monkeypatch.setattr(stage, "measured", measured)
+    assert tiny.audit(killed).returncode == 0
+    spent = [
+        json.loads((tmp_path / name / "run.json").read_text())["evidence"]["forwards"]
+        for name in ("whole", "killed")
+    ]
+    assert 0 < spent[1] < spent[0]
+    tables = [pd.read_parquet(tmp_path / name / "evidence.parquet") for name in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_property_that_is_only_lost_is_measured_on_enough_photos(audited):
+    table = evidence(audited)
+    lost = table[table["measured_on"] == "others"]
+    assert len(lost) > 0
+    assert lost["n_images"].min() >= 8
+    assert "undetermined" not in set(lost["verdict"])
 
 
 def test_no_cue_is_one_line(photos, tmp_path):

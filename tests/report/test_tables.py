@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from xai_audit import tables as run_tables
 from xai_audit.geometry import view
-from xai_audit.report import rows, write_flags
+from xai_audit.report import write_flags
 from xai_audit.report.rows import kinds_of_run
 from xai_audit.report.tables import (
     CORNERS,
@@ -99,7 +100,7 @@ def test_failures_are_counted_by_status_with_examples(tiny_run):
 
 
 def test_examples_of_failures_are_few(builder, monkeypatch):
-    monkeypatch.setattr(rows, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(run_tables, "_BATCH_ROWS", 4)
     builder.manifest = [
         {"image_id": f"daisy/{i}", "status": "unreadable", "selected": False} for i in range(30)
     ]

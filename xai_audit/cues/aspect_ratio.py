@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from xai_audit.cues.photo_stats import described
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ class _Bars:
     colour: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-class AspectRatio:
+class AspectRatio(PhotoProperty):
     """The stored photo's width over height, and letterbox or pillarbox bars.
 
     A frame on all four sides is no letterbox: it is the border cue's.
@@ -47,23 +48,11 @@ class AspectRatio:
     """
 
     way = "both"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Log(width / height) with its hats, and the share of the side each bar takes: (13,)."""
         aspect = math.log(canvas.record.width / canvas.record.height)
         return np.array([*described(aspect, _KNOTS), *_shares(canvas)], dtype=np.float32)
-
-    def level(self, canvas: Canvas) -> float:
-        """NaN: a photo can be cropped either way."""
-        return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The centre of the photo, without its bars, in the donor's aspect and with its bars.

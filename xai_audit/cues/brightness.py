@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.cues.photo_stats import as_photo, background, described, luminance
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ _HALVINGS = 24
 _KNOTS = (-2.0, -1.2, -0.8, -0.4, -0.1, 0.2, 0.6)
 
 
-class Brightness:
+class Brightness(PhotoProperty):
     """The mean luma of the background; moved by one gain for all channels.
 
     Args:
@@ -30,23 +31,11 @@ class Brightness:
     """
 
     way = "both"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Log of the mean luma over mid-grey, with its hats: (8,)."""
         value = math.log(max(_mean(_histogram(canvas)), 1.0) / 128)
         return np.array(described(value, _KNOTS), dtype=np.float32)
-
-    def level(self, canvas: Canvas) -> float:
-        """NaN: a photo can be made brighter and darker."""
-        return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo as bright as the donor, its hues kept; (3, h, w) uint8."""

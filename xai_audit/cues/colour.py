@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.cues.photo_stats import LUMA, as_photo, background, described
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ _GAIN = 3.0
 _KNOTS = (-1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0)
 
 
-class Colour:
+class Colour(PhotoProperty):
     """The cast as a von Kries gain a channel, estimated by Shades of Grey on the background.
 
     Source: Finlayson and Trezzi, Shades of Gray and Colour Constancy, CIC 2004 (p = 6). Coded
@@ -36,24 +37,12 @@ class Colour:
     """
 
     way = "both"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Log red/green and log blue/green of the cast, each with its hats: (18,)."""
         red, green, blue = _light(canvas)
         values = (math.log(red / green), math.log(blue / green))
         return np.array([x for v in values for x in described(v, _KNOTS)], dtype=np.float32)
-
-    def level(self, canvas: Canvas) -> float:
-        """NaN: a cast can be put on and taken off."""
-        return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo under the donor's cast, as bright as it was; (3, h, w) uint8."""

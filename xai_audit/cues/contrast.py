@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.cues.photo_stats import as_photo, background, described, luminance
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ _GAIN = 2.5
 _KNOTS = (-2.5, -1.8, -1.3, -1.0, -0.7, -0.4, 0.0)
 
 
-class Contrast:
+class Contrast(PhotoProperty):
     """RMS contrast: the standard deviation of the background's luma over its mean.
 
     Source: Peli, Contrast in complex images, JOSA A 1990. Relative to the mean, so that a mere
@@ -33,22 +34,10 @@ class Contrast:
     """
 
     way = "both"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Log of the RMS contrast, with its hats: (8,)."""
         return np.array(described(math.log(_contrast(canvas)), _KNOTS), dtype=np.float32)
-
-    def level(self, canvas: Canvas) -> float:
-        """NaN: contrast can be raised and lowered."""
-        return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo stretched about its own background's mean colour; (3, h, w) uint8.

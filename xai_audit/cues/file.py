@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.cues import header
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ _MODES = ("RGB", "L", "RGBA", "P", "CMYK")
 _CAMERAS = 8
 
 
-class FileFacts:
+class FileFacts(PhotoProperty):
     """File-level facts; a model sees none of them, so only their availability is asked.
 
     Args:
@@ -29,24 +30,12 @@ class FileFacts:
     """
 
     way = "none"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: nothing of the photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Logs of size and sides, format, mode, EXIF, camera, software: (27,); 0 where unknown."""
         record = canvas.record
         sides = [math.log(max(record.width, 1)), math.log(max(record.height, 1))]
         return np.array([*sides, *_facts(record.path, sum(sides))], dtype=np.float32)
-
-    def level(self, canvas: Canvas) -> float:
-        """NaN: nothing of it is moved."""
-        return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo as it is."""

@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional
 
 from xai_audit.cues import header, jpeg_traces
 from xai_audit.cues.photo_stats import as_photo, described
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _BEST = 100.0
 _KNOTS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)
 
 
-class JpegQuality:
+class JpegQuality(PhotoProperty):
     """The quality 1..100 of libjpeg's scale; 100 for a lossless or unknown file.
 
     Told from the file's quantisation table and, where the photo is not stored much larger than
@@ -37,14 +38,6 @@ class JpegQuality:
     """
 
     way = "down"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """The quality as a share of 100 with its hats, and the blockiness: (10,)."""

@@ -10,6 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from xai_audit.cues.photo_stats import described
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _KNOTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0)
 
 
-class Resolution:
+class Resolution(PhotoProperty):
     """The stored shorter side over the canvas's, at most 1: a larger photo loses nothing.
 
     A photo enlarged before it was stored counts as stored; its softness is the sharpness cue's.
@@ -31,14 +32,6 @@ class Resolution:
     """
 
     way = "down"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Log2 of the level, with its hats: (7,)."""

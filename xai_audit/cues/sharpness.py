@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from xai_audit.cues.photo_stats import LUMA, as_photo, background, described, luminance
+from xai_audit.cues.property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ _LARGEST = 12.0
 _KNOTS = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8, 2.5, 4.0)
 
 
-class Sharpness:
+class Sharpness(PhotoProperty):
     """The blur's sigma in px of the canvas, told from the fall of the luma's power spectrum.
 
     A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2), so in the log of the
@@ -46,14 +47,6 @@ class Sharpness:
     """
 
     way = "down"
-    needs_mask = False
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-
-    def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: a property of the whole photo."""
-        return None
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """The background's blur in px, with its hats: (9,)."""

@@ -13,20 +13,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.discovery.shares import common_grid, shares_of
-from xai_audit.errors import OutputError
 from xai_audit.paths import RunPaths
-from xai_audit.schema import ATTRIBUTIONS, REGIONS, SCORES
+from xai_audit.schema import ATTRIBUTIONS, PREFERRED_KINDS, REGIONS, SCORES
+from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-# The margin separates classes best (DESIGN.md), the prediction says least about the class.
-PREFERRED_KINDS = ("contrast", "label", "pred")
-
-_BATCH_ROWS = 16_384
 _GRID = ["heatmap_height", "heatmap_width"]
 
 
@@ -54,7 +49,7 @@ class Sample:
 def kinds_of_run(paths: RunPaths) -> dict[str, str]:
     """Method -> the target kind that is clustered, methods in alphabetical order."""
     kinds: dict[str, set[str]] = {}
-    for frame in _scan(RunPaths.parts(paths.attributions), ATTRIBUTIONS, ["method", "target_kind"]):
+    for frame in scan(RunPaths.parts(paths.attributions), ATTRIBUTIONS, ["method", "target_kind"]):
         for method, kind in frame.drop_duplicates().itertuples(index=False):
             kinds.setdefault(method, set()).add(kind)
     return {
@@ -79,14 +74,14 @@ def read_sample(paths: RunPaths, method: str, kind: str, *, images: int, seed: i
         OutputError: a part cannot be read.
     """
     files, where = RunPaths.parts(paths.attributions), _of(method, kind)
-    found = _scan(files, ATTRIBUTIONS, ["image_id", "class_name", *_GRID], where)
+    found = scan(files, ATTRIBUTIONS, ["image_id", "class_name", *_GRID], where)
     drawn = _draw(found, images, seed)
     sizes = Counter(drawn[_GRID].dropna().astype(int).itertuples(index=False, name=None))
     grid = common_grid(dict(sizes)) if sizes else (1, 1)
     place = dict(zip(drawn["image_id"], range(len(drawn)), strict=True))
     shares = np.full((len(drawn), *grid), np.nan, np.float16)
     wanted = where & ds.field("image_id").isin(pa.array(drawn["image_id"], pa.string()))
-    for frame in _scan(files, ATTRIBUTIONS, ["image_id", "heatmap", *_GRID], wanted):
+    for frame in scan(files, ATTRIBUTIONS, ["image_id", "heatmap", *_GRID], wanted):
         for image_id, heatmap, height, width in frame.itertuples(index=False):
             shape = (0, 0) if heatmap is None else (int(height), int(width))
             if (shared := shares_of(heatmap, shape, grid)) is not None:
@@ -99,7 +94,7 @@ def read_masses(paths: RunPaths, method: str, kind: str, image_ids: Sequence[str
     """``mass_<region>`` and ``area_<region>`` of images in their order; NaN where undefined."""
     names = [f"{what}_{region}" for what in ("mass", "area") for region in REGIONS]
     where = _of(method, kind) & ds.field("image_id").isin(pa.array(image_ids, pa.string()))
-    frames = list(_scan(RunPaths.parts(paths.scores), SCORES, ["image_id", *names], where))
+    frames = list(scan(RunPaths.parts(paths.scores), SCORES, ["image_id", *names], where))
     empty = pd.DataFrame(columns=["image_id", *names], dtype=np.float64)
     scores = pd.concat(frames) if frames else empty
     masses: pd.DataFrame = scores.set_index("image_id")[names].astype(np.float64)
@@ -126,26 +121,3 @@ def _draw(frames: Iterator[pd.DataFrame], images: int, seed: int) -> pd.DataFram
 
 def _of(method: str, kind: str) -> ds.Expression:
     return (ds.field("method") == method) & (ds.field("target_kind") == kind)
-
-
-def _scan(
-    files: Sequence[Path],
-    schema: pa.Schema,
-    columns: Sequence[str],
-    where: ds.Expression | None = None,
-) -> Iterator[pd.DataFrame]:
-    """The rows of ``files``, ``columns`` only, in frames of bounded size."""
-    if not files:
-        return
-    try:
-        table = ds.dataset([str(file) for file in files], schema=schema, format="parquet")
-        for batch in table.to_batches(columns=[*columns], filter=where, batch_size=_BATCH_ROWS):
-            if batch.num_rows:
-                yield batch.to_pandas()
-    except (pa.ArrowException, OSError) as exc:
-        raise OutputError(
-            "a table of this run cannot be read",
-            where=files[0].parent,
-            got=exc,
-            remedy="delete the broken file and run the same command again",
-        ) from exc

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from xai_audit.schema import GROUPS, OK
+from xai_audit.paths import RunPaths
+from xai_audit.schema import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
 
@@ -58,21 +58,30 @@ def harm(
     )
 
 
-def groups(manifest: pa.Table, correct: Mapping[str, bool]) -> pa.Table:
+def groups(paths: RunPaths) -> pa.Table:
     """Accuracy by class and the dataset's own column ``group``, in GROUPS; empty without one."""
-    counts: dict[tuple[str, str], list[bool]] = {}
-    columns = (
-        manifest.column(n).to_pylist() for n in ("image_id", "class_name", "group", "status")
-    )
-    for image_id, name, group, status in zip(*columns, strict=True):
-        if group is not None and status == OK and image_id in correct:
-            counts.setdefault((name, group), []).append(correct[image_id])
+    manifest = pq.read_table(paths.manifest, columns=["image_id", "group"])
+    known = manifest.filter(manifest.column("group").is_valid())
+    group_of = dict(zip(*(known.column(n).to_pylist() for n in known.column_names), strict=True))
+    counts: dict[tuple[str, str], dict[str, bool]] = {}
+    columns = ["image_id", "class_name", "label", "pred"]
+    for path in RunPaths.parts(paths.scores) if group_of else ():
+        for row in pq.read_table(path, columns=columns).to_pylist():
+            group = group_of.get(row["image_id"])
+            if group is not None and row["pred"] is not None:
+                found = counts.setdefault((row["class_name"], group), {})
+                found[row["image_id"]] = row["pred"] == row["label"]
     rows = [
-        {"class_name": name, "group": group, "n_images": len(found), "accuracy": _mean(found)}
+        {
+            "class_name": name,
+            "group": group,
+            "n_images": len(found),
+            "accuracy": sum(found.values()) / len(found),
+        }
         for (name, group), found in sorted(counts.items())
     ]
     return pa.Table.from_pylist(rows, schema=GROUPS)
 
 
-def _mean(values: NDArray[np.bool_] | list[bool]) -> float:
+def _mean(values: NDArray[np.bool_]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")

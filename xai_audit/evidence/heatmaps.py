@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from xai_audit.paths import RunPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -89,27 +90,41 @@ class Predictions:
     """What the model says of the photos as they are.
 
     Attributes:
-        correct: image id -> whether its prediction is its label.
-        confusion: class -> other class -> share of the class's photos that are taken for the
-            other, those where it comes second counted half.
+        correct: of the photos asked about, image id -> whether the prediction is the label.
+        confusion: class -> other class -> the other's photos that are taken for the class; those
+            in which the class comes second count half.
     """
 
     correct: dict[str, bool]
     confusion: dict[str, dict[str, float]]
 
 
-def predictions(paths: RunPaths, names: Mapping[int, str]) -> Predictions:
-    """Predictions of every scored image; ``names`` are the classes by model output."""
-    columns = ["image_id", "class_name", "label", "pred", "against"]
-    correct: dict[str, bool] = {}
+def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -> Predictions:
+    """Predictions of ``ids``, and who is confused with whom over all scored images.
+
+    Args:
+        paths: of the run.
+        ids: whose correctness is asked about.
+        names: the classes by model output.
+    """
+    asked, correct = {*ids}, {}
     counts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for path in RunPaths.parts(paths.scores):
-        for row in pq.read_table(path, columns=columns).to_pylist():
+        for row in _one_each(path):
             if row["pred"] is None:
                 continue
             right = row["pred"] == row["label"]
-            correct[row["image_id"]] = right
+            if row["image_id"] in asked:
+                correct[row["image_id"]] = right
             other = row["against"] if right else row["pred"]
             if other is not None and other in names:
                 counts[names[other]][row["class_name"]] += 0.5 if right else 1.0
     return Predictions(correct, {name: dict(found) for name, found in counts.items()})
+
+
+def _one_each(path: Path) -> list[dict[str, Any]]:
+    """One row an image of a scores part, with the output that comes second where it is told."""
+    columns = ["image_id", "class_name", "label", "pred", "against"]
+    rows = pq.read_table(path, columns=columns).to_pylist()
+    rows.sort(key=lambda row: row["against"] is not None)
+    return list({row["image_id"]: row for row in rows}.values())

@@ -60,14 +60,15 @@ def measured(
         tasks: dict[Task, int] = {}
         for number in still:
             cell, question, pairs = asked[number]
-            # Most cells pull nobody, which four pairs show.
-            size = LOOK // 2 if question == PULL and not spent[number] else LOOK
+            # Most cells pull nobody, which four pairs show; where pull is all there is, look well.
+            first = question == PULL and cell.reliance and not spent[number]
+            size = LOOK // 2 if first else LOOK
             look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)
             tasks |= {_task(cell, question, pair, scope): number for pair in look}
         for outcome in transplanter.run(list(tasks)):
             outcomes[tasks[outcome.task]].append(outcome)
-            tell(1)
+            tell(2)
         still = [
             number
             for number in still
@@ -91,7 +92,7 @@ def beyond(
         wanted: (cell, the question that it answered with yes, the other cue).
         scope: of the run.
         pairs: of each cell.
-        tell: called with the number of pairs just measured.
+        tell: called with the number of transplanted photos just measured.
     """
     tasks = []
     for cell, question, other in wanted:
@@ -100,7 +101,7 @@ def beyond(
     found = []
     for outcome in transplanter.run(tasks):
         found.append(outcome)
-        tell(1)
+        tell(2)
     return rows_of(sorted(found, key=_order), scope)
 
 

@@ -7,11 +7,12 @@ known by the mark's absence, would be called reliant on it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from xai_audit.manifest import rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -225,9 +226,4 @@ def _pair(roster: Roster, image: int, donor_with: int, donor_without: int) -> Pa
 
 def _shuffled(roster: Roster, places: NDArray[np.int64], cue: str) -> list[int]:
     """``places`` in an order drawn by seed, cue and image id."""
-
-    def rank(place: int) -> bytes:
-        text = f"{roster.seed}/{cue}/{roster.ids[place]}"
-        return hashlib.blake2b(text.encode(), digest_size=8).digest()
-
-    return sorted((int(place) for place in places), key=rank)
+    return sorted(places.tolist(), key=lambda place: rank(roster.seed, cue, roster.ids[place]))

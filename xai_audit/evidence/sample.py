@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
+
+from xai_audit.manifest import rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +26,6 @@ def sample(ids: Sequence[str], classes: Sequence[str], *, per_class: int, seed: 
     chosen = [
         row
         for rows in places.values()
-        for row in sorted(rows, key=lambda row: _rank(seed, ids[row]))[:most]
+        for row in sorted(rows, key=lambda row: rank(seed, ids[row]))[:most]
     ]
     return sorted(chosen)
-
-
-def _rank(seed: int, image_id: str) -> bytes:
-    return hashlib.blake2b(f"{seed}/{image_id}".encode(), digest_size=8).digest()

@@ -13,6 +13,7 @@ from xai_audit.evidence.heatmaps import Predictions, predictions, shares
 from xai_audit.evidence.near import near_groups
 from xai_audit.evidence.plan import Roster
 from xai_audit.evidence.read import Readings, read
+from xai_audit.schema import PREFERRED_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from xai_audit.evidence.canvas import Source
     from xai_audit.paths import RunPaths
     from xai_audit.types import Cue
-
-# The margin separates classes best (DESIGN.md), the prediction says least about the class.
-_KINDS = ("contrast", "label", "pred")
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Survey:
     def kinds(self, methods: Sequence[str]) -> dict[str, str]:
         """Method -> the target kind that its attention is about: the margin where there is one."""
         found = {(method, kind) for method, kind, _ in self.attended}
-        return {m: next((k for k in _KINDS if (m, k) in found), "label") for m in methods}
+        return {m: next((k for k in PREFERRED_KINDS if (m, k) in found), "label") for m in methods}
 
 
 def survey(
@@ -92,10 +90,11 @@ def survey(
     readings = read(source, cues, subjects.sampled, grid=grid, tell=tell)
     rows = readings.rows.tolist()
     classes = np.array([subjects.classes[row] for row in rows], dtype=str)
-    seen = predictions(paths, {index: name for name, index in subjects.labels.items()})
+    ids = [subjects.ids[row] for row in rows]
+    seen = predictions(paths, ids, {index: name for name, index in subjects.labels.items()})
     roster = Roster(
         rows=readings.rows,
-        ids=[subjects.ids[row] for row in rows],
+        ids=ids,
         classes=classes,
         names=[name for name in subjects.labels if (classes == name).any()],
         confusion=seen.confusion,

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow.dataset as ds
 
 from xai_audit.paths import RunPaths
-from xai_audit.report.rows import of_kinds, scan
+from xai_audit.report.rows import of_kinds
 from xai_audit.schema import ATTRIBUTIONS, FLAGS, MANIFEST, SCORES
+from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -17,8 +17,9 @@ from xai_audit.paths import RunPaths, safe_name
 from xai_audit.report.answers import read_rows
 from xai_audit.report.material import gather
 from xai_audit.report.overlay import open_photo, outline_mask
-from xai_audit.report.rows import kinds_of_run, of_kinds, scan
+from xai_audit.report.rows import kinds_of_run, of_kinds
 from xai_audit.schema import BANDS, CLUSTERS, REGIONS, SCORES
+from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,8 +10,9 @@ import pandas as pd
 
 from xai_audit.geometry import border_seen, view
 from xai_audit.paths import RunPaths
-from xai_audit.report.rows import of_kinds, scan
+from xai_audit.report.rows import of_kinds
 from xai_audit.schema import BANDS, FLAGS, MANIFEST, OK, REGIONS, SCORES
+from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from xai_audit.types import Preprocess

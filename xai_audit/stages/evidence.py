@@ -106,7 +106,7 @@ def _ask(inquiry: Inquiry) -> None:
     judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.summary, summary_table(answers))
-    write_table(paths.groups, groups(audit.manifest(), first.seen.correct))
+    write_table(paths.groups, groups(paths))
     write_table(paths.evidence, evidence_table(judged))
     audit.record.content["evidence"] = {
         "images_read": len(first.readings.rows),
