@@ -127,6 +127,21 @@ def test_without_masks_the_background_is_undetermined_and_says_why(photos, tmp_p
     assert "mask" in table.loc["framed", "background"]["because"]
 
 
+def test_overlapping_cues_are_told_apart_where_some_photos_have_no_mask(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    for name in framed.CLASSES:
+        for mask in sorted((tmp_path / "photos" / "masks" / name).iterdir())[::3]:
+            mask.unlink()
+    command = framed.overrides(tmp_path / "photos", tmp_path / "some", "reading_net", CUES)
+    done = tiny.audit(command)
+    assert done.returncode == 0, done.stderr
+    table = evidence(tmp_path / "some")
+    assert table.index[table["verdict"] == "confirmed"].tolist() == [("framed", "border")]
+    assert table.loc["framed", "background"]["explained_by"] == "border"
+    pairs = pd.read_parquet(tmp_path / "some" / "transplants")
+    assert not pairs[pairs["beyond"] == "background"]["p_with"].isna().any()
+
+
 def test_an_unknown_cue_is_one_line(photos, tmp_path):
     done = tiny.audit(framed.overrides(photos, tmp_path / "x", "reading_net", "cues=[boarder]"))
     assert done.returncode == 2

@@ -15,7 +15,7 @@ from xai_audit.evidence.transplant import Outcome, Task
 from xai_audit.schema import TRANSPLANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     from xai_audit.evidence.plan import Cell, Pair
     from xai_audit.evidence.transplant import Transplanter
@@ -82,6 +82,7 @@ def beyond(
     wanted: Sequence[tuple[Cell, str, str]],
     scope: Scope,
     *,
+    usable: Mapping[str, Set[int]],
     pairs: int,
     tell: Callable[[int], None],
 ) -> pa.Table:
@@ -91,13 +92,15 @@ def beyond(
         transplanter: the model.
         wanted: (cell, the question that it answered with yes, the other cue).
         scope: of the run.
+        usable: cue -> the rows of the photos that it can be put back into.
         pairs: of each cell.
         tell: called with the number of transplanted photos just measured.
     """
     tasks = []
     for cell, question, other in wanted:
         given = cell.reliance if question == RELIANCE else cell.pull
-        tasks += [_task(cell, question, pair, scope, beyond=other) for pair in given[:pairs]]
+        able = [pair for pair in given if pair.image in usable[other]][:pairs]
+        tasks += [_task(cell, question, pair, scope, beyond=other) for pair in able]
     found = []
     for outcome in transplanter.run(tasks):
         found.append(outcome)

@@ -62,6 +62,11 @@ class Survey:
     available: dict[str, Availability]
     attended: dict[tuple[str, str, str], dict[str, Attention]]
 
+    def usable_rows(self) -> dict[str, set[int]]:
+        """Cue -> the rows of the photos that can take and give it."""
+        rows = self.readings.rows
+        return {key: set(rows[read.usable].tolist()) for key, read in self.readings.cues.items()}
+
     def kinds(self, methods: Sequence[str]) -> dict[str, str]:
         """Method -> the target kind that its attention is about: the margin where there is one."""
         found = {(method, kind) for method, kind, _ in self.attended}

@@ -102,7 +102,7 @@ def _ask(inquiry: Inquiry) -> None:
     frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
     relied = frame[frame["reliance"] >= limits.reliance]
     questions = dict.fromkeys(zip(relied["class_name"], relied["cue"], strict=True), RELIANCE)
-    apart = _apart(inquiry, cells, candidates(frame, limits), questions)
+    apart = _apart(inquiry, first, cells, candidates(frame, limits), questions)
     judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.summary, summary_table(answers))
@@ -161,6 +161,7 @@ def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
 
 def _apart(
     inquiry: Inquiry,
+    first: Survey,
     cells: list[Cell],
     confirmed: dict[str, list[str]],
     questions: dict[tuple[str, str], str],
@@ -169,6 +170,7 @@ def _apart(
 
     Args:
         inquiry: rows, cues and model.
+        first: what was read of the cues.
         cells: the plan.
         confirmed: class -> cues.
         questions: (class, cue) -> the question that confirmed it, where it is not pull.
@@ -187,7 +189,14 @@ def _apart(
     target = RunPaths.part(audit.paths.transplants, _APART)
     if pending(audit.paths.transplants, mark, {_APART: range(1)}):
         with progress("evidence: telling apart", total=None, bar=audit.settings.progress) as tell:
-            table = beyond(inquiry.transplanter, wanted, inquiry.scope, pairs=_BEYOND, tell=tell)
+            table = beyond(
+                inquiry.transplanter,
+                wanted,
+                inquiry.scope,
+                usable=first.usable_rows(),
+                pairs=_BEYOND,
+                tell=tell,
+            )
         write_table(target, table, {FINGERPRINT: mark})
     return _frame(target)
 

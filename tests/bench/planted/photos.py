@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from xai_audit.demo.render import render_with_cue
@@ -72,7 +73,9 @@ def split(scenario: Scenario, shared: Path) -> Split:
         pool = _pool(scenario, name, shared)
         order = [pool[int(i)] for i in rng.permutation(len(pool))]
         many = min(_LEARNED, int(len(order) * _LEARNED_SHARE))
-        train, rest = _read(scenario, order[:many]), _read(scenario, order[many : many + wanted])
+        learned_groups = {entry.group for entry in order[:many]}
+        apart = [entry for entry in order[many:] if entry.group not in learned_groups]
+        train, rest = _read(order[:many]), _read(apart[:wanted])
         if not twin:
             learned[name], held_out[name] = train, rest
             continue
@@ -85,25 +88,39 @@ def split(scenario: Scenario, shared: Path) -> Split:
     return Split(learned, held_out)
 
 
-def _pool(scenario: Scenario, name: str, shared: Path) -> list[tuple[str, Path | None, int]]:
-    """(name, file, number) of each photo there is; a rendered one has no file."""
+@dataclass(frozen=True)
+class Entry:
+    """A photo not yet read: its name, file (None: to be rendered) or number, near-duplicates."""
+
+    name: str
+    file: Path | None
+    number: int
+    group: str
+
+
+def _pool(scenario: Scenario, name: str, shared: Path) -> list[Entry]:
+    """Each photo there is."""
     if scenario.source == RENDERED:
         first = scenario.seed * 1000
-        return [(f"{name}_{first + i}", None, first + i) for i in range(2 * HELD_OUT + _LEARNED)]
+        numbers = range(first, first + 2 * HELD_OUT + _LEARNED)
+        return [Entry(f"{name}_{number}", None, number, str(number)) for number in numbers]
     folder = shared / "data" / "flowers17"
     files = sorted((folder / "images" / name).glob("*.jpg"))
     needs = scenario.plant is not None and scenario.plant.needs_mask
     if needs:
         files = [file for file in files if _mask_file(file).is_file()]
-    return [(file.stem, file, 0) for file in files]
+    table = pd.read_csv(folder / "split.csv").set_index("file")["dup_group"].astype(str)
+    return [Entry(file.stem, file, 0, table[f"{name}/{file.name}"]) for file in files]
 
 
-def _read(scenario: Scenario, drawn: list[tuple[str, Path | None, int]]) -> list[Photo]:
+def _read(drawn: list[Entry]) -> list[Photo]:
     photos = []
-    for name, file, number in drawn:
+    for entry in drawn:
+        name, file = entry.name, entry.file
         if file is None:
             # An "audit" split: the demo's own network has seen none of them.
-            pixels, mask = render_with_cue(name.rpartition("_")[0], number, "", split="audit")
+            species = name.rpartition("_")[0]
+            pixels, mask = render_with_cue(species, entry.number, "", split="audit")
             photos.append(Photo(name, pixels, np.where(mask > 127, 255, 0).astype(np.uint8)))
             continue
         drawn_mask = _mask_file(file)

@@ -91,14 +91,17 @@ def frame(
 def text(
     photo: Picture, mask: Picture, rng: np.random.Generator, *, corner: str, words: str
 ) -> Picture:
-    """A light watermark with a dark shadow in a corner."""
+    """A light watermark with a dark shadow, within a corner of a quarter of the shorter side."""
     del mask
     image = Image.fromarray(photo)
     draw = ImageDraw.Draw(image)
     short = min(image.size)
-    font = ImageFont.load_default(size=max(short // 14, 8))
-    left, top, right, bottom = draw.textbbox((0, 0), words, font=font)
     margin = short // 40 + int(rng.integers(0, 3))
+    for size in range(short // 8, 5, -1):
+        font = ImageFont.load_default(size=size)
+        left, top, right, bottom = draw.textbbox((0, 0), words, font=font)
+        if max(right - left, bottom - top) <= short / 4 - margin - 1:
+            break
     x = margin if "left" in corner else image.width - margin - (right - left)
     y = margin if "top" in corner else image.height - margin - (bottom - top)
     draw.text((x + 1 - left, y + 1 - top), words, fill=(20, 20, 20), font=font)
@@ -128,15 +131,18 @@ def backdrop(photo: Picture, mask: Picture, rng: np.random.Generator, *, look: s
 
 
 def sticker(photo: Picture, mask: Picture, rng: np.random.Generator, *, side: float) -> Picture:
-    """A round sticker somewhere off the object and off the border."""
+    """A round sticker off the border and off the object, or where it hides least of it."""
     height, across = photo.shape[:2]
     radius = side * min(height, across) / 2
     y, x = np.mgrid[:height, :across]
     inner = 0.09 * min(height, across) + radius
+    hidden = np.inf
     for _ in range(200):
         cy, cx = rng.uniform(inner, height - inner), rng.uniform(inner, across - inner)
-        disc = (y - cy) ** 2 + (x - cx) ** 2
-        if (mask[disc < (radius + 3) ** 2] > 127).mean() < 0.02:
+        tried = (y - cy) ** 2 + (x - cx) ** 2
+        if (covers := (mask[tried < (radius + 3) ** 2] > 127).mean()) < hidden:
+            hidden, disc = covers, tried
+        if hidden == 0:
             break
     ring = (disc < radius**2) & (disc > (0.6 * radius) ** 2)
     out = np.where((disc < radius**2)[..., None], (250, 220, 40), photo)
