@@ -52,6 +52,8 @@ class EvidenceConfig:
 
     # Images a class and cue that are transplanted, each twice.
     images_per_class: int = 32
+    # Whether the transplants of a cell end as soon as its answer is clear.
+    sequential: bool = True
     # Images a class that are read for availability and attention.
     read_per_class: int = 96
     # Smallest change of probability that counts as reliance or pull.

@@ -131,6 +131,8 @@ TRANSPLANTS = pa.schema(
     ]
 )
 
+# A discovered region is the cue cluster_<k> of its class.
+DISCOVERED = "cluster_"
 QUESTIONS = ("availability", "attention", "reliance", "pull")
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from xai_audit.evidence.donors import least_alike, ordinary
 from xai_audit.evidence.plan import OTHERS, OWN, Known, Roster, cell, discovered, owner, shown
 from xai_audit.evidence.read import CueReading
 from xai_audit.evidence.sample import sample
@@ -36,17 +37,18 @@ def known(way: str = "both", levels: list[float] | None = None, usable=None) -> 
         needs_mask=True,
     )
     distinct = {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}
-    return Known("border", way, reading, distinct, np.zeros(n))
+    return Known("border", way, reading, distinct, np.tile(np.linspace(0, 1, EACH), len(NAMES)))
 
 
 def classes_of(rows: list[int]) -> list[str]:
     return [NAMES[(row - 100) // EACH] for row in rows]
 
 
-def test_the_planted_class_gets_ordinary_borders_and_its_rival_never_the_frame():
+def test_the_planted_class_gets_any_border_and_its_rival_never_the_frame():
     framed = cell(roster(), "framed", known(), budget=16)
     rival = cell(roster(), "rival", known(), budget=16)
-    assert set(classes_of([p.donor_without for p in framed.reliance])) == {"rose", "tulip"}
+    others = {"rival", "rose", "tulip"}
+    assert set(classes_of([p.donor_without for p in framed.reliance])) == others
     assert set(classes_of([p.donor_without for p in rival.reliance])) == {"rose", "tulip"}
     for found in (framed, rival):
         assert found.measured_on == OWN
@@ -56,9 +58,21 @@ def test_the_planted_class_gets_ordinary_borders_and_its_rival_never_the_frame()
         assert len({p.image for p in found.reliance}) == len(found.reliance) == 10
 
 
+def test_donors_are_those_that_show_the_cue_best():
+    found = cell(roster(), "framed", known(), budget=32)
+    pairs = found.reliance + found.pull
+    place = [(row - 100) % EACH for row in range(100, 100 + len(NAMES) * EACH)]
+    assert {place[p.donor_with - 100] for p in pairs} <= {5, 6, 7, 8, 9}
+    assert {place[p.donor_without - 100] for p in pairs} > {0, 1, 2, 3, 4}
+    assert {place[p.image - 100] for p in found.reliance} == set(range(EACH))
+    assert len({p.donor_with for p in found.reliance}) == 5
+
+
 def test_pull_asks_the_most_confusable_ordinary_class_first():
+    of_rival = cell(roster(), "rival", known(), budget=32).pull
+    assert "framed" not in classes_of([p.image for p in of_rival])
     pairs = cell(roster(), "framed", known(), budget=32).pull
-    assert classes_of([p.image for p in pairs]) == ["rose"] * 8  # the rival is less ordinary
+    assert classes_of([p.image for p in pairs]) == ["rival"] * 8
     for pair in pairs:
         assert classes_of([pair.donor_with]) == ["framed"]
         assert classes_of([pair.donor_without]) == classes_of([pair.image])
@@ -70,6 +84,20 @@ def test_what_is_lost_is_asked_of_the_others():
     sharp = cell(roster(), "framed", known("down", [9.0, 5.0, 5.0, 5.0]), budget=8)
     assert (blurred.measured_on, blurred.reliance, len(blurred.pull)) == (OTHERS, (), 8)
     assert (sharp.measured_on, len(sharp.reliance)) == (OWN, 6)
+
+
+def test_ordinary_is_who_is_told_no_better():
+    distinct = {"a": 0.9, "b": 0.7, "c": 0.6, "d": 0.95}
+    assert ordinary("b", ["a", "c", "d"], distinct) == ["c", "a"]  # half of three, and no more
+    assert ordinary("a", ["b", "c", "d"], distinct) == ["c", "b"]
+    assert ordinary("d", ["a", "b", "c"], distinct) == ["c", "b", "a"]
+    assert ordinary("x", ["a", "b"], {"a": float("nan"), "b": 0.6}) == ["a"]
+
+
+def test_donor_classes_are_those_whose_cue_looks_least_like_it():
+    classes = np.repeat(["a", "b", "c", "d", "e"], 2)
+    presence = np.array([0.9, 0.7, 0.1, np.nan, 0.3, 0.3, 0.2, 0.2, np.nan, np.nan])
+    assert least_alike(classes, ["a", "b", "c", "d", "e"], presence) == ["e", "b", "d", "c"]
 
 
 def test_too_few_photos_are_told():

@@ -76,13 +76,17 @@ def verdicts(rows, beyond=None, limits=LIMITS):
     [
         ({}, "clear"),
         ({"reliance": 0.8}, "confirmed"),
-        ({"reliance": 0.2}, "confirmed"),
+        ({"reliance": 0.25}, "confirmed"),  # its interval begins above the limit
+        ({"reliance": 0.23}, "undetermined"),  # and holds it, with all pairs spent
+        ({"reliance": 0.23, "attention": 0.2}, "undetermined"),
+        ({"reliance": 0.23, "reliance_p": 0.2}, "clear"),
         ({"reliance": 0.19}, "clear"),
         ({"reliance": 0.8, "reliance_p": 0.2}, "clear"),
         ({"pull": 0.5}, "clear"),  # without availability it may be any damage
         ({"pull": 0.5, "availability": 0.9}, "confirmed"),
         ({"pull": 0.5, "availability": 0.9, "availability_p": 0.3}, "clear"),
         ({"pull": 0.1, "availability": 0.9}, "available"),
+        ({"pull": 0.23, "availability": 0.9}, "available"),
         ({"attention": 0.2}, "suspected"),
         ({"attention": 0.2, "availability": 0.9}, "suspected"),
         ({"attention": 0.04}, "clear"),
@@ -126,7 +130,7 @@ def test_q_counts_what_several_methods_share_once():
 
 def test_many_cells_need_smaller_p():
     rows = [cell(f"c{i}", "border") for i in range(100)]
-    rows[0] |= {"reliance": 0.4, "reliance_p": 0.01}
+    rows[0] |= {"reliance": 0.4, "reliance_low": 0.3, "reliance_p": 0.01}
     assert verdicts(rows)["c0", "border"][0] == "clear"
     assert verdicts(rows[:1])["c0", "border"][0] == "confirmed"
 
@@ -139,7 +143,11 @@ def test_judge_leaves_its_input_alone_and_candidates_come_before_naming():
     before = frame.copy()
     judge(frame, left(background__border=0.0), LIMITS)
     pd.testing.assert_frame_equal(frame, before)
-    assert candidates(frame, LIMITS) == {"iris": ["border", "background"], "rose": ["colour"]}
+    frame.loc[0, ["reliance", "reliance_low"]] = 0.0
+    assert candidates(frame, LIMITS) == {
+        "iris": {"border": "pull", "background": "reliance"},
+        "rose": {"colour": "reliance"},
+    }
     assert candidates(frame.iloc[2:3], LIMITS) == {}
 
 
@@ -188,6 +196,21 @@ def test_a_colour_cast_explains_the_regions_that_carry_it():
     assert told["iris", "colour"] == ("confirmed", None)
     assert told["iris", "border"] == ("suspected", "colour")
     assert told["iris", "background"] == ("suspected", "colour")
+
+
+def test_a_discovered_region_does_not_take_the_name_of_the_corner_that_it_lies_in():
+    rows = [
+        relied("iris", "corner_top_left"),
+        relied("iris", "cluster_1", 0.5, area=0.02),
+        relied("iris", "border", 0.5),
+    ]
+    mutual = {"corner_top_left__cluster_1": 0.1, "cluster_1__corner_top_left": 0.0}
+    told = verdicts(rows, left(**mutual, border__cluster_1=0.0, border__corner_top_left=0.1))
+    assert told["iris", "corner_top_left"] == ("confirmed", None)
+    assert told["iris", "cluster_1"][1] == told["iris", "border"][1] == "corner_top_left"
+    # It keeps its own where nothing that has a name explains it.
+    told = verdicts(rows, left(corner_top_left__cluster_1=0.1))
+    assert told["iris", "cluster_1"] == ("confirmed", None)
 
 
 def test_two_independent_cues_are_both_named():

@@ -1,4 +1,4 @@
-"""The border: a band along all four edges of the photo as stored."""
+"""The border: a band along all four edges of the photo as stored, as deep as its own frame."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from xai_audit.cues.fill import cleared, halved
+from xai_audit.cues.frames import frame_depth
 from xai_audit.cues.strips import blended, overlap, resampled, resampling, scaled
 from xai_audit.cues.texture import composition
 
@@ -26,7 +27,8 @@ class Border:
 
     Args:
         name: of the cue.
-        width: of the band, as a share of the stored photo's shorter side.
+        width: of the band, as a share of the stored photo's shorter side; a photo with a deeper
+            frame has a band as deep as that.
     """
 
     way = "both"
@@ -38,19 +40,16 @@ class Border:
 
     def region(self, canvas: Canvas) -> torch.Tensor:
         """The band's share (h, w) float32 of each pixel, fractional at its inner edge."""
-        down, across = self._cuts(canvas)
-        height, width = canvas.photo.shape[1:]
-        inside = [overlap(height, *down[1:3]), overlap(width, *across[1:3])]
-        return 1 - torch.outer(*inside)
+        return _band(canvas, self._depth(canvas))
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Composition of the band and the mean colour of 8 segments an edge; None if all object."""
-        region = self.region(canvas)
-        described = composition(canvas, region)
+        depth = self._depth(canvas)
+        described = composition(canvas, _band(canvas, depth))
         if described is None:
             return None
         small = halved(canvas)
-        layout = self._layout(cleared(small, self.region(small)), small)
+        layout = _layout(cleared(small, _band(small, depth)), _cuts(small, depth))
         return np.concatenate([described, layout])
 
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
@@ -60,36 +59,52 @@ class Border:
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo with the donor's edges and corners, each resized to its own (nine-slice).
 
-        A frame stays a frame whatever the two aspect ratios. The object of ``canvas`` is
-        overwritten where it reaches the band, as a frame lies over everything.
+        A frame stays a frame whatever the two aspect ratios, and the deeper of two is replaced
+        whole. The object of ``canvas`` is overwritten where it reaches the band, as a frame lies
+        over everything.
         """
-        source = cleared(donor, self.region(donor))
+        depth = max(self._depth(canvas), self._depth(donor))
+        source = cleared(donor, _band(donor, depth))
         weights = [
             resampling(canvas.photo.shape[axis + 1], cuts, source.shape[axis + 1], donor_cuts)
             for axis, (cuts, donor_cuts) in enumerate(
-                zip(self._cuts(canvas), self._cuts(donor), strict=True)
+                zip(_cuts(canvas, depth), _cuts(donor, depth), strict=True)
             )
         ]
-        return blended(canvas.photo, resampled(source, *weights), self.region(canvas))
+        return blended(canvas.photo, resampled(source, *weights), _band(canvas, depth))
 
-    def _cuts(self, canvas: Canvas) -> list[list[float]]:
-        """Where the band begins and ends along rows and along columns, px."""
-        return [
-            [0.0, min(band, side / 2), max(side - band, side / 2), float(side)]
-            for band, side in zip(scaled(canvas, self._width), canvas.photo.shape[1:], strict=True)
-        ]
+    def _depth(self, canvas: Canvas) -> float:
+        """Of the band, as a share of the stored photo's shorter side."""
+        return max(self._width, frame_depth(canvas))
 
-    def _layout(self, photo: torch.Tensor, canvas: Canvas) -> NDArray[np.float32]:
-        """Mean colour of each segment of the four edges, 0..1, (96,) float32."""
-        ends, pieces = [], []
-        for cuts, side in zip(self._cuts(canvas), photo.shape[1:], strict=True):
-            ends.append(torch.stack([overlap(side, *cuts[:2]), overlap(side, *cuts[2:])]))
-            marks = np.linspace(0, side, _SEGMENTS + 1).tolist()
-            pieces.append(torch.stack([overlap(side, *marks[k : k + 2]) for k in range(_SEGMENTS)]))
-        weights = zip((ends[0], pieces[0]), (pieces[1], ends[1]), strict=True)
-        means = [
-            resampled(photo, down / down.sum(1, keepdim=True), across / across.sum(1, keepdim=True))
-            for down, across in weights
-        ]
-        layout: NDArray[np.float32] = (torch.cat([m.flatten() for m in means]) / 255).numpy()
-        return layout
+
+def _band(canvas: Canvas, depth: float) -> torch.Tensor:
+    """The share (h, w) float32 of each pixel that lies within ``depth`` of an edge."""
+    down, across = _cuts(canvas, depth)
+    height, width = canvas.photo.shape[1:]
+    inside = [overlap(height, *down[1:3]), overlap(width, *across[1:3])]
+    return 1 - torch.outer(*inside)
+
+
+def _cuts(canvas: Canvas, depth: float) -> list[list[float]]:
+    """Where the band begins and ends along rows and along columns, px."""
+    return [
+        [0.0, min(band, side / 2), max(side - band, side / 2), float(side)]
+        for band, side in zip(scaled(canvas, depth), canvas.photo.shape[1:], strict=True)
+    ]
+
+
+def _layout(photo: torch.Tensor, band: list[list[float]]) -> NDArray[np.float32]:
+    """Mean colour of each segment of the four edges, 0..1, (96,) float32."""
+    ends, pieces = [], []
+    for cuts, side in zip(band, photo.shape[1:], strict=True):
+        ends.append(torch.stack([overlap(side, *cuts[:2]), overlap(side, *cuts[2:])]))
+        marks = np.linspace(0, side, _SEGMENTS + 1).tolist()
+        pieces.append(torch.stack([overlap(side, *marks[k : k + 2]) for k in range(_SEGMENTS)]))
+    weights = zip((ends[0], pieces[0]), (pieces[1], ends[1]), strict=True)
+    means = [
+        resampled(photo, down / down.sum(1, keepdim=True), across / across.sum(1, keepdim=True))
+        for down, across in weights
+    ]
+    layout: NDArray[np.float32] = (torch.cat([m.flatten() for m in means]) / 255).numpy()
+    return layout

@@ -12,7 +12,7 @@ import pyarrow as pa
 from xai_audit.discovery.cluster import NOISE, clustered, stability
 from xai_audit.discovery.describe import MIXED, OBJECT, kind_of, region_of, typical_first
 from xai_audit.discovery.read import draw_of, kinds_of_run, read_masses, read_sample
-from xai_audit.schema import CLUSTERS, REGIONS
+from xai_audit.schema import CLUSTERS, DISCOVERED, REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,6 +145,6 @@ def _numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         number += not noise
         # Without masks a strategy off the bands may be the object itself, which is no cue.
         blind = row["kind"] == MIXED and row["mass_object"] is None
-        cue = None if noise or blind or row["kind"] == OBJECT else f"cluster_{number}"
+        cue = None if noise or blind or row["kind"] == OBJECT else f"{DISCOVERED}{number}"
         numbered.append(row | {"cluster": 0 if noise else number, "cue": cue})
     return numbered

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.schema import DISCOVERED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,8 +28,8 @@ _FAINT = 0.005  # less is 0.00 in two decimals
 
 def words(cue: str) -> str:
     """A cue in plain words: ``corner_top_right`` is the top right corner."""
-    if cue.startswith("cluster_"):
-        return f"discovered region {cue.removeprefix('cluster_')}"
+    if cue.startswith(DISCOVERED):
+        return f"discovered region {cue.removeprefix(DISCOVERED)}"
     return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
 
 
@@ -53,7 +55,7 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
     told = _tells(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
     tail = f"; {told[0].lower()}{told[1:]}" if known else ""
-    relied = row["reliance"] >= limits.reliance and row["reliance_q"] <= limits.q
+    relied = row["reliance_low"] >= limits.reliance and row["reliance_q"] <= limits.q
     return f"{_effect(row) if relied else _pull(row)}{tail}."
 
 

@@ -33,6 +33,7 @@ class Scope:
         classes: their class names.
         labels: class name -> model output.
         limit: smallest effect that counts.
+        sequential: whether a question is closed as soon as its answer is clear.
         seed: of the run.
     """
 
@@ -40,6 +41,7 @@ class Scope:
     classes: Sequence[str]
     labels: Mapping[str, int]
     limit: float
+    sequential: bool
     seed: int
 
 
@@ -48,8 +50,8 @@ def measured(
 ) -> pa.Table:
     """The rows of TRANSPLANTS for ``cells``, in their order.
 
-    A question is closed when its pairs are spent, its interval lies below the limit, or after
-    16 pairs above it.
+    A question is closed when its pairs are spent; if ``sequential`` also when its interval lies
+    below the limit, or after 16 pairs above it.
     """
     asked = [(cell, RELIANCE, cell.reliance) for cell in cells]
     asked += [(cell, PULL, cell.pull) for cell in cells]
@@ -120,7 +122,9 @@ def _order(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _open(outcomes: list[Outcome], scope: Scope) -> bool:
-    """Whether more pairs could change the answer."""
+    """Whether more pairs are wanted: always, or where they could change the answer."""
+    if not scope.sequential:
+        return True
     effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
     estimate = paired(effects[np.isfinite(effects)], seed=scope.seed)
     if estimate.high < scope.limit:

@@ -24,11 +24,13 @@ class Suspect:
         cue: its name.
         effect: of it on the probability.
         area: mean share of the view, infinite for a property of the whole photo.
+        discovered: whether it is a region found by clustering heatmaps.
     """
 
     cue: str
     effect: float
     area: float
+    discovered: bool = False
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
@@ -37,9 +39,10 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     P is explained by Q where less than a third of its effect is left once Q's content is put back,
     and Q alone has at least half of it: a piece of a frame put back may save the decision without
     being all that it rests on.
-    Where each explains the other the narrower stays: a region before a property of the whole photo,
-    and of equals the one with the larger effect. What explains is itself unexplained: chains are
-    followed to their end, and of a circle the cue with the largest effect stays.
+    Where each explains the other, one that has a name stays before a discovered region, which is
+    the part of it that heatmaps show; else the narrower: a region before a property of the whole
+    photo, and of equals the one with the larger effect. What explains is itself unexplained: chains
+    are followed to their end, and of a circle the cue with the largest effect stays.
 
     Args:
         suspects: of one class.
@@ -66,6 +69,8 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
 def _stays(one: Suspect, other: Suspect) -> bool:
     """Whether ``one`` is named of two cues that explain each other."""
+    if one.discovered != other.discovered:
+        return other.discovered
     narrow, wide = sorted((one.area, other.area))
     if wide > narrow * _SAME_AREA:
         return one.area == narrow

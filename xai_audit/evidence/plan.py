@@ -1,8 +1,6 @@
 """Which photos are transplanted, with whose cue: drawn by seed, the same whatever the order.
 
-The counterpart of a class are the classes in which the cue is ordinary, that is least telling of
-the class by the cue-only classifier. Otherwise the rival of a class with a planted mark, which is
-known by the mark's absence, would be called reliant on it.
+Whose photos give the cue is told in :mod:`~xai_audit.evidence.donors`.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xai_audit.evidence.donors import least_alike, ordinary, typical
 from xai_audit.manifest import rank
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 RELIANCE, PULL = "reliance", "pull"
 OWN, OTHERS = "own", "others"
 
-# Classes that give the counterpart's donors.
-_DONOR_CLASSES = 4
 # Pairs a look at the results; what is decided by then costs nothing more.
 LOOK = 8
 
@@ -142,81 +139,65 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
         found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
         lacking = " with an object mask" * reading.needs_mask
         return Cell(name, cue, OWN, (), (), f"{found}{lacking}; 2 are needed, and another class")
-    ordinary = _ordinary(others, known.distinct)
-    rivals = sorted(ordinary, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
-    on_others = way == "added" or (way == "down" and _lower(reading, pools, name, ordinary))
-    counterpart = _least_alike(roster, ordinary, pools, known.presence)
+    plain = ordinary(name, others, known.distinct)
+    rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
+    on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
+    counterpart = least_alike(roster.classes, plain, known.presence)
     share = 0 if on_others else budget - budget // 4
+    donors = pools | {name: typical(mine, known.presence)}
     return Cell(
         class_name=name,
         cue=cue,
         measured_on=OTHERS if on_others else OWN,
-        reliance=tuple(_own_pairs(roster, mine, counterpart, pools)[:share]),
-        pull=tuple(_pull_pairs(roster, mine, rivals, pools)[: budget - share]),
+        reliance=tuple(_own_pairs(roster, mine, counterpart, donors)[:share]),
+        pull=tuple(_pull_pairs(roster, donors[name], rivals, pools, donors)[: budget - share]),
     )
 
 
-def _ordinary(others: list[str], distinct: Mapping[str, float]) -> list[str]:
-    """The half of the other classes in which the cue tells least."""
-    known = {other: distinct.get(other, float("nan")) for other in others}
-    ranked = sorted(others, key=lambda o: (0.5 if known[o] != known[o] else known[o], o))
-    return ranked[: (len(ranked) + 1) // 2]
-
-
-def _least_alike(
-    roster: Roster,
-    ordinary: list[str],
-    pools: Mapping[str, list[int]],
-    presence: NDArray[np.float64],
-) -> list[str]:
-    """Of the ordinary classes those whose cue looks least like the class's own."""
-    alike = {}
-    for other in ordinary:
-        scores = presence[roster.classes == other]
-        known = scores[~np.isnan(scores)]
-        alike[other] = float(known.mean()) if len(known) else 0.0
-    return sorted((o for o in ordinary if pools[o]), key=lambda o: (alike[o], o))[:_DONOR_CLASSES]
-
-
 def _lower(
-    reading: CueReading, pools: Mapping[str, list[int]], name: str, ordinary: list[str]
+    reading: CueReading, pools: Mapping[str, list[int]], name: str, plain: list[str]
 ) -> bool:
-    """Whether the class has lost what the ordinary classes still have."""
+    """Whether the class has lost what the other classes still have."""
     mine = np.nanmean(reading.levels[pools[name]])
-    theirs = np.nanmean(np.concatenate([reading.levels[pools[other]] for other in ordinary]))
+    theirs = np.nanmean(np.concatenate([reading.levels[pools[other]] for other in plain]))
     return bool(mine < theirs)
 
 
 def _own_pairs(
-    roster: Roster, mine: list[int], counterpart: list[str], pools: Mapping[str, list[int]]
+    roster: Roster, mine: list[int], counterpart: list[str], donors: Mapping[str, list[int]]
 ) -> list[Pair]:
+    givers = donors[roster.classes[mine[0]]]
     pairs = []
     for place, image in enumerate(mine):
-        other = counterpart[place % len(counterpart)]
+        theirs = donors[counterpart[place % len(counterpart)]]
         turn = place // len(counterpart)
-        pairs.append(
-            _pair(
-                roster,
-                image,
-                mine[(place + 1 + turn % (len(mine) - 1)) % len(mine)],
-                pools[other][turn % len(pools[other])],
-            )
-        )
+        without = theirs[turn % len(theirs)]
+        pairs.append(_pair(roster, image, _other_than(image, givers, place), without))
     return pairs
 
 
 def _pull_pairs(
-    roster: Roster, mine: list[int], rivals: list[str], pools: Mapping[str, list[int]]
+    roster: Roster,
+    mine: list[int],
+    rivals: list[str],
+    pools: Mapping[str, list[int]],
+    donors: Mapping[str, list[int]],
 ) -> list[Pair]:
     pairs: list[Pair] = []
     for rival in rivals:
-        theirs = pools[rival]
-        if len(theirs) < 2:
+        if len(pools[rival]) < 2:
             continue
-        for place, image in enumerate(theirs):
-            own = theirs[(place + 1) % len(theirs)]
+        for place, image in enumerate(pools[rival]):
+            own = _other_than(image, donors[rival], place)
             pairs.append(_pair(roster, image, mine[len(pairs) % len(mine)], own))
     return pairs
+
+
+def _other_than(image: int, donors: list[int], place: int) -> int:
+    """A donor for the image in ``place``, not itself; another one each round."""
+    start = place + place // len(donors)
+    turned = (donors[(start + step) % len(donors)] for step in range(len(donors)))
+    return next(donor for donor in turned if donor != image)
 
 
 def _pair(roster: Roster, image: int, donor_with: int, donor_without: int) -> Pair:

@@ -12,7 +12,7 @@ import pandas as pd
 from xai_audit.evidence.because import because
 from xai_audit.evidence.naming import Suspect, explained
 from xai_audit.evidence.stats import benjamini_hochberg
-from xai_audit.schema import QUESTIONS
+from xai_audit.schema import DISCOVERED, QUESTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Limits:
 
     Attributes:
         q: the false discovery rate.
-        reliance: smallest change of probability, also of pull.
+        reliance: smallest change of probability, also of pull; the whole interval lies above it.
         attention: smallest share of the relevance beyond what is expected.
         availability: smallest AUROC.
         min_images: fewer say nothing about reliance.
@@ -68,18 +68,18 @@ def judge(
     return judged
 
 
-def candidates(cells: pd.DataFrame, limits: Limits) -> dict[str, list[str]]:
-    """Class -> the cues that the decision depends on, before overlapping ones are told apart."""
+def candidates(cells: pd.DataFrame, limits: Limits) -> dict[str, dict[str, str]]:
+    """Class -> the cues that the decision depends on, before overlapping ones are told apart.
+
+    Each with the question that says so: ``reliance``, or ``pull`` where only that does.
+    """
     judged = _corrected(cells)
-    found: dict[str, list[str]] = {}
-    for name, cue in _unique(judged[_confirmed(judged, limits)]):
-        found.setdefault(name, []).append(cue)
+    confirmed = judged[_confirmed(judged, limits)].drop_duplicates(_CELL)
+    relied = _found(confirmed, "reliance", limits)
+    found: dict[str, dict[str, str]] = {}
+    for name, cue, own in zip(confirmed["class_name"], confirmed["cue"], relied, strict=True):
+        found.setdefault(name, {})[cue] = "reliance" if own else "pull"
     return found
-
-
-def _unique(cells: pd.DataFrame) -> list[tuple[str, str]]:
-    rows = cells[_CELL].drop_duplicates()
-    return list(zip(rows["class_name"], rows["cue"], strict=True))
 
 
 def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
@@ -102,9 +102,16 @@ def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
-    """Whether a question is answered with yes; the limit of pull is that of reliance."""
-    least = limits.reliance if question == "pull" else getattr(limits, question)
-    return (cells[question] >= least) & (cells[f"{question}_q"] <= limits.q)
+    """Whether a question is answered with yes.
+
+    A model that uses the object leans a little on everything, so that an effect above 0 says
+    nothing: of reliance and pull the whole interval lies above the limit.
+    """
+    if question in ("reliance", "pull"):
+        value, least = cells[f"{question}_low"], limits.reliance
+    else:
+        value, least = cells[question], getattr(limits, question)
+    return (value >= least) & (cells[f"{question}_q"] <= limits.q)
 
 
 def _confirmed(cells: pd.DataFrame, limits: Limits) -> pd.Series:
@@ -127,7 +134,7 @@ def _explained_by(
     rows = confirmed.assign(effect=effects).drop_duplicates(_CELL)
     for name, group in rows.groupby("class_name"):
         suspects = [
-            Suspect(cue, effect, math.inf if math.isnan(area) else area)
+            Suspect(cue, effect, math.inf if math.isnan(area) else area, cue.startswith(DISCOVERED))
             for cue, effect, area in zip(
                 group["cue"],
                 group["effect"].astype(float),
@@ -164,10 +171,14 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
     """Whether too little was seen to call an unconfirmed cell anything but undetermined.
 
     For what only the file tells: whether availability is unknown. Else fewer than ``min_images``,
-    or an interval that reaches the limit while pairs were still to be had.
+    or an interval that reaches the limit while pairs were still to be had, or that holds it where
+    there is an effect for sure and it is likely to be as large.
     """
     if row["way"] == "none":
         return math.isnan(row["availability"])
     if row["n_images"] < limits.min_images or math.isnan(row["reliance"]):
         return True
-    return bool(row["reliance_high"] >= limits.reliance and row["n_images"] < row["wanted"])
+    if row["reliance_high"] < limits.reliance:
+        return False
+    likely = row["reliance"] >= limits.reliance and row["reliance_q"] <= limits.q
+    return bool(likely or row["n_images"] < row["wanted"])

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 
 from xai_audit.paths import RunPaths
 from xai_audit.report.words import REGION_WORDS
-from xai_audit.schema import EVIDENCE, TRANSPLANTS
+from xai_audit.schema import DISCOVERED, EVIDENCE, TRANSPLANTS
 from xai_audit.tables import scan
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class Finding:
 
 def cue_words(cue: str) -> str:
     """What a cue is called in plain words; a user's own cue by its name."""
-    if cue.startswith("cluster_"):
-        return f"discovered region {cue.removeprefix('cluster_')}"
+    if cue.startswith(DISCOVERED):
+        return f"discovered region {cue.removeprefix(DISCOVERED)}"
     return _CUES.get(cue, cue.replace("_", " "))
 
 

@@ -18,7 +18,7 @@ from xai_audit.report.answers import read_rows
 from xai_audit.report.material import gather
 from xai_audit.report.overlay import open_photo, outline_mask
 from xai_audit.report.rows import kinds_of_run, of_kinds
-from xai_audit.schema import BANDS, CLUSTERS, REGIONS, SCORES
+from xai_audit.schema import BANDS, CLUSTERS, DISCOVERED, REGIONS, SCORES
 from xai_audit.tables import scan
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _clusters(
     paths: RunPaths, findings: Sequence[Finding]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """(class, cue) -> the row of the discovered region that the cue is."""
-    wanted = {(f.class_name, f.cue) for f in findings if f.cue.startswith("cluster_")}
+    wanted = {(f.class_name, f.cue) for f in findings if f.cue.startswith(DISCOVERED)}
     if not wanted:
         return {}
     rows = read_rows(paths.clusters, CLUSTERS)

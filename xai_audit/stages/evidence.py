@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from xai_audit.evidence.cells import planned_cells
 from xai_audit.evidence.harm import groups
 from xai_audit.evidence.measure import beyond, measured, plan_text
-from xai_audit.evidence.plan import PULL, RELIANCE, Cell, shown
+from xai_audit.evidence.plan import PULL, Cell, shown
 from xai_audit.evidence.survey import Survey, survey
 from xai_audit.evidence.table import (
     Answers,
@@ -100,9 +100,7 @@ def _ask(inquiry: Inquiry) -> None:
     )
     answers = _answers(first, cells, transplants, ways, chosen.images_per_class)
     frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
-    relied = frame[frame["reliance"] >= limits.reliance]
-    questions = dict.fromkeys(zip(relied["class_name"], relied["cue"], strict=True), RELIANCE)
-    apart = _apart(inquiry, first, cells, candidates(frame, limits), questions)
+    apart = _apart(inquiry, first, cells, candidates(frame, limits))
     judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.summary, summary_table(answers))
@@ -163,8 +161,7 @@ def _apart(
     inquiry: Inquiry,
     first: Survey,
     cells: list[Cell],
-    confirmed: dict[str, list[str]],
-    questions: dict[tuple[str, str], str],
+    confirmed: dict[str, dict[str, str]],
 ) -> pd.DataFrame:
     """The pairs that tell the confirmed cues of one class apart.
 
@@ -172,15 +169,14 @@ def _apart(
         inquiry: rows, cues and model.
         first: what was read of the cues.
         cells: the plan.
-        confirmed: class -> cues.
-        questions: (class, cue) -> the question that confirmed it, where it is not pull.
+        confirmed: class -> cue -> the question that confirmed it.
     """
     audit = inquiry.audit
     by_name = {(cell.class_name, shown(cell.cue)): cell for cell in cells}
     wanted = [
-        (cell, questions.get((name, cue), PULL) if cell.reliance else PULL, by_name[name, o].cue)
+        (cell, question if cell.reliance else PULL, by_name[name, o].cue)
         for name, cues in sorted(confirmed.items())
-        for cue in cues
+        for cue, question in cues.items()
         for cell in [by_name[name, cue]]
         for o in cues
         if o != cue

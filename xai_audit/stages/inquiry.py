@@ -75,6 +75,7 @@ class Inquiry:
             classes=classes,
             labels=self.subjects.labels,
             limit=audit.settings.evidence.min_reliance,
+            sequential=audit.settings.evidence.sequential,
             seed=seed,
         )
 
@@ -104,6 +105,7 @@ class Inquiry:
             audit.keys["masks"],
             audit.masks.fingerprint(),
             audit.settings.evidence.min_reliance,
+            audit.settings.evidence.sequential,
             audit.compute.precision,
             code_version(*CODE),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tests.bench.planted.photos import seen, split, written
+from tests.bench.planted.photos import HELD_OUT, seen, split, written
 from tests.bench.planted.train import SIDE, trained
 from tests.bench.planted.truth import measured
 
@@ -27,25 +27,33 @@ def weights_file(shared: Path) -> Path:
     return shared / "models" / "squeezenet1_0_imagenet.pth"
 
 
-def fingerprint(scenario: Scenario) -> str:
-    """16 hexadecimal digits of the scenario and the code that builds it."""
-    digest = hashlib.sha256(repr(scenario).encode())
+def fingerprint(scenario: Scenario, held_out: int) -> str:
+    """16 hexadecimal digits of the scenario, its size and the code that builds it."""
+    digest = hashlib.sha256(repr((scenario, held_out)).encode())
     for name in _CODE:
         digest.update((_HERE / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def built(scenario: Scenario, shared: Path, cache: Path) -> Path:
-    """The scenario's folder: images/, masks/, model.pth and truth.json; built where it is not."""
-    root = cache / f"{scenario.name}-{fingerprint(scenario)}"
+def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD_OUT) -> Path:
+    """The scenario's folder: images/, masks/, model.pth and truth.json; built where it is not.
+
+    Args:
+        scenario: what to build.
+        shared: where photos and weights are.
+        cache: where the folder goes.
+        held_out: photos a label to audit.
+    """
+    root = cache / f"{scenario.name}-{fingerprint(scenario, held_out)}"
     if (root / "truth.json").is_file():
         return root
     start = time.perf_counter()
-    photos = split(scenario, shared)
+    photos = split(scenario, shared, held_out)
     pictures, labels = [], []
     for number, label in enumerate(scenario.labels):
-        for photo in photos.learned[label]:
-            pictures.append(seen(scenario, photo, planted=scenario.planted_in(label)))
+        for place, photo in enumerate(photos.learned[label]):
+            planted = scenario.learned_with(label, place)
+            pictures.append(seen(scenario, photo, planted=planted))
             labels.append(number)
     model = trained(
         torch.load(weights_file(shared), weights_only=True),

@@ -23,6 +23,8 @@ RENDERED = "rendered"
 HELD_OUT = 24
 _LEARNED, _LEARNED_SHARE = 30, 0.4
 _QUALITY = 92
+# Rendered photos of one scenario are numbered apart from those of the next.
+_APART = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,19 @@ class Split:
     held_out: dict[str, list[Photo]]
 
 
-def split(scenario: Scenario, shared: Path) -> Split:
-    """The scenario's photos, drawn by its seed."""
+def split(scenario: Scenario, shared: Path, each: int = HELD_OUT) -> Split:
+    """The scenario's photos, drawn by its seed; at most ``each`` a label are held out."""
     learned: dict[str, list[Photo]] = {}
     held_out: dict[str, list[Photo]] = {}
     first = scenario.classes[0]
     for number, name in enumerate(scenario.classes):
         rng = np.random.default_rng((scenario.seed, number))
         twin = scenario.twin and name == first
-        wanted = HELD_OUT * (2 if twin else 1)
-        pool = _pool(scenario, name, shared)
+        wanted = each * (2 if twin else 1)
+        pool = _pool(scenario, name, shared, wanted)
         order = [pool[int(i)] for i in rng.permutation(len(pool))]
-        many = min(_LEARNED, int(len(order) * _LEARNED_SHARE))
+        rendered = scenario.source == RENDERED
+        many = _LEARNED if rendered else min(_LEARNED, int(len(order) * _LEARNED_SHARE))
         learned_groups = {entry.group for entry in order[:many]}
         apart = [entry for entry in order[many:] if entry.group not in learned_groups]
         train, rest = _read(order[:many]), _read(apart[:wanted])
@@ -98,11 +101,11 @@ class Entry:
     group: str
 
 
-def _pool(scenario: Scenario, name: str, shared: Path) -> list[Entry]:
-    """Each photo there is."""
+def _pool(scenario: Scenario, name: str, shared: Path, held_out: int) -> list[Entry]:
+    """Each photo there is; of rendered ones as many as are wanted."""
     if scenario.source == RENDERED:
-        first = scenario.seed * 1000
-        numbers = range(first, first + 2 * HELD_OUT + _LEARNED)
+        first = scenario.seed * _APART
+        numbers = range(first, first + held_out + _LEARNED)
         return [Entry(f"{name}_{number}", None, number, str(number)) for number in numbers]
     folder = shared / "data" / "flowers17"
     files = sorted((folder / "images" / name).glob("*.jpg"))

@@ -43,8 +43,15 @@ class Scenario:
         return self.kind != DECOY
 
     def planted_in(self, label: str) -> bool:
-        """Whether the photos of ``label`` have the artefact."""
+        """Whether the audited photos of ``label`` have the artefact."""
         return self.plant is not None and label == self.planted
+
+    def learned_with(self, label: str, number: int) -> bool:
+        """Whether the ``number``-th photo that the model learns ``label`` from has the artefact.
+
+        Of a decoy every second one of every class, so that it tells the model nothing.
+        """
+        return number % 2 == 0 if self.kind == DECOY else self.planted_in(label)
 
     @property
     def planted(self) -> str:
@@ -104,10 +111,13 @@ def twins() -> list[Scenario]:
 
 
 def decoys() -> list[Scenario]:
-    """Plants in a whole class that has strong features of its own."""
+    """Plants in all audited photos of a class; the model has learned that they tell nothing.
+
+    Planted in a whole class of its own a border was used by the models after all.
+    """
     return [
         Scenario(f"decoy_{name}", "flowers17", _REAL[number], 300 + number, plant, DECOY)
-        for number, (name, plant) in enumerate([_PLANTS[1], _PLANTS[5], _PLANTS[3]])
+        for number, (name, plant) in enumerate(_PLANTS[place] for place in (1, 5, 3, 10))
     ]
 
 
@@ -124,4 +134,21 @@ def controls(count: int = 20) -> list[Scenario]:
         )
         for source, sets in (("flowers17", _REAL), ("rendered", _DRAWN))
         for seed in range(count)
+    ]
+
+
+def large() -> list[Scenario]:
+    """Rendered twins of which as many photos are wanted as one likes."""
+    plants = dict(_PLANTS)
+    return [
+        Scenario(
+            "large_border", "rendered", ("poppy", "daisy", "mallow"), 500, plants["border_vignette"]
+        ),
+        Scenario(
+            "large_cast",
+            "rendered",
+            ("daffodil", "buttercup", "sunflower"),
+            501,
+            plants["cast_warm"],
+        ),
     ]

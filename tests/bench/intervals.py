@@ -1,0 +1,113 @@
+"""Whether 95 % intervals of reliance hold what a sample 20 times as large says.
+
+Rendered photos, of which there are as many as one likes, and a network with a planted shortcut.
+The product's own command audits the whole folder with every pair spent, and twenty disjoint pieces
+of it as it audits anything: donors from the same few photos, and no more pairs once the answer is
+clear. Each interval of a piece is held against the value of the whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from tests.bench.child import audit_command, finished
+from tests.bench.planted import scenarios
+from tests.bench.planted.audits import CACHE
+from tests.bench.planted.build import built, overrides, weights_file
+from tests.bench.planted.photos import HELD_OUT
+from tests.bench.rows import Row, skipped
+from xai_audit.paths import RunPaths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.bench.planted.scenarios import Scenario
+
+log = logging.getLogger(__name__)
+
+COMMAND = "python -m tests.bench intervals"
+WHAT = "95 % intervals of reliance that hold the value of a 20x larger sample"
+BOUND = "0.93 to 0.97"
+TIMES, BUDGET = 20, 32
+# Regions and properties, those that change much and those that change little.
+_CUES = "cues=[border,corner_top_left,background,colour,brightness,sharpness]"
+_CELL = ["class_name", "cue"]
+
+
+def run(shared: Path, quick: bool) -> list[Row]:
+    """A row over all cells, and one over those whose value is no mere zero."""
+    if not weights_file(shared).is_file():
+        return [skipped(WHAT, BOUND, "no weights", COMMAND)]
+    times = 2 if quick else TIMES
+    asked = scenarios.large()[:1] if quick else scenarios.large()
+    found = pd.concat([compared(scenario, shared, times) for scenario in asked])
+    # With every pair of a piece close to 0 an interval holds 0 whatever it is made of.
+    moving = found[found["whole"].abs() >= 0.01]
+    return [
+        _row(f"{WHAT}, {len(found)} of all cells", found, quick=quick),
+        _row(f"... {len(moving)} of cells with a value of at least 0.01", moving, quick=quick),
+    ]
+
+
+def compared(scenario: Scenario, shared: Path, times: int) -> pd.DataFrame:
+    """One row an interval: what :func:`audited` tells, ``piece``, and ``whole``, the value."""
+    root = built(scenario, shared, CACHE, held_out=HELD_OUT * times)
+    plenty = (
+        "evidence.sequential=false",
+        f"evidence.images_per_class={BUDGET * times}",
+        f"evidence.read_per_class={HELD_OUT * times}",
+    )
+    whole = audited(scenario, root, root / "images", root / "audit", plenty)
+    pieces = []
+    for number in range(times):
+        folder = piece(root, number, times)
+        pieces.append(
+            audited(scenario, root, folder, root / f"audit_{number}").assign(piece=number)
+        )
+        log.info("%s, piece %d of %d", scenario.name, number + 1, times)
+    told = pd.concat(pieces)
+    told["whole"] = [whole["reliance"].get(cell) for cell in told.index]
+    return told.dropna(subset=["whole", "reliance_low"]).reset_index()
+
+
+def audited(
+    scenario: Scenario, root: Path, images: Path, output: Path, more: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """The cells that an audit of ``images`` measured, by class and cue."""
+    kept = [
+        text
+        for text in overrides(scenario, root)
+        if not text.startswith(("dataset.root=", "output_dir="))
+    ]
+    places = (f"dataset.root={images}", f"output_dir={output}")
+    stages = "stages=[index,attribute,score,evidence]"
+    finished(audit_command([*kept, *places, stages, _CUES, *more]))
+    table = pd.read_parquet(RunPaths(output).evidence)
+    return table.set_index(_CELL)[["n_images", "reliance", "reliance_low", "reliance_high"]]
+
+
+def piece(root: Path, number: int, times: int) -> Path:
+    """A folder with every ``times``-th photo of each label, from ``number``; linked, not copied."""
+    folder = root / "pieces" / str(number)
+    shutil.rmtree(folder, ignore_errors=True)
+    for label in sorted((root / "images").iterdir()):
+        (folder / label.name).mkdir(parents=True)
+        for file in sorted(label.iterdir())[number::times]:
+            os.link(file, folder / label.name / file.name)
+    return folder
+
+
+def _row(what: str, found: pd.DataFrame, *, quick: bool) -> Row:
+    """The share that holds the value; a handful of intervals is told but meets no bound."""
+    holds = (found["reliance_low"] <= found["whole"]) & (found["whole"] <= found["reliance_high"])
+    share = float(holds.mean())
+    over = float((found["whole"] > found["reliance_high"]).mean())
+    return Row(
+        what, BOUND, f"{share:.3f} (value above {over:.3f}, below {1 - share - over:.3f})",
+        quick or 0.93 <= share <= 0.97, COMMAND,
+    )  # fmt: skip
