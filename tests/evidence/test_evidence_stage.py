@@ -106,6 +106,16 @@ def test_parts_that_stand_are_not_measured_again(photos, tmp_path):
     assert (tmp_path / "again" / "evidence.parquet").read_bytes() == first
 
 
+def test_every_pair_is_spent_where_that_is_asked_for(photos, tmp_path):
+    command = framed.overrides(photos, tmp_path / "all", "blind_net", "cues=[border]")
+    done = tiny.audit([*command, "evidence.sequential=false"])
+    assert done.returncode == 0, done.stderr
+    pairs = pd.read_parquet(tmp_path / "all" / "transplants")
+    spent = pairs.groupby(["class_name", "cue", "question"]).size()
+    assert set(spent.loc[:, "border", "reliance"]) == {14}
+    assert set(spent.loc[:, "border", "pull"]) == {8}
+
+
 def test_a_threshold_measures_nothing_again_and_another_cue_does(photos, tmp_path):
     command = framed.overrides(photos, tmp_path / "more", "reading_net")
     assert tiny.audit([*command, "cues=[border]"]).returncode == 0
