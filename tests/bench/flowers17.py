@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.bench import photos
+from tests.bench import cost, photos
 from tests.bench.child import Finished, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped
 from xai_audit.paths import RunPaths
@@ -18,7 +18,7 @@ QUICK_BOUND = 0.85
 
 
 def run(shared: Path, quick: bool) -> list[Row]:
-    """A row for the accuracy, one for the speed."""
+    """Rows for the accuracy, the speed, the verdicts and what they cost."""
     with tempfile.TemporaryDirectory(prefix="xai-bench-") as folder:
         paths = RunPaths(Path(folder) / "out")
         more = ("limit=102",) if quick else ()
@@ -27,7 +27,10 @@ def run(shared: Path, quick: bool) -> list[Row]:
         if not photos.present(shared):
             return [skipped("the whole command on Flowers-17", NO_BOUND, photos.ABSENT, told)]
         done = finished(command)
-        return [_accuracy(shared, paths, told, quick=quick), _speed(paths, done, told)]
+        rows = [_accuracy(shared, paths, told, quick=quick), _speed(paths, done, told)]
+        forwards = pd.read_parquet(paths.evidence)["forwards"]
+        spent = cost.rows(forwards, cost.evidence_share(paths), told)
+        return [*rows, _verdicts(paths, told), *spent]
 
 
 def _accuracy(shared: Path, paths: RunPaths, command: str, *, quick: bool) -> Row:
@@ -48,6 +51,25 @@ def _accuracy(shared: Path, paths: RunPaths, command: str, *, quick: bool) -> Ro
         bound=bound,
         measured=f"{correct} of {images} ({correct / max(images, 1):.4f})",
         met=met and images > 0,
+        command=command,
+    )
+
+
+def _verdicts(paths: RunPaths, command: str) -> Row:
+    """How many cells have which verdict, and the confirmed ones by name."""
+    table = pd.read_parquet(paths.evidence)
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in table["verdict"].value_counts().items())
+    confirmed = table[table["verdict"] == "confirmed"].sort_values("reliance", ascending=False)
+    named = ", ".join(
+        f"{row.class_name}/{row.cue} {row.reliance:.2f} ({row.reliance_low:.2f} to "
+        f"{row.reliance_high:.2f})"
+        for row in confirmed.itertuples()
+    )
+    return Row(
+        what="verdicts on classes x cues of Flowers-17; those confirmed, with their reliance",
+        bound=NO_BOUND,
+        measured=f"{counts}: {named or 'none'}",
+        met=True,
         command=command,
     )
 

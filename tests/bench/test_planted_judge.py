@@ -186,3 +186,24 @@ def test_twins_of_a_control_share_no_photo_and_nobody_learns_what_is_held_out(mo
     names = [photo.name for group in groups for photo in group]
     assert len(set(names)) == len(names)
     assert [len(photos) for photos in found.held_out.values()] == [HELD_OUT] * 5
+
+
+def test_the_best_threshold_lets_one_negative_in_fifty_pass():
+    found = pd.DataFrame(
+        {
+            "positive": [True] * 4 + [False] * 100,
+            "mass": [0.5, 0.97, 0.985, 2.0, *np.arange(100) / 100],
+        }
+    )
+    # Of 0.99, 0.98, 0.97, ... two may pass: the threshold lies at 0.97, which does not.
+    assert judge.best_recall(found, "mass") == 2 / 4
+    assert np.isnan(judge.best_recall(found.iloc[:4], "mass"))
+
+
+def test_decoys_are_learned_with_the_plant_in_every_class_alike():
+    decoy = scenarios.decoys()[0]
+    for label in decoy.labels:
+        assert [decoy.learned_with(label, place) for place in range(4)] == [True, False] * 2
+    assert [label for label in decoy.labels if decoy.planted_in(label)] == [decoy.planted]
+    assert all(BORDER.learned_with(A, place) for place in range(4))
+    assert not any(BORDER.learned_with(label, 0) for label in BORDER.labels if label != A)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tests.bench import cost
 from tests.bench.child import REPO, audit_command, finished
 from tests.bench.planted import scenarios
 from tests.bench.planted.build import built, overrides, weights_file
@@ -55,19 +56,12 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
     regions = ("border", *CORNERS, "background")
     mass = labels[[f"mass_{region}" for region in regions]].mean()
     mass.columns = pd.Index(regions)
-    timings = json.loads(paths.run_json.read_text(encoding="utf-8"))["timings"]
-    wall = "_seconds"
-    seconds = {
-        name.removesuffix(wall): float(value)
-        for name, value in timings.items()
-        if name.endswith(wall) and not name.endswith(f"_cpu{wall}")
-    }
     return Outcome(
         scenario=scenario,
         truth=truth["labels"],
         evidence=pd.read_parquet(paths.evidence),
         mass=mass,
-        evidence_share=seconds.get("evidence", 0.0) / max(sum(seconds.values()), 1e-9),
+        evidence_share=cost.evidence_share(paths),
     )
 
 

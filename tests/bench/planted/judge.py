@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from tests.bench import cost
 from tests.bench.planted.plants import CORNERS
 from tests.bench.planted.scenarios import CONTROL, DECOY
 from tests.bench.rows import NO_BOUND, Row
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
     from tests.bench.planted.scenarios import Scenario
 
 POSITIVE, NEGATIVE = 0.5, 0.05
+_WRONG = 0.02
 COMMAND = "python -m tests.bench planted"
 _CONFIRMED = "confirmed"
-# A budget of the issue, in images; each is seen with the cue and without it.
-_FORWARDS = 2 * 32
 _REGIONS = ("border", *CORNERS, "background")
 
 
@@ -98,6 +98,16 @@ def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
     return float((difference > 0).mean() + (difference == 0).mean() / 2)
 
 
+def best_recall(found: pd.DataFrame, by: str) -> float:
+    """The share of positive cells above the threshold that 0.02 of the negative ones pass."""
+    negative = np.sort(found[~found["positive"]][by].to_numpy())
+    positive = found[found["positive"]][by].to_numpy()
+    if not len(negative) or not len(positive):
+        return float("nan")
+    passing = int(_WRONG * len(negative))
+    return float((positive > negative[len(negative) - 1 - passing]).mean())
+
+
 def named_right(outcome: Outcome) -> bool:
     """Whether just the planted cue is confirmed for the planted label."""
     plant = outcome.scenario.plant
@@ -132,7 +142,7 @@ def _twin_rows(twins: Sequence[Outcome]) -> list[Row]:
     regional = auroc(region[region.positive]["reliance"], region[~region.positive]["reliance"])
     return [
         _at_least("recall of confirmed on positive cells", 0.95, len(good), missed),
-        _at_most("confirmed on negative cells", 0.02, len(bad), wrong),
+        _at_most("confirmed on negative cells", _WRONG, len(bad), wrong),
         Row(
             f"AUROC of reliance, {len(good)} positive against {len(bad)} negative cells",
             ">= 0.98", f"{by_reliance:.3f}", by_reliance >= 0.98, COMMAND,
@@ -141,6 +151,11 @@ def _twin_rows(twins: Sequence[Outcome]) -> list[Row]:
         Row(
             "AUROC of plain heatmap mass, cells of regions; reliance on the same",
             NO_BOUND, f"{by_mass:.3f}; {regional:.3f}", True, COMMAND,
+        ),
+        Row(
+            "recall of mass at its best threshold with 0.02 of the negatives; reliance on the same",
+            NO_BOUND, f"{best_recall(region, 'mass'):.3f}; {best_recall(region, 'reliance'):.3f}",
+            True, COMMAND,
         ),
     ]  # fmt: skip
 
@@ -175,16 +190,9 @@ def _control_rows(controls: Sequence[Outcome]) -> list[Row]:
 def _cost(outcomes: Sequence[Outcome]) -> list[Row]:
     if not outcomes:
         return []
-    forwards = pd.concat([o.evidence["forwards"] for o in outcomes]).dropna()
-    most, mean = int(forwards.max()), float(forwards.mean())
+    forwards = pd.concat([o.evidence["forwards"] for o in outcomes])
     share = float(np.mean([o.evidence_share for o in outcomes]))
-    return [
-        Row(
-            "forwards per class and cue, most (mean)",
-            f"<= {_FORWARDS}", f"{most} ({mean:.1f})", most <= _FORWARDS, COMMAND,
-        ),
-        Row("share of the evidence stage in a run", NO_BOUND, f"{share:.2f}", True, COMMAND),
-    ]  # fmt: skip
+    return cost.rows(forwards, share, COMMAND)
 
 
 def _at_least(what: str, bound: float, count: int, wrong: Sequence[str]) -> Row:

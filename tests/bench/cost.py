@@ -1,0 +1,41 @@
+"""What the evidence of a run costs: forwards a class and cue, and its share of the time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.bench.rows import NO_BOUND, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xai_audit.paths import RunPaths
+
+# A budget of 32 images, each seen with the cue and without it.
+_FORWARDS = 2 * 32
+_WALL, _CPU = "_seconds", "_cpu_seconds"
+
+
+def evidence_share(paths: RunPaths) -> float:
+    """Of the seconds of all stages, those of the evidence."""
+    timings = json.loads(paths.run_json.read_text(encoding="utf-8"))["timings"]
+    seconds = {
+        name: float(value)
+        for name, value in timings.items()
+        if name.endswith(_WALL) and not name.endswith(_CPU)
+    }
+    return seconds.get(f"evidence{_WALL}", 0.0) / max(sum(seconds.values()), 1e-9)
+
+
+def rows(forwards: pd.Series, share: float, command: str) -> list[Row]:
+    """One row for the ``forwards`` column of evidence tables, one for the share."""
+    known = forwards.dropna()
+    most, mean = int(known.max()), float(known.mean())
+    return [
+        Row(
+            "forwards per class and cue, most (mean)",
+            f"<= {_FORWARDS}", f"{most} ({mean:.1f})", most <= _FORWARDS, command,
+        ),
+        Row("share of the evidence stage in a run", NO_BOUND, f"{share:.2f}", True, command),
+    ]  # fmt: skip
