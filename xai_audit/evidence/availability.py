@@ -23,7 +23,9 @@ _FOLDS = 5
 _MIN_IMAGES, _MIN_GROUPS = 5, 2
 # From this many permutations above the observed AUROC their share is p itself.
 _HITS = 10
-_TARGETS = 4096  # columns of one fit; bounds its memory
+_NUMBERS = 16_000_000  # photos x targets of one fit; bounds its memory
+# Targets of all permutations: beyond a hundred classes fewer of each, as each costs a fit.
+_MOST_TARGETS, _LEAST_PERMUTATIONS = 20_000, 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def availability(
         classes_of: (n,) class of each photo.
         groups: (n,) photos of one number stay in one fold.
         classes: K names; one with < 5 usable photos or < 2 groups of them is unknown.
-        permutations: of the labels.
+        permutations: of the labels; of very many classes at least 20.
         seed: of folds and permutations.
     """
     presence = np.full((len(descriptors), len(classes)), np.nan)
@@ -76,7 +78,8 @@ def availability(
     if not asked or all((labels == name).all() for name in asked):
         return Availability(estimates, presence)
     folds = list(_folds(labels, group, asked, seed))
-    shuffled = _shuffles(group, folds, permutations, np.random.default_rng(seed))
+    most = max(_MOST_TARGETS // len(asked), _LEAST_PERMUTATIONS)
+    shuffled = _shuffles(group, folds, min(permutations, most), np.random.default_rng(seed))
     content = np.asarray(descriptors)[usable].astype(np.float64)
     scores = _scores(content, labels[:, None] == np.array(list(classes)), folds)
     null = _null(content, labels[:, None] == np.array(asked), folds, shuffled)
@@ -133,7 +136,7 @@ def _null(
     """The AUROC of each target (n, T) under each permutation (P, n) of the rows: (P, T)."""
     count = targets.shape[1]
     null = np.empty((len(shuffled), count))
-    step = max(1, _TARGETS // count)
+    step = max(1, _NUMBERS // max(count * len(content), 1))
     for start in range(0, len(shuffled), step):
         some = targets[shuffled[start : start + step]].transpose(1, 0, 2)
         flat = np.ascontiguousarray(some.reshape(len(content), -1))

@@ -130,6 +130,8 @@ def _surveyed(inquiry: Inquiry) -> Survey:
 
 
 def _stoppable(audit: Audit, tell: Callable[[int], None]) -> Callable[[int], None]:
+    """``tell`` that raises where a signal asked to stop; the part in hand is lost."""
+
     def told(count: int) -> None:
         tell(count)
         audit.stop.check()
@@ -149,10 +151,9 @@ def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
         drop_stale(folder, mark, plan)
     with progress("evidence: transplants", total=None, bar=audit.settings.progress) as tell:
         for number, span in todo.items():
-            audit.stop.check()
             mine = {names[place] for place in span}
             part = [cell for cell in cells if cell.class_name in mine]
-            table = measured(inquiry.transplanter, part, inquiry.scope, tell)
+            table = measured(inquiry.transplanter, part, inquiry.scope, _stoppable(audit, tell))
             write_table(RunPaths.part(folder, number), table, {FINGERPRINT: mark})
     return _frame(*(RunPaths.part(folder, number) for number in plan))
 
@@ -191,7 +192,7 @@ def _apart(
                 inquiry.scope,
                 usable=first.usable_rows(),
                 pairs=_BEYOND,
-                tell=tell,
+                tell=_stoppable(audit, tell),
             )
         write_table(target, table, {FINGERPRINT: mark})
     return _frame(target)
