@@ -1,0 +1,94 @@
+"""Every cue on real photos with masks that people drew."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from tests.cues.canvases import canvas
+from xai_audit.build import build
+from xai_audit.config import CONF_DIR
+from xai_audit.evidence.canvas import transplanted
+
+REGIONS = (
+    "border", "background",
+    *(f"corner_{v}_{h}" for v in ("top", "bottom") for h in ("left", "right")),
+)  # fmt: skip
+# What a property's first descriptors say, and how near they come to the donor's.
+PROPERTIES = ("colour", "brightness", "contrast")
+
+
+@pytest.fixture(scope="module")
+def photos(shared):
+    """Two photos of each of six classes as canvases of 224 x 224."""
+    root = shared / "data" / "flowers17"
+    with (root / "split.csv").open() as lines:
+        rows = [row for row in csv.DictReader(lines) if row["has_mask"] == "1"]
+    names = sorted({row["class"] for row in rows})[::3]
+    chosen = [row for name in names for row in [r for r in rows if r["class"] == name][:2]]
+    found = []
+    for row in chosen:
+        photo = Image.open(root / "images" / row["file"]).convert("RGB")
+        mask = Image.open((root / "masks" / row["file"]).with_suffix(".png"))
+        pixels = np.array(photo.resize((224, 224), Image.Resampling.BILINEAR))
+        object_ = np.asarray(mask.resize((224, 224), Image.Resampling.NEAREST)) > 0
+        found.append(
+            canvas(pixels, object_, stored=photo.size[::-1], image_id=row["file"], crop=224)
+        )
+    assert len(found) == 12
+    return found
+
+
+@pytest.fixture(scope="module")
+def cues():
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        config = compose("config")
+    nodes = {
+        path.stem: OmegaConf.merge(config, {"cue": OmegaConf.load(path)}).cue
+        for path in sorted((CONF_DIR / "cue").glob("*.yaml"))
+        if path.stem != "stamp"
+    }
+    return {name: build("cue", node) for name, node in nodes.items()}
+
+
+def test_a_photo_with_its_own_cue_is_itself(photos, cues):
+    for name, cue in cues.items():
+        if cue.way == "none":
+            continue
+        for one in photos:
+            got = transplanted(cue, one, one)
+            assert got.shape == one.photo.shape
+            change = (got.int() - one.photo.int()).abs().amax(0).numpy()
+            if name == "background":  # it is mended where the object was, and a rim wider
+                change = change[distance_transform_edt(one.object.numpy() == 0) > 16]
+            assert change.mean() < 0.5, (name, one.record)
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_nothing_changes_outside_the_region(photos, cues, name):
+    cue = cues[name]
+    for one, other in zip(photos, photos[2:] + photos[:2], strict=True):
+        outside = np.asarray(cue.region(one)) == 0
+        got = transplanted(cue, one, other)
+        changed = (got.int() - one.photo.int()).abs().amax(0).numpy()
+        deeper = name == "border"  # as deep as the deeper frame of the two
+        assert (changed[outside] > 0).mean() <= (0.3 if deeper else 0), one.record
+        inside = np.asarray(cue.region(one)) == 1
+        assert (changed[inside] > 0).mean() > 0.6, one.record
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_a_property_becomes_the_donors(photos, cues, name):
+    cue, nearer = cues[name], []
+    for one, other in zip(photos, photos[2:] + photos[:2], strict=True):
+        before, wanted = (cue.descriptors(c)[0] for c in (one, other))
+        photo = transplanted(cue, one, other)
+        after = cue.descriptors(canvas(photo.numpy(), one.object.numpy() > 0, crop=224))[0]
+        nearer.append(abs(after - wanted) < 0.5 * abs(before - wanted) + 0.02)
+    assert np.mean(nearer) > 0.8
