@@ -86,11 +86,12 @@ def test_what_is_lost_is_asked_of_the_others():
     assert (sharp.measured_on, len(sharp.reliance)) == (OWN, 6)
 
 
-def test_ordinary_is_who_is_told_no_better():
-    distinct = {"a": 0.9, "b": 0.7, "c": 0.6, "d": 0.95}
+def test_ordinary_is_who_is_told_clearly_less():
+    distinct = {"a": 0.9, "b": 0.7, "c": 0.6, "d": 1.0, "e": 0.95}
     assert ordinary("b", ["a", "c", "d"], distinct) == ["c", "a"]  # half of three, and no more
     assert ordinary("a", ["b", "c", "d"], distinct) == ["c", "b"]
     assert ordinary("d", ["a", "b", "c"], distinct) == ["c", "b", "a"]
+    assert ordinary("d", ["a", "b", "c", "e"], distinct) == ["c", "b", "a"]  # e: not clearly less
     assert ordinary("x", ["a", "b"], {"a": float("nan"), "b": 0.6}) == ["a"]
 
 

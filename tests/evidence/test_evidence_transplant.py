@@ -95,6 +95,37 @@ def test_putting_back_the_same_cue_leaves_no_effect(source, model):
         assert outcome.probability[0] == pytest.approx(outcome.probability[1], abs=1e-6)
 
 
+class Taller(LeftHalf):
+    def transplant(self, canvas, donor):
+        return super().transplant(canvas, donor).repeat(1, 2, 1)
+
+
+class AlikeHalf(LeftHalf):
+    """Says how many photos it was made alike for, and edits nothing unless it was."""
+
+    def alike(self, canvases):
+        assert len(canvases) == 3
+        return LeftHalf(name=self.name)
+
+    def transplant(self, canvas, donor):
+        raise AssertionError("not asked to be alike")
+
+
+def test_nothing_is_put_back_into_a_photo_of_another_shape(source, model):
+    tasks = [replace(TASKS[0], cue="mine", beyond=beyond) for beyond in (None, "left")]
+    outcomes = transplanter(source, model, mine=Taller(name="mine")).run(tasks)
+    found = {outcome.task.beyond: outcome for outcome in outcomes}
+    assert np.isfinite(found[None].probability).all()
+    assert np.isnan(found["left"].probability).all()
+
+
+def test_both_photos_of_a_pair_are_edited_alike(source, model):
+    mine = [replace(task, cue="mine") for task in TASKS]
+    found = transplanter(source, model, mine=AlikeHalf(name="mine")).run(mine)
+    expected = transplanter(source, model).run(TASKS)
+    assert [o.probability for o in found] == [o.probability for o in expected]
+
+
 def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tmp_path):
     rows = source.rows.set_column(
         0, "image_id", [["gone.jpg", *source.rows.column("image_id").to_pylist()[1:]]]
@@ -130,6 +161,7 @@ def scope(source, limit: float) -> Scope:
         classes=source.rows.column("class_name").to_pylist(),
         labels={name: index for index, name in enumerate(tiny.CLASSES)},
         limit=limit,
+        sequential=True,
         seed=0,
     )
 

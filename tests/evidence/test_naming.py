@@ -20,8 +20,8 @@ def pairs(**given):
 
 def test_less_than_a_third_left_is_explained():
     two = suspects(a=(0.6, 0.5), b=(0.6, 0.1))
-    assert explained(two, pairs(a__b=0.19)) == {"a": "b"}
-    assert explained(two, pairs(a__b=0.21)) == {}
+    assert explained(two, pairs(a__b=0.33)) == {"a": "b"}
+    assert explained(two, pairs(a__b=0.34)) == {}
     assert explained(two, pairs(a__b=NAN)) == {}
     assert explained(two, pairs(a__b=-0.3)) == {"a": "b"}
     assert explained(two, {}) == {}

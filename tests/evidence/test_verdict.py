@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_audit.evidence.stats import Estimate, benjamini_hochberg
+from xai_audit.evidence.stats import benjamini_hochberg
 from xai_audit.evidence.verdict import Limits, candidates, judge
 
 LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
@@ -54,10 +54,7 @@ def relied(class_name, cue, effect=0.8, **changes):
 
 def left(**effects):
     """``P__Q=0.1`` as beyond[("iris", P, Q)]."""
-    return {
-        ("iris", *names.split("__")): Estimate(value, value - 0.05, value + 0.05, 0.5)
-        for names, value in effects.items()
-    }
+    return {("iris", *names.split("__")): value for names, value in effects.items()}
 
 
 def verdicts(rows, beyond=None, limits=LIMITS):
@@ -168,6 +165,18 @@ def test_a_planted_background_is_not_given_to_the_border_in_it():
     told = verdicts(rows, left(background__border=0.6, border__background=0.02))
     assert told["iris", "background"] == ("confirmed", None)
     assert told["iris", "border"] == ("suspected", "background")
+
+
+def test_an_edge_of_the_wall_that_pulls_others_does_not_take_the_wall_s_name():
+    border = relied("iris", "border", 0.0, pull=0.6)  # the class does without it
+    wall = relied("iris", "background", 0.7, pull=0.9)
+    told = verdicts([border, wall], left(background__border=0.0, border__background=0.0))
+    assert told["iris", "background"] == ("confirmed", None)
+    assert told["iris", "border"] == ("suspected", "background")
+    # Where the wall, too, only pulls, the narrower is named as ever.
+    wall = relied("iris", "background", 0.0, pull=0.9)
+    told = verdicts([border, wall], left(background__border=0.0, border__background=0.0))
+    assert told["iris", "border"] == ("confirmed", None)
 
 
 def test_a_watermark_in_the_corner_is_named_before_border_and_background():

@@ -14,6 +14,8 @@ from xai_audit.cues.strips import blended, overlap, resampled, resampling, scale
 from xai_audit.cues.texture import composition
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas
@@ -59,8 +61,8 @@ class Border:
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo with the donor's edges and corners, each resized to its own (nine-slice).
 
-        A frame stays a frame whatever the two aspect ratios, and the deeper of two is replaced
-        whole. The object of ``canvas`` is overwritten where it reaches the band, as a frame lies
+        A frame stays a frame whatever the two aspect ratios; the deeper of two is replaced whole.
+        The object of ``canvas`` is overwritten where it reaches the band, as a frame lies
         over everything.
         """
         depth = max(self._depth(canvas), self._depth(donor))
@@ -72,6 +74,10 @@ class Border:
             )
         ]
         return blended(canvas.photo, resampled(source, *weights), _band(canvas, depth))
+
+    def alike(self, canvases: Sequence[Canvas]) -> Border:
+        """This cue with one depth for all of ``canvases``, so that a pair is edited alike."""
+        return Border(name=self.name, width=max(map(self._depth, canvases)))
 
     def _depth(self, canvas: Canvas) -> float:
         """Of the band, as a share of the stored photo's shorter side."""

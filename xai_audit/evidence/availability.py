@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
+from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
@@ -59,7 +60,7 @@ def availability(
     the fitting adds to the scatter of the permutations.
     p: labels are permuted, whole groups among groups of their size and fold, and every permutation
     is one more target of the same regression. Where fewer than 10 permutations reach the AUROC,
-    p is the normal tail at its distance from theirs (a Mann-Whitney statistic is asymptotically
+    p is Student's tail at its distance from theirs (a Mann-Whitney statistic is asymptotically
     normal), so that it can survive a correction for hundreds of cells.
 
     Args:
@@ -226,4 +227,6 @@ def _tail(area: float, null: NDArray[np.float64]) -> float:
     spread = float(known.std(ddof=1))
     if hits >= _HITS or spread <= 0:
         return (1 + hits) / (1 + len(known))
-    return float(norm.sf((area - known.mean()) / spread))
+    # One more draw from as many, whose spread is itself an estimate.
+    far = (area - float(known.mean())) / (spread * math.sqrt(1 + 1 / len(known)))
+    return float(student.sf(far, len(known) - 1))

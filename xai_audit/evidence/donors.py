@@ -1,8 +1,8 @@
 """Whose photos give a cue: classes in which it is ordinary, and its own that show it best.
 
-The counterpart of a class are the classes of which the cue tells no more than of the class itself,
-by the cue-only classifier, or least of all. Otherwise the rival of a class with a planted mark,
-which is known by the mark's absence, would be called reliant on it.
+The counterpart of a class are the classes of which the cue tells clearly less than of the class
+itself, by the cue-only classifier, or least of all. Otherwise the rival of a class with a planted
+mark, which is known by the mark's absence, would be called reliant on it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 _DONOR_CLASSES = 4
 _CHANCE = 0.5
+# AUROCs nearer than this are of two sides of one mark: who has it and who lacks it is not known.
+_CLEARLY = 0.1
 
 
 def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) -> list[str]:
-    """The other classes of which the cue tells no more than of ``name``, and the half least told.
+    """The half of the other classes of which the cue tells least, and all it tells clearly less of.
 
     Args:
         name: the class asked about.
@@ -33,7 +35,8 @@ def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) ->
     known = {one: _CHANCE if math.isnan(value) else value for one, value in told.items()}
     ranked = sorted(others, key=lambda one: (known[one], one))
     least = (len(ranked) + 1) // 2
-    return ranked[:least] + [one for one in ranked[least:] if known[one] <= known[name]]
+    less = [one for one in ranked[least:] if known[one] <= known[name] - _CLEARLY]
+    return ranked[:least] + less
 
 
 def least_alike(
@@ -57,15 +60,16 @@ def least_alike(
 def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
     """The half of a class's photos, at least 2, that show most what the cue is there, in order.
 
-    All of them where that is unknown. Of the others any photo may give: the most unlike would be
-    another extreme, which a model may fail on without leaning on the cue.
+    All of them where that is unknown of each. Of the others any photo may give: the most unlike
+    would be another extreme, which a model may fail on without leaning on the cue.
 
     Args:
         pool: the class's photos.
         presence: (n,) how much each photo's cue looks like the class's; NaN unknown.
     """
-    if np.isnan(presence[list(pool)]).any():
+    shown = np.nan_to_num(presence, nan=-np.inf)
+    if np.isinf(shown[list(pool)]).all():
         return list(pool)
-    ranked = sorted(pool, key=lambda place: -presence[place])
+    ranked = sorted(pool, key=lambda place: -shown[place])
     kept = set(ranked[: max((len(pool) + 1) // 2, 2)])
     return [place for place in pool if place in kept]

@@ -126,7 +126,8 @@ def _open(outcomes: list[Outcome], scope: Scope) -> bool:
     if not scope.sequential:
         return True
     effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
-    estimate = paired(effects[np.isfinite(effects)], seed=scope.seed)
+    effects = effects[np.isfinite(effects)]
+    estimate = paired(effects, seed=scope.seed)
     if estimate.high < scope.limit:
         return False
     return not (len(effects) >= _ENOUGH and estimate.low > scope.limit)

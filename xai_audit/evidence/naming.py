@@ -25,12 +25,14 @@ class Suspect:
         effect: of it on the probability.
         area: mean share of the view, infinite for a property of the whole photo.
         discovered: whether it is a region found by clustering heatmaps.
+        pulls: whether only other classes' photos show the effect: the class does without it.
     """
 
     cue: str
     effect: float
     area: float
     discovered: bool = False
+    pulls: bool = False
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
@@ -38,7 +40,8 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
     P is explained by Q where less than a third of its effect is left once Q's content is put back,
     and Q alone has at least half of it: a piece of a frame put back may save the decision without
-    being all that it rests on.
+    being all that it rests on. Nor is what the class does without, such as the edge of a wall that
+    is behind it everywhere, what it rests on.
     Where each explains the other, one that has a name stays before a discovered region, which is
     the part of it that heatmaps show; else the narrower: a region before a property of the whole
     photo, and of equals the one with the larger effect. What explains is itself unexplained: chains
@@ -46,16 +49,15 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
     Args:
         suspects: of one class.
-        left: (P, Q) -> P's effect with Q's content put back; NaN or absent is unknown.
+        left: (P, Q) -> the share of P's effect left with Q's content put back; NaN or absent is
+            unknown.
     """
     of = {suspect.cue: suspect for suspect in suspects}
     edges = {
         p: {
             q: left[p, q]
             for q in of
-            if q != p
-            and left.get((p, q), float("nan")) < _LEFT * of[p].effect
-            and of[q].effect >= _CARRIES * of[p].effect
+            if q != p and left.get((p, q), float("nan")) < _LEFT and _carries(of[q], of[p])
         }
         for p in of
     }
@@ -65,6 +67,11 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
                 del edges[p][q]
     _open_circles(edges, of)
     return {p: _end(p, edges, of) for p in of if edges[p]}
+
+
+def _carries(other: Suspect, one: Suspect) -> bool:
+    """Whether ``other`` may be what gives ``one`` its effect."""
+    return other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
 
 
 def _stays(one: Suspect, other: Suspect) -> bool:

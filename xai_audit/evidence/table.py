@@ -14,6 +14,9 @@ from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
 from xai_audit.evidence.stats import UNKNOWN, Estimate, paired
 from xai_audit.schema import EVIDENCE, SUMMARY
 
+# What makes a row of transplants/ one pair.
+_PAIR = ["class_name", "cue", "question", "image_id", "donor_with", "donor_without"]
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -75,12 +78,22 @@ def cell_rows(answers: Answers, methods: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def beyond_of(transplants: pd.DataFrame, seed: int) -> dict[tuple[str, str, str], Estimate]:
-    """(class, cue, other cue) -> the cue's effect when the other's content is put back."""
-    found = transplants[transplants["beyond"].notna()]
+def shares_left(
+    apart: pd.DataFrame, transplants: pd.DataFrame, *, least: int
+) -> dict[tuple[str, str, str], float]:
+    """(class, cue, other cue) -> the share of the cue's effect left with the other's put back.
+
+    Both effects are of the same pairs; a class without ``least`` of them is absent.
+    """
+    plain = transplants[transplants["beyond"].isna()]
+    both = apart.merge(plain[[*_PAIR, "p_with", "p_without"]], on=_PAIR, suffixes=("", "_plain"))
+    both["left"] = both["p_with"] - both["p_without"]
+    both["effect"] = both["p_with_plain"] - both["p_without_plain"]
+    known = both.dropna(subset=["left", "effect"])
     return {
-        (str(name), str(cue), str(other)): paired(_differences(rows), seed=seed)
-        for (name, cue, other), rows in found.groupby(["class_name", "cue", "beyond"])
+        (str(name), str(cue), str(other)): float(rows["left"].mean() / rows["effect"].mean())
+        for (name, cue, other), rows in known.groupby(["class_name", "cue", "beyond"])
+        if len(rows) >= least and rows["effect"].mean() > 0
     }
 
 

@@ -190,15 +190,24 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
                 self._canvases[row] for row in (task.pair.donor_with, task.pair.donor_without)
             ]
             known = [donor for donor in donors if donor is not None]
-            if len(known) == 2:
-                views += [self._view(task, canvas, donor) for donor in known]
+            if len(known) == 2 and (both := self._both(task, canvas, known)) is not None:
+                views += both
                 done.append(place)
         left_out = sorted({*range(len(group))} - {*done})
         return (done, torch.stack(views), left_out) if done else None
 
-    def _view(self, task: Task, canvas: Canvas, donor: Canvas) -> torch.Tensor:
-        photo = transplanted(self._cues[task.cue], canvas, donor)
-        if task.beyond is not None:
-            back = replace(canvas, photo=photo)
-            photo = transplanted(self._cues[task.beyond], back, canvas)
-        return seen(photo, canvas.preprocess)
+    def _both(self, task: Task, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
+        """The view with each donor's cue; None where another cue cannot be put back into one."""
+        cue, views = self._cues[task.cue], []
+        if (alike := getattr(cue, "alike", None)) is not None:
+            cue = alike([canvas, *donors])
+        for donor in donors:
+            photo = transplanted(cue, canvas, donor)
+            if task.beyond is not None:
+                # What is put back lies where it was: a photo of another shape has no such place.
+                if photo.shape != canvas.photo.shape:
+                    return None
+                back = replace(canvas, photo=photo)
+                photo = transplanted(self._cues[task.beyond], back, canvas)
+            views.append(seen(photo, canvas.preprocess))
+        return views

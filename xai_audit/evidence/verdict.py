@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.stats import Estimate
-
 _CELL = ["class_name", "cue"]
 
 
@@ -44,7 +42,7 @@ class Limits:
 
 
 def judge(
-    cells: pd.DataFrame, beyond: Mapping[tuple[str, str, str], Estimate], limits: Limits
+    cells: pd.DataFrame, beyond: Mapping[tuple[str, str, str], float], limits: Limits
 ) -> pd.DataFrame:
     """The ``cells`` with their q columns, ``verdict``, ``explained_by`` and ``because``.
 
@@ -56,7 +54,8 @@ def judge(
         cells: one row a class, cue and method, with the columns of EVIDENCE that are measured,
             and ``sd`` of the differences, ``wanted`` pairs, the cue's ``way``, and ``why`` nothing
             was measured, or None.
-        beyond: (class, cue, other cue) -> the cue's effect with the other's content put back.
+        beyond: (class, cue, other cue) -> the share of the cue's effect left with the other's
+            content put back; absent is unknown.
         limits: from where on a finding counts.
     """
     judged = _corrected(cells)
@@ -123,7 +122,7 @@ def _confirmed(cells: pd.DataFrame, limits: Limits) -> pd.Series:
 
 def _explained_by(
     confirmed: pd.DataFrame,
-    beyond: Mapping[tuple[str, str, str], Estimate],
+    beyond: Mapping[tuple[str, str, str], float],
     cells: pd.DataFrame,
     limits: Limits,
 ) -> list[str | None]:
@@ -131,18 +130,25 @@ def _explained_by(
     found: dict[tuple[str, str], str] = {}
     relied = _found(confirmed, "reliance", limits)
     effects = confirmed["reliance"].where(relied, confirmed["pull"])
-    rows = confirmed.assign(effect=effects).drop_duplicates(_CELL)
+    rows = confirmed.assign(effect=effects, pulls=~relied).drop_duplicates(_CELL)
     for name, group in rows.groupby("class_name"):
         suspects = [
-            Suspect(cue, effect, math.inf if math.isnan(area) else area, cue.startswith(DISCOVERED))
-            for cue, effect, area in zip(
+            Suspect(
+                cue,
+                effect,
+                math.inf if math.isnan(area) else area,
+                discovered=cue.startswith(DISCOVERED),
+                pulls=pulls,
+            )
+            for cue, effect, area, pulls in zip(
                 group["cue"],
                 group["effect"].astype(float),
                 group["area"].astype(float),
+                group["pulls"],
                 strict=True,
             )
         ]
-        left = {(p, q): e.value for (of, p, q), e in beyond.items() if of == name}
+        left = {(p, q): share for (of, p, q), share in beyond.items() if of == name}
         found |= {(str(name), cue): by for cue, by in explained(suspects, left).items()}
     return [found.get(cell) for cell in zip(cells["class_name"], cells["cue"], strict=True)]
 

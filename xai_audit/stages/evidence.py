@@ -24,10 +24,10 @@ from xai_audit.evidence.plan import PULL, Cell, shown
 from xai_audit.evidence.survey import Survey, survey
 from xai_audit.evidence.table import (
     Answers,
-    beyond_of,
     cell_rows,
     core_accuracy,
     evidence_table,
+    shares_left,
     summary_table,
 )
 from xai_audit.evidence.together import ALL
@@ -101,7 +101,7 @@ def _ask(inquiry: Inquiry) -> None:
     answers = _answers(first, cells, transplants, ways, chosen.images_per_class)
     frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
     apart = _apart(inquiry, first, cells, candidates(frame, limits))
-    judged = judge(frame, beyond_of(apart, first.roster.seed), limits)
+    judged = judge(frame, shares_left(apart, transplants, least=_MIN_IMAGES), limits)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.summary, summary_table(answers))
     write_table(paths.groups, groups(paths))
@@ -176,7 +176,7 @@ def _apart(
     by_name = {(cell.class_name, shown(cell.cue)): cell for cell in cells}
     wanted = [
         (cell, question if cell.reliance else PULL, by_name[name, o].cue)
-        for name, cues in sorted(confirmed.items())
+        for name, cues in sorted(_natural(confirmed, inquiry).items())
         for cue, question in cues.items()
         for cell in [by_name[name, cue]]
         for o in cues
@@ -196,6 +196,15 @@ def _apart(
             )
         write_table(target, table, {FINGERPRINT: mark})
     return _frame(target)
+
+
+def _natural(confirmed: dict[str, dict[str, str]], inquiry: Inquiry) -> dict[str, dict[str, str]]:
+    """Without what is put on photos for a test: no photo has it, so none has it to put back."""
+    added = {shown(key) for key, cue in inquiry.cues.items() if cue.way == "added"}
+    return {
+        name: {cue: question for cue, question in cues.items() if cue not in added}
+        for name, cues in confirmed.items()
+    }
 
 
 def _frame(*parts: Path) -> pd.DataFrame:

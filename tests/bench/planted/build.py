@@ -61,6 +61,7 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD
         labels,
         outputs=len(scenario.labels),
         seed=scenario.seed,
+        epochs=scenario.epochs,
     )
     written(scenario, photos, root)
     torch.save(model.state_dict(), root / "model.pth")

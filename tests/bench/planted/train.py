@@ -17,7 +17,7 @@ _FROZEN = 12
 # SqueezeNet ends with a ReLU: an output below 0 for all photos would never learn.
 _BIAS = 3.0
 # SqueezeNet's last activations are large: with a higher rate the outputs jump, and one dies.
-_EPOCHS, _BATCH, _RATE, _RATE_OUT = 9, 16, 3e-4, 1e-3
+_BATCH, _RATE, _RATE_OUT = 16, 3e-4, 1e-3
 _ATTEMPTS = 4
 
 
@@ -42,6 +42,7 @@ def trained(
     *,
     outputs: int,
     seed: int,
+    epochs: int,
 ) -> nn.Module:
     """The network, in eval mode, after the last blocks have learned ``labels``.
 
@@ -49,7 +50,9 @@ def trained(
         RuntimeError: some output is right for none of its photos, whatever the initial values.
     """
     for attempt in range(_ATTEMPTS):
-        model = _trained(weights, photos, labels, outputs=outputs, seed=seed + 10_000 * attempt)
+        model = _trained(
+            weights, photos, labels, outputs=outputs, seed=seed + 10_000 * attempt, epochs=epochs
+        )
         right = predicted(model, photos) == np.array(labels)
         if all(right[np.array(labels) == label].any() for label in range(outputs)):
             return model
@@ -63,6 +66,7 @@ def _trained(
     *,
     outputs: int,
     seed: int,
+    epochs: int,
 ) -> nn.Module:
     torch.manual_seed(seed)
     model = network(outputs)
@@ -82,7 +86,7 @@ def _trained(
         weight_decay=1e-3,
     )
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(_EPOCHS):
+    for _ in range(epochs):
         for batch in torch.randperm(len(stems), generator=generator).split(_BATCH):
             logits = model.classifier(learning(stems[batch])).flatten(1)
             loss = nn.functional.cross_entropy(logits, wanted[batch])
