@@ -158,7 +158,7 @@ EVIDENCE = pa.schema(
         ],
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("because", pa.string(), nullable=False),
-        # The narrower cue that explains this one's effect.
+        # The cue that explains this one's effect.
         ("explained_by", pa.string()),
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),

@@ -40,14 +40,14 @@ class StopRequest:
         self._restore()
 
     def check(self) -> None:
-        """Raise StoppedError if a signal has come; called where everything in hand is finished."""
+        """Raise StoppedError if a signal has come; called where little is lost."""
         if self._received is not None:
             raise StoppedError(self._received)
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         self._received = number
         self._restore()
-        log.warning("signal %d: finishing the part in hand; once more stops at once", number)
+        log.warning("signal %d: stopping, what is written is kept; once more stops at once", number)
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

@@ -250,6 +250,9 @@ class Canvas:
 class Cue(Protocol):
     """A candidate shortcut: something other than the object that could carry a class.
 
+    Two methods are optional: ``alike(canvases) -> Cue``, this cue with what it measures on a photo
+    set for all of a pair, and ``fingerprint() -> str`` of a file that it is made of.
+
     Attributes:
         name: of the cue, as in ``cues=[NAME]``; a column value, so stable.
         way: how its content can be changed. ``both``: any photo can get any other's. ``down``: what

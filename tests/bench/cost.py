@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from tests.bench.rows import NO_BOUND, Row
 
 if TYPE_CHECKING:
@@ -28,14 +30,25 @@ def evidence_share(paths: RunPaths) -> float:
     return seconds.get(f"evidence{_WALL}", 0.0) / max(sum(seconds.values()), 1e-9)
 
 
-def rows(forwards: pd.Series, share: float, command: str) -> list[Row]:
-    """One row for the ``forwards`` column of evidence tables, one for the share."""
+def apart(paths: RunPaths) -> int:
+    """Forwards of the pairs with another cue's content put back."""
+    pairs = pq.read_table(paths.transplants, columns=["beyond"])
+    return 2 * (len(pairs) - pairs.column("beyond").null_count)
+
+
+def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> list[Row]:
+    """Rows for the ``forwards`` column of evidence tables, those of :func:`apart`, the share."""
     known = forwards.dropna()
     most, mean = int(known.max()), float(known.mean())
+    whole = int(known.sum()) + told_apart
     return [
         Row(
             "forwards per class and cue, most (mean)",
             f"<= {_FORWARDS}", f"{most} ({mean:.1f})", most <= _FORWARDS, command,
+        ),
+        Row(
+            "of all forwards, those that tell overlapping confirmed cues apart",
+            NO_BOUND, f"{told_apart / max(whole, 1):.3f} ({told_apart} of {whole})", True, command,
         ),
         Row("share of the evidence stage in a run", NO_BOUND, f"{share:.2f}", True, command),
     ]  # fmt: skip

@@ -29,7 +29,7 @@ def run(shared: Path, quick: bool) -> list[Row]:
         done = finished(command)
         rows = [_accuracy(shared, paths, told, quick=quick), _speed(paths, done, told)]
         forwards = pd.read_parquet(paths.evidence)["forwards"]
-        spent = cost.rows(forwards, cost.evidence_share(paths), told)
+        spent = cost.rows(forwards, cost.apart(paths), cost.evidence_share(paths), told)
         return [*rows, _verdicts(paths, told), *spent]
 
 

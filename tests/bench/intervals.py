@@ -26,7 +26,7 @@ from xai_audit.paths import RunPaths
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ def compared(scenario: Scenario, shared: Path, times: int) -> pd.DataFrame:
         log.info("%s, piece %d of %d", scenario.name, number + 1, times)
     told = pd.concat(pieces)
     told["whole"] = [whole["reliance"].get(cell) for cell in told.index]
-    return told.dropna(subset=["whole", "reliance_low"]).reset_index()
+    # Of what a class has lost, or not, by the few photos of a piece: another question.
+    alike = [whole["measured_on"].get(cell) for cell in told.index] == told["measured_on"]
+    return told[alike].dropna(subset=["whole", "reliance_low"]).reset_index()
 
 
 def audited(
@@ -88,7 +90,8 @@ def audited(
     stages = "stages=[index,attribute,score,evidence]"
     finished(audit_command([*kept, *places, stages, _CUES, *more]))
     table = pd.read_parquet(RunPaths(output).evidence)
-    return table.set_index(_CELL)[["n_images", "reliance", "reliance_low", "reliance_high"]]
+    columns = ["measured_on", "n_images", "reliance", "reliance_low", "reliance_high"]
+    return table.set_index(_CELL)[columns]
 
 
 def piece(root: Path, number: int, times: int) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from tests.bench.planted import judge, scenarios
 from tests.bench.planted.photos import HELD_OUT, Photo, seen, split
 from tests.bench.planted.plants import CORNERS, PHOTO_WIDE
-from tests.bench.planted.scenarios import CONTROL, DECOY, Scenario
+from tests.bench.planted.scenario import CONTROL, DECOY, Scenario
 
 ALL = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls()]
 BORDER = next(s for s in ALL if s.name == "border_flat")
@@ -46,7 +46,7 @@ def _outcome(
     mass = pd.DataFrame(
         0.1, index=list(scenario.labels), columns=["border", *CORNERS, "background"]
     )
-    return judge.Outcome(scenario, truths, table, mass, evidence_share=0.25)
+    return judge.Outcome(scenario, truths, table, mass, apart=10, evidence_share=0.25)
 
 
 def _row(rows: list, start: str):  # noqa: ANN202

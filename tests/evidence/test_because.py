@@ -14,7 +14,8 @@ NAN = math.nan
 def told(verdict, **changes):
     row = {
         "class_name": "marguerite", "cue": "border", "verdict": verdict, "explained_by": None,
-        "n_images": 24, "way": "both", "why": None, "sd": 0.2, "measured_on": "own", "mass": 0.4,
+        "n_images": 24, "wanted": 24, "way": "both", "why": None, "sd": 0.2, "mass": 0.4,
+        "measured_on": "own",
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
         "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
         "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
@@ -61,6 +62,10 @@ def test_explained():
         "explains this. The background draws 40% of the relevance, 12 points more than expected."
     )
     assert told("clear", explained_by="colour").endswith("but the colour cast explains this.")
+    # What was explained is what had confirmed it.
+    pulled = told("clear", explained_by="colour", **NONE)
+    assert "raises the probability of marguerite by 0.50" in pulled
+    assert "by 0.03" not in pulled
     assert told("available", explained_by="colour").endswith("tells marguerite (AUROC 0.99).")
 
 
@@ -122,6 +127,11 @@ def test_undetermined():
 def test_how_many_images_would_do(value, sd, needed):
     text = told("undetermined", n_images=16, reliance=value, reliance_high=0.3, sd=sd)
     assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would tell.")
+
+
+def test_more_images_than_were_asked_are_had_by_a_key():
+    text = told("undetermined", reliance=0.3, reliance_low=0.1, reliance_high=0.5, sd=0.45)
+    assert text.endswith("about 90 images would tell (evidence.images_per_class).")
 
 
 def test_words():

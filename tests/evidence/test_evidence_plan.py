@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from xai_audit.evidence.donors import least_alike, ordinary
-from xai_audit.evidence.plan import OTHERS, OWN, Known, Roster, cell, discovered, owner, shown
+from xai_audit.evidence.plan import (
+    OTHERS,
+    OWN,
+    Known,
+    Roster,
+    cell,
+    discovered,
+    owner,
+    pools,
+    shown,
+)
 from xai_audit.evidence.read import CueReading
 from xai_audit.evidence.sample import sample
 
@@ -25,7 +35,7 @@ def roster(seed: int = 0) -> Roster:
     )
 
 
-def known(way: str = "both", levels: list[float] | None = None, usable=None) -> Known:
+def known(way: str = "both", levels: list[float] | None = None, usable=None, seed=0) -> Known:
     n = len(NAMES) * EACH
     levels = [float("nan")] * 4 if levels is None else levels
     reading = CueReading(
@@ -37,7 +47,10 @@ def known(way: str = "both", levels: list[float] | None = None, usable=None) -> 
         needs_mask=True,
     )
     distinct = {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}
-    return Known("border", way, reading, distinct, np.tile(np.linspace(0, 1, EACH), len(NAMES)))
+    given = pools(roster(seed), "border", reading.usable)
+    return Known(
+        "border", way, reading, given, distinct, np.tile(np.linspace(0, 1, EACH), len(NAMES))
+    )
 
 
 def classes_of(rows: list[int]) -> list[str]:
@@ -111,7 +124,7 @@ def test_too_few_photos_are_told():
 
 
 def test_pairs_depend_on_the_seed_alone():
-    first, again, other = (cell(roster(s), "framed", known(), budget=16) for s in (0, 0, 1))
+    first, again, other = (cell(roster(s), "framed", known(seed=s), budget=16) for s in (0, 0, 1))
     assert first == again
     assert first != other
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import zlib
 from typing import TYPE_CHECKING
@@ -72,6 +73,10 @@ class Stamp:
         self._size, self._opacity = size, opacity
         self._place = _place(where)
         self._stamp = _stamp(image, text)
+
+    def fingerprint(self) -> str:
+        """A hash of the stamp's pixels: its file may have been drawn anew."""
+        return hashlib.sha256(self._stamp.tobytes()).hexdigest()
 
     def region(self, canvas: Canvas) -> torch.Tensor:
         """The stamp's alpha (h, w) float32 where it is put."""

@@ -41,7 +41,7 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         limits: from where on a finding counts.
     """
     if by := _text(row.get("explained_by")):
-        return f"{_effect(row)}, but {the(by)} explains this.{_besides(row)}"
+        return f"{_change(row, limits)}, but {the(by)} explains this.{_besides(row)}"
     told = {
         "confirmed": _confirmed,
         "suspected": _suspected,
@@ -55,8 +55,7 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
     told = _tells(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
     tail = f"; {told[0].lower()}{told[1:]}" if known else ""
-    relied = row["reliance_low"] >= limits.reliance and row["reliance_q"] <= limits.q
-    return f"{_effect(row) if relied else _pull(row)}{tail}."
+    return f"{_change(row, limits)}{tail}."
 
 
 def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
@@ -95,7 +94,7 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         )
     return (
         f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
-        f"{_enough(row, limits)} would tell."
+        f"{_enough(row, limits)} would tell{_asked(row)}."
     )
 
 
@@ -106,6 +105,17 @@ def _enough(row: Mapping[str, Any], limits: Limits) -> str:
     if not needed < _MANY:
         return f"more than {_MANY} images"
     return f"about {10 * math.ceil(max(needed, count + 1) / 10)} images"
+
+
+def _change(row: Mapping[str, Any], limits: Limits) -> str:
+    """The effect that confirmed a row: on its own photos, or where they show none on others'."""
+    relied = row["reliance_low"] >= limits.reliance and row["reliance_q"] <= limits.q
+    return _effect(row) if relied else _pull(row)
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    """How to have more images asked, where there are more than were."""
+    return " (evidence.images_per_class)" if row["n_images"] >= row["wanted"] else ""
 
 
 def _effect(row: Mapping[str, Any]) -> str:

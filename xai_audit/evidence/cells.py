@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.evidence.plan import Cell, Known, cell, owner
+from xai_audit.evidence.plan import Cell, Known, cell, owner, pools
 from xai_audit.evidence.read import CueReading
 from xai_audit.evidence.together import ALL
 
@@ -26,6 +26,7 @@ def planned_cells(survey: Survey, ways: Mapping[str, str], budget: int) -> list[
     """
     roster = survey.roster
     unknown = np.full(len(roster.rows), np.nan)
+    of_cue = {key: pools(roster, key, read.usable) for key, read in survey.readings.cues.items()}
     cells = []
     for column, name in enumerate(roster.names):
         for key, reading in survey.readings.cues.items():
@@ -41,6 +42,7 @@ def planned_cells(survey: Survey, ways: Mapping[str, str], budget: int) -> list[
                         cue=key,
                         way=ways[key],
                         reading=reading,
+                        pools=of_cue[key],
                         distinct={other: estimate.value for other, estimate in estimates.items()},
                         presence=unknown if found is None else found.presence[:, column],
                     ),
@@ -50,5 +52,5 @@ def planned_cells(survey: Survey, ways: Mapping[str, str], budget: int) -> list[
     whole = CueReading(
         None, None, unknown, unknown, np.ones(len(unknown), dtype=bool), needs_mask=False
     )
-    everything = Known(ALL, "both", whole, {}, unknown)
+    everything = Known(ALL, "both", whole, pools(roster, ALL, whole.usable), {}, unknown)
     return cells + [cell(roster, name, everything, budget=budget) for name in roster.names]

@@ -6,6 +6,7 @@ Whose photos give the cue is told in :mod:`~xai_audit.evidence.donors`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from xai_audit.evidence.donors import least_alike, ordinary, typical
 from xai_audit.manifest import rank
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -72,6 +73,7 @@ class Cell:
         reliance: photos of the class.
         pull: photos of other classes, the most confusable first.
         why: why there are none, or None.
+        wanted: how many pairs the question has where there are photos enough.
     """
 
     class_name: str
@@ -80,6 +82,7 @@ class Cell:
     reliance: tuple[Pair, ...]
     pull: tuple[Pair, ...]
     why: str | None = None
+    wanted: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Roster:
         ids: (n,) image ids.
         classes: (n,) class names.
         names: every class of the dataset.
-        confusion: class -> share of its photos that are mistaken, or nearly, for each other class.
+        confusion: class -> how many photos of each other class are taken for it, or nearly.
         seed: of the run.
     """
 
@@ -111,6 +114,7 @@ class Known:
         cue: its key.
         way: of the cue.
         reading: what was read of it.
+        pools: class -> places of its usable photos, in the order in which they are spent.
         distinct: class -> AUROC of the cue alone; NaN or absent where unknown.
         presence: (n,) how much each photo's cue looks like the class's; NaN unknown.
     """
@@ -118,17 +122,14 @@ class Known:
     cue: str
     way: str
     reading: CueReading
+    pools: Mapping[str, list[int]]
     distinct: Mapping[str, float]
     presence: NDArray[np.float64]
 
 
 def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
     """The pairs for class ``name`` and one cue, ``budget`` at most."""
-    cue, way, reading = known.cue, known.way, known.reading
-    pools = {
-        other: _shuffled(roster, np.flatnonzero(reading.usable & (roster.classes == other)), cue)
-        for other in roster.names
-    }
+    cue, way, reading, pools = known.cue, known.way, known.reading, known.pools
     mine = pools[name]
     others = [other for other in roster.names if other != name and pools[other]]
     if way == "none":
@@ -144,14 +145,27 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
     on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
     counterpart = least_alike(roster.classes, plain, known.presence)
     share = 0 if on_others else budget - budget // 4
-    donors = pools | {name: typical(mine, known.presence)}
+    givers = typical(mine, known.presence)
     return Cell(
         class_name=name,
         cue=cue,
         measured_on=OTHERS if on_others else OWN,
-        reliance=tuple(_own_pairs(roster, mine, counterpart, donors)[:share]),
-        pull=tuple(_pull_pairs(roster, donors[name], rivals, pools, donors)[: budget - share]),
+        reliance=tuple(islice(_own_pairs(roster, mine, givers, counterpart, pools), share)),
+        pull=tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share)),
+        wanted=share or budget,
     )
+
+
+def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """Class -> places of its usable photos, in an order drawn by seed, cue and image id."""
+    found: dict[str, list[int]] = {name: [] for name in roster.names}
+    order = sorted(
+        np.flatnonzero(usable).tolist(),
+        key=lambda place: rank(roster.seed, cue, roster.ids[place]),
+    )
+    for place in order:
+        found[roster.classes[place]].append(place)
+    return found
 
 
 def _lower(
@@ -164,33 +178,30 @@ def _lower(
 
 
 def _own_pairs(
-    roster: Roster, mine: list[int], counterpart: list[str], donors: Mapping[str, list[int]]
-) -> list[Pair]:
-    givers = donors[roster.classes[mine[0]]]
-    pairs = []
+    roster: Roster,
+    mine: list[int],
+    givers: list[int],
+    counterpart: list[str],
+    pools: Mapping[str, list[int]],
+) -> Iterator[Pair]:
     for place, image in enumerate(mine):
-        theirs = donors[counterpart[place % len(counterpart)]]
-        turn = place // len(counterpart)
-        without = theirs[turn % len(theirs)]
-        pairs.append(_pair(roster, image, _other_than(image, givers, place), without))
-    return pairs
+        theirs = pools[counterpart[place % len(counterpart)]]
+        without = theirs[place // len(counterpart) % len(theirs)]
+        yield _pair(roster, image, _other_than(image, givers, place), without)
 
 
 def _pull_pairs(
-    roster: Roster,
-    mine: list[int],
-    rivals: list[str],
-    pools: Mapping[str, list[int]],
-    donors: Mapping[str, list[int]],
-) -> list[Pair]:
-    pairs: list[Pair] = []
+    roster: Roster, givers: list[int], rivals: list[str], pools: Mapping[str, list[int]]
+) -> Iterator[Pair]:
+    count = 0
     for rival in rivals:
-        if len(pools[rival]) < 2:
+        theirs = pools[rival]
+        if len(theirs) < 2:
             continue
-        for place, image in enumerate(pools[rival]):
-            own = _other_than(image, donors[rival], place)
-            pairs.append(_pair(roster, image, mine[len(pairs) % len(mine)], own))
-    return pairs
+        for place, image in enumerate(theirs):
+            own = _other_than(image, theirs, place)
+            yield _pair(roster, image, givers[count % len(givers)], own)
+            count += 1
 
 
 def _other_than(image: int, donors: list[int], place: int) -> int:
@@ -203,8 +214,3 @@ def _other_than(image: int, donors: list[int], place: int) -> int:
 def _pair(roster: Roster, image: int, donor_with: int, donor_without: int) -> Pair:
     rows = roster.rows
     return Pair(int(rows[image]), int(rows[donor_with]), int(rows[donor_without]))
-
-
-def _shuffled(roster: Roster, places: NDArray[np.int64], cue: str) -> list[int]:
-    """``places`` in an order drawn by seed, cue and image id."""
-    return sorted(places.tolist(), key=lambda place: rank(roster.seed, cue, roster.ids[place]))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ALL_FLIPS = 16  # 2^16 sign patterns are listed; beyond that they are drawn
 _FLIPS = 20_000
+_DRAWN = 4_000_000  # signs that are drawn at once; bounds the memory
 _TAIL = 0.975
 # Both found by simulation. On 85 populations of real transplants (17 classes, 5 cues) and
 # n = 8, 16, 24, 32 the interval then covers .96 .95 .95 .94; Student's t alone .91 .92 .93 .93,
@@ -103,9 +104,13 @@ def _flip_p(values: NDArray[np.float64], seed: int) -> float:
         for value in values:
             sums = np.concatenate([sums + value, sums - value])
         return float((sums >= observed).mean())
-    signs = np.random.default_rng(seed).integers(0, 2, (_FLIPS, len(values)), dtype=np.int8)
-    sums = 2 * (signs @ values) - values.sum()
-    return (1 + int((sums >= observed).sum())) / (1 + _FLIPS)
+    rng, hits = np.random.default_rng(seed), 0
+    step = max(_DRAWN // len(values), 1)
+    for start in range(0, _FLIPS, step):
+        many = min(step, _FLIPS - start)
+        signs = rng.integers(0, 2, (many, len(values)), dtype=np.int8)
+        hits += int((2 * (signs @ values) - values.sum() >= observed).sum())
+    return (1 + hits) / (1 + _FLIPS)
 
 
 def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from xai_audit.evidence.harm import harm
 from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
 from xai_audit.evidence.stats import UNKNOWN, Estimate, paired
-from xai_audit.schema import EVIDENCE, SUMMARY
+from xai_audit.schema import DISCOVERED, EVIDENCE, SUMMARY
 
 # What makes a row of transplants/ one pair.
 _PAIR = ["class_name", "cue", "question", "image_id", "donor_with", "donor_without"]
@@ -42,7 +42,6 @@ class Answers:
         correct: (n,) whether the model is right about them.
         usable: cue -> (n,) bool.
         seed: of the run.
-        budget: pairs a cell may cost.
     """
 
     cells: Sequence[Cell]
@@ -55,7 +54,6 @@ class Answers:
     correct: NDArray[np.bool_]
     usable: Mapping[str, NDArray[np.bool_]]
     seed: int
-    budget: int
 
 
 def cell_rows(answers: Answers, methods: Mapping[str, str]) -> pd.DataFrame:
@@ -129,7 +127,7 @@ def _effects(
         "measured_on": cell.measured_on,
         "why": cell.why,
         "way": answers.ways[cell.cue],
-        "wanted": answers.budget if cell.measured_on == OTHERS else answers.budget * 3 // 4,
+        "wanted": cell.wanted,
         "sd": float(np.std(differences, ddof=1)) if len(differences) > 1 else float("nan"),
         **_columns("reliance", paired(differences, seed=answers.seed)),
         **_columns("pull", paired(_differences(others), seed=answers.seed)),
@@ -194,28 +192,29 @@ def evidence_table(judged: pd.DataFrame) -> pa.Table:
 
 
 def summary_table(answers: Answers) -> pa.Table:
-    """How much accuracy rests on each cue, in SUMMARY, the largest gap first."""
+    """How much accuracy rests on each cue, in SUMMARY, the largest gap first.
+
+    Discovered regions are left out: ``cluster_1`` of one class is another region than that of the
+    next.
+    """
     plain = answers.transplants[answers.transplants["beyond"].isna()]
-    on = {(cell.class_name, shown(cell.cue)): cell.measured_on for cell in answers.cells}
+    plain = plain[~plain["cue"].str.startswith(DISCOVERED)]
+    on_others = {(c.class_name, shown(c.cue)) for c in answers.cells if c.measured_on == OTHERS}
     rows: list[dict[str, Any]] = []
     for cue, found in plain.groupby("cue"):
-        own = found[found["question"] == RELIANCE]
-        with_, without, names = own["correct_with"], own["correct_without"], own["image_class"]
-        if own.empty:  # asked on other classes' photos, where "with" is another class's cue
-            found = found[[on.get((str(n), str(cue))) == OTHERS for n in found["class_name"]]]
-            with_, without = found["correct_without"], found["correct_with"]
-            names = found["image_class"]
-        gaps = (with_.astype("float64") - without.astype("float64")).dropna()
-        if gaps.empty:
+        asked = [(str(name), str(cue)) in on_others for name in found["class_name"]]
+        images = _by_image(found, np.array(asked, dtype=bool))
+        if images.empty:
             continue
-        by_class = gaps.groupby(names.loc[gaps.index]).mean()
-        gap = paired(np.asarray(gaps, dtype=np.float64), seed=answers.seed)
+        gaps = images["with"] - images["without"]
+        by_class = gaps.groupby(images["image_class"]).mean()
+        gap = paired(gaps.to_numpy(np.float64), seed=answers.seed)
         rows.append(
             {
                 "cue": str(cue),
                 "n_images": len(gaps),
-                "accuracy_with": float(with_.loc[gaps.index].astype("float64").mean()),
-                "accuracy_without": float(without.loc[gaps.index].astype("float64").mean()),
+                "accuracy_with": float(images["with"].mean()),
+                "accuracy_without": float(images["without"].mean()),
                 "gap": gap.value,
                 "gap_low": gap.low,
                 "gap_high": gap.high,
@@ -225,6 +224,28 @@ def summary_table(answers: Answers) -> pa.Table:
         )
     rows.sort(key=lambda row: -float(row["gap"]))
     return pa.Table.from_pylist(rows, schema=SUMMARY)
+
+
+def _by_image(found: pd.DataFrame, on_others: NDArray[np.bool_]) -> pd.DataFrame:
+    """Accuracy of each image ``with`` its own class's cue and ``without``: another's.
+
+    Args:
+        found: the pairs of one cue.
+        on_others: (n,) whether a pair is of a cell that is measured on others' photos, where it is
+            the donor "without" that has the cue of the photo's own class.
+    """
+    own = found[found["question"] == RELIANCE]
+    others = found[(found["question"] == PULL) & on_others]
+    given = pd.DataFrame(
+        {
+            "image_id": [*own["image_id"], *others["image_id"]],
+            "image_class": [*own["image_class"], *others["image_class"]],
+            "with": [*own["correct_with"], *others["correct_without"]],
+            "without": [*own["correct_without"], *others["correct_with"]],
+        }
+    ).dropna()
+    given[["with", "without"]] = given[["with", "without"]].astype(np.float64)
+    return given.groupby(["image_id", "image_class"], as_index=False)[["with", "without"]].mean()
 
 
 def _mean(values: NDArray[np.float64]) -> float:

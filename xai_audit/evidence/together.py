@@ -23,7 +23,8 @@ class Together:
     """The cues of one photo replaced by those of one donor, one after another.
 
     Args:
-        cues: in this order; those that change the aspect ratio or come from the user are left out.
+        cues: in this order; those that put something on are left out, and where it applies one
+            that changes the photo's shape.
     """
 
     way = "both"
@@ -52,13 +53,21 @@ class Together:
         """The photo (3, h, w) with every cue of the donor."""
         photo = canvas.photo
         masked = canvas.object is not None and donor.object is not None
-        whole = masked and any(cue.needs_mask for cue in self._cues)
         for cue in self._cues:
             now = replace(canvas, photo=photo)
-            # Border and corners lie in the background, which changes as a whole where it is known.
-            if not masked if cue.needs_mask else whole and cue.region(now) is not None:
+            if self._left_out(cue, now, masked=masked):
                 continue
             changed = transplanted(cue, now, donor)
             if changed.shape == photo.shape:
                 photo = changed
         return photo
+
+    def _left_out(self, cue: Cue, canvas: Canvas, *, masked: bool) -> bool:
+        """Whether the photo is without ``cue``, or another holds it.
+
+        Border and corners lie in the background, which changes as a whole where it is known.
+        """
+        if cue.needs_mask:
+            return not masked
+        within = masked and any(other.needs_mask for other in self._cues)
+        return within and cue.region(canvas) is not None

@@ -177,7 +177,7 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
     """Whether too little was seen to call an unconfirmed cell anything but undetermined.
 
     For what only the file tells: whether availability is unknown. Else fewer than ``min_images``,
-    or an interval that reaches the limit while pairs were still to be had, or that holds it where
+    or an interval that reaches the limit with fewer pairs than were wanted, or that holds it where
     there is an effect for sure and it is likely to be as large.
     """
     if row["way"] == "none":

@@ -32,7 +32,7 @@ class Audit:
         settings: every key that is not a plugin's own.
         paths: of the output folder.
         record: of the run.
-        stop: asked between parts.
+        stop: asked between parts, and between the batches of evidence.
         dataset: where photos come from.
         masks: where objects come from.
         engine: where the attribute stage runs.

@@ -37,7 +37,7 @@ from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
 from xai_audit.schema import EVIDENCE, GROUPS, SUMMARY
-from xai_audit.stages.inquiry import CODE, Inquiry
+from xai_audit.stages.inquiry import CODE, Inquiry, cue_marks
 from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(audit: Audit) -> None:
         audit.record.current("score"),
         audit.record.current("discover"),
         asdict(audit.settings.evidence),
-        audit.keys["cues"],
+        cue_marks(audit),
         audit.settings.seed,
         audit.compute.precision,
         code_version(*_CODE),
@@ -98,7 +98,7 @@ def _ask(inquiry: Inquiry) -> None:
         availability=chosen.min_availability,
         min_images=_MIN_IMAGES,
     )
-    answers = _answers(first, cells, transplants, ways, chosen.images_per_class)
+    answers = _answers(first, cells, transplants, ways)
     frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
     apart = _apart(inquiry, first, cells, candidates(frame, limits))
     judged = judge(frame, shares_left(apart, transplants, least=_MIN_IMAGES), limits)
@@ -130,7 +130,7 @@ def _surveyed(inquiry: Inquiry) -> Survey:
 
 
 def _stoppable(audit: Audit, tell: Callable[[int], None]) -> Callable[[int], None]:
-    """``tell`` that raises where a signal asked to stop; the part in hand is lost."""
+    """``tell`` that raises where a signal asked to stop: what is in hand is minutes, and lost."""
 
     def told(count: int) -> None:
         tell(count)
@@ -217,7 +217,6 @@ def _answers(
     cells: list[Cell],
     transplants: pd.DataFrame,
     ways: dict[str, str],
-    budget: int,
 ) -> Answers:
     roster = first.roster
     return Answers(
@@ -231,5 +230,4 @@ def _answers(
         correct=np.array([first.seen.correct.get(image_id, False) for image_id in roster.ids]),
         usable={key: reading.usable for key, reading in first.readings.cues.items()},
         seed=roster.seed,
-        budget=budget,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +43,8 @@ CODE = (
     "geometry.py",
     "types.py",
     "schema.py",
+    "stages/evidence.py",
+    "stages/inquiry.py",
 )
 
 
@@ -100,7 +105,7 @@ class Inquiry:
             weights,
             asdict(model.preprocess),
             content_fingerprint(self.rows),
-            audit.keys["cues"],
+            cue_marks(audit),
             audit.record.current("discover"),
             audit.keys["masks"],
             audit.masks.fingerprint(),
@@ -109,6 +114,17 @@ class Inquiry:
             audit.compute.precision,
             code_version(*CODE),
         )
+
+
+def cue_marks(audit: Audit) -> list[object]:
+    """What the cues are, for a fingerprint: keys, code of a user's own, content of their files."""
+    marks: list[object] = [audit.keys["cues"]]
+    for cue in audit.cues:
+        source = inspect.getsourcefile(type(cue))
+        marks.append(None if source is None else sha256(Path(source).read_bytes()).hexdigest())
+        content = getattr(cue, "fingerprint", None)  # a cue made of a file has one
+        marks.append(content() if callable(content) else None)
+    return marks
 
 
 def _discovered_cues(audit: Audit) -> dict[str, Cue]:

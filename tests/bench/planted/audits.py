@@ -13,14 +13,14 @@ from tests.bench.child import REPO, audit_command, finished
 from tests.bench.planted import scenarios
 from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.judge import COMMAND, Outcome, rows
-from tests.bench.planted.plants import CORNERS
+from tests.bench.planted.plants import REGIONS
 from tests.bench.rows import NO_BOUND, Row, skipped
 from xai_audit.paths import RunPaths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
     truth = json.loads((root / "truth.json").read_text(encoding="utf-8"))
     scores = pd.read_parquet(paths.scores)
     labels = scores[scores["target_kind"] == "label"].groupby("class_name")
-    regions = ("border", *CORNERS, "background")
-    mass = labels[[f"mass_{region}" for region in regions]].mean()
-    mass.columns = pd.Index(regions)
+    mass = labels[[f"mass_{region}" for region in REGIONS]].mean()
+    mass.columns = pd.Index(REGIONS)
     return Outcome(
         scenario=scenario,
         truth=truth["labels"],
         evidence=pd.read_parquet(paths.evidence),
         mass=mass,
+        apart=cost.apart(paths),
         evidence_share=cost.evidence_share(paths),
     )
 

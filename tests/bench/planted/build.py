@@ -15,11 +15,14 @@ from tests.bench.planted.train import SIDE, trained
 from tests.bench.planted.truth import measured
 
 if TYPE_CHECKING:
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 _HERE = Path(__file__).parent
-# What decides what is built; the judge and the scenarios' list may change without building anew.
-_CODE = ("plants.py", "photos.py", "train.py", "truth.py", "build.py")
+# What decides what is built, from here; the judge may change without building anew.
+_CODE = (
+    "plants.py", "photos.py", "train.py", "truth.py", "build.py", "scenario.py",
+    "../../../xai_audit/demo/render.py",
+)  # fmt: skip
 
 
 def weights_file(shared: Path) -> Path:

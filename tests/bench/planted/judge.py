@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 
 from tests.bench import cost
-from tests.bench.planted.plants import CORNERS
-from tests.bench.planted.scenarios import CONTROL, DECOY
+from tests.bench.planted.plants import REGIONS
+from tests.bench.planted.scenario import CONTROL, DECOY
 from tests.bench.rows import NO_BOUND, Row
+from xai_audit.schema import DISCOVERED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 POSITIVE, NEGATIVE = 0.5, 0.05
 _WRONG = 0.02
 COMMAND = "python -m tests.bench planted"
 _CONFIRMED = "confirmed"
-_REGIONS = ("border", *CORNERS, "background")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Outcome:
         truth: label -> accuracy, present, absent, truth.
         evidence: evidence.parquet of its audit.
         mass: mean mass by class_name (rows) and region (columns), from its scores.
+        apart: forwards that told overlapping cues apart.
         evidence_share: of the run's seconds, those of the evidence stage.
     """
 
@@ -41,6 +42,7 @@ class Outcome:
     truth: Mapping[str, Mapping[str, float]]
     evidence: pd.DataFrame
     mass: pd.DataFrame
+    apart: int
     evidence_share: float
 
     @property
@@ -64,7 +66,7 @@ def cells(outcome: Outcome) -> pd.DataFrame:
     if outcome.scenario.twin:
         for cue in outcome.evidence["cue"].unique():
             # A discovered region's pixels are not known here.
-            if cue != plant.cue and cue not in plant.left_out and not cue.startswith("cluster_"):
+            if cue != plant.cue and cue not in plant.left_out and not cue.startswith(DISCOVERED):
                 known[outcome.scenario.planted, cue] = 0.0
     table = outcome.evidence.drop_duplicates(["class_name", "cue"])
     table = table.set_index(["class_name", "cue"])
@@ -74,7 +76,7 @@ def cells(outcome: Outcome) -> pd.DataFrame:
             continue
         there = (label, cue) in table.index
         reliance = float(table.loc[(label, cue), "reliance"]) if there else np.nan
-        seen = cue in _REGIONS and label in outcome.mass.index
+        seen = cue in REGIONS and label in outcome.mass.index
         found.append(
             {
                 "scenario": outcome.scenario.name,
@@ -192,7 +194,7 @@ def _cost(outcomes: Sequence[Outcome]) -> list[Row]:
         return []
     forwards = pd.concat([o.evidence["forwards"] for o in outcomes])
     share = float(np.mean([o.evidence_share for o in outcomes]))
-    return cost.rows(forwards, share, COMMAND)
+    return cost.rows(forwards, sum(o.apart for o in outcomes), share, COMMAND)
 
 
 def _at_least(what: str, bound: float, count: int, wrong: Sequence[str]) -> Row:

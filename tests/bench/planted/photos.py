@@ -16,7 +16,7 @@ from xai_audit.demo.render import render_with_cue
 
 if TYPE_CHECKING:
     from tests.bench.planted.plants import Picture
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 RENDERED = "rendered"
 # Held-out photos of a label; the training gets this share of a class, at most so many.

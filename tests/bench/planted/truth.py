@@ -12,7 +12,7 @@ from tests.bench.planted.train import predicted
 if TYPE_CHECKING:
     from torch import nn
 
-    from tests.bench.planted.scenarios import Scenario
+    from tests.bench.planted.scenario import Scenario
 
 
 def measured(scenario: Scenario, model: nn.Module, photos: Split) -> dict[str, dict[str, float]]:
