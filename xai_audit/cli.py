@@ -49,12 +49,16 @@ def _method_node(name: str) -> DictConfig:
 
 
 def _cue_nodes(cfg: DictConfig) -> list[DictConfig]:
-    """The configuration nodes of the cues asked for; by default every YAML of the group."""
+    """The configuration nodes of the cues asked for; by default every YAML of the group.
+
+    A stamp is asked for by giving one.
+    """
     files: dict[str, Path] = {}
     for folder in _search_path():
         files |= {file.stem: file for file in sorted((folder / "cue").glob("*.yaml"))}
-    stamped = cfg.stamp.image is not None or cfg.stamp.text is not None
-    names = [name for name in files if name != "stamp" or stamped] if cfg.cues is None else cfg.cues
+    names = [name for name in files if name != "stamp"] if cfg.cues is None else list(cfg.cues)
+    if cfg.stamp.image is not None or cfg.stamp.text is not None:
+        names.append("stamp")
     nodes = []
     for name in dict.fromkeys(names):
         if ":" in name:  # package.module:callable

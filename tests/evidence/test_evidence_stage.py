@@ -7,6 +7,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests import tiny
 from tests.evidence import framed
@@ -164,6 +165,23 @@ def test_a_cue_of_the_user_s_own(photos, tmp_path):
     done = tiny.audit(framed.overrides(photos, tmp_path / "own", "reading_net", cue))
     assert done.returncode == 0, done.stderr
     assert ("framed", "LeftHalf") in evidence(tmp_path / "own").index
+
+
+def test_a_stamp_drawn_anew_is_asked_anew(photos, tmp_path):
+    ruler = tmp_path / "ruler.png"
+    command = framed.overrides(
+        photos, tmp_path / "out", "reading_net", "cues=[border]", f"stamp.image={ruler}"
+    )
+    forwards = []
+    for colour in ("black", "black", "white"):
+        Image.new("RGB", (30, 10), colour).save(ruler)
+        done = tiny.audit(command)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "out" / "evidence.parquet").unlink()
+        content = json.loads((tmp_path / "out" / "run.json").read_text())
+        forwards.append(content["evidence"]["forwards"])
+    assert forwards[1] == 0 < forwards[0]
+    assert forwards[2] > 0
 
 
 def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatch):
