@@ -52,7 +52,7 @@ class EvidenceConfig:
 
     # Images a class and cue that are transplanted, each twice.
     images_per_class: int = 32
-    # Whether the transplants of a cell end as soon as its answer is clear.
+    # Whether the transplants of a cell end as soon as its effect is surely below min_reliance.
     sequential: bool = True
     # Images a class that are read for availability and attention.
     read_per_class: int = 96

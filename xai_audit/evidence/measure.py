@@ -1,4 +1,4 @@
-"""Pairs measured look by look until each cell's answer is clear, committed a few classes a part."""
+"""Pairs measured look by look, until an effect is surely small; committed a few classes a part."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from xai_audit.evidence.plan import Cell, Pair
     from xai_audit.evidence.transplant import Transplanter
 
-# A look that stops because the effect is clear needs a p-value that survives many cells.
-_ENOUGH = 16
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -33,7 +30,7 @@ class Scope:
         classes: their class names.
         labels: class name -> model output.
         limit: smallest effect that counts.
-        sequential: whether a question is closed as soon as its answer is clear.
+        sequential: whether a question is closed as soon as its effect is surely below the limit.
         seed: of the run.
     """
 
@@ -51,7 +48,7 @@ def measured(
     """The rows of TRANSPLANTS for ``cells``, in their order.
 
     A question is closed when its pairs are spent; if ``sequential`` also when its interval lies
-    below the limit, or after 16 pairs above it.
+    below the limit.
     """
     asked = [(cell, RELIANCE, cell.reliance) for cell in cells]
     asked += [(cell, PULL, cell.pull) for cell in cells]
@@ -126,11 +123,8 @@ def _open(outcomes: list[Outcome], scope: Scope) -> bool:
     if not scope.sequential:
         return True
     effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
-    effects = effects[np.isfinite(effects)]
-    estimate = paired(effects, seed=scope.seed)
-    if estimate.high < scope.limit:
-        return False
-    return not (len(effects) >= _ENOUGH and estimate.low > scope.limit)
+    # Not closed by an effect above the limit: of many cells that would pick the lucky looks.
+    return not paired(effects[np.isfinite(effects)], seed=scope.seed).high < scope.limit
 
 
 def rows_of(outcomes: Sequence[Outcome], scope: Scope) -> pa.Table:
