@@ -92,6 +92,16 @@ def test_pull_asks_the_most_confusable_ordinary_class_first():
         assert pair.donor_without != pair.image
 
 
+def test_further_classes_only_fill_up_what_the_most_confusable_lacks():
+    lost = known("down", [1.0, 5.0, 5.0, 5.0])
+    found = cell(roster(), "framed", lost, budget=32)
+    assert classes_of([p.image for p in found.pull]) == ["rival"] * 10 + ["rose"] * 10
+    assert found.wanted == 20
+    few = cell(roster(), "framed", lost, budget=12)
+    assert classes_of([p.image for p in few.pull]) == ["rival"] * 10 + ["rose"] * 2
+    assert few.wanted == 12
+
+
 def test_what_is_lost_is_asked_of_the_others():
     blurred = cell(roster(), "framed", known("down", [1.0, 5.0, 5.0, 5.0]), budget=8)
     sharp = cell(roster(), "framed", known("down", [9.0, 5.0, 5.0, 5.0]), budget=8)

@@ -26,6 +26,8 @@ OWN, OTHERS = "own", "others"
 
 # Pairs a look at the results; what is decided by then costs nothing more.
 LOOK = 8
+# Photos of the most confusable classes after which no further class is asked.
+_PULLED = 16
 
 
 # A discovered region is a cue of one class only; its key within a run names both.
@@ -146,13 +148,14 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
     counterpart = least_alike(roster.classes, plain, known.presence)
     share = 0 if on_others else budget - budget // 4
     givers = typical(mine, known.presence)
+    pull = tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share))
     return Cell(
         class_name=name,
         cue=cue,
         measured_on=OTHERS if on_others else OWN,
         reliance=tuple(islice(_own_pairs(roster, mine, givers, counterpart, pools), share)),
-        pull=tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share)),
-        wanted=share or budget,
+        pull=pull,
+        wanted=share or (len(pull) if len(pull) >= _PULLED else budget),
     )
 
 
@@ -198,6 +201,10 @@ def _pull_pairs(
         theirs = pools[rival]
         if len(theirs) < 2:
             continue
+        # The question is about the most confusable class, whose photos may be few; the next one's
+        # only fill up to a number that can answer it.
+        if count >= _PULLED:
+            return
         for place, image in enumerate(theirs):
             own = _other_than(image, theirs, place)
             yield _pair(roster, image, givers[count % len(givers)], own)
