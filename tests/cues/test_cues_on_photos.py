@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from tests.cues.canvases import canvas
 from xai_audit.build import build
@@ -81,6 +82,20 @@ def test_nothing_changes_outside_the_region(photos, cues, name):
         assert (changed[outside] > 0).mean() <= (0.3 if deeper else 0), one.record
         inside = np.asarray(cue.region(one)) == 1
         assert (changed[inside] > 0).mean() > 0.6, one.record
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_the_blur_of_a_stored_photo_is_known(photos, cues, sigma):
+    """Through a JPEG, as blurred photos come."""
+    more = []
+    for one in photos:
+        soft = gaussian_filter(one.photo.permute(1, 2, 0).numpy().astype(float), (sigma, sigma, 0))
+        stream = io.BytesIO()
+        Image.fromarray(soft.round().astype(np.uint8)).save(stream, "JPEG", quality=90)
+        stored = canvas(np.array(Image.open(stream)), crop=224)
+        before, after = (-cues["sharpness"].level(c) for c in (one, stored))
+        more.append(after**2 * np.sign(after) - before**2 * np.sign(before))
+    assert np.median(more) == pytest.approx(sigma**2, rel=0.2)
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -30,6 +33,18 @@ def test_variances_add(sigma):
     pixels = made.textured(size=(240, 320))
     more = _whole(made.canvas(blurred(pixels, sigma))) - _whole(made.canvas(pixels))
     assert more == pytest.approx(sigma**2, rel=0.12)
+
+
+@pytest.mark.parametrize(
+    ("sigma", "quality"), [(1.0, 95), (1.6, 95), (2.5, 95), (1.0, 85), (1.6, 85), (1.0, 70)]
+)
+def test_a_jpeg_does_not_hide_the_blur_under_its_noise(sigma, quality):
+    pixels = made.textured(size=(240, 320))
+    stream = io.BytesIO()
+    Image.fromarray(blurred(pixels, sigma)).save(stream, "JPEG", quality=quality)
+    stored = np.array(Image.open(stream))
+    more = _whole(made.canvas(stored)) - _whole(made.canvas(pixels))
+    assert more == pytest.approx(sigma**2, rel=0.25)
 
 
 def test_level_orders_photos_by_blur_whatever_they_show():

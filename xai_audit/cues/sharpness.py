@@ -23,24 +23,28 @@ _EDGES = np.linspace(0.03, 0.5, 25)
 _MIDDLES = (_EDGES[1:] + _EDGES[:-1]) / 2
 # Power of natural photos falls as f^-2 to f^-3 (Field 1987; Torralba and Oliva 2003).
 _FALL = 2.5
-# Power of the luma's rounding error; bins that do not clear it say nothing.
+# Power of the luma's rounding error: no photo has less noise.
 _ROUNDING = float((LUMA.astype(np.float64) ** 2).sum()) / 12
-_CLEAR = 3.0
 _FEWEST_BINS = 4
 _EDGE_SHARE = 0.25
 # Twice this (radius in px) softens the background's edge before it is a window.
 _BOX = ImageFilter.BoxBlur(6)
 _SMALLEST_SHARE = 0.02
-_LARGEST = 12.0
+# Variances that are tried, px^2; below 0 for a photo that was sharpened.
+_TRIED = np.concatenate(
+    [np.linspace(-1, 2, 121), np.linspace(2.1, 6, 40), np.geomspace(6.2, 144, 80)]
+)
 _KNOTS = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8, 2.5, 4.0)
 
 
 class Sharpness(PhotoProperty):
     """The blur's sigma in px of the canvas, told from the fall of the luma's power spectrum.
 
-    A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2), so in the log of the
-    power, freed of the photo's own fall, s^2 is the slope over f^2. Hence variances add, and the
-    blur that separates two photos is the difference of theirs.
+    A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2). What came after the
+    blur, noise and above all the JPEG's, lies under it as a floor, without which a blurred file
+    looks sharp. Of a f^-2.5 exp(-4 pi^2 s^2 f^2) + n the s^2 is taken whose log is nearest to the
+    log of the power. Variances add, so the blur that separates two photos is the difference of
+    theirs.
 
     Args:
         name: of the cue.
@@ -89,14 +93,37 @@ def _blur(light: NDArray[np.float32], window: NDArray[np.float32]) -> float:
     where, counts = _bins(light.shape)
     sums = np.bincount(where, power.ravel(), len(_EDGES) + 1)[1:-1]
     radial = sums / np.maximum(counts, 1) / energy
-    clear = (counts > 0) & (radial > _CLEAR * _ROUNDING)
-    if clear.sum() < _FEWEST_BINS:
-        # Nothing fine is left at all: the strongest blur, unless there was never anything.
-        return _LARGEST**2 if clear.any() else 0.0
-    middles = _MIDDLES[clear]
-    freed = np.log(radial[clear] - _ROUNDING) + _FALL * np.log(middles)
-    slope = float(np.polyfit(middles**2, freed, 1)[0])
-    return min(max(-slope / (4 * math.pi**2), -(_LARGEST**2)), _LARGEST**2)
+    known = (counts > 0) & (radial > 0)
+    # A photo of one colour has nothing to be sharp or blurred but its rounding.
+    if known.sum() < _FEWEST_BINS or radial[known].max() < 3 * _ROUNDING:
+        return 0.0
+    return _fitted(radial[known], _MIDDLES[known], np.sqrt(counts[known]))
+
+
+def _fitted(
+    power: NDArray[np.float64], at: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """The variance whose ``amount * shape + noise`` is nearest to ``power``, all of them tried.
+
+    Amount and noise are the least squares of the relative error, a linear problem for each.
+
+    Args:
+        power: (B,) at frequencies ``at``.
+        at: (B,) cycles a px.
+        weight: (B,).
+    """
+    shape = at**-_FALL * np.exp(-4 * math.pi**2 * _TRIED[:, None] * at**2)
+    one, other = shape / power, 1 / power  # the two columns of the relative problem
+    a = (weight * one * one).sum(1)
+    b = (weight * one * other).sum(1)
+    c = float((weight * other * other).sum())
+    u, v = (weight * one).sum(1), float((weight * other).sum())
+    determinant = np.maximum(a * c - b * b, 1e-300)
+    noise = (a * v - b * u) / determinant
+    amount = np.where(noise >= _ROUNDING, (u * c - b * v) / determinant, (u - b * _ROUNDING) / a)
+    noise = np.maximum(noise, _ROUNDING)
+    told = np.log((np.maximum(amount, 1e-12)[:, None] * shape + noise[:, None]) / power)
+    return float(_TRIED[(weight * told**2).sum(1).argmin()])
 
 
 @lru_cache(maxsize=32)

@@ -122,11 +122,12 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     twins = [o for o in outcomes if o.scenario.kind not in (CONTROL, DECOY)]
     decoys = [o for o in outcomes if o.scenario.kind == DECOY]
     controls = [o for o in outcomes if o.scenario.kind == CONTROL]
-    return [*_twin_rows(twins), *_decoy_rows(decoys), *_control_rows(controls), *_cost(outcomes)]
+    of_cells = _cell_rows(twins, decoys)
+    return [*of_cells, *_decoy_rows(decoys), *_control_rows(controls), *_cost(outcomes)]
 
 
-def _twin_rows(twins: Sequence[Outcome]) -> list[Row]:
-    frames = [frame for frame in map(cells, twins) if len(frame)]
+def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]:
+    frames = [frame for frame in map(cells, [*twins, *decoys]) if len(frame)]
     if not frames:
         return []
     all_cells = pd.concat(frames, ignore_index=True)
