@@ -75,6 +75,7 @@ NOT_ROWS = {
         ("evidence", "evidence/transplant.py"),
         ("evidence", "evidence/verdict.py"),
         ("evidence", "evidence/table.py"),
+        ("evidence", "evidence/summary.py"),
         ("evidence", "evidence/measure.py"),
     ],
 )

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
-from xai_audit.evidence.table import shares_left, summary_table
+from xai_audit.evidence.summary import summary_table
+from xai_audit.evidence.table import shares_left
 
 
 def pair(image, p_with, p_without, **changes):

@@ -21,6 +21,7 @@ from xai_audit.evidence.cells import planned_cells
 from xai_audit.evidence.harm import groups
 from xai_audit.evidence.measure import beyond, measured, plan_text
 from xai_audit.evidence.plan import PULL, Cell, shown
+from xai_audit.evidence.summary import summary_table
 from xai_audit.evidence.survey import Survey, survey
 from xai_audit.evidence.table import (
     Answers,
@@ -28,7 +29,6 @@ from xai_audit.evidence.table import (
     core_accuracy,
     evidence_table,
     shares_left,
-    summary_table,
 )
 from xai_audit.evidence.together import ALL
 from xai_audit.evidence.verdict import Limits, candidates, judge
