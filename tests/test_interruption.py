@@ -51,16 +51,7 @@ def same_tables(one: Path, other: Path) -> None:
 
 
 def started(arguments: list[str], out: Path, parts: int) -> subprocess.Popen[bytes]:
-    """A run in its own process, once ``parts`` parts are there."""
-    with out.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen(
-            tiny.command(arguments), cwd=tiny.REPO, stdout=subprocess.DEVNULL, stderr=log
-        )
-    deadline = time.monotonic() + 120
-    while len(list((out / "attributions").glob("part-*"))) < parts and process.poll() is None:
-        assert time.monotonic() < deadline, "no part was ever written"
-        time.sleep(0.02)
-    return process
+    return tiny.started(arguments, out, "attributions", parts)
 
 
 def test_five_kills_at_random_moments(photos, whole, tmp_path):

@@ -118,6 +118,22 @@ def command(arguments: list[str]) -> list[str]:
     return [sys.executable, "-m", "xai_audit", *arguments]
 
 
+def started(arguments: list[str], out: Path, folder: str, parts: int) -> subprocess.Popen[bytes]:
+    """A run in its own process, once ``parts`` parts lie in ``out``/``folder`` or it has ended.
+
+    What it logs goes to ``out`` with the suffix ``.log``.
+    """
+    with out.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(
+            command(arguments), cwd=REPO, stdout=subprocess.DEVNULL, stderr=log
+        )
+    deadline = time.monotonic() + 120
+    while len(list((out / folder).glob("part-*"))) < parts and process.poll() is None:
+        assert time.monotonic() < deadline, "no part was ever written"
+        time.sleep(0.01)
+    return process
+
+
 def audit(
     arguments: list[str], *, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
@@ -15,6 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from tests.cues.canvases import canvas
 from xai_audit.build import build
 from xai_audit.config import CONF_DIR
+from xai_audit.cues import colour
 from xai_audit.evidence.canvas import transplanted
 
 REGIONS = (
@@ -25,25 +28,29 @@ REGIONS = (
 PROPERTIES = ("colour", "brightness", "contrast")
 
 
-@pytest.fixture(scope="module")
-def photos(shared):
-    """Two photos of each of six classes as canvases of 224 x 224."""
+def some(shared, each: int, side: int):
+    """``each`` photos of each of six classes as canvases of ``side`` x ``side``."""
     root = shared / "data" / "flowers17"
     with (root / "split.csv").open() as lines:
         rows = [row for row in csv.DictReader(lines) if row["has_mask"] == "1"]
     names = sorted({row["class"] for row in rows})[::3]
-    chosen = [row for name in names for row in [r for r in rows if r["class"] == name][:2]]
+    chosen = [row for name in names for row in [r for r in rows if r["class"] == name][:each]]
     found = []
     for row in chosen:
         photo = Image.open(root / "images" / row["file"]).convert("RGB")
         mask = Image.open((root / "masks" / row["file"]).with_suffix(".png"))
-        pixels = np.array(photo.resize((224, 224), Image.Resampling.BILINEAR))
-        object_ = np.asarray(mask.resize((224, 224), Image.Resampling.NEAREST)) > 0
+        pixels = np.array(photo.resize((side, side), Image.Resampling.BILINEAR))
+        object_ = np.asarray(mask.resize((side, side), Image.Resampling.NEAREST)) > 0
         found.append(
-            canvas(pixels, object_, stored=photo.size[::-1], image_id=row["file"], crop=224)
+            canvas(pixels, object_, stored=photo.size[::-1], image_id=row["file"], crop=side)
         )
-    assert len(found) == 12
+    assert len(found) == 6 * each
     return found
+
+
+@pytest.fixture(scope="module")
+def photos(shared):
+    return some(shared, 2, 224)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,24 @@ def test_the_blur_of_a_stored_photo_is_known(photos, cues, sigma):
         before, after = (-cues["sharpness"].level(c) for c in (one, stored))
         more.append(after**2 * np.sign(after) - before**2 * np.sign(before))
     assert np.median(more) == pytest.approx(sigma**2, rel=0.2)
+
+
+def test_a_cast_stands_out_from_what_the_photos_show(shared, monkeypatch):
+    """How many standard deviations of the photos' own colours the same cast is away."""
+    gains = np.array([0.78, 1.0, 1.25])[:, None, None]
+    plain = some(shared, 12, 96)
+    tinted = [
+        replace(c, photo=torch.from_numpy((c.photo.numpy() * gains).clip(0, 255).astype(np.uint8)))
+        for c in plain
+    ]
+    apart = {}
+    for norm in (6, colour._NORM):
+        monkeypatch.setattr(colour, "_NORM", norm)
+        before, after = (np.log([colour._light(c) for c in some]) for some in (plain, tinted))
+        ratios = [light[:, [0, 2]] - light[:, [1]] for light in (before, after)]
+        shift = (ratios[1] - ratios[0]).mean(0) / ratios[0].std(0)
+        apart[norm] = float(np.hypot(*shift))
+    assert apart[colour._NORM] > 1.1 * apart[6]
 
 
 @pytest.mark.parametrize("name", PROPERTIES)

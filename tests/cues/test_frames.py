@@ -62,6 +62,13 @@ def test_no_frame_no_depth():
         assert frame_depth(canvas(np.asarray(photo, dtype=np.uint8))) == 0
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 90), (7, 7), (8, 8), (90, 3), (9, 400)])
+@pytest.mark.parametrize("stored", [None, (4000, 10), (10, 4000)])
+def test_a_photo_of_any_size_has_a_depth(size, stored):
+    photo = np.random.default_rng(0).integers(0, 256, (3, *size)).astype(np.uint8)
+    assert 0 <= frame_depth(canvas(photo, stored=stored)) <= 0.2
+
+
 def test_a_rim_on_three_sides_is_no_frame():
     photo = framed(0.1, flat((240, 240, 240)), np.full((3, *SIZE), 90))
     photo[:, -18:, 18:-18] = 90

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -64,31 +63,13 @@ def whole(photos, tmp_path_factory) -> Path:
     return out
 
 
-def started(photos: Path, out: Path) -> subprocess.Popen[bytes]:
-    """A run in its own process, in the middle of its second part."""
-    with out.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen(
-            tiny.command(arguments(photos, out)),
-            cwd=tiny.REPO,
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
-    deadline = time.monotonic() + 120
-    while not list((out / "transplants").glob("part-*")):
-        assert process.poll() is None, out.with_suffix(".log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.1)
-    assert process.poll() is None
-    return process
-
-
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_it_goes_on_where_it_was(photos, whole, tmp_path, number, code):
     out = tmp_path / "out"
-    process = started(photos, out)
+    process = tiny.started(arguments(photos, out), out, "transplants", 1)
+    time.sleep(0.1)  # into the second part
     process.send_signal(number)
     process.wait(timeout=60)
     told = out.with_suffix(".log").read_text()

@@ -21,6 +21,8 @@ _UNEVEN = 0.012
 # Levels a pixel from where on there is a step; the share of a side's length that has one where a
 # frame ends, and how much more that is than what the photo has behind it.
 _STEP, _SIDE, _MORE = 8.0, 0.6, 0.3
+# Fewer rows of pixels have no place for a frame and a photo behind it.
+_FEWEST = 8
 
 
 def frame_depth(canvas: Canvas) -> float:
@@ -28,6 +30,8 @@ def frame_depth(canvas: Canvas) -> float:
 
     A soft vignette has no step, a wall of bricks or a lawn has them everywhere: neither is a frame.
     """
+    if min(canvas.photo.shape[1:]) < _FEWEST:
+        return 0.0
     photo = canvas.photo.to(torch.int16)
     stored = (canvas.record.height, canvas.record.width)
     lines = [(photo, stored[0] / min(stored)), (photo.mT, stored[1] / min(stored))]

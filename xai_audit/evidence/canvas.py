@@ -18,7 +18,7 @@ from xai_audit.types import Canvas
 from xai_audit.worker.loader import decoded, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -111,6 +111,13 @@ def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     found: torch.Tensor = to_view(tv_tensors.Image(photo), geometry, preprocess)
     plain: torch.Tensor = found.as_subclass(torch.Tensor)
     return plain
+
+
+def alike(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
+    """``cue`` with what it measures on a photo set for all ``canvases``, where it measures any."""
+    method = getattr(cue, "alike", None)
+    found: Cue = cue if method is None else method(canvases)
+    return found
 
 
 def transplanted(cue: Cue, canvas: Canvas, donor: Canvas) -> torch.Tensor:

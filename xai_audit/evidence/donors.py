@@ -40,18 +40,18 @@ def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) ->
 
 
 def least_alike(
-    classes: NDArray[np.str_], among: Sequence[str], presence: NDArray[np.float64]
+    pools: Mapping[str, Sequence[int]], among: Sequence[str], presence: NDArray[np.float64]
 ) -> list[str]:
     """The four classes whose cue looks least like that of the class asked about.
 
     Args:
-        classes: (n,) of each photo.
+        pools: class -> places of its usable photos.
         among: the classes to choose from.
         presence: (n,) how much each photo's cue looks like that class's; NaN unknown.
     """
     alike = {}
     for other in among:
-        scores = presence[classes == other]
+        scores = presence[list(pools[other])]
         known = scores[~np.isnan(scores)]
         alike[other] = float(known.mean()) if len(known) else 0.0
     return sorted(among, key=lambda other: (alike[other], other))[:_DONOR_CLASSES]

@@ -145,7 +145,7 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
     plain = ordinary(name, others, known.distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
     on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
-    counterpart = least_alike(roster.classes, plain, known.presence)
+    counterpart = least_alike(pools, plain, known.presence)
     share = 0 if on_others else budget - budget // 4
     givers = typical(mine, known.presence)
     pull = tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share))

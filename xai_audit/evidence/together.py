@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xai_audit.evidence.canvas import transplanted
+from xai_audit.evidence.canvas import alike, transplanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,10 @@ class Together:
     def __init__(self, cues: Sequence[Cue]) -> None:
         self.name = ALL
         self._cues = [cue for cue in cues if cue.way in ("both", "down")]
+
+    def alike(self, canvases: Sequence[Canvas]) -> Together:
+        """These cues, each set for all of ``canvases``."""
+        return Together([alike(cue, canvases) for cue in self._cues])
 
     def region(self, canvas: Canvas) -> torch.Tensor | None:
         """None: it is everywhere."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.evidence.canvas import Canvases, one_thread, seen, transplanted
+from xai_audit.evidence.canvas import Canvases, alike, one_thread, seen, transplanted
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.loader import quiet
@@ -198,9 +198,7 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
 
     def _both(self, task: Task, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""
-        cue, views = self._cues[task.cue], []
-        if (alike := getattr(cue, "alike", None)) is not None:
-            cue = alike([canvas, *donors])
+        cue, views = alike(self._cues[task.cue], [canvas, *donors]), []
         for donor in donors:
             photo = transplanted(cue, canvas, donor)
             if task.beyond is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
@@ -120,7 +120,7 @@ def cue_marks(audit: Audit) -> list[object]:
     """What the cues are, for a fingerprint: keys, code of a user's own, content of their files."""
     marks: list[object] = [audit.keys["cues"]]
     for cue in audit.cues:
-        source = inspect.getsourcefile(type(cue))
+        source = getattr(sys.modules.get(type(cue).__module__), "__file__", None)
         marks.append(None if source is None else sha256(Path(source).read_bytes()).hexdigest())
         content = getattr(cue, "fingerprint", None)  # a cue made of a file has one
         marks.append(content() if callable(content) else None)

@@ -62,7 +62,6 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD
         torch.load(weights_file(shared), weights_only=True),
         pictures,
         labels,
-        outputs=len(scenario.labels),
         seed=scenario.seed,
         epochs=scenario.epochs,
     )

@@ -18,7 +18,7 @@ _FROZEN = 12
 _BIAS = 3.0
 # SqueezeNet's last activations are large: with a higher rate the outputs jump, and one dies.
 _BATCH, _RATE, _RATE_OUT = 16, 3e-4, 1e-3
-_ATTEMPTS = 4
+_ATTEMPTS, _NEXT_SEED = 4, 10_000
 
 
 def network(outputs: int) -> nn.Module:
@@ -40,44 +40,41 @@ def trained(
     photos: list[np.ndarray],
     labels: list[int],
     *,
-    outputs: int,
     seed: int,
     epochs: int,
 ) -> nn.Module:
-    """The network, in eval mode, after the last blocks have learned ``labels``.
+    """The network, in eval mode, after the last blocks have learned ``labels`` 0 to K - 1.
 
     Raises:
         RuntimeError: some output is right for none of its photos, whatever the initial values.
     """
+    wanted = torch.tensor(labels)
+    frozen = _fresh(weights, max(labels) + 1).features[:_FROZEN]
+    with torch.no_grad():
+        stems = torch.cat([frozen(view(photos[i : i + 16])) for i in range(0, len(photos), 16)])
     for attempt in range(_ATTEMPTS):
-        model = _trained(
-            weights, photos, labels, outputs=outputs, seed=seed + 10_000 * attempt, epochs=epochs
-        )
-        right = predicted(model, photos) == np.array(labels)
-        if all(right[np.array(labels) == label].any() for label in range(outputs)):
+        torch.manual_seed(seed + _NEXT_SEED * attempt)
+        model = _fresh(weights, max(labels) + 1)
+        _learn(model, stems, wanted, seed=seed + _NEXT_SEED * attempt, epochs=epochs)
+        with torch.no_grad():
+            logits = model.classifier(model.features[_FROZEN:](stems)).flatten(1)
+        if len(wanted[logits.argmax(1) == wanted].unique()) == max(labels) + 1:
             return model
     raise RuntimeError(f"an output stayed dead in {_ATTEMPTS} trainings")
 
 
-def _trained(
-    weights: dict[str, torch.Tensor],
-    photos: list[np.ndarray],
-    labels: list[int],
-    *,
-    outputs: int,
-    seed: int,
-    epochs: int,
-) -> nn.Module:
-    torch.manual_seed(seed)
+def _fresh(weights: dict[str, torch.Tensor], outputs: int) -> nn.Module:
     model = network(outputs)
     kept = {name: value for name, value in weights.items() if not name.startswith("classifier.1")}
     model.load_state_dict(kept, strict=False)
     nn.init.constant_(model.classifier[1].bias, _BIAS)
-    model.eval()
-    frozen, learning = model.features[:_FROZEN], model.features[_FROZEN:]
-    with torch.no_grad():
-        stems = torch.cat([frozen(view(photos[i : i + 16])) for i in range(0, len(photos), 16)])
-    wanted = torch.tensor(labels)
+    return model.eval()
+
+
+def _learn(
+    model: nn.Module, stems: torch.Tensor, wanted: torch.Tensor, *, seed: int, epochs: int
+) -> None:
+    learning = model.features[_FROZEN:]
     optimiser = torch.optim.AdamW(
         [
             {"params": learning.parameters(), "lr": _RATE},
@@ -93,7 +90,6 @@ def _trained(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-    return model
 
 
 def predicted(model: nn.Module, photos: list[np.ndarray]) -> np.ndarray:
