@@ -15,6 +15,7 @@ from xai_audit.errors import PluginError
 from xai_audit.evidence.canvas import Canvases, Source, seen
 from xai_audit.evidence.measure import Scope, measured
 from xai_audit.evidence.plan import OWN, Cell, Pair
+from xai_audit.evidence.together import Together
 from xai_audit.evidence.transplant import Task, Transplanter
 from xai_audit.manifest import IndexSettings, build_manifest
 from xai_audit.masks.folder import FolderMasks
@@ -122,6 +123,14 @@ def test_nothing_is_put_back_into_a_photo_of_another_shape(source, model):
 def test_both_photos_of_a_pair_are_edited_alike(source, model):
     mine = [replace(task, cue="mine") for task in TASKS]
     found = transplanter(source, model, mine=AlikeHalf(name="mine")).run(mine)
+    expected = transplanter(source, model).run(TASKS)
+    assert [o.probability for o in found] == [o.probability for o in expected]
+
+
+def test_all_cues_together_are_edited_alike_too(source, model):
+    mine = [replace(task, cue="all") for task in TASKS]
+    together = Together([AlikeHalf(name="left")])
+    found = transplanter(source, model, all=together).run(mine)
     expected = transplanter(source, model).run(TASKS)
     assert [o.probability for o in found] == [o.probability for o in expected]
 
