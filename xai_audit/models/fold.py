@@ -30,7 +30,7 @@ def fold_conv_bn(module: nn.Module, *, keep: str) -> dict[str, nn.Module]:
         first, second = module.get_submodule(conv), module.get_submodule(bn)
         replaced |= {conv: first, bn: second}
         module.set_submodule(conv, fuse_conv_bn_eval(first, second))  # type: ignore[arg-type, type-var]
-        module.set_submodule(bn, nn.Identity())
+        module.set_submodule(bn, nn.Identity().eval())
     log.debug("folded %d pairs of convolution and batch norm", len(replaced) // 2)
     return replaced
 

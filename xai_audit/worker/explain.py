@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pyarrow as pa
 import torch
+import torch.nn.functional as F
 
 from xai_audit.errors import PluginError
 from xai_audit.types import Target
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.asked import AskedOnce
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from xai_audit.types import AttributeBatch, Attributor, LoadedModel
+    from xai_audit.types import Asked, Attribution, Attributor, LoadedModel
     from xai_audit.worker.loader import Batch
 
 T = TypeVar("T")
+
+# Of a heatmap as stored: 4 px of a 224 px view, and 6 KB a row.
+_MOST_CELLS = 56
 
 
 class Explainer:
@@ -50,51 +55,55 @@ class Explainer:
         self._inputs = Inputs(model, precision)
 
     def explain(
-        self,
-        method: Attributor,
-        bound: AttributeBatch,
-        batch: Batch,
-        finish: Callable[[Explained], T],
+        self, methods: Sequence[Attributor], batch: Batch, finish: Callable[[Explained], T]
     ) -> tuple[list[T], dict[str, tuple[str, str]]]:
         """What ``finish`` makes of the rows of ``batch``, and the images that never fit in memory.
 
-        ``finish`` runs within the same guard, so that scoring may run out of memory too.
+        ``finish`` runs within the same guard, so that scoring may run out of memory too. All
+        methods share what the model says of a piece of the batch.
         """
         results: list[T] = []
         problems = {}
-        for piece, result in self.adaptive.over(
-            len(batch.records), lambda piece: finish(self._piece(method, bound, batch, piece))
+        for piece, found in self.adaptive.over(
+            len(batch.records),
+            lambda piece: [finish(block) for block in self._piece(methods, batch, piece)],
         ):
-            if result is None:
+            if found is None:
                 message = "the model does not fit in memory even for this image alone"
                 problems[batch.records[piece.start].image_id] = ("out_of_memory", message)
             else:
-                results.append(result)
+                results += found
         return results, problems
 
     def _piece(
-        self, method: Attributor, bound: AttributeBatch, batch: Batch, piece: slice
-    ) -> Explained:
-        records = batch.records[piece]
+        self, methods: Sequence[Attributor], batch: Batch, piece: slice
+    ) -> Iterator[Explained]:
+        """The rows of ``piece``, a block a method."""
+        asked, again = self._asked(batch, piece), None
+        for method in methods:
+            used = asked
+            with self._inputs.autocast():
+                found = method.attribute(asked)
+            if self._precision != "fp32" and not _finite(asked.logits, found.maps):
+                self.nonfinite_retries += 1
+                used = again = again or self._asked(batch, piece)
+                found = method.attribute(used)
+            _check_output(method, used, found.maps)
+            yield _explained(method, batch, piece, used, found)
+
+    def _asked(self, batch: Batch, piece: slice) -> AskedOnce:
         if batch.photos is None:
             raise PluginError("a batch without photos cannot be explained")
+        records = batch.records[piece]
         images = self._inputs.normalised(batch.photos[piece])
         labels = torch.tensor([record.label for record in records], device=images.device)
-        image_ids = [record.image_id for record in records]
-        wanted: list[Target] = []
-
-        def targets(logits: torch.Tensor) -> list[Target]:
-            wanted[:] = [make_target(kind, logits, labels) for kind in self._target_kinds]
-            return wanted
-
-        with self._inputs.autocast():
-            logits, maps = bound(images, targets, image_ids)
-        if self._precision != "fp32" and not _finite(logits, maps):
-            self.nonfinite_retries += 1
-            logits, maps = bound(images, targets, image_ids)
-        _check_output(method, logits, maps, (len(records), len(wanted)), image_ids)
-        relevance = signed_to_relevance(maps.float(), method.sign)
-        return _explained(method.name, batch, piece, logits.float(), wanted, relevance)
+        return AskedOnce(
+            self.model,
+            images,
+            lambda logits: [make_target(kind, logits, labels) for kind in self._target_kinds],
+            image_ids=[record.image_id for record in records],
+            room=self.adaptive.size,
+        )
 
 
 def make_target(kind: str, logits: torch.Tensor, labels: torch.Tensor) -> Target:
@@ -112,36 +121,35 @@ def signed_to_relevance(attribution: torch.Tensor, sign: str) -> torch.Tensor:
     return attribution.abs() if sign == "absolute" else attribution.clamp(min=0)
 
 
+def stored_size(relevance: torch.Tensor) -> torch.Tensor:
+    """``relevance`` (B, T, h, w) on a grid of at most 56 cells a side, a cell its pixels' mean."""
+    size = [min(side, _MOST_CELLS) for side in relevance.shape[2:]]
+    if size == [*relevance.shape[2:]]:
+        return relevance
+    return F.adaptive_avg_pool2d(relevance, size)
+
+
 def _finite(*tensors: torch.Tensor) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
-def _check_output(
-    method: Attributor,
-    logits: torch.Tensor,
-    maps: torch.Tensor,
-    expected: tuple[int, int],
-    image_ids: list[str],
-) -> None:
-    images, targets = expected
-    if maps.ndim != 4 or maps.shape[:2] != expected or len(logits) != images:
+def _check_output(method: Attributor, asked: Asked, maps: torch.Tensor) -> None:
+    expected = (len(asked.images), len(asked.targets))
+    if maps.ndim != 4 or maps.shape[:2] != expected or len(asked.logits) != expected[0]:
         raise PluginError(
             f"method {method.name} broke its contract",
-            where=", ".join(image_ids[:3]),
-            expected=f"logits ({images}, K) and attribution ({images}, {targets}, h, w)",
-            got=f"{tuple(logits.shape)} and {tuple(maps.shape)}",
+            where=", ".join(asked.image_ids[:3]),
+            expected=f"attribution ({expected[0]}, {expected[1]}, h, w)",
+            got=tuple(maps.shape),
         )
 
 
 def _explained(
-    method: str,
-    batch: Batch,
-    piece: slice,
-    logits: torch.Tensor,
-    targets: list[Target],
-    relevance: torch.Tensor,
+    method: Attributor, batch: Batch, piece: slice, asked: Asked, found: Attribution
 ) -> Explained:
-    """Rows from device tensors: logits (B, K), relevance (B, T, h, w)."""
+    """Rows from device tensors."""
+    relevance = stored_size(signed_to_relevance(found.maps.float(), method.sign))
+    logits, targets = asked.logits.float(), asked.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
     confidence, pred = logits.softmax(1).amax(1), logits.argmax(1)
@@ -162,12 +170,21 @@ def _explained(
         "label": pa.array([record.label for record in records], pa.int32()),
         "pred": _int32(pred.cpu().numpy().repeat(kinds), known),
         "confidence": pa.array(confidence.cpu().numpy().repeat(kinds), from_pandas=True),
-        "method": pa.array([method] * len(records)),
+        "method": pa.array([method.name] * len(records)),
         "target_kind": pa.array([target.kind for target in targets] * images),
         "target": _int32(index.cpu().numpy(), known | ~follows),
         "against": _int32(other, known & (other >= 0)),
     }
-    return Explained(rows, owner + piece.start, values.cpu().numpy(), heatmap.cpu(), scale.cpu())
+    error = found.completeness_error
+    missing = torch.full_like(index, torch.nan, dtype=torch.float32) if error is None else error
+    return Explained(
+        rows,
+        owner=owner + piece.start,
+        target_score=values.cpu().numpy(),
+        completeness_error=missing.float().flatten().cpu().numpy(),
+        heatmap=heatmap.cpu(),
+        scale=scale.cpu(),
+    )
 
 
 def _int32(values: np.ndarray, known: np.ndarray) -> pa.Array:

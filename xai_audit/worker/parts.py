@@ -7,7 +7,6 @@ the plan less what is done, so the same command again resumes.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from xai_audit.types import AttributeBatch, Attributor
+    from xai_audit.types import Attributor
     from xai_audit.worker.explain import Explainer
     from xai_audit.worker.loader import Batch, LoadSettings, Photos
     from xai_audit.worker.rows import Explained
@@ -92,7 +91,7 @@ class Pass:
 
     Attributes:
         explainer: explains batches.
-        methods: attributors, each bound once for the whole pass.
+        methods: all of them see each batch.
         photos: the selected rows of the manifest.
         load: how they are read.
         plan: which parts there are.
@@ -115,24 +114,20 @@ def attribute_parts(work: Pass, rows: dict[int, range]) -> Iterator[tuple[int, b
     Yields:
         (images, committed) after every batch; whoever iterates may stop after a commit.
     """
-    with ExitStack() as stack:
-        bound = [(m, stack.enter_context(m.bound(work.explainer.model))) for m in work.methods]
-        stream = batches(work.photos, list(rows.values()), work.load)
-        for number, span in rows.items():
-            part, before, done = _Part(), _counts(work.explainer), 0
-            while done < len(span):
-                chunk, batch = next(stream)
-                _explain(work, bound, batch, part)
-                done += len(chunk)
-                if done < len(span):
-                    yield len(chunk), False
-            _commit(work, number, part, before)
-            yield len(chunk), True
+    stream = batches(work.photos, list(rows.values()), work.load)
+    for number, span in rows.items():
+        part, before, done = _Part(), _counts(work.explainer), 0
+        while done < len(span):
+            chunk, batch = next(stream)
+            _explain(work, batch, part)
+            done += len(chunk)
+            if done < len(span):
+                yield len(chunk), False
+        _commit(work, number, part, before)
+        yield len(chunk), True
 
 
-def _explain(
-    work: Pass, bound: list[tuple[Attributor, AttributeBatch]], batch: Batch, part: _Part
-) -> None:
+def _explain(work: Pass, batch: Batch, part: _Part) -> None:
     part.problems.update(batch.problems)
     if not batch.records:
         return
@@ -141,11 +136,10 @@ def _explain(
         scores = None if work.scorer is None else work.scorer.rows(block, batch)
         return attribution_rows(block), scores
 
-    for method, attribute in bound:
-        tables, problems = work.explainer.explain(method, attribute, batch, rows)
-        part.problems.update(problems)
-        part.attributions += [attributions for attributions, _ in tables]
-        part.scores += [scores for _, scores in tables if scores is not None]
+    tables, problems = work.explainer.explain(work.methods, batch, rows)
+    part.problems.update(problems)
+    part.attributions += [attributions for attributions, _ in tables]
+    part.scores += [scores for _, scores in tables if scores is not None]
 
 
 def _counts(explainer: Explainer) -> dict[str, int]:

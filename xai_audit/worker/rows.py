@@ -34,6 +34,7 @@ class Explained:
         rows: the columns that every table starts with, N values each.
         owner: (N,) int64, which image of the batch a row belongs to.
         target_score: (N,) float32, the explained logit or margin.
+        completeness_error: (N,) float32, NaN where the method promises no completeness.
         heatmap: (N, h, w) float16, relevance divided by ``scale``; NaN where not finite.
         scale: (N,) float32, powers of two.
     """
@@ -41,6 +42,7 @@ class Explained:
     rows: dict[str, pa.Array]
     owner: torch.Tensor
     target_score: NDArray[np.float32]
+    completeness_error: NDArray[np.float32]
     heatmap: torch.Tensor
     scale: torch.Tensor
 
@@ -65,6 +67,7 @@ def attribution_rows(explained: Explained) -> pa.Table:
     columns = {
         **explained.rows,
         "target_score": explained.target_score,
+        "completeness_error": pa.array(explained.completeness_error, from_pandas=True),
         "heatmap": pa.ListArray.from_arrays(offsets, flat),
         "heatmap_height": np.full(count, height, np.int32),
         "heatmap_width": np.full(count, width, np.int32),
@@ -91,6 +94,7 @@ def explained_from(table: pa.Table, image_ids: Sequence[str]) -> list[Explained]
                 rows={name: part.column(name).combine_chunks() for name in ROW_COLUMNS},
                 owner=torch.from_numpy(owners[chosen]),
                 target_score=part.column("target_score").to_numpy(),
+                completeness_error=part.column("completeness_error").to_numpy(),
                 heatmap=torch.from_numpy(cells.reshape(-1, height, width).copy()),
                 scale=torch.from_numpy(part.column("heatmap_scale").to_numpy().copy()),
             )

@@ -1,0 +1,65 @@
+"""A model asked about some images, as the worker does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from tests import tiny
+from xai_audit.models.prepare import prepare
+from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
+from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.explain import make_target
+
+CONF = tiny.REPO / "conf" / "method"
+METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))
+
+
+def method(name: str, **keys: object):
+    """The method of a YAML file, some of its keys changed."""
+    node = OmegaConf.merge(OmegaConf.load(Path(CONF / f"{name}.yaml")), keys)
+    return instantiate(node, _convert_="all")
+
+
+def loaded(module: torch.nn.Module, side: int, layer: str | None = None) -> LoadedModel:
+    spec = ModelSpec(module, Preprocess(resize=side, crop=(side, side)), "net", layer)
+    return prepare(spec, device="cpu")
+
+
+def asked(
+    model: LoadedModel,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    kinds: Sequence[str] = ("label",),
+    *,
+    ids: Sequence[str] | None = None,
+    room: int = 8,
+) -> AskedOnce:
+    return AskedOnce(
+        model,
+        images,
+        lambda logits: [make_target(kind, logits, labels) for kind in kinds],
+        image_ids=ids or [f"{i}.jpg" for i in range(len(images))],
+        room=room,
+    )
+
+
+def maps(name: str, question: AskedOnce, **keys: object) -> torch.Tensor:
+    """(B, T, h, w) of a method."""
+    return attribution(name, question, **keys).maps
+
+
+def attribution(name: str, question: AskedOnce, **keys: object) -> Attribution:
+    return method(name, **keys).attribute(question)
+
+
+def cosines(mine: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """(B,) of maps (B, ...), where theirs is not all 0."""
+    mine, theirs = mine.flatten(1).double(), theirs.flatten(1).double()
+    some = theirs.abs().amax(1) > 0
+    assert bool(some.any())
+    return torch.nn.functional.cosine_similarity(mine[some], theirs[some])

@@ -1,0 +1,86 @@
+"""What every method promises, whatever it computes: a new YAML file is tested here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests import tiny
+from tests.methods.asking import METHODS, asked, attribution, loaded, method
+
+# The few draws of a test, where the default would take minutes.
+FEW = {
+    "integrated_gradients": {"steps": 4, "seed": 0},
+    "smoothgrad": {"samples": 3, "seed": 0},
+    "gradient_shap": {"samples": 3, "seed": 0},
+}
+KINDS = ("label", "pred", "contrast")
+
+
+@pytest.fixture(scope="module")
+def images():
+    torch.manual_seed(2)
+    return torch.randn(7, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+
+
+def ask(model, images, span=slice(None), *, room=8):
+    count = len(images)
+    labels, ids = torch.arange(count) % 3, [f"class/{i}.jpg" for i in range(count)]
+    return asked(model, images[span], labels[span], KINDS, ids=ids[span], room=room)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_shape_and_finite(name, images):
+    found = attribution(name, ask(loaded(tiny.net(), 64), images), **FEW.get(name, {}))
+    assert found.maps.shape[:2] == (7, 3)
+    assert found.maps.dtype == torch.float32
+    assert not found.maps.requires_grad
+    assert bool(torch.isfinite(found.maps).all())
+    assert float(found.maps.abs().max()) > 0
+    if found.completeness_error is not None:
+        assert found.completeness_error.shape == (7, 3)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_same_maps_whatever_the_batch_and_the_room(name, images):
+    model, keys = loaded(tiny.net(), 64), FEW.get(name, {})
+    whole = attribution(name, ask(model, images, room=32), **keys).maps
+    limit = 1e-4 * float(whole.abs().max())
+    for size, room in ((1, 1), (3, 2), (7, 5)):
+        spans = [slice(start, start + size) for start in range(0, 7, size)]
+        parts = [attribution(name, ask(model, images, s, room=room), **keys).maps for s in spans]
+        assert float((torch.cat(parts) - whole).abs().max()) <= limit
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_model_comes_back_as_it_was(name, images):
+    model = loaded(tiny.net(), 64)
+    before = {key: value.clone() for key, value in model.module.state_dict().items()}
+    forward = [module.forward for module in model.module.modules()]
+    state = torch.get_rng_state()
+    attribution(name, ask(model, images[:2].clone()), **FEW.get(name, {}))
+    for module in model.module.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_hooks
+        assert not module.training
+    assert forward == [module.forward for module in model.module.modules()]
+    assert all(p.grad is None and not p.requires_grad for p in model.module.parameters())
+    after = model.module.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert torch.equal(state, torch.get_rng_state())  # never the global generator
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_images_are_left_alone(name, images):
+    mine = images[:2].clone()
+    attribution(name, ask(loaded(tiny.net(), 64), mine), **FEW.get(name, {}))
+    assert torch.equal(mine, images[:2])
+    assert not mine.requires_grad
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_has_its_name_and_a_sign_rule(name):
+    built = method(name, **FEW.get(name, {}))
+    assert built.name == name
+    assert built.sign in ("positive", "absolute")

@@ -1,0 +1,72 @@
+"""Images without what is to be explained: what an attribution is told against.
+
+Source: Sturmfels, Lundberg and Lee 2020, "Visualizing the impact of feature attribution baselines".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torchvision.transforms.v2 import functional as tv
+
+from xai_audit.errors import ConfigError
+from xai_audit.methods.seeds import seed_of
+
+if TYPE_CHECKING:
+    from xai_audit.types import Asked, Preprocess
+
+BASELINES = ("black", "mean", "blur", "random")
+# Standard deviation of the blur, as a share of the image's shorter side.
+_BLUR = 1 / 16
+
+
+def check(kind: str, method: str, known: tuple[str, ...] = BASELINES) -> str:
+    """``kind``.
+
+    Raises:
+        ConfigError: it is none of ``known``.
+    """
+    if kind not in known:
+        raise ConfigError(
+            "unknown baseline",
+            where=f"method.baseline of {method}",
+            expected=f"one of {', '.join(known)}",
+            got=kind,
+        )
+    return kind
+
+
+def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
+    """(B, C, H, W) float32, normalised like the images.
+
+    Args:
+        kind: ``black``, ``mean`` (the colour that the model's normalisation takes as 0), ``blur``
+            or ``random`` (uniform noise, drawn by image).
+        asked: whose images.
+        seed: of the run.
+    """
+    images = asked.images
+    if kind == "mean":
+        return torch.zeros_like(images)
+    if kind == "black":
+        return pixels(0.0, asked.model.preprocess, images).expand_as(images).contiguous()
+    if kind == "blur":
+        sigma = _BLUR * min(images.shape[2:])
+        most = min(images.shape[2:]) - 1  # the reflected margin must lie inside the image
+        size = min(2 * round(3 * sigma) + 1, most - 1 + most % 2)
+        return tv.gaussian_blur(images, [size, size], [sigma, sigma])
+    drawn = []
+    for image, image_id in zip(images, asked.image_ids, strict=True):
+        generator = torch.Generator(images.device).manual_seed(seed_of(seed, image_id, kind))
+        uniform = torch.rand(image.shape, generator=generator, device=images.device)
+        drawn.append(pixels(uniform * 255, asked.model.preprocess, images)[0])
+    return torch.stack(drawn)
+
+
+def pixels(
+    value: float | torch.Tensor, preprocess: Preprocess, like: torch.Tensor
+) -> torch.Tensor:
+    """A pixel ``value`` of 0..255 (any shape that broadcasts) as the model sees it, (1, C, ...)."""
+    mean, std = (like.new_tensor(v)[None, :, None, None] for v in (preprocess.mean, preprocess.std))
+    return (value * preprocess.scale - mean) / std

@@ -1,0 +1,38 @@
+"""Scores of changed copies of images: what the perturbation methods spend their time on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xai_audit.types import Asked
+
+
+def copy_scores(
+    asked: Asked,
+    owner: torch.Tensor,
+    change: Callable[[torch.Tensor, slice], torch.Tensor],
+) -> torch.Tensor:
+    """The targets' scores (N, T) float32 of N changed copies, ``asked.room`` a forward.
+
+    Args:
+        asked: whose images are copied.
+        owner: (N,) int64, the image that each copy is of.
+        change: (copies (n, C, H, W), which of the N) -> changed copies; may work in place.
+    """
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(owner), asked.room):
+            some = slice(start, start + asked.room)
+            copies = asked.images[owner[some]]
+            changed = change(copies, some).contiguous(memory_format=torch.channels_last)
+            logits = asked.model.module(changed).float()
+            scores = [target.of(owner[some]).score(logits) for target in asked.targets]
+            found.append(torch.stack(scores, 1))
+    if not found:
+        return asked.images.new_zeros((0, len(asked.targets)))
+    return torch.cat(found)

@@ -1,0 +1,80 @@
+"""Score-CAM: activations weighted by the score of the image seen through them; no gradient.
+
+Source: Wang et al. 2020, algorithm 1; the weight is the softmax over channels of the target's
+score, as in pytorch-grad-cam (the paper subtracts the score of a black image, which the softmax
+takes out again).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from xai_audit.methods.cam import fused, layers_of
+from xai_audit.methods.copies import copy_scores
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xai_audit.types import Asked
+
+
+# pytorch-grad-cam's.
+_EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class ScoreCam:
+    """Score-CAM, a forward a channel; all targets share them.
+
+    Attributes:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+        layers: dotted names whose maps are fused; none: the model's target layer.
+    """
+
+    name: str
+    sign: str
+    layers: Sequence[str]
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps on the layer's grid."""
+        return Attribution(fused([_maps(asked, name) for name in layers_of(self.layers, asked)]))
+
+
+def _maps(asked: Asked, layer: str) -> torch.Tensor:
+    """(B, T, h, w)."""
+    activations = asked.features(layer).activations.float()
+    weight = channel_scores(asked, activations).softmax(1)
+    return torch.einsum("bct,bchw->bthw", weight, activations)
+
+
+def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
+    """(B, C, T): scores of the image times each channel, stretched to 0..1.
+
+    A channel that is the same everywhere shows nothing of the image, so that all such channels of
+    an image share one forward.
+    """
+    low, high = activations.amin((2, 3)), activations.amax((2, 3))
+    flat = high <= low
+    owner, channel = torch.nonzero(~flat, as_tuple=True)
+    blank = torch.nonzero(flat.any(1))[:, 0]
+    stretch = (high - low + _EPSILON)[owner, channel, None, None, None]
+    shown = (activations[owner, channel, None] - low[owner, channel, None, None, None]) / stretch
+
+    def mask(copies: torch.Tensor, some: slice) -> torch.Tensor:
+        up = F.interpolate(shown[some], copies.shape[2:], mode="bilinear", align_corners=False)
+        return copies.mul_(up)
+
+    live = copy_scores(asked, owner, mask)
+    dark = copy_scores(asked, blank, lambda copies, _: copies.zero_())
+    scores = live.new_zeros((*flat.shape, live.shape[1]))
+    scores[owner, channel] = live
+    for image, score in zip(blank.tolist(), dark, strict=True):
+        scores[image, flat[image]] = score
+    return scores
+

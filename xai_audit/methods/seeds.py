@@ -1,0 +1,27 @@
+"""Randomness that depends on the image and the run's seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+
+def seed_of(seed: int, image_id: str, *more: object) -> int:
+    """63 bits from the run's seed, the image and whatever else tells draws apart."""
+    text = "\0".join(map(str, (seed, image_id, *more)))
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]) >> 1
+
+
+def rng_of(seed: int, image_id: str, *more: object) -> np.random.Generator:
+    """NumPy's generator for one image."""
+    return np.random.default_rng(seed_of(seed, image_id, *more))
+
+
+def normal(like: torch.Tensor, seed: int) -> torch.Tensor:
+    """Standard normal noise of the shape, type and device of ``like``."""
+    generator = torch.Generator(like.device).manual_seed(seed)
+    return torch.empty_like(like, memory_format=torch.contiguous_format).normal_(
+        generator=generator
+    )

@@ -1,0 +1,54 @@
+"""SmoothGrad: the gradient averaged over noisy copies of the image.
+
+Source: Smilkov et al. 2017, section 3. Gradients are averaged with their signs, as in the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.methods.gradients import copy_gradients
+from xai_audit.methods.seeds import normal, seed_of
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from xai_audit.types import Asked
+
+
+@dataclass(frozen=True)
+class SmoothGrad:
+    """The mean gradient's magnitude, a value a pixel.
+
+    Attributes:
+        name: of the method.
+        sign: ``absolute``; the map has no negative value, so it changes nothing.
+        samples: noisy copies an image.
+        noise: standard deviation, as a share of the image's range.
+        seed: of the run.
+    """
+
+    name: str
+    sign: str
+    samples: int
+    noise: float
+    seed: int
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps (B, T, H, W)."""
+        images = asked.images
+        owner = torch.arange(len(images), device=images.device).repeat(self.samples)
+        spread = self.noise * (images.amax((1, 2, 3)) - images.amin((1, 2, 3)))
+        numbers = range(len(owner))
+
+        def disturb(copies: torch.Tensor, some: slice) -> torch.Tensor:
+            for copy, number in zip(copies, numbers[some], strict=True):
+                sample, image = divmod(number, len(images))
+                seed = seed_of(self.seed, asked.image_ids[image], self.name, sample)
+                copy.add_(normal(copy, seed) * spread[image])
+            return copies
+
+        total = copy_gradients(asked, owner, disturb, lambda g, _: g)
+        return Attribution((total / self.samples).abs().sum(2))

@@ -1,0 +1,163 @@
+"""What the model says of a batch, computed once however many methods ask.
+
+The graph is cut at a layer: everything before it runs without a graph, so its activations are
+freed as in plain inference, and predictions and every target come from the same forward.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.errors import ModelError
+from xai_audit.models.target_layer import require_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from xai_audit.types import LoadedModel, Target
+
+
+class AskedOnce:
+    """The Asked of a run (see :class:`xai_audit.types.Asked`).
+
+    Args:
+        model: frozen.
+        images: (B, C, H, W) float32, normalised, on the model's device.
+        targets: called once with the logits (B, K); the T targets to explain.
+        image_ids: B ids.
+        room: images that a forward may hold.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        images: torch.Tensor,
+        targets: Callable[[torch.Tensor], Sequence[Target]],
+        *,
+        image_ids: Sequence[str],
+        room: int,
+    ) -> None:
+        self.model, self.images, self.image_ids, self.room = model, images, image_ids, room
+        self._targets = targets
+        self._logits: torch.Tensor | None = None
+        self._features: dict[str, _CutFeatures] = {}
+
+    @property
+    def logits(self) -> torch.Tensor:
+        """(B, K), detached: of the first forward that anything needed."""
+        if self._logits is None:
+            with torch.no_grad():
+                self._logits = self.model.module(self.images)
+        return self._logits
+
+    @cached_property
+    def targets(self) -> Sequence[Target]:
+        """The T targets to explain."""
+        return self._targets(self.logits)
+
+    def features(self, layer: str) -> _CutFeatures:
+        """Activations of ``layer`` and each target's gradient there.
+
+        Raises:
+            ModelError: no such layer; the outputs do not depend on it by gradient.
+        """
+        if layer not in self._features:
+            require_layer(self.model.module, layer)
+            with torch.enable_grad():
+                logits, activations = _cut_forward(self.model.module, layer, self.images)
+            self._keep(logits)
+            gradients = partial(self._gradients, logits, activations, where=layer)
+            self._features[layer] = _CutFeatures(activations.detach(), gradients)
+        return self._features[layer]
+
+    @cached_property
+    def _of_input(self) -> tuple[torch.Tensor, ...]:
+        images = self.images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = self.model.module(images)
+        return self._gradients(logits, images, where="input")
+
+    def input_gradients(self) -> tuple[torch.Tensor, ...]:
+        """T of (B, C, H, W), of each target's score.
+
+        Raises:
+            ModelError: the outputs do not depend on the images by gradient.
+        """
+        return self._of_input
+
+    def _gradients(
+        self, logits: torch.Tensor, leaf: torch.Tensor, *, where: str
+    ) -> tuple[torch.Tensor, ...]:
+        """Of every target at ``leaf``; the graph of ``logits`` is used up."""
+        self._keep(logits)
+        with torch.enable_grad():
+            scores = [target.score(logits).sum() for target in self.targets]
+        found = []
+        while scores:
+            score = scores.pop(0)
+            found.append(_gradient(score, leaf, keep=bool(scores), where=where))
+        return tuple(found)
+
+
+    def _keep(self, logits: torch.Tensor) -> None:
+        if self._logits is None:
+            self._logits = logits.detach()
+
+
+class _CutFeatures:
+    """Of a layer; the gradients are computed when they are first asked for.
+
+    Args:
+        activations: (B, C, h, w), detached.
+        gradients: makes them.
+    """
+
+    def __init__(
+        self, activations: torch.Tensor, gradients: Callable[[], tuple[torch.Tensor, ...]]
+    ) -> None:
+        self.activations, self._make = activations, gradients
+
+    @cached_property
+    def gradients(self) -> tuple[torch.Tensor, ...]:
+        """T of (B, C, h, w), of each target's score."""
+        found = self._make()
+        del self._make  # and with it the graph
+        return found
+
+
+def _gradient(
+    score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str
+) -> torch.Tensor:
+    try:
+        return torch.autograd.grad(score, leaf, retain_graph=keep)[0]
+    except RuntimeError as exc:
+        if not any(sign in str(exc) for sign in ("does not require grad", "not have been used")):
+            raise
+        raise ModelError(
+            "the outputs do not depend on the target layer by gradient",
+            where=where,
+            remedy="take no_grad and detach out of the model's forward, or choose another "
+            "model.target_layer",
+        ) from exc
+
+
+def _cut_forward(
+    module: torch.nn.Module, layer: str, images: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits whose graph begins at ``layer``, and the layer's activations, a leaf."""
+    kept: list[torch.Tensor] = []
+
+    def cut(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+        kept.append(output.detach().requires_grad_())
+        # A copy goes on: an in-place ReLU right behind the layer must not overwrite ours.
+        return kept[-1].clone()
+
+    handle = module.get_submodule(layer).register_forward_hook(cut)
+    try:
+        logits = module(images)
+    finally:
+        handle.remove()
+    return logits, kept.pop()
