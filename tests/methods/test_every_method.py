@@ -13,6 +13,12 @@ FEW = {
     "integrated_gradients": {"steps": 4, "seed": 0},
     "smoothgrad": {"samples": 3, "seed": 0},
     "gradient_shap": {"samples": 3, "seed": 0},
+    "lime": {"samples": 30, "pieces": 9, "seed": 0},
+    "kernel_shap": {"samples": 30, "pieces": 9, "seed": 0},
+    "feature_ablation": {"pieces": 9, "seed": 0},
+    "occlusion": {"seed": 0},
+    "rise": {"samples": 20, "seed": 0},
+    "deeplift": {"seed": 0},
 }
 KINDS = ("label", "pred", "contrast")
 

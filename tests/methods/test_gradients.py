@@ -148,9 +148,7 @@ def test_completeness_error_is_what_is_missing():
     coarse = attribution("integrated_gradients", put, steps=1, seed=0)
     fine = attribution("integrated_gradients", put, steps=64, seed=0)
     with torch.no_grad():
-        change = (put.logits - put.model.module(black(images))).gather(
-            1, torch.tensor([[1], [2]])
-        )
+        change = (put.logits - put.model.module(black(images))).gather(1, torch.tensor([[1], [2]]))
     for found in (coarse, fine):
         missing = found.maps.sum((2, 3)) - change
         assert torch.allclose(found.completeness_error, missing, atol=1e-4)

@@ -55,7 +55,8 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
         sigma = _BLUR * min(images.shape[2:])
         most = min(images.shape[2:]) - 1  # the reflected margin must lie inside the image
         size = min(2 * round(3 * sigma) + 1, most - 1 + most % 2)
-        return tv.gaussian_blur(images, [size, size], [sigma, sigma])
+        blurred: torch.Tensor = tv.gaussian_blur(images, [size, size], [sigma, sigma])
+        return blurred
     drawn = []
     for image, image_id in zip(images, asked.image_ids, strict=True):
         generator = torch.Generator(images.device).manual_seed(seed_of(seed, image_id, kind))
@@ -64,9 +65,7 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
     return torch.stack(drawn)
 
 
-def pixels(
-    value: float | torch.Tensor, preprocess: Preprocess, like: torch.Tensor
-) -> torch.Tensor:
+def pixels(value: float | torch.Tensor, preprocess: Preprocess, like: torch.Tensor) -> torch.Tensor:
     """A pixel ``value`` of 0..255 (any shape that broadcasts) as the model sees it, (1, C, ...)."""
     mean, std = (like.new_tensor(v)[None, :, None, None] for v in (preprocess.mean, preprocess.std))
     return (value * preprocess.scale - mean) / std

@@ -42,7 +42,6 @@ class Cam:
         return torch.stack([self.weigh(activations, g.float()) for g in features.gradients], 1)
 
 
-
 def layers_of(layers: Sequence[str], asked: Asked) -> Sequence[str]:
     """The layers to explain: the user's, or the model's target layer."""
     return layers or (asked.model.target_layer,)

@@ -66,9 +66,7 @@ class GradientShap:
             at.append(rng.random(self._samples))
         return np.stack(kinds, 1).ravel(), np.stack(at, 1).ravel()
 
-    def _differences(
-        self, asked: Asked, starts: torch.Tensor, kinds: torch.Tensor
-    ) -> torch.Tensor:
+    def _differences(self, asked: Asked, starts: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
         """(B, T): score of the image less the mean score of the baselines it was told against."""
         count = len(asked.images)
         owner = torch.arange(count, device=starts.device).repeat(len(starts))

@@ -77,4 +77,3 @@ def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
     for image, score in zip(blank.tolist(), dark, strict=True):
         scores[image, flat[image]] = score
     return scores
-

@@ -101,7 +101,6 @@ class AskedOnce:
             found.append(_gradient(score, leaf, keep=bool(scores), where=where))
         return tuple(found)
 
-
     def _keep(self, logits: torch.Tensor) -> None:
         if self._logits is None:
             self._logits = logits.detach()
@@ -128,9 +127,7 @@ class _CutFeatures:
         return found
 
 
-def _gradient(
-    score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str
-) -> torch.Tensor:
+def _gradient(score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str) -> torch.Tensor:
     try:
         return torch.autograd.grad(score, leaf, retain_graph=keep)[0]
     except RuntimeError as exc:

@@ -123,8 +123,9 @@ def signed_to_relevance(attribution: torch.Tensor, sign: str) -> torch.Tensor:
 
 def stored_size(relevance: torch.Tensor) -> torch.Tensor:
     """``relevance`` (B, T, h, w) on a grid of at most 56 cells a side, a cell its pixels' mean."""
-    size = [min(side, _MOST_CELLS) for side in relevance.shape[2:]]
-    if size == [*relevance.shape[2:]]:
+    height, width = relevance.shape[2:]
+    size = min(height, _MOST_CELLS), min(width, _MOST_CELLS)
+    if size == (height, width):
         return relevance
     return F.adaptive_avg_pool2d(relevance, size)
 

@@ -1,0 +1,107 @@
+"""Copies of images in which some superpixels are taken away, and what the model says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.methods.baseline import BASELINES, baseline
+from xai_audit.methods.baseline import check as check_baseline
+from xai_audit.methods.copies import copy_scores
+from xai_audit.methods.segments import check as check_segmenter
+from xai_audit.methods.segments import filled, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Asked
+
+# What is put where a superpixel was: a baseline, or the superpixel's own mean colour.
+FILLS = ("superpixel", *BASELINES)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How images are cut and what replaces a piece.
+
+    Attributes:
+        method: name, for messages.
+        superpixels: ``slic`` or ``grid``.
+        count: about how many an image.
+        fill: of FILLS.
+        seed: of the run.
+    """
+
+    method: str
+    superpixels: str
+    count: int
+    fill: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the names.
+
+        Raises:
+            ConfigError: an unknown one.
+        """
+        check_segmenter(self.superpixels, self.method)
+        check_baseline(self.fill, self.method, FILLS)
+
+    def cut(self, asked: Asked) -> Cut:
+        """The images in pieces."""
+        labels = segments(asked, self.superpixels, self.count)
+        if self.fill == "superpixel":
+            return Cut(labels, filled(asked, labels))
+        return Cut(labels, baseline(self.fill, asked, self.seed))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Images in pieces.
+
+    Attributes:
+        labels: B of (H, W) int64, F superpixels numbered from 0.
+        fill: (B, C, H, W), what is seen where a piece is taken away.
+    """
+
+    labels: list[torch.Tensor]
+    fill: torch.Tensor
+
+    def scores(
+        self, asked: Asked, draw: Callable[[str, int], NDArray[np.bool_]]
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The coalitions, B of (S, F) float32 0 or 1, and the targets' scores (B, S, T).
+
+        Args:
+            asked: whose images.
+            draw: (image id, F) -> (S, F), which pieces each copy keeps; S is the same for all.
+        """
+        kept = []
+        for image_id, labels in zip(asked.image_ids, self.labels, strict=True):
+            drawn = draw(image_id, int(labels.max()) + 1)
+            kept.append(torch.from_numpy(drawn).to(asked.images))
+        samples = len(kept[0])
+        device = asked.images.device
+        owner = torch.arange(len(kept), device=device).repeat_interleave(samples)
+        pairs = [(image, sample) for image in range(len(kept)) for sample in range(samples)]
+
+        def take_away(copies: torch.Tensor, some: slice) -> torch.Tensor:
+            shares = [kept[i][s][self.labels[i]] for i, s in pairs[some]]
+            # fill + share * (image - fill), a share 0 or 1 of each pixel
+            return torch.lerp(self.fill[owner[some]], copies, torch.stack(shares)[:, None])
+
+        found = copy_scores(asked, owner, take_away)
+        return kept, found.view(len(kept), samples, -1)
+
+    def spread(self, values: list[torch.Tensor]) -> torch.Tensor:
+        """Maps (B, T, H, W) float32 of values, B of (T, F); a piece's value is shared by its px."""
+        maps = []
+        for labels, value in zip(self.labels, values, strict=True):
+            size = torch.bincount(labels.flatten()).to(value)
+            maps.append((value / size)[:, labels])
+        return torch.stack(maps).float()

@@ -1,0 +1,106 @@
+"""DeepLIFT, rescale rule: at each nonlinearity the slope from the baseline, not the gradient.
+
+Source: Shrikumar, Greenside and Kundaje 2017, equation 13; by backpropagation as in Ancona et al.
+2018. Image and baseline go through the model together. Products of two activations (squeeze-excite,
+attention) and max pooling keep their gradient; the completeness error says what that costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from xai_audit.methods.baseline import baseline, check
+from xai_audit.methods.rewired import NONLINEAR, Rewired
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xai_audit.types import Asked
+
+# Inputs nearer than this have no slope of their own: the gradient's is taken (Captum's limit).
+_NEAR = 1e-10
+
+
+class DeepLift:
+    """DeepLIFT.
+
+    Args:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+        baseline: ``black``, ``mean``, ``blur`` or ``random``.
+        seed: of the run.
+    """
+
+    def __init__(self, *, name: str, sign: str, baseline: str, seed: int) -> None:
+        self.name, self.sign, self._seed = name, sign, seed
+        self._baseline = check(baseline, name)
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps (B, T, H, W), and how far their sum is from score(image) - score(baseline)."""
+        found = [self._of(asked, image) for image in _halves(len(asked.images), asked.room)]
+        maps, errors = zip(*found, strict=True)
+        return Attribution(torch.cat(maps), torch.cat(errors))
+
+    def _of(self, asked: Asked, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Maps (b, T, H, W) and completeness errors (b, T) of some images."""
+        rows = rows.to(asked.images.device)
+        images = asked.images[rows]
+        start = baseline(self._baseline, asked, self._seed)[rows]
+        both = torch.cat([images, start]).contiguous(memory_format=torch.channels_last)
+        both.requires_grad_()
+        with torch.enable_grad(), Rewired(NONLINEAR, _rescale):
+            logits = asked.model.module(both)
+        targets = [target.of(rows) for target in asked.targets]
+        maps, changes = [], []
+        for number, target in enumerate(targets):
+            after, before = (target.score(half) for half in logits.chunk(2))
+            # The baseline's own score must get a multiplier as well: both halves share each slope.
+            score = after.sum() + before.sum()
+            last = number == len(targets) - 1
+            slope = torch.autograd.grad(score, both, retain_graph=not last)[0][: len(rows)]
+            maps.append((slope.float() * (images - start)).sum(1))
+            changes.append((after - before).detach().float())
+        stacked = torch.stack(maps, 1)
+        return stacked, stacked.sum((2, 3)) - torch.stack(changes, 1)
+
+
+def _halves(count: int, room: int) -> list[torch.Tensor]:
+    """Rows of 0..count in pieces whose images and baselines fit in ``room`` together."""
+    return list(torch.split(torch.arange(count), max(room // 2, 1)))
+
+
+def _rescale(make: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> torch.Tensor:
+    with torch.enable_grad():
+        leaf = given.detach().requires_grad_()
+        made = make(leaf)
+        local = torch.autograd.grad(made.sum(), leaf)[0]
+    result: torch.Tensor = _Rescale.apply(given, made.detach(), local)
+    return result
+
+
+class _Rescale(torch.autograd.Function):
+    """What a nonlinearity made of its input; back goes the slope between the batch's halves."""
+
+    @staticmethod
+    def forward(  # noqa: D102 - torch's own protocol
+        ctx: Any,  # noqa: ANN401
+        given: torch.Tensor,
+        made: torch.Tensor,
+        local: torch.Tensor,
+    ) -> torch.Tensor:
+        (x, x0), (y, y0), (g, _) = (each.chunk(2) for each in (given, made, local))
+        near = (x - x0).abs() < _NEAR
+        slope = torch.where(near, g, (y - y0) / torch.where(near, 1.0, x - x0))
+        ctx.save_for_backward(slope)
+        return made.view_as(made)
+
+    @staticmethod
+    def backward(  # noqa: D102 - torch's own protocol
+        ctx: Any,  # noqa: ANN401
+        gradient: torch.Tensor,
+    ) -> tuple[torch.Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradient * torch.cat([slope, slope]), None, None

@@ -1,0 +1,68 @@
+"""Guided backpropagation: at every ReLU only positive gradients go back.
+
+Source: Springenberg et al. 2015, section 3.4. ReLUs are found by what is computed, so that those of
+a forward without modules are guided, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from xai_audit.methods.rewired import RELUS, Rewired
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xai_audit.types import Asked
+
+
+@dataclass(frozen=True)
+class GuidedBackprop:
+    """Guided backpropagation, channels summed.
+
+    Attributes:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+    """
+
+    name: str
+    sign: str
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps (B, T, H, W)."""
+        return Attribution(guided(asked).sum(2))
+
+
+def guided(asked: Asked) -> torch.Tensor:
+    """(B, T, C, H, W) float32."""
+    images = asked.images.detach().requires_grad_()
+    with torch.enable_grad(), Rewired(RELUS, _guide):
+        logits = asked.model.module(images)
+    scores = [target.score(logits).sum() for target in asked.targets]
+    found = []
+    for number, score in enumerate(scores):
+        last = number == len(scores) - 1
+        gradient = torch.autograd.grad(score, images, retain_graph=not last)[0]
+        found.append(gradient.float())
+    return torch.stack(found, 1)
+
+
+def _guide(make: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> torch.Tensor:
+    result: torch.Tensor = _Guide.apply(make(given))
+    return result
+
+
+class _Guide(torch.autograd.Function):
+    """Its input; what comes back is cut at 0 (the ReLU itself cuts where its input was not > 0)."""
+
+    @staticmethod
+    def forward(ctx: Any, given: torch.Tensor) -> torch.Tensor:  # noqa: ANN401, ARG004 - torch's
+        return given.view_as(given)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # noqa: ANN401, ARG004
+        return gradient.clamp(min=0)

@@ -1,0 +1,41 @@
+"""Guided Grad-CAM: guided backpropagation where Grad-CAM says the class is.
+
+Source: Selvaraju et al. 2017, section 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from xai_audit.methods.gradcam import weigh
+from xai_audit.methods.guided_backprop import guided
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from xai_audit.types import Asked
+
+
+@dataclass(frozen=True)
+class GuidedGradCam:
+    """Guided Grad-CAM, channels summed.
+
+    Attributes:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+    """
+
+    name: str
+    sign: str
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps (B, T, H, W)."""
+        features = asked.features(asked.model.target_layer)
+        activations = features.activations.float()
+        cams = torch.stack([weigh(activations, g.float()) for g in features.gradients], 1)
+        size = asked.images.shape[2:]
+        up = F.interpolate(cams.clamp(min=0), size, mode="bilinear", align_corners=False)
+        return Attribution(guided(asked).sum(2) * up)

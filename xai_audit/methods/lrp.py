@@ -1,0 +1,90 @@
+"""Layer-wise relevance propagation, by zennit's composites.
+
+Source: Bach et al. 2015; Montavon et al. 2019, section 10.3, for which rule goes where; zennit
+(Anders et al. 2021). Extra ``lrp``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from xai_audit.errors import ConfigError
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from xai_audit.types import Asked
+
+# zennit's names of its composites; each puts rules on the layers by their kind.
+COMPOSITES = {
+    "epsilon_plus_flat": "EpsilonPlusFlat",
+    "epsilon_plus": "EpsilonPlus",
+    "epsilon_alpha2_beta1_flat": "EpsilonAlpha2Beta1Flat",
+    "epsilon_alpha2_beta1": "EpsilonAlpha2Beta1",
+}
+
+
+class Lrp:
+    """LRP, channels summed.
+
+    Args:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+        composite: of COMPOSITES.
+    """
+
+    def __init__(self, *, name: str, sign: str, composite: str) -> None:
+        if composite not in COMPOSITES:
+            raise ConfigError(
+                "unknown composite",
+                where="method.composite",
+                expected=f"one of {', '.join(COMPOSITES)}",
+                got=composite,
+            )
+        self.name, self.sign, self._composite = name, sign, composite
+        _zennit()  # told before the model loads
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps (B, T, H, W)."""
+        zennit, module = _zennit(), asked.model.module
+        make = getattr(zennit.composites, COMPOSITES[self._composite])
+        composite: Any = make(canonizers=[_canonizer(zennit, module)])
+        images = asked.images.detach().requires_grad_()
+        maps = []
+        with composite.context(module) as rewired, torch.enable_grad():
+            for target in asked.targets:
+                logits = rewired(images)
+                score = target.score(logits)
+                # Relevance starts as the explained logit itself, a margin's as both, signed.
+                start = torch.autograd.grad(score.sum(), logits, retain_graph=True)[0]
+                found = torch.autograd.grad(logits, images, start * logits.detach())[0]
+                maps.append(found.detach().float().sum(1))
+        return Attribution(torch.stack(maps, 1))
+
+
+def _canonizer(zennit: ModuleType, module: torch.nn.Module) -> Any:  # noqa: ANN401 - untyped
+    """What makes the family's layers ones that a rule fits: sums as modules, norms folded."""
+    family = type(module).__name__
+    canonizers = {"ResNet": "ResNetCanonizer", "VGG": "VGGCanonizer"}
+    if family in canonizers:
+        return getattr(zennit.torchvision, canonizers[family])()
+    return zennit.canonizers.SequentialMergeBatchNorm()
+
+
+def _zennit() -> ModuleType:
+    try:
+        import zennit
+        import zennit.canonizers
+        import zennit.composites
+        import zennit.torchvision
+    except ImportError as exc:
+        raise ConfigError(
+            "zennit is not installed",
+            where="method=lrp",
+            remedy="pip install 'xai-audit[lrp]'",
+        ) from exc
+    package: ModuleType = zennit
+    return package

@@ -1,0 +1,79 @@
+"""Forwards in which some functions get another backward, without touching the model.
+
+PyTorch hands every call of its functions to a mode first, whether a module or the forward itself
+makes it, however often one module is used: so nothing is hooked, and nothing left behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+# Functions of one input, element by element, by the names that a forward may call them.
+RELUS: tuple[Callable[..., torch.Tensor], ...] = (
+    F.relu, F.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_,
+    F.relu6, F.hardtanh, F.hardtanh_,
+)  # fmt: skip
+NONLINEAR: tuple[Callable[..., torch.Tensor], ...] = (
+    *RELUS, F.leaky_relu, F.leaky_relu_, F.elu, F.elu_, F.gelu, F.silu, F.hardswish, F.hardsigmoid,
+    F.mish, F.softplus, F.selu, F.celu, F.sigmoid, F.tanh, torch.sigmoid, torch.tanh,
+    torch.Tensor.sigmoid, torch.Tensor.tanh,
+)  # fmt: skip
+
+
+class Rewired(TorchFunctionMode):
+    """A block in which calls of some functions go through others.
+
+    Args:
+        instead: function -> what is called with its output's maker and its input.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[Callable[..., torch.Tensor]],
+        instead: Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor],
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # PyTorch's
+        self._functions, self._instead = frozenset(functions), instead
+
+    def __torch_function__(  # noqa: D105 - PyTorch's own protocol
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever func returns
+        del types
+        # In place would overwrite what the backward needs.
+        keywords = {k: v for k, v in (kwargs or {}).items() if k != "inplace"}
+        if func not in self._functions:
+            return func(*args, **(kwargs or {}))
+        given, *more = args if args else (keywords.pop("input"),)
+        plain = _OUT_OF_PLACE.get(func, func)
+        return self._instead(lambda x: plain(x, *_settings(plain, more), **keywords), given)
+
+
+_OUT_OF_PLACE: dict[Callable[..., torch.Tensor], Callable[..., torch.Tensor]] = {
+    F.relu_: F.relu,
+    torch.relu_: F.relu,
+    torch.Tensor.relu_: F.relu,
+    F.hardtanh_: F.hardtanh,
+    F.leaky_relu_: F.leaky_relu,
+    F.elu_: F.elu,
+}
+# How many settings stand before ``inplace`` where it is given by place.
+_BEFORE_INPLACE: dict[Callable[..., torch.Tensor], int] = {
+    F.relu: 0, F.relu6: 0, F.silu: 0, F.hardswish: 0, F.hardsigmoid: 0, F.mish: 0, F.selu: 0,
+    F.hardtanh: 2, F.leaky_relu: 1, F.elu: 1, F.celu: 1,
+}  # fmt: skip
+
+
+def _settings(function: Callable[..., torch.Tensor], more: list[object]) -> list[object]:
+    """What stands after the input by place, less ``inplace``."""
+    return more[: _BEFORE_INPLACE.get(function, len(more))]
