@@ -5,6 +5,7 @@ Defaults of these nodes live here; a plugin's defaults live in its YAML under ``
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def validate(cfg: DictConfig) -> None:
     for key in sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError("a value is needed", where=key, remedy=f"{key}=...")
     _subset("stages", cfg.stages, STAGES)
-    _subset("targets", cfg.targets, TARGET_KINDS)
+    _targets(cfg.targets)
     if cfg.cues is not None and not len(cfg.cues) and "evidence" in cfg.stages:
         remedy = "cues=null for all, or leave evidence out of stages"
         raise ConfigError("no cue to examine", where="cues", got="[]", remedy=remedy)
@@ -194,6 +195,16 @@ def validate(cfg: DictConfig) -> None:
     ):
         if count < 1:
             raise ConfigError("bad value", where=key, expected=">= 1", got=count)
+
+
+def _targets(given: list[str]) -> None:
+    """Refuse what is none of TARGET_KINDS, ``class:NAME`` or ``top:K``."""
+    plain = [name for name in given if not re.fullmatch(r"class:.+|top:[1-9]\d*", str(name))]
+    for name in plain:
+        if name not in TARGET_KINDS:
+            expected = f"one of {', '.join(TARGET_KINDS)}, class:NAME, top:K"
+            raise ConfigError("unknown value", where="targets", expected=expected, got=name)
+    _subset("targets", given, tuple(given))
 
 
 def _subset(key: str, given: list[str], allowed: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from tests import tiny
 from xai_audit.models.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
 from xai_audit.worker.asked import AskedOnce
-from xai_audit.worker.explain import make_target
+from xai_audit.worker.targets import make_target
 
 CONF = tiny.REPO / "conf" / "method"
 METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))

@@ -15,3 +15,16 @@ def trained_looking(name: str, classes: int = 5, **extra: object) -> torch.nn.Mo
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.7, 1.3)
     return net
+
+
+def small_vit() -> torch.nn.Module:
+    """4 x 4 patches of 64 px, three blocks."""
+    torch.manual_seed(0)
+    net = models.VisionTransformer(
+        image_size=64, patch_size=16, num_layers=3, num_heads=4, hidden_dim=32, mlp_dim=64,
+        num_classes=3,
+    ).eval()  # fmt: skip
+    torch.nn.init.normal_(net.heads.head.weight)
+    for block in net.encoder.layers:  # attention that is not nearly uniform
+        block.self_attention.in_proj_weight.data *= 4
+    return net

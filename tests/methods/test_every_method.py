@@ -7,6 +7,7 @@ import torch
 
 from tests import tiny
 from tests.methods.asking import METHODS, asked, attribution, loaded, method
+from tests.methods.nets import small_vit
 
 # The few draws of a test, where the default would take minutes.
 FEW = {
@@ -20,6 +21,7 @@ FEW = {
     "rise": {"samples": 20, "seed": 0},
     "deeplift": {"seed": 0},
 }
+NETS = {"attention_rollout": small_vit, "attention_gradient_rollout": small_vit}
 KINDS = ("label", "pred", "contrast")
 
 
@@ -27,6 +29,10 @@ KINDS = ("label", "pred", "contrast")
 def images():
     torch.manual_seed(2)
     return torch.randn(7, 3, 64, 64).contiguous(memory_format=torch.channels_last)
+
+
+def model_for(name):
+    return loaded(NETS.get(name, tiny.net)(), 64)
 
 
 def ask(model, images, span=slice(None), *, room=8):
@@ -37,7 +43,7 @@ def ask(model, images, span=slice(None), *, room=8):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_shape_and_finite(name, images):
-    found = attribution(name, ask(loaded(tiny.net(), 64), images), **FEW.get(name, {}))
+    found = attribution(name, ask(model_for(name), images), **FEW.get(name, {}))
     assert found.maps.shape[:2] == (7, 3)
     assert found.maps.dtype == torch.float32
     assert not found.maps.requires_grad
@@ -49,7 +55,7 @@ def test_shape_and_finite(name, images):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_same_maps_whatever_the_batch_and_the_room(name, images):
-    model, keys = loaded(tiny.net(), 64), FEW.get(name, {})
+    model, keys = model_for(name), FEW.get(name, {})
     whole = attribution(name, ask(model, images, room=32), **keys).maps
     limit = 1e-4 * float(whole.abs().max())
     for size, room in ((1, 1), (3, 2), (7, 5)):
@@ -60,7 +66,7 @@ def test_same_maps_whatever_the_batch_and_the_room(name, images):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_model_comes_back_as_it_was(name, images):
-    model = loaded(tiny.net(), 64)
+    model = model_for(name)
     before = {key: value.clone() for key, value in model.module.state_dict().items()}
     forward = [module.forward for module in model.module.modules()]
     state = torch.get_rng_state()
@@ -80,7 +86,7 @@ def test_the_model_comes_back_as_it_was(name, images):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_images_are_left_alone(name, images):
     mine = images[:2].clone()
-    attribution(name, ask(loaded(tiny.net(), 64), mine), **FEW.get(name, {}))
+    attribution(name, ask(model_for(name), mine), **FEW.get(name, {}))
     assert torch.equal(mine, images[:2])
     assert not mine.requires_grad
 

@@ -10,7 +10,7 @@ from tests import tiny
 from tests.methods.asking import asked, maps
 from xai_audit.models.prepare import prepare
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess, Target
-from xai_audit.worker.explain import make_target
+from xai_audit.worker.targets import make_target
 
 FAMILIES = {
     "resnet18": "layer4",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -160,16 +161,44 @@ def test_layer_of_every_cnn(arch: str) -> None:
     assert hooks(module) == 0
 
 
-@pytest.mark.parametrize("arch", TRANSFORMERS)
-def test_transformers_are_refused(arch: str) -> None:
-    side = 518 if arch == "vit_h_14" else 224
-    with torch.device("meta"):
-        module = torchvision.models.get_model(arch).eval()
-        if arch == "vit_h_14":
-            module = torchvision.models.vit_h_14(image_size=518).eval()
-        with pytest.raises(ModelError, match=r"remedy: model\.target_layer=NAME") as caught:
-            find(module, torch.empty(1, 3, side, side))
-    assert "\n" not in str(caught.value)
+# Behind the last attention of a ViT only the class token decides; Swin pools all its tokens.
+TOKENS = {"vit": r"encoder\.layers\.encoder_layer_\d+\.ln_1", "swin": "norm"}
+
+
+@pytest.mark.parametrize(
+    "arch",
+    [
+        pytest.param(a, marks=() if a in ("vit_b_32", "swin_t") else pytest.mark.slow)
+        for a in TRANSFORMERS
+        if a != "vit_h_14"  # 2.5 GB of weights
+    ],
+)
+def test_layer_of_transformers(arch: str) -> None:
+    module = torchvision.models.get_model(arch, num_classes=11).eval()
+    model = prepared(module, 224)
+    assert re.fullmatch(TOKENS[arch.partition("_")[0]], model.target_layer)
+    side = 224 // (int(arch[-2:]) if arch.startswith("vit") else 32)
+    assert model.grid == (side, side)
+    assert hooks(model.module) == 0
+
+
+@pytest.mark.parametrize(
+    ("arch", "layer", "grid"),
+    [
+        ("vit_tiny_patch16_224", "blocks.11.norm1", 14),
+        ("deit_tiny_distilled_patch16_224", "blocks.11.norm1", 14),  # two tokens before
+        ("vit_small_patch14_reg4_dinov2", "blocks.11.norm1", 37),  # five tokens before
+        ("swin_tiny_patch4_window7_224", "norm", 7),
+        ("cait_xxs24_224", "blocks_token_only.1.norm1", 14),
+        ("mixer_s32_224", "norm", 7),
+        ("maxvit_tiny_tf_224", "stages", 7),
+    ],
+)
+def test_layer_of_timm(arch: str, layer: str, grid: int) -> None:
+    timm = pytest.importorskip("timm")
+    module = timm.create_model(arch, pretrained=False, num_classes=7).eval()
+    model = prepared(module, module.pretrained_cfg["input_size"][-1])
+    assert (model.target_layer, model.grid) == (layer, (grid, grid))
 
 
 class Small(nn.Module):
@@ -208,7 +237,7 @@ def test_class_maps_are_no_features() -> None:
     assert find(module.eval(), PROBE) == "1"
 
 
-def test_channels_last_output_is_no_map() -> None:
+def test_channels_last_output_is_laid_out() -> None:
     class Last(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.permute(0, 2, 3, 1)
@@ -216,10 +245,9 @@ def test_channels_last_output_is_no_map() -> None:
     module = nn.Sequential(
         nn.Conv2d(3, 16, 3, padding=1), Last(), nn.LayerNorm(16), nn.Flatten(), nn.Linear(1024, 2)
     ).eval()
-    with pytest.raises(ModelError, match=r"got \(1, 8, 8, 16\) from 2"):
-        find(module, PROBE)
-    with pytest.raises(ModelError, match=r"no feature map.*got \(1, 8, 8, 16\)"):
-        check(module, "2", PROBE)
+    assert find(module, PROBE) == "2"
+    assert prepared(module).grid == (8, 8)
+    check(module, "2", PROBE)
 
 
 def test_a_user_layer_is_checked() -> None:
@@ -229,7 +257,7 @@ def test_a_user_layer_is_checked() -> None:
         "steam": "no such layer: model.target_layer | got 'steam' | remedy: one of stem",
         "": "no such layer",
         "unused": "model.target_layer=unused | got it does not run",
-        "fc": r"expected a float tensor (B, C, h, w) | got (1, 5)",
+        "fc": "(B, h, w, C) or (B, tokens, C) | got (1, 5)",
     }.items():
         with pytest.raises(ModelError) as caught:
             check(module, name, PROBE)

@@ -44,7 +44,7 @@ def block(ids: list[str], grid: tuple[int, int], method: str) -> Explained:
     rows = {name: pa.nulls(count, ATTRIBUTIONS.field(name).type) for name in ROW_COLUMNS}
     rows |= {"image_id": pa.array(ids), "method": pa.array([method] * count)}
     zeros = np.zeros(count, np.float32)
-        return Explained(rows, torch.arange(count), zeros, zeros, heatmap, scale)
+    return Explained(rows, torch.arange(count), zeros, zeros, heatmap, scale)
 
 
 def test_a_table_gives_back_what_went_in(tmp_path):

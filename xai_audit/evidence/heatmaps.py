@@ -80,7 +80,11 @@ def _rows_of(paths: RunPaths, ids: Sequence[str]) -> Iterator[pa.Table]:
 def _on_grid(cells: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
     if cells.shape == grid:
         return cells
-    whole = F.interpolate(torch.from_numpy(cells)[None, None], grid, mode="bilinear")
+    one = torch.from_numpy(cells)[None, None]
+    if cells.shape[0] >= grid[0] and cells.shape[1] >= grid[1]:  # nothing between is skipped
+        whole = F.adaptive_avg_pool2d(one, grid)
+    else:
+        whole = F.interpolate(one, grid, mode="bilinear")
     resized: NDArray[np.float64] = whole[0, 0].numpy()
     return resized
 

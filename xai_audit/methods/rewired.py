@@ -39,7 +39,7 @@ class Rewired(TorchFunctionMode):
         functions: Iterable[Callable[..., torch.Tensor]],
         instead: Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor],
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # PyTorch's
+        super().__init__()
         self._functions, self._instead = frozenset(functions), instead
 
     def __torch_function__(  # noqa: D105 - PyTorch's own protocol
@@ -55,7 +55,7 @@ class Rewired(TorchFunctionMode):
         if func not in self._functions:
             return func(*args, **(kwargs or {}))
         given, *more = args if args else (keywords.pop("input"),)
-        plain = _OUT_OF_PLACE.get(func, func)
+        plain: Callable[..., torch.Tensor] = _OUT_OF_PLACE.get(func, func)
         return self._instead(lambda x: plain(x, *_settings(plain, more), **keywords), given)
 
 

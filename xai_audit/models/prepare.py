@@ -12,6 +12,7 @@ import torch
 from xai_audit.errors import ModelError
 from xai_audit.models import target_layer
 from xai_audit.models.fold import fold_conv_bn, restore
+from xai_audit.models.layout import layout_of
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -44,18 +45,19 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     seen = _trace(module, probe)
     logits = _logits(seen)
     if spec.target_layer is None:
-        name = target_layer.choose(seen, type(module).__name__)
+        name = target_layer.choose(seen, module, probe)
     else:
         target_layer.require_map(seen, spec.target_layer)
         name = spec.target_layer
     _fold(module, name, probe, logits)
     shape = next(run.shape for run in seen.runs if run.name == name) or ()
+    layout = layout_of(shape, spec.preprocess.crop)
     return LoadedModel(
         module=module,
         preprocess=spec.preprocess,
         target_layer=name,
         num_outputs=logits.shape[1],
-        grid=(shape[2], shape[3]),
+        grid=(1, 1) if layout is None else layout.grid(shape),
         device=device,
     )
 

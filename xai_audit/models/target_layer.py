@@ -1,4 +1,4 @@
-"""Which layer CAM methods explain: the last feature map before the classifier."""
+"""Which layer CAM methods explain: the last one before the classifier whose positions decide."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.models.deciding import deciding
+from xai_audit.models.layout import MAP, layout_of
 from xai_audit.models.nearest import nearest
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from xai_audit.models.layout import Layout
 
 # Modules without parameters that only thin out or move numbers; none is a layer to explain.
 _PASSIVE = re.compile(r"Pool|Drop|StochasticDepth|Identity|Flatten|Permute")
@@ -31,7 +35,7 @@ class Run:
         group: equal for modules that returned the very same tensor.
         passive: pooling, dropout and the like.
         weighted: applies a weight matrix or kernels of its own.
-        grid: "map" for (1, C, h, w) with h*w > 1, "tokens" for other outputs with positions.
+        layout: how its positions lie, None where the output has none.
     """
 
     name: str
@@ -39,7 +43,7 @@ class Run:
     group: int
     passive: bool
     weighted: bool
-    grid: str | None
+    layout: Layout | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def trace(module: nn.Module, probe: torch.Tensor) -> Trace:
             if held is not None and held[0]() is output:
                 group = held[1]
             latest[id(output)] = (weakref.ref(output), group)
-        runs.append(_run(name, layer, shape, group, tuple(probe.shape[2:])))
+        runs.append(_run(name, layer, shape, group, (probe.shape[2], probe.shape[3])))
 
     with ExitStack() as hooks:
         for name, layer in module.named_modules():
@@ -84,7 +88,7 @@ def trace(module: nn.Module, probe: torch.Tensor) -> Trace:
 
 
 def _run(
-    name: str, layer: nn.Module, shape: tuple[int, ...] | None, group: int, side: tuple[int, ...]
+    name: str, layer: nn.Module, shape: tuple[int, ...] | None, group: int, side: tuple[int, int]
 ) -> Run:
     own = layer.parameters(recurse=False)
     has_parameters = next(layer.parameters(), None) is not None
@@ -93,56 +97,48 @@ def _run(
         shape=shape,
         group=group,
         passive=not has_parameters and bool(_PASSIVE.search(type(layer).__name__)),
-        weighted=any(parameter.ndim > 1 for parameter in own),
-        grid=_grid(shape, side),
+        # Not a whole transformer, whose own are its class token and positions.
+        weighted=any(p.ndim > 1 for p in own) and next(layer.children(), None) is None,
+        layout=None if shape is None or shape[:1] != (1,) else layout_of(shape, side),
     )
 
 
-def _grid(shape: tuple[int, ...] | None, side: tuple[int, ...]) -> str | None:
-    """How an output is laid out, None where it has a single position."""
-    if shape is None or len(shape) < 3 or shape[0] != 1:
-        return None
-    if len(shape) == 4 and not _channels_last(shape, side):
-        return "map" if shape[2] * shape[3] > 1 else None
-    return "tokens" if shape[1] > 1 else None
-
-
-def _channels_last(shape: tuple[int, ...], side: tuple[int, ...]) -> bool:
-    """Whether (1, a, b, c) is (1, h, w, C): a and b have the input's aspect, b and c do not."""
-
-    def fits(height: int, width: int) -> bool:
-        return abs(height * side[1] - width * side[0]) <= max(side)
-
-    return shape[1] > 1 and fits(shape[1], shape[2]) and not fits(shape[2], shape[3])
-
-
 def find(module: nn.Module, probe: torch.Tensor) -> str:
-    """The dotted name of the last feature map before the classifier.
+    """The dotted name of the last layer before the classifier whose positions decide.
 
     Of several modules that return that same tensor (a block's activation, the block, the stage)
-    the outermost is named.
+    the outermost is named. Behind the last attention of a transformer only the class token still
+    counts: there the layer is the last one whose patches have a gradient.
 
     Args:
         module: in eval mode.
         probe: one image (1, C, H, W).
 
     Raises:
-        ModelError: where the classifier reads tokens or channels-last maps instead.
+        ModelError: no layer has positions that decide.
     """
-    return choose(trace(module, probe), type(module).__name__)
+    return choose(trace(module, probe), module, probe)
 
 
-def choose(seen: Trace, model: str) -> str:
-    """As :func:`find`, from a trace of ``model``."""
+def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """As :func:`find`, from a trace of ``module``."""
     calls = Counter(run.name for run in seen.runs)
-    body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.grid]
+    body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]
     last = body[-1] if body else None
-    if last is None or last.grid != "map":
+    if last is not None and last.layout != MAP:
+        # Not what is inside attention, by heads or projected: the tokens that it reads.
+        tokens = [run for run in body if run.layout != MAP and not run.weighted]
+        once = {run.name: run for run in tokens if calls[run.name] == 1}
+        layouts = {name: run.layout for name, run in once.items() if run.layout is not None}
+        head = _head(seen)
+        name = deciding(module, probe, layouts, None if head is None else seen.runs[head].name)
+        last = None if name is None else once[name]
+    if last is None:
         raise ModelError(
             "no layer to explain was found",
-            where=model,
-            expected="a feature map (B, C, h, w) before the classifier",
-            got=f"{last.shape} from {last.name}" if last else "none",
+            where=type(module).__name__,
+            expected="feature maps or patch tokens before the classifier",
+            got=f"{body[-1].shape} from {body[-1].name}" if body else "none",
             remedy="model.target_layer=NAME of a layer with such an output",
         )
     same = [run for run in body if run.group == last.group and calls[run.name] == 1]
@@ -156,13 +152,19 @@ def _before_classifier(seen: Trace) -> tuple[Run, ...]:
 
     SqueezeNet's class scores are maps themselves: they are the classifier, not features.
     """
+    head = _head(seen)
+    return seen.runs if head is None else seen.runs[:head]
+
+
+def _head(seen: Trace) -> int | None:
+    """Which run makes the class scores, None where it is no layer with weights."""
     classes = seen.output.shape[-1] if isinstance(seen.output, torch.Tensor) else None
     weighted = [i for i, run in enumerate(seen.runs) if run.weighted]
     if not weighted:
-        return seen.runs
+        return None
     shape = seen.runs[weighted[-1]].shape or ()
     is_head = shape[1:2] == (classes,) if len(shape) in (2, 4) else shape[-1:] == (classes,)
-    return seen.runs[: weighted[-1]] if is_head else seen.runs
+    return weighted[-1] if is_head else None
 
 
 def check(module: nn.Module, name: str, probe: torch.Tensor) -> None:
@@ -202,10 +204,10 @@ def require_map(seen: Trace, name: str) -> None:
             got="it does not run" if not runs else f"it runs {len(runs)} times",
         )
     shape = runs[0].shape
-    if shape is None or len(shape) != 4 or runs[0].grid == "tokens":
+    if shape is None or runs[0].layout is None:
         raise ModelError(
-            "the target layer's output is no feature map",
+            "the target layer's output has no positions",
             where=f"model.target_layer={name}",
-            expected="a float tensor (B, C, h, w)",
+            expected="a float tensor (B, C, h, w), (B, h, w, C) or (B, tokens, C)",
             got=shape or "something else",
         )

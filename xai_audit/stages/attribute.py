@@ -22,6 +22,7 @@ from xai_audit.worker.parts import (
     pending,
     planned,
 )
+from xai_audit.worker.targets import resolved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,7 +100,7 @@ def _pass(audit: Audit, rows: pa.Table, plan: Plan) -> Pass:
     return Pass(
         explainer=Explainer(
             model,
-            target_kinds=tuple(audit.settings.targets),
+            targets=resolved(audit.settings.targets, audit.labels(), model.num_outputs),
             precision=compute.precision,
             batch_size=compute.batch_size,
         ),

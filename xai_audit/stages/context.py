@@ -121,6 +121,9 @@ class Audit:
                 remedy="dataset.class_to_idx=FILE (class name -> output index), or "
                 "model.num_classes=N with a checkpoint of your own",
             )
+        from xai_audit.worker.targets import resolved
+
+        resolved(self.settings.targets, labels, outputs)
         if outputs < 2 and "contrast" in self.settings.targets:
             raise ConfigError(
                 "a margin needs two outputs",

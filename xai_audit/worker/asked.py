@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.models.layout import as_map, layout_of
 from xai_audit.models.target_layer import require_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from xai_audit.models.layout import Layout
     from xai_audit.types import LoadedModel, Target
 
 
@@ -69,9 +71,25 @@ class AskedOnce:
             with torch.enable_grad():
                 logits, activations = _cut_forward(self.model.module, layer, self.images)
             self._keep(logits)
+            layout = self._layout(layer, activations)
             gradients = partial(self._gradients, logits, activations, where=layer)
-            self._features[layer] = _CutFeatures(activations.detach(), gradients)
+            self._features[layer] = _CutFeatures(
+                as_map(activations.detach(), layout),
+                lambda: tuple(as_map(gradient, layout) for gradient in gradients()),
+            )
         return self._features[layer]
+
+    def _layout(self, layer: str, activations: torch.Tensor) -> Layout:
+        height, width = self.images.shape[2:]
+        layout = layout_of(tuple(activations.shape), (height, width))
+        if layout is None:
+            raise ModelError(
+                "a layer's output has no positions",
+                where=layer,
+                expected="a float tensor (B, C, h, w), (B, h, w, C) or (B, tokens, C)",
+                got=tuple(activations.shape),
+            )
+        return layout
 
     @cached_property
     def _of_input(self) -> tuple[torch.Tensor, ...]:

@@ -13,17 +13,18 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.errors import PluginError
-from xai_audit.types import Target
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
+from xai_audit.worker.targets import follows_logits, make_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from xai_audit.types import Asked, Attribution, Attributor, LoadedModel
     from xai_audit.worker.loader import Batch
+    from xai_audit.worker.targets import NamedClass
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class Explainer:
 
     Args:
         model: ready for the hot loop.
-        target_kinds: what is explained, of TARGET_KINDS.
+        targets: what is explained, see :mod:`xai_audit.worker.targets`.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: images a call; halved and regrown where memory is short.
     """
@@ -45,11 +46,11 @@ class Explainer:
         self,
         model: LoadedModel,
         *,
-        target_kinds: tuple[str, ...],
+        targets: Sequence[str | NamedClass],
         precision: str,
         batch_size: int,
     ) -> None:
-        self.model, self._target_kinds, self._precision = model, target_kinds, precision
+        self.model, self._targets, self._precision = model, targets, precision
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
@@ -100,20 +101,10 @@ class Explainer:
         return AskedOnce(
             self.model,
             images,
-            lambda logits: [make_target(kind, logits, labels) for kind in self._target_kinds],
+            lambda logits: [make_target(kind, logits, labels) for kind in self._targets],
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
         )
-
-
-def make_target(kind: str, logits: torch.Tensor, labels: torch.Tensor) -> Target:
-    """What ``kind`` explains for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
-    if kind == "label":
-        return Target(kind, labels)
-    if kind == "pred":
-        return Target(kind, logits.argmax(1))
-    others = logits.scatter(1, labels[:, None], -torch.inf)
-    return Target(kind, labels, others.argmax(1))
 
 
 def signed_to_relevance(attribution: torch.Tensor, sign: str) -> torch.Tensor:
@@ -163,7 +154,7 @@ def _explained(
     records = [batch.records[piece][i] for i in owner.tolist()]
     # Of logits that are not numbers, argmax makes class 0: null instead.
     known = logits.isfinite().all(1).cpu().numpy().repeat(kinds)
-    follows = np.array([target.kind == "pred" for target in targets] * images)
+    follows = np.array([follows_logits(target.kind) for target in targets] * images)
     other = against.cpu().numpy()
     rows = {
         "image_id": pa.array([record.image_id for record in records]),

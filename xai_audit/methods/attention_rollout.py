@@ -1,0 +1,57 @@
+"""Attention rollout: which patches the class token has read, through all layers.
+
+Source: Abnar and Zuidema 2020, equation 1: heads averaged, the residual path as half of each layer.
+It knows no target: every one gets the same map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.methods.attention import Attention, token_layout
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xai_audit.models.layout import Layout
+    from xai_audit.types import Asked
+
+
+@dataclass(frozen=True)
+class AttentionRollout:
+    """Attention rollout.
+
+    Attributes:
+        name: of the method.
+        sign: ``positive``; no value is negative.
+    """
+
+    name: str
+    sign: str
+
+    def attribute(self, asked: Asked) -> Attribution:
+        """Maps on the patches' grid."""
+        with torch.no_grad(), Attention() as attention:
+            asked.model.module(asked.images)
+        layout = token_layout(attention.matrices, asked.images, self.name)
+        flow = rollout(attention.matrices)
+        return Attribution(read(flow, layout)[:, None].repeat(1, len(asked.targets), 1, 1))
+
+
+def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(B, N, N) float32: how much each token holds of each patch in the end."""
+    flow = torch.eye(matrices[0].shape[-1], device=matrices[0].device)
+    for matrix in matrices:
+        layer = matrix.float().mean(1) / 2 + torch.eye(matrix.shape[-1], device=matrix.device) / 2
+        flow = layer / layer.sum(-1, keepdim=True) @ flow
+    return flow
+
+
+def read(flow: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """(B, h, w): the class token's row of ``flow`` (B, N, N), or the mean row where all vote."""
+    row = flow[:, 0] if layout.prefix else flow.mean(1)
+    return row[:, layout.prefix :].reshape(-1, *(layout.patches or (0, 0)))
