@@ -21,8 +21,8 @@ log = logging.getLogger("tests.bench")
 
 # A module of this folder each, with run(shared, quick) -> rows; in this order.
 BENCHES = (
-    "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "planted",
-    "intervals",
+    "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
+    "planted", "intervals",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -322,7 +323,10 @@ def test_of_two_methods_the_graver_verdict_speaks(tiny_run, i, j, order):
     [
         (relied(0.5), "reliance", 0.5),
         (relied(0.5, "pull"), "pull", 0.5),
-        (relied(0.3) | relied(0.5, "pull"), "pull", 0.5),
+        # As the sentence: where both show it, on the class's own photos.
+        (relied(0.3) | relied(0.5, "pull"), "reliance", 0.3),
+        # A reliance whose interval reaches the limit (0.2) did not confirm.
+        ({"reliance": 0.3, "reliance_low": 0.1} | relied(0.5, "pull"), "pull", 0.5),
         (relied(0.5) | relied(0.3, "pull"), "reliance", 0.5),
         # A large value whose interval reaches zero shows nothing.
         (relied(0.3) | {"pull": 0.5, "pull_low": -0.1, "pull_high": 0.9}, "reliance", 0.3),
@@ -331,6 +335,10 @@ def test_of_two_methods_the_graver_verdict_speaks(tiny_run, i, j, order):
     ],
 )
 def test_the_question_that_shows_the_effect_is_told(tiny_run, row, question, effect):
+    told = json.loads(tiny_run.run_json.read_text()) | {
+        "config": {"evidence": {"min_reliance": 0.2}}
+    }
+    tiny_run.run_json.write_text(json.dumps(told))
     (found,) = findings_of(tiny_run, [cell("daisy", "border", "confirmed", **row)])
     assert found.question == question
     assert found.effect == (None if effect is None else pytest.approx(effect))

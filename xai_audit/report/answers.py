@@ -100,7 +100,8 @@ def read_findings(paths: RunPaths, facts: RunFacts) -> list[Finding]:
     cells: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in read_rows(paths.evidence, EVIDENCE):
         cells[row["class_name"], row["cue"]].append(row)
-    return [_finding(rows) for rows in cells.values()]
+    limits = (facts.told.get("config") or {}).get("evidence") or {}
+    return [_finding(rows, limits.get("min_reliance", 0.0)) for rows in cells.values()]
 
 
 def is_answered(paths: RunPaths, facts: RunFacts) -> bool:
@@ -152,10 +153,13 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def _finding(rows: list[dict[str, Any]]) -> Finding:
-    """One finding of the rows of a class and cue, one a method; the gravest speaks."""
+def _finding(rows: list[dict[str, Any]], least: float) -> Finding:
+    """One finding of the rows of a class and cue, one a method; the gravest speaks.
+
+    ``least`` is the effect that the evidence counted.
+    """
     row = min(rows, key=lambda r: (_GRAVITY.index(r["verdict"]), r["method"] or ""))
-    question = _telling(row)
+    question = _telling(row, least)
     return Finding(
         class_name=row["class_name"],
         cue=row["cue"],
@@ -169,14 +173,15 @@ def _finding(rows: list[dict[str, Any]]) -> Finding:
     )
 
 
-def _telling(row: Mapping[str, Any]) -> str:
-    """The question that shows the effect: reliance, unless only pull was measured or found."""
+def _telling(row: Mapping[str, Any], least: float) -> str:
+    """The question that ``because`` tells: reliance, unless only pull was measured or found."""
     if row[PULL] is None or row[RELIANCE] is None:
         return RELIANCE if row[PULL] is None else PULL
     if row["verdict"] != CONFIRMED:
         return RELIANCE
-    shown = [q for q in (RELIANCE, PULL) if (row[f"{q}_low"] or 0) > 0]
-    return max(shown or [RELIANCE], key=lambda question: float(row[question]))
+    low = {question: row[f"{question}_low"] or 0.0 for question in (RELIANCE, PULL)}
+    relied = low[RELIANCE] > 0 and low[RELIANCE] >= least
+    return RELIANCE if relied or low[PULL] <= 0 else PULL
 
 
 def _is_nan(value: object) -> bool:
