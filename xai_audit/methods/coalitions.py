@@ -88,12 +88,19 @@ class Cut:
         samples = len(kept[0])
         device = asked.images.device
         owner = torch.arange(len(kept), device=device).repeat_interleave(samples)
-        pairs = [(image, sample) for image in range(len(kept)) for sample in range(samples)]
 
-        def take_away(copies: torch.Tensor, some: slice) -> torch.Tensor:
-            shares = [kept[i][s][self.labels[i]] for i, s in pairs[some]]
-            # fill + share * (image - fill), a share 0 or 1 of each pixel
-            return torch.lerp(self.fill[owner[some]], copies, torch.stack(shares)[:, None])
+        def take_away(some: slice) -> torch.Tensor:
+            first, last = some.start, min(some.stop, len(owner))
+            shape = (last - first, *asked.images.shape[1:])
+            copies = torch.empty(shape, device=device, memory_format=torch.channels_last)
+            # Copies of an image stand together: it is read in place, never gathered.
+            for image in range(first // samples, -(-last // samples)):
+                start, stop = max(image * samples, first), min((image + 1) * samples, last)
+                rows = kept[image][start - image * samples : stop - image * samples]
+                share = rows[:, self.labels[image]][:, None]
+                into = copies[start - first : stop - first]
+                torch.lerp(self.fill[image], asked.images[image], share, out=into)
+            return copies
 
         found = copy_scores(asked, owner, take_away)
         return kept, found.view(len(kept), samples, -1)

@@ -13,24 +13,21 @@ if TYPE_CHECKING:
 
 
 def copy_scores(
-    asked: Asked,
-    owner: torch.Tensor,
-    change: Callable[[torch.Tensor, slice], torch.Tensor],
+    asked: Asked, owner: torch.Tensor, make: Callable[[slice], torch.Tensor]
 ) -> torch.Tensor:
     """The targets' scores (N, T) float32 of N changed copies, ``asked.room`` a forward.
 
     Args:
         asked: whose images are copied.
         owner: (N,) int64, the image that each copy is of.
-        change: (copies (n, C, H, W), which of the N) -> changed copies; may work in place.
+        make: which of the N -> those changed copies (n, C, H, W), new tensors.
     """
     found = []
     with torch.no_grad():
         for start in range(0, len(owner), asked.room):
             some = slice(start, start + asked.room)
-            copies = asked.images[owner[some]]
-            changed = change(copies, some).contiguous(memory_format=torch.channels_last)
-            logits = asked.model.module(changed).float()
+            copies = make(some).contiguous(memory_format=torch.channels_last)
+            logits = asked.model.module(copies).float()
             scores = [target.of(owner[some]).score(logits) for target in asked.targets]
             found.append(torch.stack(scores, 1))
     if not found:

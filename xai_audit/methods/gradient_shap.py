@@ -71,7 +71,7 @@ class GradientShap:
         count = len(asked.images)
         owner = torch.arange(count, device=starts.device).repeat(len(starts))
         flat = starts.flatten(0, 1)
-        of_start = copy_scores(asked, owner, lambda _, some: flat[some])
+        of_start = copy_scores(asked, owner, lambda some: flat[some])
         of_start = of_start.view(len(starts), count, -1)
         drawn = kinds.view(self._samples, count)
         share = torch.stack([(drawn == k).float().mean(0) for k in range(len(starts))])

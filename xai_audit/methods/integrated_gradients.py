@@ -51,6 +51,6 @@ class IntegratedGradients:
         )
         maps = (total * way[:, None]).sum(2)
         everyone = torch.arange(len(images), device=images.device)
-        before = copy_scores(asked, everyone, lambda _, some: start[some])
+        before = copy_scores(asked, everyone, lambda some: start[some])
         after = torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1)
         return Attribution(maps, maps.sum((2, 3)) - (after - before))

@@ -50,7 +50,8 @@ class Occlusion:
         owner = torch.arange(count, device=fill.device).repeat_interleave(places)
         numbers = range(len(owner))
 
-        def hide(copies: torch.Tensor, some: slice) -> torch.Tensor:
+        def hide(some: slice) -> torch.Tensor:
+            copies = asked.images[owner[some]]
             for copy, number in zip(copies, numbers[some], strict=True):
                 image, place = divmod(number, places)
                 y, x = (step * stride for step in divmod(place, steps[1]))

@@ -52,7 +52,9 @@ class Rise:
             made = [self._mask(draws, number, (height, width)) for number in numbers[some]]
             return torch.stack(made).to(images)
 
-        scores = copy_scores(asked, owner, lambda copies, some: copies.mul_(masks(some)[:, None]))
+        scores = copy_scores(
+            asked, owner, lambda some: images[owner[some]].mul_(masks(some)[:, None])
+        )
         scores = scores.view(count, self.samples, -1)
         scores = (scores - scores.mean(1, keepdim=True)).flatten(0, 1)
         maps = images.new_zeros((count, scores.shape[1], height * width))

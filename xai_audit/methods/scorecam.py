@@ -66,12 +66,13 @@ def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
     stretch = (high - low + _EPSILON)[owner, channel, None, None, None]
     shown = (activations[owner, channel, None] - low[owner, channel, None, None, None]) / stretch
 
-    def mask(copies: torch.Tensor, some: slice) -> torch.Tensor:
-        up = F.interpolate(shown[some], copies.shape[2:], mode="bilinear", align_corners=False)
-        return copies.mul_(up)
+    def mask(some: slice) -> torch.Tensor:
+        size = asked.images.shape[2:]
+        up = F.interpolate(shown[some], size, mode="bilinear", align_corners=False)
+        return asked.images[owner[some]].mul_(up)
 
     live = copy_scores(asked, owner, mask)
-    dark = copy_scores(asked, blank, lambda copies, _: copies.zero_())
+    dark = copy_scores(asked, blank, lambda some: torch.zeros_like(asked.images[blank[some]]))
     scores = live.new_zeros((*flat.shape, live.shape[1]))
     scores[owner, channel] = live
     for image, score in zip(blank.tolist(), dark, strict=True):
