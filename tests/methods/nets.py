@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torchvision import models
 
+from tests import tiny
+
 
 def trained_looking(name: str, classes: int = 5, **extra: object) -> torch.nn.Module:
     """A torchvision network with shaken batch norms: fresh ones would hide folding's errors."""
@@ -28,3 +30,24 @@ def small_vit() -> torch.nn.Module:
     for block in net.encoder.layers:  # attention that is not nearly uniform
         block.self_attention.in_proj_weight.data *= 4
     return net
+
+
+class Cramped(torch.nn.Module):
+    """A network on a device whose memory holds two images."""
+
+    def __init__(self, body: torch.nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError(f"out of memory at {len(images)} images")
+        return self.body(images)
+
+
+def cramped_net() -> torch.nn.Module:
+    return Cramped(tiny.net())
+
+
+def cramped_vit() -> torch.nn.Module:
+    return Cramped(small_vit())

@@ -133,6 +133,6 @@ def test_lrp_without_zennit_says_what_to_install(monkeypatch):
 
 def test_an_unknown_composite_is_refused():
     with pytest.raises(
-        ConfigError, match=r"method\.composite \| expected one of epsilon_plus_flat"
+        ConfigError, match=r"method\.composite of lrp \| expected one of epsilon_plus_flat"
     ):
         Lrp(name="lrp", sign="positive", composite="flat")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from tests import tiny
-from tests.methods.asking import METHODS, asked, attribution, loaded, method
+from tests.methods.asking import CONF, METHODS, asked, attribution, loaded, method
 from tests.methods.nets import small_vit
+from xai_audit.build import build
+from xai_audit.errors import ConfigError
 
 # The few draws of a test, where the default would take minutes.
 FEW = {
@@ -89,6 +92,30 @@ def test_the_images_are_left_alone(name, images):
     attribution(name, ask(model_for(name), mine), **FEW.get(name, {}))
     assert torch.equal(mine, images[:2])
     assert not mine.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "expected"),
+    [
+        ("integrated_gradients", "steps", 0, ">= 1"),
+        ("smoothgrad", "samples", 0, ">= 1"),
+        ("smoothgrad", "noise", -0.1, ">= 0"),
+        ("gradient_shap", "samples", 0, ">= 1"),
+        ("lime", "samples", 1, ">= 2"),
+        ("lime", "pieces", 0, ">= 1"),
+        ("kernel_shap", "samples", 3, ">= 4"),
+        ("occlusion", "window", 1.5, "0 to 1"),
+        ("occlusion", "stride", -0.1, "0 to 1"),
+        ("rise", "samples", 0, ">= 1"),
+        ("rise", "cells", 0, ">= 1"),
+        ("rise", "keep", 2.0, "0.01 to 1"),
+    ],
+)
+def test_a_number_out_of_its_range_is_one_line(name, key, value, expected):
+    node = OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"seed": 0, key: value})
+    with pytest.raises(ConfigError) as caught:
+        build("method", node)
+    assert f"method.{key} of {name} | expected {expected} | got {value}" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -198,7 +198,7 @@ def test_what_replaces_a_superpixel_is_its_mean(model, images):
     ("keys", "line"),
     [
         ({"superpixels": "felzenszwalb"}, r"method\.superpixels of lime .* got felzenszwalb"),
-        ({"fill": "grey"}, r"method\.baseline of lime .* got grey"),
+        ({"fill": "grey"}, r"method\.fill of lime .* got grey"),
     ],
 )
 def test_unknown_names_are_refused(keys, line):

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from xai_audit.errors import ConfigError
 from xai_audit.methods.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -19,22 +18,6 @@ if TYPE_CHECKING:
 BASELINES = ("black", "mean", "blur", "random")
 # Standard deviation of the blur, as a share of the image's shorter side.
 _BLUR = 1 / 16
-
-
-def check(kind: str, method: str, known: tuple[str, ...] = BASELINES) -> str:
-    """``kind``.
-
-    Raises:
-        ConfigError: it is none of ``known``.
-    """
-    if kind not in known:
-        raise ConfigError(
-            "unknown baseline",
-            where=f"method.baseline of {method}",
-            expected=f"one of {', '.join(known)}",
-            got=kind,
-        )
-    return kind
 
 
 def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:

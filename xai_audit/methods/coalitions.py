@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.methods.baseline import BASELINES, baseline
-from xai_audit.methods.baseline import check as check_baseline
 from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.segments import check as check_segmenter
-from xai_audit.methods.segments import filled, segments
+from xai_audit.methods.limits import one_of, within
+from xai_audit.methods.segments import SEGMENTERS, filled, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,13 +43,14 @@ class Pieces:
     seed: int
 
     def __post_init__(self) -> None:
-        """Check the names.
+        """Check the names and the count.
 
         Raises:
-            ConfigError: an unknown one.
+            ConfigError: an unknown name, no piece.
         """
-        check_segmenter(self.superpixels, self.method)
-        check_baseline(self.fill, self.method, FILLS)
+        one_of(self.method, "superpixels", self.superpixels, SEGMENTERS)
+        one_of(self.method, "fill", self.fill, FILLS)
+        within(self.method, "pieces", self.count, 1)
 
     def cut(self, asked: Asked) -> Cut:
         """The images in pieces."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xai_audit.methods.baseline import baseline, check
+from xai_audit.methods.baseline import BASELINES, baseline
+from xai_audit.methods.limits import one_of
 from xai_audit.methods.rewired import NONLINEAR, Rewired
 from xai_audit.types import Attribution
 
@@ -36,7 +37,7 @@ class DeepLift:
 
     def __init__(self, *, name: str, sign: str, baseline: str, seed: int) -> None:
         self.name, self.sign, self._seed = name, sign, seed
-        self._baseline = check(baseline, name)
+        self._baseline = one_of(name, "baseline", baseline, BASELINES)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from score(image) - score(baseline)."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.baseline import baseline, check
+from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.gradients import copy_gradients
+from xai_audit.methods.limits import one_of, within
 from xai_audit.methods.seeds import rng_of
 from xai_audit.types import Attribution
 
@@ -37,7 +38,9 @@ class GradientShap:
         self, *, name: str, sign: str, baselines: Sequence[str], samples: int, seed: int
     ) -> None:
         self.name, self.sign, self._samples, self._seed = name, sign, samples, seed
-        self._baselines = [check(kind, name) for kind in baselines]
+        self._baselines = [one_of(name, "baselines", kind, BASELINES) for kind in baselines]
+        within(name, "samples", samples, 1)
+        within(name, "baselines (how many)", len(baselines), 1)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from the scores' mean difference."""

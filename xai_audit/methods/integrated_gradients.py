@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.baseline import baseline, check
+from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.gradients import copy_gradients
+from xai_audit.methods.limits import one_of, within
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class IntegratedGradients:
 
     def __init__(self, *, name: str, sign: str, baseline: str, steps: int, seed: int) -> None:
         self.name, self.sign, self._steps, self._seed = name, sign, steps, seed
-        self._baseline = check(baseline, name)
+        self._baseline = one_of(name, "baseline", baseline, BASELINES)
+        within(name, "steps", steps, 1)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from score(image) - score(baseline)."""

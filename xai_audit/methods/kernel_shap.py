@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from xai_audit.methods.coalitions import Pieces
+from xai_audit.methods.limits import within
 from xai_audit.methods.seeds import rng_of
 from xai_audit.types import Attribution
 
@@ -50,6 +51,7 @@ class KernelShap:
         seed: int,
     ) -> None:
         self.name, self.sign, self._samples, self._seed = name, sign, samples, seed
+        within(name, "samples", samples, 4)
         self._pieces = Pieces(name, superpixels, pieces, fill, seed)
 
     def attribute(self, asked: Asked) -> Attribution:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from xai_audit.methods.coalitions import Pieces
+from xai_audit.methods.limits import within
 from xai_audit.methods.regression import ridge
 from xai_audit.methods.seeds import rng_of
 from xai_audit.types import Attribution
@@ -51,6 +52,7 @@ class Lime:
         seed: int,
     ) -> None:
         self.name, self.sign, self._samples, self._seed = name, sign, samples, seed
+        within(name, "samples", samples, 2)
         self._pieces = Pieces(name, superpixels, pieces, fill, seed)
 
     def attribute(self, asked: Asked) -> Attribution:

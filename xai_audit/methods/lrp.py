@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xai_audit.errors import ConfigError
+from xai_audit.methods.limits import one_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -37,14 +38,8 @@ class Lrp:
     """
 
     def __init__(self, *, name: str, sign: str, composite: str) -> None:
-        if composite not in COMPOSITES:
-            raise ConfigError(
-                "unknown composite",
-                where="method.composite",
-                expected=f"one of {', '.join(COMPOSITES)}",
-                got=composite,
-            )
-        self.name, self.sign, self._composite = name, sign, composite
+        self.name, self.sign = name, sign
+        self._composite = one_of(name, "composite", composite, COMPOSITES)
         _zennit()  # told before the model loads
 
     def attribute(self, asked: Asked) -> Attribution:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods.baseline import baseline, check
+from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.copies import copy_scores
+from xai_audit.methods.limits import one_of, within
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Occlusion:
         self, *, name: str, sign: str, window: float, stride: float, baseline: str, seed: int
     ) -> None:
         self.name, self.sign, self._window, self._stride = name, sign, window, stride
-        self._baseline, self._seed = check(baseline, name), seed
+        self._baseline, self._seed = one_of(name, "baseline", baseline, BASELINES), seed
+        within(name, "window", window, 0, 1)
+        within(name, "stride", stride, 0, 1)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W)."""

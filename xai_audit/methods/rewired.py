@@ -31,7 +31,8 @@ class Rewired(TorchFunctionMode):
     """A block in which calls of some functions go through others.
 
     Args:
-        instead: function -> what is called with its output's maker and its input.
+        functions: those calls, of one input each.
+        instead: (what makes the output of an input, the input) -> what the call returns.
     """
 
     def __init__(

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.methods.copies import copy_scores
+from xai_audit.methods.limits import within
 from xai_audit.methods.seeds import rng_of
 from xai_audit.types import Attribution
 
@@ -39,6 +40,16 @@ class Rise:
     cells: int
     keep: float
     seed: int
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigError: one out of its range.
+        """
+        within(self.name, "samples", self.samples, 1)
+        within(self.name, "cells", self.cells, 1)
+        within(self.name, "keep", self.keep, 0.01, 1)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W)."""

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from skimage.segmentation import slic
 
-from xai_audit.errors import ConfigError
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -18,22 +16,6 @@ if TYPE_CHECKING:
 SEGMENTERS = ("slic", "grid")
 # Colour against closeness, scikit-image's default; SLIC's paper takes 10 for CIELAB, as here.
 _COMPACTNESS = 10.0
-
-
-def check(segmenter: str, method: str) -> str:
-    """``segmenter``.
-
-    Raises:
-        ConfigError: it is none of SEGMENTERS.
-    """
-    if segmenter not in SEGMENTERS:
-        raise ConfigError(
-            "unknown superpixels",
-            where=f"method.superpixels of {method}",
-            expected=f"one of {', '.join(SEGMENTERS)}",
-            got=segmenter,
-        )
-    return segmenter
 
 
 def segments(asked: Asked, segmenter: str, count: int) -> list[torch.Tensor]:

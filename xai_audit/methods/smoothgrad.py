@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.methods.gradients import copy_gradients
+from xai_audit.methods.limits import within
 from xai_audit.methods.seeds import normal, seed_of
 from xai_audit.types import Attribution
 
@@ -35,6 +36,15 @@ class SmoothGrad:
     samples: int
     noise: float
     seed: int
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigError: one out of its range.
+        """
+        within(self.name, "samples", self.samples, 1)
+        within(self.name, "noise", self.noise, 0)
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W)."""
