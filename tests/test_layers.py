@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "xai_audit"
 LAYERS = (
     ("errors", "types", "schema"),
-    ("config", "build", "paths", "io", "geometry", "signals", "progress", "tables"),
+    ("config", "build", "paths", "io", "geometry", "layout", "signals", "progress", "tables"),
     ("data", "models", "methods", "masks", "cues", "metrics", "engines", "demo"),
     ("manifest", "run"),
     ("worker", "report", "discovery"),

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from xai_audit.errors import ModelError
-from xai_audit.models.layout import Layout, layout_of
+from xai_audit.layout import Layout, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

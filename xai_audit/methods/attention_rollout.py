@@ -17,7 +17,7 @@ from xai_audit.types import Attribution
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.models.layout import Layout
+    from xai_audit.layout import Layout
     from xai_audit.types import Asked
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.models.layout import as_map
+from xai_audit.layout import as_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
 
-    from xai_audit.models.layout import Layout
+    from xai_audit.layout import Layout
 
 # Layers tried: about two blocks of a transformer.
 _LOOK_BACK = 32

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.layout import layout_of
 from xai_audit.models import target_layer
 from xai_audit.models.fold import fold_conv_bn, restore
-from xai_audit.models.layout import layout_of
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.layout import MAP, layout_of
 from xai_audit.models.deciding import deciding
-from xai_audit.models.layout import MAP, layout_of
 from xai_audit.models.nearest import nearest
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from xai_audit.models.layout import Layout
+    from xai_audit.layout import Layout
 
 # Modules without parameters that only thin out or move numbers; none is a layer to explain.
 _PASSIVE = re.compile(r"Pool|Drop|StochasticDepth|Identity|Flatten|Permute")

@@ -40,6 +40,7 @@ _CODE = (
     "data",
     "manifest.py",
     "geometry.py",
+    "layout.py",
     "types.py",
     "schema.py",
 )

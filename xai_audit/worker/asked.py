@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError
-from xai_audit.models.layout import as_map, layout_of
+from xai_audit.layout import as_map, layout_of
 from xai_audit.models.target_layer import require_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from xai_audit.models.layout import Layout
+    from xai_audit.layout import Layout
     from xai_audit.types import LoadedModel, Target
 
 
