@@ -178,7 +178,7 @@ class Target:
     """What is explained in each image of a batch: a logit, or its margin over another.
 
     Attributes:
-        kind: ``label``, ``pred`` or ``contrast``.
+        kind: ``label``, ``pred``, ``contrast``, ``class:NAME`` or ``top1``, ``top2``, ...
         index: (B,) int64, the output explained.
         against: (B,) int64, the output subtracted, or None.
     """

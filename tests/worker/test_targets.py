@@ -30,6 +30,14 @@ def test_what_does_not_exist_is_refused():
         resolved(["top:4"], OUTPUTS, 3)
 
 
+def test_ties_keep_one_order_and_no_kind_comes_twice():
+    even = torch.tensor([[9.0, 9.0, 8.0]])
+    ranks = [make_target(f"top{k}", even, LABELS[:1]).index.item() for k in (1, 2, 3)]
+    assert ranks == [0, 1, 2]
+    with pytest.raises(ConfigError, match="named twice"):
+        resolved(["top:2", "top:3"], OUTPUTS, 3)
+
+
 def test_rows_of_a_run(folder, tmp_path):
     more = ("targets=[label,class:square,top:2]", "stages=[index,attribute,score]")
     result = tiny.audit(tiny.overrides(folder, tmp_path / "out", *more))

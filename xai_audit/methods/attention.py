@@ -19,6 +19,8 @@ from xai_audit.layout import Layout, layout_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+# Images a forward: every layer's matrices are kept, 22 MB an image of ViT-B/16.
+MOST = 8
 _SOFTMAX = frozenset({torch.softmax, F.softmax, torch.Tensor.softmax})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.attention import Attention, token_layout
+from xai_audit.methods.attention import MOST, Attention, token_layout
 from xai_audit.methods.attention_rollout import read
 from xai_audit.types import Attribution
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xai_audit.types import Asked
-
-# Images a forward: every layer's matrices are kept, 22 MB an image of ViT-B/16.
-_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class AttentionGradientRollout:
     def attribute(self, asked: Asked) -> Attribution:
         """Maps on the patches' grid."""
         rows = torch.arange(len(asked.images), device=asked.images.device)
-        pieces = torch.split(rows, min(asked.room, _MOST))
+        pieces = torch.split(rows, min(asked.room, MOST))
         return Attribution(torch.cat([self._of(asked, piece) for piece in pieces]))
 
     def _of(self, asked: Asked, rows: torch.Tensor) -> torch.Tensor:

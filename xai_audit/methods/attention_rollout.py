@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.attention import Attention, token_layout
+from xai_audit.methods.attention import MOST, Attention, token_layout
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xai_audit.layout import Layout
-    from xai_audit.types import Asked
+    from xai_audit.types import Asked, LoadedModel
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,16 @@ class AttentionRollout:
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps on the patches' grid."""
+        pieces = torch.split(asked.images, min(asked.room, MOST))
+        maps = torch.cat([self._of(asked.model, piece) for piece in pieces])
+        return Attribution(maps[:, None].repeat(1, len(asked.targets), 1, 1))
+
+    def _of(self, model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
+        """(b, h, w) of some images."""
         with torch.no_grad(), Attention() as attention:
-            asked.model.module(asked.images)
-        layout = token_layout(attention.matrices, asked.images, self.name)
-        flow = rollout(attention.matrices)
-        return Attribution(read(flow, layout)[:, None].repeat(1, len(asked.targets), 1, 1))
+            model.module(images)
+        layout = token_layout(attention.matrices, images, self.name)
+        return read(rollout(attention.matrices), layout)
 
 
 def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -38,7 +38,9 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
         sigma = _BLUR * min(images.shape[2:])
         most = min(images.shape[2:]) - 1  # the reflected margin must lie inside the image
         size = min(2 * round(3 * sigma) + 1, most - 1 + most % 2)
-        blurred: torch.Tensor = tv.gaussian_blur(images, [size, size], [sigma, sigma])
+        # A convolution, which autocast would round.
+        with torch.autocast(images.device.type, enabled=False):
+            blurred: torch.Tensor = tv.gaussian_blur(images, [size, size], [sigma, sigma])
         return blurred
     drawn = []
     for image, image_id in zip(images, asked.image_ids, strict=True):

@@ -74,6 +74,8 @@ def _halves(count: int, room: int) -> list[torch.Tensor]:
 
 
 def _rescale(make: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> torch.Tensor:
+    if not given.requires_grad:  # a constant of the model, not what it computes of the images
+        return make(given)
     with torch.enable_grad():
         leaf = given.detach().requires_grad_()
         made = make(leaf)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, ModelError
 from xai_audit.methods.limits import one_of
 from xai_audit.types import Attribution
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Asked
 
+# Of the largest logit; half precision rounds by less.
+_TOLERANCE = 0.02
 # zennit's names of its composites; each puts rules on the layers by their kind.
 COMPOSITES = {
     "epsilon_plus_flat": "EpsilonPlusFlat",
@@ -48,16 +50,31 @@ class Lrp:
         make = getattr(zennit.composites, COMPOSITES[self._composite])
         composite: Any = make(canonizers=[_canonizer(zennit, module)])
         images = asked.images.detach().requires_grad_()
+        # Before the rules are on: predictions are those of the model itself.
+        logits_before, targets = asked.logits, asked.targets
         maps = []
         with composite.context(module) as rewired, torch.enable_grad():
-            for target in asked.targets:
+            for target in targets:
                 logits = rewired(images)
+                _check_same(logits.detach(), logits_before)
                 score = target.score(logits)
                 # Relevance starts as the explained logit itself, a margin's as both, signed.
                 start = torch.autograd.grad(score.sum(), logits, retain_graph=True)[0]
                 found = torch.autograd.grad(logits, images, start * logits.detach())[0]
                 maps.append(found.detach().float().sum(1))
         return Attribution(torch.stack(maps, 1))
+
+
+def _check_same(rewired: torch.Tensor, plain: torch.Tensor) -> None:
+    """Refuse a model that its canonizer has made another one."""
+    limit = _TOLERANCE * float(plain.abs().max())
+    if not float((rewired - plain).abs().max()) <= limit:  # NaN is refused, too
+        raise ModelError(
+            "zennit's rules do not fit this model: its outputs changed",
+            where="method=lrp",
+            expected="a chain of layers, or a ResNet or VGG of torchvision",
+            remedy="method=deeplift or method=gradcam",
+        )
 
 
 def _canonizer(zennit: ModuleType, module: torch.nn.Module) -> Any:  # noqa: ANN401 - untyped

@@ -38,7 +38,7 @@ class Occlusion:
         self.name, self.sign, self._window, self._stride = name, sign, window, stride
         self._baseline, self._seed = one_of(name, "baseline", baseline, BASELINES), seed
         within(name, "window", window, 0, 1)
-        within(name, "stride", stride, 0, 1)
+        within(name, "stride", stride, 0, window)  # else some pixels are never hidden
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W)."""

@@ -165,7 +165,11 @@ def _cut_forward(
     """Logits whose graph begins at ``layer``, and the layer's activations, a leaf."""
     kept: list[torch.Tensor] = []
 
-    def cut(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    def cut(_module: torch.nn.Module, _inputs: object, output: object) -> torch.Tensor:
+        if not isinstance(output, torch.Tensor):
+            raise ModelError(
+                "a layer's output is no tensor", where=layer, got=type(output).__name__
+            )
         kept.append(output.detach().requires_grad_())
         # A copy goes on: an in-place ReLU right behind the layer must not overwrite ours.
         return kept[-1].clone()
@@ -175,4 +179,10 @@ def _cut_forward(
         logits = module(images)
     finally:
         handle.remove()
-    return logits, kept.pop()
+    if len(kept) != 1:
+        raise ModelError(
+            "a layer to explain must run once in a forward",
+            where=layer,
+            got="it does not run" if not kept else f"it runs {len(kept)} times",
+        )
+    return logits, kept[0]

@@ -40,4 +40,7 @@ class Inputs:
         """The block in which the forward runs."""
         if self._dtype is None:
             return nullcontext()
-        return torch.autocast(torch.device(self._device).type, dtype=self._dtype)
+        # Frozen weights are never cached; copies that need a gradient would be, one by one.
+        return torch.autocast(
+            torch.device(self._device).type, dtype=self._dtype, cache_enabled=False
+        )

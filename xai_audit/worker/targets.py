@@ -58,6 +58,8 @@ def resolved(
             found += [f"top{place}" for place in range(1, int(rest) + 1)]
         else:
             found.append(kind)
+    if len(set(found)) < len(found):
+        raise ConfigError("named twice", where="targets", got=", ".join(asked))
     return found
 
 
@@ -70,7 +72,8 @@ def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tens
     if kind == "pred":
         return Target(kind, logits.argmax(1))
     if place := re.fullmatch(r"top(\d+)", kind):
-        return Target(kind, logits.topk(int(place[1]), dim=1).indices[:, -1])
+        ranks = logits.argsort(dim=1, descending=True, stable=True)
+        return Target(kind, ranks[:, int(place[1]) - 1])
     others = logits.scatter(1, labels[:, None], -torch.inf)
     return Target(kind, labels, others.argmax(1))
 
