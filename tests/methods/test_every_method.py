@@ -67,6 +67,7 @@ def test_runs_in_mixed_precision(name, keys, images):
     with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
         found = attribution(name, ask(model_for(name), images[:3]), **FEW.get(name, {}) | keys)
     assert bool(torch.isfinite(found.maps).all())
+    assert found.maps.dtype == torch.float32  # what is outside the forward is not rounded
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -12,6 +12,7 @@ import torch
 
 from xai_audit.methods.attention import MOST, Attention, token_layout
 from xai_audit.methods.attention_rollout import read
+from xai_audit.methods.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class AttentionGradientRollout:
             last = number == len(asked.targets) - 1
             score = target.of(rows).score(logits).sum()
             gradients = torch.autograd.grad(score, attention.matrices, retain_graph=not last)
-            flow = weighted_rollout([m.detach() for m in attention.matrices], gradients)
+            with full(images):
+                flow = weighted_rollout([m.detach() for m in attention.matrices], gradients)
             maps.append(read(flow, layout))
         return torch.stack(maps, 1)
 
@@ -61,6 +63,6 @@ def weighted_rollout(
     flow = torch.eye(matrices[0].shape[-1], device=matrices[0].device)
     flow = flow.repeat(len(matrices[0]), 1, 1)
     for matrix, gradient in zip(matrices, gradients, strict=True):
-        layer = (matrix * gradient).float().clamp(min=0).mean(1)
+        layer = (matrix.float() * gradient.float()).clamp(min=0).mean(1)
         flow = flow + layer @ flow
     return flow

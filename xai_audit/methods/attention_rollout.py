@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.methods.attention import MOST, Attention, token_layout
+from xai_audit.methods.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class AttentionRollout:
         with torch.no_grad(), Attention() as attention:
             model.module(images)
         layout = token_layout(attention.matrices, images, self.name)
-        return read(rollout(attention.matrices), layout)
+        with full(images):
+            return read(rollout(attention.matrices), layout)
 
 
 def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.transforms.v2 import functional as tv
 
+from xai_audit.methods.precision import full
 from xai_audit.methods.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
         most = min(images.shape[2:]) - 1  # the reflected margin must lie inside the image
         size = min(2 * round(3 * sigma) + 1, most - 1 + most % 2)
         # A convolution, which autocast would round.
-        with torch.autocast(images.device.type, enabled=False):
+        with full(images):
             blurred: torch.Tensor = tv.gaussian_blur(images, [size, size], [sigma, sigma])
         return blurred
     drawn = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from xai_audit.methods.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Cam:
     def _of(self, layer: str, asked: Asked) -> torch.Tensor:
         features = asked.features(layer)
         activations = features.activations.float()
-        return torch.stack([self.weigh(activations, g.float()) for g in features.gradients], 1)
+        gradients = features.gradients
+        with full(activations):
+            return torch.stack([self.weigh(activations, g.float()) for g in gradients], 1)
 
 
 def layers_of(layers: Sequence[str], asked: Asked) -> Sequence[str]:

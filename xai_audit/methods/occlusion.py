@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.limits import one_of, within
+from xai_audit.methods.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ class Occlusion:
         before = torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1)
         falls = (before[:, None] - scores).mT.reshape(-1, 1, *steps)  # (B*T, 1, rows, columns)
         square = falls.new_ones((1, 1, window, window))
-        total, hidden = (
-            F.conv_transpose2d(each, square, stride=stride)[:, :, :height, :width]
-            for each in (falls, torch.ones_like(falls[:1]))
-        )
+        with full(falls):
+            total, hidden = (
+                F.conv_transpose2d(each, square, stride=stride)[:, :, :height, :width]
+                for each in (falls, torch.ones_like(falls[:1]))
+            )
         return Attribution((total / hidden).view(count, -1, height, width))

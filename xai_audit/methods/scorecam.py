@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from xai_audit.methods.cam import fused, layers_of
 from xai_audit.methods.copies import copy_scores
+from xai_audit.methods.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def _maps(asked: Asked, layer: str) -> torch.Tensor:
     """(B, T, h, w)."""
     activations = asked.features(layer).activations.float()
     weight = channel_scores(asked, activations).softmax(1)
-    return torch.einsum("bct,bchw->bthw", weight, activations)
+    with full(activations):
+        return torch.einsum("bct,bchw->bthw", weight, activations)
 
 
 def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
