@@ -191,7 +191,7 @@ def test_a_clean_run_says_so(tiny_run):
     write(tiny_run, [cell(name, "border", **relied(0.01)) for name in CLASSES])
     seen = reported(tiny_run)
     check_links(seen)
-    assert "No class was found to rely on any of the 1 cue examined." in seen.words
+    assert "No class was found to rely on the one cue examined." in seen.words
     assert "Nothing is confirmed" in seen.words
     assert "undetermined;" not in seen.words
     assert "What is undetermined" not in seen.words
@@ -276,7 +276,7 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
         ),
         (
             [finding(verdict="undetermined", effect=None)],
-            "Whether 1 class relies on any of the 1 cue examined could not be determined.",
+            "Whether 1 class relies on the one cue examined could not be determined.",
         ),
     ],
 )

@@ -24,13 +24,14 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
     confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
     classes = len({f.class_name for f in findings})
     cues = len({f.cue for f in findings})
+    examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
     if confirmed:
         told = f"{_decided(confirmed, classes)}."
     elif all(f.verdict == UNDETERMINED for f in findings):
-        told = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on any of the "
-        told += f"{_count(cues, 'cue')} examined could not be determined."
+        told = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
+        told += f"{examined} could not be determined."
     else:
-        told = f"No class was found to rely on any of the {_count(cues, 'cue')} examined."
+        told = f"No class was found to rely on {examined}."
     together = next((row for row in summary if row["cue"] == ALL), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
         told += (
