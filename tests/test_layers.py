@@ -16,6 +16,7 @@ LAYERS = (
     ("manifest", "run"),
     ("worker", "report", "discovery"),
     ("evidence",),
+    ("trust",),
     ("stages",),
     ("pipeline",),
     ("cli",),
@@ -53,7 +54,8 @@ def test_imports_point_down(path):
     "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
 )
 def test_a_module_can_be_read_in_one_sitting(path):
-    most = 340 if path.name == "types.py" else 250  # every contract of a plugin in one place
+    # The contracts of all plugins, and the columns of all tables, each in one place.
+    most = {"types.py": 340, "schema.py": 400}.get(path.name, 250)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
@@ -71,6 +73,8 @@ NOT_ROWS = {
         ("score", "worker/scoring.py"),
         ("flag", "report/flags.py"),
         ("discover", "discovery/discover.py"),
+        ("trust", "trust/measure.py"),
+        ("trust", "trust/table.py"),
         ("evidence", "evidence/survey.py"),
         ("evidence", "evidence/transplant.py"),
         ("evidence", "evidence/verdict.py"),

@@ -21,7 +21,7 @@ CONF_DIR = next(
 )
 
 # What runs, in this order.
-STAGES = ("index", "attribute", "score", "discover", "evidence", "flag", "report")
+STAGES = ("index", "attribute", "score", "trust", "discover", "evidence", "flag", "report")
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -45,6 +45,18 @@ class RegionsConfig:
 
     border: float = 0.08
     corner: float = 0.25
+
+
+@dataclass
+class TrustConfig:
+    """How the maps of each method are checked, and when they are not to be trusted."""
+
+    # Images that each method is checked on, drawn by seed.
+    images: int = 24
+    # Steps of the insertion and deletion curves.
+    steps: int = 16
+    # Maps that are as similar as this on average with random weights do not tell of the model.
+    max_similarity: float = 0.5
 
 
 @dataclass
@@ -132,6 +144,7 @@ class AuditConfig:
     targets: list[str] = field(default_factory=lambda: ["label", "contrast"])
     stages: list[str] = field(default_factory=lambda: list(STAGES))
     regions: RegionsConfig = field(default_factory=RegionsConfig)
+    trust: TrustConfig = field(default_factory=TrustConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
     stamp: StampConfig = field(default_factory=StampConfig)
@@ -172,6 +185,7 @@ def validate(cfg: DictConfig) -> None:
         ("regions.corner", cfg.regions.corner, 0, 0.5),
         ("max_failed_fraction", cfg.max_failed_fraction, 0, 1),
         ("flags.min_excess", cfg.flags.min_excess, 0, 1),
+        ("trust.max_similarity", cfg.trust.max_similarity, -1, 1),
         ("evidence.min_reliance", cfg.evidence.min_reliance, 0, 1),
         ("evidence.min_attention", cfg.evidence.min_attention, 0, 1),
         ("evidence.min_availability", cfg.evidence.min_availability, 0.5, 1),
@@ -183,6 +197,8 @@ def validate(cfg: DictConfig) -> None:
         ("limit", 1 if cfg.limit is None else cfg.limit),
         ("compute.part_size", cfg.compute.part_size),
         ("max_pixels", cfg.max_pixels),
+        ("trust.images", cfg.trust.images),
+        ("trust.steps", cfg.trust.steps),
         ("evidence.images_per_class", cfg.evidence.images_per_class),
         ("evidence.read_per_class", cfg.evidence.read_per_class),
         ("evidence.permutations", cfg.evidence.permutations),

@@ -45,6 +45,16 @@ class RunPaths:
         return self.root / "scores"
 
     @property
+    def trust(self) -> Path:
+        """The folder of checked maps, one file a method."""
+        return self.root / "trust"
+
+    @property
+    def methods(self) -> Path:
+        """One row a method: whether its maps are to be trusted."""
+        return self.root / "methods.parquet"
+
+    @property
     def transplants(self) -> Path:
         """The folder of transplanted pairs, one file a class."""
         return self.root / "transplants"

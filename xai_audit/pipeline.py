@@ -3,6 +3,7 @@
     index      an image folder            -> manifest.parquet
     attribute  photos and the model       -> attributions/, and scores/ in the same pass
     score      heatmaps and masks         -> scores/
+    trust      the model and methods -> methods.parquet: are the maps to be trusted?
     discover   heatmaps                   -> clusters.parquet, whose regions become cues
     evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
     flag       scores                     -> flags.parquet
@@ -55,7 +56,7 @@ def audit(
     _check_place(job)
     job.record.check_owner()
     job.dataset.prepare()
-    if {"attribute", "evidence"} & {*job.settings.stages}:
+    if {"attribute", "trust", "evidence"} & {*job.settings.stages}:
         _ = job.compute, job.model  # whatever does not fit is told before anything is written
     with owned(job.paths), stop:
         job.record.check_owner()  # again: another audit may have come while the model loaded

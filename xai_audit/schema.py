@@ -107,6 +107,56 @@ FLAGS = pa.schema(
     ]
 )
 
+# Checks of the maps, each a mean with its interval. Ranked by what they say, insertion and ROAD are
+# high where the maps are good, the others low.
+TRUST_MEASURES = (
+    # Spearman's rank correlation with the maps of the same model, its last layer, its upper half
+    # and all of its layers drawn anew.
+    "similarity_head",
+    "similarity_half",
+    "similarity_all",
+    # Areas under the curves of the class's probability, 0..1.
+    "insertion",
+    "deletion",
+    # -0.5..0.5; 0 is what any order gives.
+    "road",
+    # Share of the squared changes of score that the map does not foretell.
+    "infidelity",
+    # How far tiny noise moves a map, in units of the map's own size.
+    "sensitivity",
+    # |sum of the attribution - the change of score that it should be|; null where not promised.
+    "completeness_error",
+)
+# The method of maps that are noise: what the measures say of maps that know nothing.
+RANDOM = "random"
+
+TRUST = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        ("class_name", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        ("target_kind", pa.string()),
+        pa.field("status", pa.string(), nullable=False),
+        *[(measure, pa.float64()) for measure in TRUST_MEASURES],
+    ]
+)
+
+METHODS = pa.schema(
+    [
+        pa.field("method", pa.string(), nullable=False),
+        ("target_kind", pa.string()),
+        ("n_images", pa.int32()),
+        # Whether the maps change with the weights; null where too few images could tell.
+        ("trusted", pa.bool_()),
+        pa.field("because", pa.string(), nullable=False),
+        *[
+            (f"{measure}{end}", pa.float64())
+            for measure in TRUST_MEASURES
+            for end in ("", "_low", "_high")
+        ],
+    ]
+)
+
 # One transplanted pair: image_id with the cue of a photo of its class ``class_name`` asks about,
 # and with that of another class; both edited alike.
 TRANSPLANTS = pa.schema(
@@ -169,6 +219,9 @@ EVIDENCE = pa.schema(
         # The target kind that attention is about; the same from the label's own maps.
         ("attention_kind", pa.string()),
         ("attention_label", pa.float32()),
+        # Whether the method's maps change with the model's weights (methods.parquet); where they
+        # do not, attention has no q and supports no verdict. Null: not checked.
+        ("attention_trusted", pa.bool_()),
         # Mean share of the view that the region takes, and of the relevance that falls there.
         ("area", pa.float32()),
         ("mass", pa.float32()),

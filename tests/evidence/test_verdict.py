@@ -28,6 +28,7 @@ def cell(class_name, cue, **changes):
         "why": None,
         "wanted": 24,
         "sd": 0.05,
+        "attention_trusted": None,
         "measured_on": "own",
         "area": AREAS.get(cue, NAN),
         "mass": 0.2,

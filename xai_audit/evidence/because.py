@@ -74,7 +74,9 @@ def _clear(row: Mapping[str, Any], limits: Limits) -> str:
     known = []
     if not math.isnan(row["availability"]):
         known.append(f"does not reliably tell the class ({_auroc(row)})")
-    if not math.isnan(row["attention"]):
+    if row.get("attention_trusted") is False:
+        known.append(f"is not judged by its relevance: {row['method']}'s maps fail randomisation")
+    elif not math.isnan(row["attention"]):
         known.append(f"draws no reliable extra relevance ({100 * row['attention']:+.0f} points)")
     also = f"; it {' and '.join(known)}" if known else ""
     return f"{_effect(row)}, {_short_of(row, limits)}{also}."

@@ -56,12 +56,15 @@ class Answers:
     seed: int
 
 
-def cell_rows(answers: Answers, methods: Mapping[str, str]) -> pd.DataFrame:
+def cell_rows(
+    answers: Answers, methods: Mapping[str, str], trusted: Mapping[str, bool | None]
+) -> pd.DataFrame:
     """A row a class, cue and method with what was measured, not yet judged.
 
     Args:
         answers: what was measured.
         methods: method -> the target kind that its attention is about.
+        trusted: method -> whether its maps change with the model's weights; absent: not checked.
     """
     rows = []
     pairs = _by_cell(answers.transplants)
@@ -72,6 +75,7 @@ def cell_rows(answers: Answers, methods: Mapping[str, str]) -> pd.DataFrame:
                 {"class_name": cell.class_name, "cue": shown(cell.cue), "method": method}
                 | measured
                 | _attended(answers, cell, method, kind)
+                | {"attention_trusted": trusted.get(method)}
             )
     return pd.DataFrame(rows)
 

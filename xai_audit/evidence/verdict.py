@@ -86,12 +86,15 @@ def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
-    """A copy with the q columns; what is the same for several methods is one test."""
+    """A copy with the q columns; what is the same for several methods is one test.
+
+    Attention has none where the method's maps are not to be trusted.
+    """
     judged = cells.reset_index(drop=True)
     for question in QUESTIONS:
-        first = pd.Series(True, index=judged.index)
-        if question != "attention":
-            first = ~judged.duplicated(_CELL)
+        first = ~judged.duplicated(_CELL)
+        if question == "attention":
+            first = judged["attention_trusted"] != False  # noqa: E712 - null is not checked
         q = np.full(len(judged), np.nan)
         q[first] = benjamini_hochberg(judged.loc[first, f"{question}_p"].to_numpy(np.float64))
         judged[f"{question}_q"] = q

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from xai_audit.types import Target
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def copy_scores(
-    asked: Asked, owner: torch.Tensor, make: Callable[[slice], torch.Tensor]
+    asked: Asked,
+    owner: torch.Tensor,
+    make: Callable[[slice], torch.Tensor],
+    *,
+    score: Callable[[Target, torch.Tensor], torch.Tensor] = Target.score,
 ) -> torch.Tensor:
     """The targets' scores (N, T) float32 of N changed copies, ``asked.room`` a forward.
 
@@ -21,6 +27,7 @@ def copy_scores(
         asked: whose images are copied.
         owner: (N,) int64, the image that each copy is of.
         make: which of the N -> those changed copies (n, C, H, W), new tensors.
+        score: what is told of a target, from it and logits (n, K).
     """
     found = []
     with torch.no_grad():
@@ -28,7 +35,7 @@ def copy_scores(
             some = slice(start, start + asked.room)
             copies = make(some).contiguous(memory_format=torch.channels_last)
             logits = asked.model.module(copies).float()
-            scores = [target.of(owner[some]).score(logits) for target in asked.targets]
+            scores = [score(target.of(owner[some]), logits) for target in asked.targets]
             found.append(torch.stack(scores, 1))
     if not found:
         return asked.images.new_zeros((0, len(asked.targets)))

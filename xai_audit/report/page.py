@@ -21,6 +21,7 @@ from xai_audit.report.tables import (
     flag_counts,
     score_problems,
 )
+from xai_audit.report.trust import trust
 from xai_audit.report.words import REGION_WORDS, TITLES, percent
 from xai_audit.schema import OK
 
@@ -74,6 +75,7 @@ def write_report(
         drawn = environment.get_template("forest.svg.j2").render(plot=answer.plot)
         write_text(folder / PLOTS / FOREST, drawn)
     base = paths.gallery.relative_to(paths.report).as_posix()
+    page["trust"] = trust(paths)
     page["strategies"] = strategies(paths, facts, folder=folder / base)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))

@@ -62,6 +62,7 @@ def run(audit: Audit) -> None:
     audit.needs("score")
     found = fingerprint(
         audit.record.current("score"),
+        audit.record.current("trust"),
         audit.record.current("discover"),
         asdict(audit.settings.evidence),
         cue_marks(audit),
@@ -99,7 +100,8 @@ def _ask(inquiry: Inquiry) -> None:
         min_images=_MIN_IMAGES,
     )
     answers = _answers(first, cells, transplants, ways)
-    frame = cell_rows(answers, first.kinds([method["name"] for method in audit.keys["methods"]]))
+    kinds = first.kinds([method["name"] for method in audit.keys["methods"]])
+    frame = cell_rows(answers, kinds, _trusted(audit))
     apart = _apart(inquiry, first, cells, candidates(frame, limits))
     judged = judge(frame, shares_left(apart, transplants, least=_MIN_IMAGES), limits)
     judged["core_accuracy"] = core_accuracy(judged)
@@ -113,6 +115,14 @@ def _ask(inquiry: Inquiry) -> None:
     }
     told = ", ".join(f"{n} {verdict}" for verdict, n in Counter(judged["verdict"]).most_common())
     log.info("evidence: of %d classes x cues %s", len(judged), told)
+
+
+def _trusted(audit: Audit) -> dict[str, bool | None]:
+    """Method -> whether its maps are to be trusted, as far as they have been checked."""
+    if audit.record.current("trust") is None or not is_readable(audit.paths.methods):
+        return {}
+    rows = pq.read_table(audit.paths.methods, columns=["method", "trusted"]).to_pylist()
+    return {row["method"]: row["trusted"] for row in rows}
 
 
 def _surveyed(inquiry: Inquiry) -> Survey:

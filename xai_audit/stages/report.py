@@ -23,6 +23,7 @@ def run(audit: Audit) -> None:
     chosen = audit.settings.report
     found = fingerprint(
         audit.record.current("flag"),
+        audit.record.current("trust"),
         audit.record.current("evidence"),
         audit.record.current("discover"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],

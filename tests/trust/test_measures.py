@@ -1,0 +1,214 @@
+"""Each check against a closed form, a reference package, or itself done slowly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pytorch_grad_cam.metrics.road import NoisyLinearImputer
+
+from tests.methods.asking import asked, loaded, maps
+from tests.methods.nets import trained_looking
+from tests.trust import slow
+from xai_audit.methods.baseline import baseline
+from xai_audit.trust.curves import insertion_deletion, ranks
+from xai_audit.trust.infidelity import SQUARES, infidelity, squares_of
+from xai_audit.trust.randomise import randomised, similarity
+from xai_audit.trust.road import imputed, road
+from xai_audit.trust.stability import COPIES, noisy, sensitivity
+
+SIDE, SEED = 24, 5
+
+
+@pytest.fixture(scope="module")
+def question():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 6, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(6, 8, 3, stride=2, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 3),
+    )
+    for layer in net:  # outputs that move
+        if hasattr(layer, "weight"):
+            layer.weight.data *= 3
+    model = loaded(net, SIDE)
+    images = torch.randn(3, 3, SIDE, SIDE)
+    return asked(model, images, torch.tensor([0, 1, 2]), room=5)
+
+
+@pytest.fixture(scope="module")
+def said(question):
+    return maps("gradcam", question)[:, 0]
+
+
+@pytest.fixture(scope="module")
+def places(question, said):
+    return ranks(said, (SIDE, SIDE), image_ids=question.image_ids, seed=SEED)
+
+
+def test_ranks_order_the_pixels_from_the_most_relevant_down(said, places):
+    drawn = torch.nn.functional.interpolate(said[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
+    for pixels, place in zip(drawn, places, strict=True):
+        assert sorted(place.flatten().tolist()) == list(range(SIDE * SIDE))
+        by_rank = pixels.flatten()[place.flatten().argsort()]
+        assert bool((by_rank.diff() <= 0).all())
+
+
+def test_ties_fall_in_a_random_order_that_the_image_decides():
+    flat = torch.zeros(3, 4, 4)
+    one, same, other = ranks(flat, (8, 8), image_ids=["a", "a", "b"], seed=0)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert one.flatten().tolist() != list(range(64))
+
+
+def test_insertion_and_deletion_are_the_areas_of_slow_curves(question, places):
+    inserted, deleted = insertion_deletion(question, places, steps=7, seed=SEED)
+    blurred = baseline("blur", question, SEED).numpy()
+    for row, label in enumerate((0, 1, 2)):
+        image, place = question.images[row].numpy(), places[row].numpy()
+        plain = np.zeros_like(image)
+        model = question.model
+        assert float(inserted[row]) == pytest.approx(
+            slow.area(model, label, place, image, blurred[row], 7), abs=1e-5
+        )
+        assert float(deleted[row]) == pytest.approx(
+            slow.area(model, label, place, plain, image, 7), abs=1e-5
+        )
+
+
+# Theirs asks NumPy for what it will no longer do.
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.95])
+def test_imputation_solves_the_systems_of_its_paper(question, places, share):
+    class Silent:
+        def standard_normal(self, size):
+            return np.zeros(size)
+
+    image, removed = question.images[0].numpy(), places[0].numpy() < share * SIDE * SIDE
+    found = imputed(image, removed, Silent())
+    np.testing.assert_allclose(found, slow.imputed(image, removed), atol=1e-5)
+    # Theirs takes a mask of what is kept.
+    theirs = NoisyLinearImputer(noise=0)(
+        torch.from_numpy(image), torch.from_numpy(~removed).float()
+    )
+    np.testing.assert_allclose(found, theirs.numpy(), atol=1e-4)
+    assert np.array_equal(found[:, ~removed], image[:, ~removed])
+
+
+def test_road_is_the_mean_gap_of_its_two_orders(question, places):
+    found = road(question, places, seed=SEED)
+    for row, label in enumerate((0, 1, 2)):
+        image, image_id = question.images[row].numpy(), question.image_ids[row]
+        theirs = slow.road(question.model, image, image_id, label, places[row].numpy(), SEED)
+        assert float(found[row]) == pytest.approx(theirs, abs=1e-5)
+
+
+def test_road_of_the_opposite_order_is_the_opposite(question, places):
+    # Up to the noise, whose draws differ.
+    opposite = road(question, SIDE * SIDE - 1 - places, seed=SEED)
+    torch.testing.assert_close(opposite, -road(question, places, seed=SEED), atol=5e-3, rtol=0)
+
+
+def test_infidelity_is_the_residual_of_its_least_squares(question, said):
+    found = infidelity(question, said, seed=SEED)
+    drawn = torch.nn.functional.interpolate(said[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
+    squares = squares_of(question, SEED)
+    assert len(squares) == 3 * SQUARES
+    for row in range(3):
+
+        def score(image: np.ndarray, row: int = row) -> float:
+            with torch.no_grad():
+                return float(question.model.module(torch.from_numpy(image)[None])[0, row])
+
+        mine = [(y, x, side) for image, y, x, side in squares if image == row]
+        theirs = slow.infidelity(score, question.images[row].numpy(), drawn[row].numpy(), mine)
+        assert float(found[row]) == pytest.approx(theirs, abs=1e-4)
+
+
+def test_a_linear_model_is_foretold_by_input_x_gradient():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * SIDE * SIDE, 3))
+
+    class Linear(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.keep, self.net = torch.nn.Conv2d(3, 3, 1, bias=False), net
+            self.keep.weight.data = torch.eye(3)[:, :, None, None]
+
+        def forward(self, images):
+            return self.net(self.keep(images))
+
+    question = asked(
+        loaded(Linear(), SIDE), torch.randn(4, 3, SIDE, SIDE), torch.tensor([0, 1, 2, 0])
+    )
+    exact = maps("input_x_gradient", question)[:, 0]
+    assert float(infidelity(question, exact, seed=SEED).max()) < 1e-6
+    assert float(infidelity(question, -exact, seed=SEED).min()) == 1
+    assert bool(infidelity(question, 0 * exact, seed=SEED).isnan().all())
+
+
+def test_similarity_is_spearmans(said):
+    other = said.roll(1, 0) + 0.3 * said
+    found = similarity(said, other)
+    for row in range(3):
+        theirs = slow.similarity(said[row].numpy(), other[row].numpy())
+        assert found[row] == pytest.approx(theirs, abs=1e-12)
+    assert np.isnan(similarity(said, torch.zeros_like(said))).all()
+    assert np.isnan(similarity(said, torch.full_like(said, torch.nan))).all()
+    np.testing.assert_allclose(similarity(said, said), 1)
+
+
+def test_randomising_goes_from_the_outputs_down_and_leaves_the_model_as_it_was():
+    model = loaded(trained_looking("resnet18"), 64)
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    changed = {
+        depth: {
+            name
+            for name, value in randomised(model, depth, 0).module.state_dict().items()
+            if not torch.equal(value, before[name])
+        }
+        for depth in ("head", "half", "all")
+    }
+    assert changed["head"] == {"fc.weight", "fc.bias"}
+    assert "conv1.weight" not in changed["half"]
+    assert "layer4.1.conv2.weight" in changed["half"]
+    assert changed["half"] < changed["all"] == {*before}
+    for name, value in model.module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_random_weights_have_the_scale_of_the_trained_ones():
+    model = loaded(trained_looking("resnet18"), 64)
+    drawn = randomised(model, "all", 0).module.get_parameter("layer4.1.conv2.weight")
+    own = model.module.get_parameter("layer4.1.conv2.weight")
+    assert float(drawn.std() / own.std()) == pytest.approx(1, abs=0.01)
+    again = randomised(model, "all", 0).module.get_parameter("layer4.1.conv2.weight")
+    other = randomised(model, "all", 1).module.get_parameter("layer4.1.conv2.weight")
+    assert torch.equal(drawn, again)
+    assert not torch.equal(drawn, other)
+
+
+def test_sensitivity_is_the_largest_move_in_units_of_the_map(question, said):
+    def explain(images: torch.Tensor) -> torch.Tensor:
+        return images.mean(1)
+
+    own = question.images.mean(1)
+    found = sensitivity(question, own, explain, seed=SEED)
+    for row in range(3):
+        moved = [
+            np.linalg.norm((noisy(question, number, SEED)[row] - question.images[row]).mean(0))
+            for number in range(COPIES)
+        ]
+        assert float(found[row]) == pytest.approx(max(moved) / np.linalg.norm(own[row]), abs=1e-6)
+    assert bool(sensitivity(question, 0 * own, explain, seed=SEED).isnan().all())
+
+
+def test_tiny_noise_moves_no_pixel_by_more_than_two_steps(question):
+    moved = noisy(question, 0, SEED) - question.images
+    steps = moved * torch.tensor(question.model.preprocess.std)[:, None, None] * 255
+    assert 1.9 < float(steps.abs().max()) <= 2.001

@@ -1,0 +1,110 @@
+"""ROAD: does the decision fall when what is said to matter is removed, and stay when it is kept?
+
+Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods",
+noisy linear imputation (section 4) and its two orders, most and least relevant first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
+
+from xai_audit.methods.copies import copy_scores
+from xai_audit.methods.seeds import rng_of
+from xai_audit.trust.curves import probability
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Asked
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+# Weights of the paper: neighbours at a side, neighbours at a corner.
+_SIDE, _CORNER = 1 / 6, 1 / 12
+_NEIGHBOURS = [
+    (dy, dx, _CORNER if dy and dx else _SIDE) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx
+]
+# Standard deviation of the noise, in units of the normalised pixel.
+_NOISE = 0.01
+
+
+def imputed(
+    image: NDArray[np.float32], removed: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """``image`` (C, H, W) with each removed pixel the weighted mean of its neighbours, and noise.
+
+    Removed neighbours are unknowns too: one sparse linear system an image. Neighbours that lie
+    outside the image have no weight.
+
+    Args:
+        image: normalised.
+        removed: (H, W), not all of it.
+        rng: of the noise.
+    """
+    count = int(removed.sum())
+    if not count:
+        return image
+    height, width = removed.shape
+    number = np.full((height, width), -1, dtype=np.int32)
+    number[removed] = np.arange(count)
+    y, x = np.nonzero(removed)
+    total, known = np.zeros(count), np.zeros((count, len(image)))
+    rows, columns, values = [np.arange(count)], [np.arange(count)], []
+    for dy, dx, weight in _NEIGHBOURS:
+        near_y, near_x = y + dy, x + dx
+        here = (near_y >= 0) & (near_y < height) & (near_x >= 0) & (near_x < width)
+        own, near_y, near_x = np.flatnonzero(here), near_y[here], near_x[here]
+        total[own] += weight
+        unknown = number[near_y, near_x]
+        known[own] += np.where(unknown[:, None] < 0, weight * image[:, near_y, near_x].T, 0)
+        rows.append(own[unknown >= 0])
+        columns.append(unknown[unknown >= 0])
+        values.append(np.full(len(rows[-1]), -weight))
+    entries = np.concatenate([total, *values]), (np.concatenate(rows), np.concatenate(columns))
+    # Symmetric and positive definite: no pivoting, and an ordering that knows it.
+    solver = splu(
+        csc_array(entries, shape=(count, count)),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    found = image.copy()
+    found[:, removed] = solver.solve(known).T + _NOISE * rng.standard_normal((len(image), count))
+    return found
+
+
+def road(asked: Asked, places: torch.Tensor, *, seed: int) -> torch.Tensor:
+    """(LeRF - MoRF) / 2 (B,): -0.5..0.5, high is good, 0 is what any order gives on average.
+
+    LeRF and MoRF are the mean probabilities left with 10, 30, 50, 70 and 90 % of the pixels
+    removed, least and most relevant first.
+
+    Args:
+        asked: about one target.
+        places: (B, H, W) int64, 0 the most relevant pixel.
+        seed: of the run.
+    """
+    images = asked.images.float().cpu().numpy()
+    order = places.cpu().numpy()
+    pixels = order[0].size
+    jobs = [
+        (image, share, most) for image in range(len(images)) for share in SHARES for most in (0, 1)
+    ]
+
+    def make(some: slice) -> torch.Tensor:
+        copies = []
+        for image, share, most in jobs[some]:
+            count = round(share * pixels)
+            removed = order[image] < count if most else order[image] >= pixels - count
+            rng = rng_of(seed, asked.image_ids[image], "road", share, most)
+            copies.append(imputed(images[image], removed, rng))
+        return torch.from_numpy(np.stack(copies)).to(asked.images.device)
+
+    owner = torch.tensor([image for image, _, _ in jobs], device=asked.images.device)
+    left = copy_scores(asked, owner, make, score=probability)[:, 0].double()
+    least, most = left.view(len(images), len(SHARES), 2).mean(1).unbind(1)
+    return (least - most) / 2

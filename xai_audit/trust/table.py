@@ -1,0 +1,79 @@
+"""The checks of every method as one table: means, intervals, and whether to trust its maps."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import t as student
+
+from xai_audit.schema import METHODS, OK, RANDOM, TRUST_MEASURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+# Fewer images do not tell whether maps change with the weights.
+_MIN_IMAGES = 5
+_TAIL = 0.975
+
+
+def methods_table(tables: Mapping[str, pa.Table], *, kind: str, max_similarity: float) -> pa.Table:
+    """The rows of METHODS.
+
+    Args:
+        tables: method -> its rows of TRUST.
+        kind: what was explained.
+        max_similarity: maps that are as similar as this with random weights are not trusted.
+    """
+    rows = [
+        {"method": method, "target_kind": kind} | _row(method, table, max_similarity)
+        for method, table in tables.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=METHODS)
+
+
+def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
+    usable = table.filter(pc.equal(table.column("status"), OK))
+    row: dict[str, Any] = {"n_images": usable.num_rows}
+    for name in TRUST_MEASURES:
+        values = usable.column(name).drop_null().to_numpy()
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), mean_of(values), strict=True))
+    known = len(usable.column("similarity_all").drop_null())
+    trusted = None if known < _MIN_IMAGES else row["similarity_all"] < max_similarity
+    return row | {"trusted": trusted, "because": _because(method, row, trusted, known)}
+
+
+def mean_of(values: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
+    """The mean of values (n,) and its 95 % interval by Student's t; None where undefined."""
+    if not len(values):
+        return None, None, None
+    mean = float(values.mean())
+    if len(values) < 2:
+        return mean, None, None
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    reach = float(student.ppf(_TAIL, len(values) - 1)) * error
+    return mean, mean - reach, mean + reach
+
+
+def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int) -> str:
+    """One sentence that says why the maps are to be trusted, or not."""
+    if method == RANDOM:
+        return "Maps of noise, to compare the others with."
+    if trusted is None:
+        images = "map" if known == 1 else "maps"
+        return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
+    numbers = (
+        f"rank correlation {row['similarity_all']:.2f}, "
+        f"95 % interval {row['similarity_all_low']:.2f} to {row['similarity_all_high']:.2f}"
+    )
+    if trusted:
+        return f"With random weights its maps become others ({numbers})."
+    return (
+        f"With random weights its maps stay much the same ({numbers}), so they do not tell what "
+        "the model has learned; its attention supports no verdict."
+    )
