@@ -86,12 +86,12 @@ def means(table: pa.Table) -> dict[str, float]:
 
 def test_the_map_that_points_at_what_decides_is_told_from_noise_and_from_its_opposite():
     good, bad, noise = (means(rows(Spot(), plugin)) for plugin in (Pointed(), Pointed(-1), None))
-    assert good["road"] > 0.05 > abs(noise["road"]) > bad["road"]
+    assert good["road"] > 0.05
+    assert bad["road"] < -0.05
     assert good["insertion"] > noise["insertion"] > bad["insertion"]
     assert good["deletion"] < noise["deletion"] < bad["deletion"]
     assert good["infidelity"] < 0.5 < bad["infidelity"]
-    assert "infidelity" not in noise
-    assert "similarity_all" not in noise
+    assert {*noise} == {"insertion", "deletion"}
 
 
 def test_maps_that_ignore_the_model_are_not_trusted_and_those_that_follow_it_are():

@@ -111,6 +111,7 @@ def _check(audit: Audit, rows: pa.Table, marks: dict[str, str]) -> None:
         steps=audit.settings.trust.steps,
         seed=audit.settings.seed,
         adaptive=AdaptiveBatch(audit.compute.batch_size),
+        num_workers=audit.compute.num_workers,
     )
     total = len(todo) * len(sampled.records)
     with progress("trust", total=total, bar=audit.settings.progress) as shown:

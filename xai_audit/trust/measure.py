@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from xai_audit.types import Asked, Attributor, ImageRecord, LoadedModel
     from xai_audit.worker.targets import NamedClass
 
+    _Measured = dict[str, torch.Tensor | NDArray[np.float64]]
+
 # Images checked at a time: what a signal waits for.
 _CHUNK = 8
 
@@ -57,6 +59,7 @@ class Checker:
         steps: of the insertion and deletion curves.
         seed: of the run.
         adaptive: images a forward; halved and regrown where memory is short.
+        num_workers: processes that make ROAD's images.
     """
 
     model: LoadedModel
@@ -64,6 +67,7 @@ class Checker:
     steps: int
     seed: int
     adaptive: AdaptiveBatch
+    num_workers: int = 0
 
     def rows(
         self, method: Attributor | None, sampled: Sampled, tell: Callable[[int], None]
@@ -119,31 +123,28 @@ class Checker:
 
     def _checked(self, method: Attributor | None, asked: Asked) -> dict[str, NDArray[np.float64]]:
         """Every measure (B,) of the images of ``asked``; absent: does not apply."""
-        found: dict[str, torch.Tensor | NDArray[np.float64]] = {}
         if method is None:
-            maps = _noise(asked, self.seed)
-        else:
-            said = method.attribute(asked)
-            maps = said.maps[:, 0].float()
-            if said.completeness_error is not None:
-                found["completeness_error"] = said.completeness_error[:, 0].abs()
-            found |= self._changes(method, asked, maps)
-            found["infidelity"] = infidelity(asked, maps, seed=self.seed)
-        ranked = maps.abs() if method is not None and method.sign == "absolute" else maps
-        size = (asked.images.shape[2], asked.images.shape[3])
-        places = ranks(ranked, size, image_ids=asked.image_ids, seed=self.seed)
-        found["insertion"], found["deletion"] = insertion_deletion(
-            asked, places, steps=self.steps, seed=self.seed
-        )
-        found["road"] = road(asked, places, seed=self.seed)
-        return {
-            name: np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values)
-            for name, values in found.items()
-        }
+            places = self._ranks(asked, _noise(asked, self.seed))
+            return _arrays(self._curves(asked, places))
+        said = method.attribute(asked)
+        maps = said.maps[:, 0].float()
+        places = self._ranks(asked, maps.abs() if method.sign == "absolute" else maps)
+        found = self._curves(asked, places) | self._changes(method, asked, maps)
+        found["infidelity"] = infidelity(asked, maps, seed=self.seed)
+        found["road"] = road(asked, places, seed=self.seed, num_workers=self.num_workers)
+        if said.completeness_error is not None:
+            found["completeness_error"] = said.completeness_error[:, 0].abs()
+        return _arrays(found)
 
-    def _changes(
-        self, method: Attributor, asked: Asked, maps: torch.Tensor
-    ) -> dict[str, torch.Tensor | NDArray[np.float64]]:
+    def _ranks(self, asked: Asked, maps: torch.Tensor) -> torch.Tensor:
+        size = (asked.images.shape[2], asked.images.shape[3])
+        return ranks(maps, size, image_ids=asked.image_ids, seed=self.seed)
+
+    def _curves(self, asked: Asked, places: torch.Tensor) -> _Measured:
+        inserted, deleted = insertion_deletion(asked, places, steps=self.steps, seed=self.seed)
+        return {"insertion": inserted, "deletion": deleted}
+
+    def _changes(self, method: Attributor, asked: Asked, maps: torch.Tensor) -> _Measured:
         """What becomes of the maps under other weights, and under tiny noise."""
 
         def explain(model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
@@ -154,7 +155,7 @@ class Checker:
             return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
 
         plain = _stored(maps, method.sign)
-        found: dict[str, torch.Tensor | NDArray[np.float64]] = {
+        found: _Measured = {
             f"similarity_{depth}": similarity(
                 plain, explain(randomised(self.model, depth, self.seed), asked.images)
             )
@@ -164,6 +165,13 @@ class Checker:
             asked, plain, lambda images: explain(self.model, images), seed=self.seed
         )
         return found
+
+
+def _arrays(measured: _Measured) -> dict[str, NDArray[np.float64]]:
+    return {
+        name: values.double().cpu().numpy() if isinstance(values, torch.Tensor) else values
+        for name, values in measured.items()
+    }
 
 
 def _stored(maps: torch.Tensor, sign: str) -> torch.Tensor:

@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
+from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.seeds import rng_of
 from xai_audit.trust.curves import probability
+from xai_audit.worker.loader import quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from xai_audit.types import Asked
@@ -77,7 +81,7 @@ def imputed(
     return found
 
 
-def road(asked: Asked, places: torch.Tensor, *, seed: int) -> torch.Tensor:
+def road(asked: Asked, places: torch.Tensor, *, seed: int, num_workers: int) -> torch.Tensor:
     """(LeRF - MoRF) / 2 (B,): -0.5..0.5, high is good, 0 is what any order gives on average.
 
     LeRF and MoRF are the mean probabilities left with 10, 30, 50, 70 and 90 % of the pixels
@@ -87,24 +91,49 @@ def road(asked: Asked, places: torch.Tensor, *, seed: int) -> torch.Tensor:
         asked: about one target.
         places: (B, H, W) int64, 0 the most relevant pixel.
         seed: of the run.
+        num_workers: processes that impute, which takes as long as a forward.
     """
-    images = asked.images.float().cpu().numpy()
-    order = places.cpu().numpy()
-    pixels = order[0].size
-    jobs = [
-        (image, share, most) for image in range(len(images)) for share in SHARES for most in (0, 1)
-    ]
+    removals = _Removals(
+        asked.images.float().cpu().numpy(), places.cpu().numpy(), asked.image_ids, seed
+    )
+    loader = DataLoader(
+        removals,
+        batch_size=None,
+        num_workers=num_workers,
+        worker_init_fn=quiet if num_workers else None,
+    )
+    filled = iter(loader)
 
     def make(some: slice) -> torch.Tensor:
-        copies = []
-        for image, share, most in jobs[some]:
-            count = round(share * pixels)
-            removed = order[image] < count if most else order[image] >= pixels - count
-            rng = rng_of(seed, asked.image_ids[image], "road", share, most)
-            copies.append(imputed(images[image], removed, rng))
-        return torch.from_numpy(np.stack(copies)).to(asked.images.device)
+        copies = [next(filled) for _ in range(*some.indices(len(removals)))]
+        return torch.stack(copies).to(asked.images.device)
 
-    owner = torch.tensor([image for image, _, _ in jobs], device=asked.images.device)
+    owner = torch.arange(len(places), device=places.device).repeat_interleave(2 * len(SHARES))
     left = copy_scores(asked, owner, make, score=probability)[:, 0].double()
-    least, most = left.view(len(images), len(SHARES), 2).mean(1).unbind(1)
+    least, most = left.view(len(places), len(SHARES), 2).mean(1).unbind(1)
     return (least - most) / 2
+
+
+class _Removals(Dataset[torch.Tensor]):
+    """Each image with each share removed, the least and then the most relevant pixels."""
+
+    def __init__(
+        self,
+        images: NDArray[np.float32],
+        places: NDArray[np.int64],
+        image_ids: Sequence[str],
+        seed: int,
+    ) -> None:
+        self._images, self._places, self._ids, self._seed = images, places, image_ids, seed
+
+    def __len__(self) -> int:
+        return len(self._images) * len(SHARES) * 2
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        row, rest = divmod(index, len(SHARES) * 2)
+        share, most = SHARES[rest // 2], rest % 2
+        places = self._places[row]
+        count = round(share * places.size)
+        removed = places < count if most else places >= places.size - count
+        rng = rng_of(self._seed, self._ids[row], "road", share, most)
+        return torch.from_numpy(imputed(self._images[row], removed, rng))
