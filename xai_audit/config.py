@@ -55,8 +55,9 @@ class TrustConfig:
     images: int = 24
     # Steps of the insertion and deletion curves.
     steps: int = 16
-    # Maps that are as similar as this on average with random weights do not tell of the model.
-    max_similarity: float = 0.5
+    # Rank correlation of maps with those of random weights from which on they are not trusted:
+    # half of what they say (0.7 squared) is then said without the model.
+    max_similarity: float = 0.7
 
 
 @dataclass

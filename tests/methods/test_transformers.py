@@ -9,6 +9,7 @@ from torch import nn
 from torchvision import models
 
 from tests import tiny
+from tests.methods import planted
 from tests.methods.asking import asked, loaded, maps
 from tests.methods.nets import small_vit
 from xai_audit.errors import ModelError
@@ -115,3 +116,24 @@ def test_a_model_without_attention_among_all_patches_is_refused(name, make, got)
     question = asked(loaded(make(), side), torch.randn(1, 3, side, side), torch.tensor([0]))
     with pytest.raises(ModelError, match=rf"no attention among.*got attention over .*{got}.*tok"):
         maps(name, question)
+
+
+@pytest.mark.parametrize("make", [planted.vit, planted.swin], ids=["vit_b_16", "swin_t"])
+def test_gradcam_points_at_the_one_patch_that_decides(make):
+    """Its peak lies within 15 px of the patch in at least 95 photos of 100."""
+    model = loaded(make(), 224)
+    images, labels, corners = planted.photos(20)
+    question = asked(model, images, labels, ("label", "contrast"), room=20)
+    assert bool((question.logits.argmax(1) == labels).all())
+    bare = asked(model, images.clamp(-0.3, 0.3), labels, ("contrast",), room=20)
+    assert float(bare.logits.diff(dim=1).abs().max()) < float(
+        question.logits.diff(dim=1).abs().min()
+    )
+    drawn = nn.functional.interpolate(maps("gradcam", question), (224, 224), mode="bilinear")
+    for target in (0, 1):
+        hits = []
+        for peak, (top, left) in zip(drawn[:, target].flatten(1).argmax(1), corners, strict=True):
+            y, x = divmod(int(peak), 224)
+            reach = planted.PATCH + 15
+            hits.append(top - 15 <= y < top + reach and left - 15 <= x < left + reach)
+        assert np.mean(hits) >= 0.95

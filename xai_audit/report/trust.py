@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 # Column, heading, and what it says.
 _COLUMNS = (
     ("similarity_all", "Kept with random weights"),
-    ("similarity_head", "… of the last layer"),
+    ("similarity_half", "… in the upper half"),
+    ("similarity_head", "… in the last layer"),
     ("road", "ROAD"),
     ("insertion", "Insertion"),
     ("deletion", "Deletion"),

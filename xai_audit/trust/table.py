@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Fewer images do not tell whether maps change with the weights.
 _MIN_IMAGES = 5
 _TAIL = 0.975
+# The depths of randomised weights that decide, in words.
+_DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
 
 
 def methods_table(tables: Mapping[str, pa.Table], *, kind: str, max_similarity: float) -> pa.Table:
@@ -28,7 +30,9 @@ def methods_table(tables: Mapping[str, pa.Table], *, kind: str, max_similarity: 
     Args:
         tables: method -> its rows of TRUST.
         kind: what was explained.
-        max_similarity: maps that are as similar as this with random weights are not trusted.
+        max_similarity: maps that stay as similar as this, with the upper half of the layers or
+            all of them drawn anew, are not trusted; those that only the lowest layers move show
+            edges, not what the model makes of them (Adebayo 2018, guided backpropagation).
     """
     rows = [
         {"method": method, "target_kind": kind} | _row(method, table, max_similarity)
@@ -43,8 +47,10 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
     for name in TRUST_MEASURES:
         values = usable.column(name).drop_null().to_numpy()
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), mean_of(values), strict=True))
-    known = len(usable.column("similarity_all").drop_null())
-    trusted = None if known < _MIN_IMAGES else row["similarity_all"] < max_similarity
+    known = min(len(usable.column(name).drop_null()) for name in _DECIDING)
+    trusted = None
+    if known >= _MIN_IMAGES:
+        trusted = max(row[name] for name in _DECIDING) < max_similarity
     return row | {"trusted": trusted, "because": _because(method, row, trusted, known)}
 
 
@@ -67,13 +73,15 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
     if trusted is None:
         images = "map" if known == 1 else "maps"
         return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
+    worst = max(_DECIDING, key=lambda name: row[name])
     numbers = (
-        f"rank correlation {row['similarity_all']:.2f}, "
-        f"95 % interval {row['similarity_all_low']:.2f} to {row['similarity_all_high']:.2f}"
+        f"rank correlation {row[worst]:.2f}, "
+        f"95 % interval {row[f'{worst}_low']:.2f} to {row[f'{worst}_high']:.2f}"
     )
+    where = _DECIDING[worst]
     if trusted:
-        return f"With random weights its maps become others ({numbers})."
+        return f"With random weights in {where} its maps become others ({numbers})."
     return (
-        f"With random weights its maps stay much the same ({numbers}), so they do not tell what "
-        "the model has learned; its attention supports no verdict."
+        f"With random weights in {where} its maps stay much the same ({numbers}), so they do not "
+        "tell what the model has learned; its attention supports no verdict."
     )
