@@ -11,11 +11,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "xai_audit"
 LAYERS = (
     ("errors", "types", "schema"),
-    ("config", "build", "paths", "io", "geometry", "layout", "signals", "progress", "tables"),
+    (
+        *("config", "build", "paths", "io", "geometry", "layout", "signals", "progress", "tables"),
+        "schema_between",
+    ),
     ("data", "models", "methods", "masks", "cues", "metrics", "engines", "demo"),
     ("manifest", "run"),
     ("worker", "report", "discovery"),
     ("evidence",),
+    ("agreement", "boundary"),
     ("stages",),
     ("pipeline",),
     ("cli",),
@@ -71,6 +75,11 @@ NOT_ROWS = {
         ("score", "worker/scoring.py"),
         ("flag", "report/flags.py"),
         ("discover", "discovery/discover.py"),
+        ("agreement", "agreement/compare.py"),
+        ("agreement", "agreement/summary.py"),
+        ("agreement", "agreement/sample.py"),
+        ("boundary", "boundary/pairs.py"),
+        ("boundary", "boundary/table.py"),
         ("evidence", "evidence/survey.py"),
         ("evidence", "evidence/transplant.py"),
         ("evidence", "evidence/verdict.py"),
