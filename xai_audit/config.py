@@ -21,7 +21,10 @@ CONF_DIR = next(
 )
 
 # What runs, in this order.
-STAGES = ("index", "attribute", "score", "discover", "evidence", "flag", "report")
+STAGES = (
+    *("index", "attribute", "score", "discover", "evidence", "agreement", "boundary"),
+    *("flag", "report"),
+)
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -82,6 +85,22 @@ class DiscoverConfig:
 
 
 @dataclass
+class AgreementConfig:
+    """Whose heatmaps are compared between methods."""
+
+    # Images a class, the same draw as discover's.
+    images: int = 400
+
+
+@dataclass
+class BoundaryConfig:
+    """How many pairs of classes are told apart."""
+
+    # The most confused ones.
+    pairs: int = 10
+
+
+@dataclass
 class StampConfig:
     """Something that the user suspects, to be put on photos: an image or a text."""
 
@@ -134,6 +153,8 @@ class AuditConfig:
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
+    agreement: AgreementConfig = field(default_factory=AgreementConfig)
+    boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
     stamp: StampConfig = field(default_factory=StampConfig)
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -190,6 +211,8 @@ def validate(cfg: DictConfig) -> None:
         ("discover.images", cfg.discover.images),
         ("discover.max_clusters", cfg.discover.max_clusters),
         ("discover.min_images", cfg.discover.min_images),
+        ("agreement.images", cfg.agreement.images),
+        ("boundary.pairs", cfg.boundary.pairs),
         ("report.per_reason", cfg.report.per_reason),
         ("report.tile", cfg.report.tile),
     ):

@@ -5,6 +5,8 @@
     score      heatmaps and masks         -> scores/
     discover   heatmaps                   -> clusters.parquet, whose regions become cues
     evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
+    agreement  heatmaps and scores        -> agreement/, agreement.parquet: do the methods agree
+    boundary   heatmaps and evidence      -> boundaries.parquet: what sets confused classes apart
     flag       scores                     -> flags.parquet
     report     tables and photos          -> report/index.html and galleries
 

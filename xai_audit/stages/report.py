@@ -25,8 +25,10 @@ def run(audit: Audit) -> None:
         audit.record.current("flag"),
         audit.record.current("evidence"),
         audit.record.current("discover"),
+        audit.record.current("agreement"),
+        audit.record.current("boundary"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
-        code_version("report", "geometry.py", "types.py", "schema.py"),
+        code_version("report", "geometry.py", "types.py", "schema.py", "schema_between.py"),
     )
     if audit.record.is_current("report", found) and audit.paths.gallery.is_dir():
         return
