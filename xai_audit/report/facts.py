@@ -36,6 +36,12 @@ class RunFacts:
     corner: float | None
     warnings: tuple[str, ...]
 
+    def is_finished(self, stage: str) -> bool:
+        """Whether the tables of ``stage`` are those of the scores at hand."""
+        # A run that is told by hand notes no fingerprints: its tables are taken as they are.
+        noted = self.told.get("fingerprints")
+        return noted is None or stage in noted
+
     def class_of(self, output: object) -> str:
         """The name of a model output; its number where the run tells no name."""
         if output is None or output != output:  # NaN: the column had a null
