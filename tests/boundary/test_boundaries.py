@@ -9,6 +9,7 @@ from scipy import stats
 
 from tests.boundary.planted import NAMES, evidence, photo, rows, run_of
 from xai_audit.boundary.apart import apart
+from xai_audit.boundary.because import because
 from xai_audit.boundary.gather import Moments
 from xai_audit.boundary.pairs import most_confused
 from xai_audit.boundary.table import boundaries
@@ -56,10 +57,10 @@ def test_a_planted_boundary_is_described(tmp_path):
     assert list(first.cues) == ["border", "background", "colour"]
     assert list(first.verdicts) == ["confirmed", "suspected", "suspected"]
     assert first.because == (
-        "Of 12 photos of daisy that have tulip as strongest rival 3 are taken for it; they put "
-        "49 points more of the relevance on the border than its 20 other photos (48 to 50); the "
-        "evidence holds the border (confirmed), the background (suspected) and 1 more against "
-        "daisy, and nothing against tulip."
+        "3 of the 12 photos of daisy whose strongest rival is tulip are taken for it; the border "
+        "holds 49 points more of their relevance than in the class's 20 photos with another rival "
+        "(48 to 50); the evidence holds the border (confirmed), the background (suspected) and 1 "
+        "more against daisy, and nothing against tulip."
     )
 
 
@@ -71,7 +72,7 @@ def test_directions_and_classes_without_photos_are_null_not_zero(tmp_path):
     assert math.isnan(back.excess_border)
     assert pd.isna(back.region)
     assert back.cues is None
-    assert "cannot be compared" in back.because
+    assert "no other photos of tulip" in back.because
     assert "evidence" not in back.because
     none = told.loc[("rose", "daisy")]
     assert none.n_images == 0
@@ -106,6 +107,24 @@ def test_methods_each_have_their_rows_and_no_margin_has_none(tmp_path):
     labels = [r | {"target_kind": "label", "against": None} for r in rows()]
     assert len(table(run_of(tmp_path / "labels", labels))) == 0
     assert len(table(run_of(tmp_path / "none", []))) == 0
+
+
+def test_the_sentence_in_every_case():
+    row = {"class_name": "a", "other_class": "b", "n_images": 1, "n_confused": 1, "n_others": 1}
+    row |= {"region": "corner_top_left", "region_excess": -0.01}
+    assert because(row, None, None) == (
+        "The one photo of a whose strongest rival is b is taken for it; the top left corner holds "
+        "1 point less of their relevance than in the class's 1 photo with another rival, too few "
+        "to tell a difference from chance."
+    )
+    row |= {"n_images": 3, "region_low": -0.2, "region_high": 0.1}
+    assert because(row, [], [("border", "suspected")]) == (
+        "1 of the 3 photos of a whose strongest rival is b is taken for it; no region reliably "
+        "holds more or less of their relevance than in the class's 1 photo with another rival; "
+        "the evidence holds nothing against a, and the border (suspected) against b."
+    )
+    assert because(row | {"n_confused": 3}, None, None).startswith("All of the 3 photos")
+    assert because(row | {"n_confused": 0}, None, None).startswith("None of the 3 photos")
 
 
 def test_difference_is_welchs_at_bonferronis_level():

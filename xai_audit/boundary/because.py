@@ -23,35 +23,43 @@ def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> s
         mine: confirmed and suspected cues of the class; None without evidence.
         others: of the other class.
     """
-    name, other, count = row["class_name"], row["other_class"], row["n_images"]
-    if not count:
+    name, other = row["class_name"], row["other_class"]
+    if not row["n_images"]:
         return f"No photo of {name} has {other} as its strongest rival."
-    whose = f"{count} photo{'s' if count != 1 else ''} of {name} that {_have(count)} {other}"
-    told = [
-        f"Of {whose} as strongest rival {row['n_confused']} {_are(row['n_confused'])} taken for it"
-    ]
-    told.append(_differ(row))
+    told = [_taken(row), _differ(row)]
     if mine is not None and others is not None:
         told.append(f"the evidence holds {_against(name, mine)}, and {_against(other, others)}")
     return f"{'; '.join(told)}."
 
 
+def _taken(row: Mapping[str, Any]) -> str:
+    count, wrong = row["n_images"], row["n_confused"]
+    whose = f"of {row['class_name']} whose strongest rival is {row['other_class']}"
+    if count == 1:
+        return f"The one photo {whose} is {'' if wrong else 'not '}taken for it"
+    some = "None" if not wrong else f"{wrong}" if wrong < count else "All"
+    return f"{some} of the {count} photos {whose} {'is' if wrong < 2 else 'are'} taken for it"
+
+
 def _differ(row: Mapping[str, Any]) -> str:
-    name, region, excess = row["class_name"], row.get("region"), row.get("region_excess")
+    region, excess = row.get("region"), row.get("region_excess")
     if region is None or excess is None:
-        return f"their heatmaps cannot be compared with those of other photos of {name}"
-    points = abs(100 * excess)
-    more = "more" if excess > 0 else "less"
-    theirs = f"{points:.0f} points {more} of the relevance on the {words(region)}"
+        return f"there are no other photos of {row['class_name']} to compare their heatmaps with"
     low, high = row.get("region_low"), row.get("region_high")
+    theirs = f"in the class's {_photos(row['n_others'])} with another rival"
+    points = round(abs(100 * excess))
+    there = f"the {words(region)} holds {points} point{'s' if points != 1 else ''}"
+    there += f" {'more' if excess > 0 else 'less'} of their relevance than {theirs}"
     if low is None or high is None:
-        return f"they put {theirs} than its other photos, too few to tell chance from a difference"
+        return f"{there}, too few to tell a difference from chance"
     if low <= 0 <= high:
-        return (
-            f"no region sets their heatmaps apart from those of its {row['n_others']} other photos"
-        )
+        return f"no region reliably holds more or less of their relevance than {theirs}"
     least, most = sorted((abs(100 * low), abs(100 * high)))
-    return f"they put {theirs} than its {row['n_others']} other photos ({least:.0f} to {most:.0f})"
+    return f"{there} ({least:.0f} to {most:.0f})"
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'s' if count != 1 else ''}"
 
 
 def _against(name: str, cues: Cues) -> str:
@@ -62,11 +70,3 @@ def _against(name: str, cues: Cues) -> str:
         told.append(f"{len(cues) - _NAMED} more")
     *first, last = told
     return f"{', '.join(first)} and {last} against {name}" if first else f"{last} against {name}"
-
-
-def _have(count: int) -> str:
-    return "have" if count != 1 else "has"
-
-
-def _are(count: int) -> str:
-    return "are" if count != 1 else "is"

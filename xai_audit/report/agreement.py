@@ -14,10 +14,11 @@ from xai_audit.report.caption import Caption
 from xai_audit.report.material import gather
 from xai_audit.report.matrix import Matrix, matrix
 from xai_audit.report.overlay import Look
+from xai_audit.report.picks import UNFLAGGED
 from xai_audit.report.rows import collect
 from xai_audit.report.sheet import Thumbnail, cell_side
 from xai_audit.report.strip import Strip, picture, saved
-from xai_audit.report.words import REGION_WORDS, caption_of
+from xai_audit.report.words import REGION_WORDS, caption_of, measure
 from xai_audit.schema import PREFERRED_KINDS, REGIONS
 from xai_audit.schema_between import AGREEMENT, AGREEMENT_IMAGES
 
@@ -127,8 +128,8 @@ def _by_region(known: pd.DataFrame) -> str:
         return ""
     widest = max(gaps, key=lambda region: gaps[region])
     return (
-        f"The share of relevance that two of them put on one region differs most on the "
-        f"{REGION_WORDS[widest]}, by {100 * gaps[widest]:.0f} points. "
+        f"The shares of relevance that two of them put on a region differ most on the "
+        f"{REGION_WORDS[widest]}, by {100 * gaps[widest]:.0f} points on average. "
     )
 
 
@@ -194,15 +195,14 @@ def _cells(
     image_id: str, methods: list[str], material: Material, look: Look, facts: RunFacts
 ) -> list[Thumbnail]:
     """The photo as it is, then under the heatmap of each method."""
-    told = {
-        method: caption_of(material.scores[image_id, method], (), facts=facts, method=None)
-        for method in methods
-    }
-    plain = picture((image_id, methods[0]), material, look, heat=False)
-    cells = [Thumbnail(plain, told[methods[0]], "the photo")]
-    for method, caption in told.items():
-        image = picture((image_id, method), material, look)
-        cells.append(Thumbnail(image, Caption(method, None, None, None), caption.masses))
+    first = image_id, methods[0]
+    caption = caption_of(material.scores[first], (), facts=facts, method=None)
+    cells = [Thumbnail(picture(first, material, look, heat=False), caption, "the photo")]
+    for method in methods:
+        key = image_id, method
+        masses = measure(UNFLAGGED, None, material.scores[key])
+        image = picture(key, material, look)
+        cells.append(Thumbnail(image, Caption(method, None, None, None), masses))
     return cells
 
 

@@ -59,10 +59,17 @@ class Direction:
 
 @dataclass(frozen=True)
 class Confused:
-    """Two classes that the model confuses, both ways; ``count`` photos are taken for the other."""
+    """Two classes that the model confuses.
+
+    Attributes:
+        directions: both ways.
+        count: photos of either that are taken for the other.
+        margin: of the photo nearest to the boundary, in size; None without a photo.
+    """
 
     directions: tuple[Direction, ...]
     count: int
+    margin: float | None
 
 
 def confused(
@@ -84,7 +91,9 @@ def confused(
     rows = read_rows(paths.boundaries, BOUNDARIES)
     if not rows:
         return []
-    first = rows[0]["method"]
+    order = facts.methods_first([row["method"] for row in rows])
+    rows.sort(key=lambda row: order.index(row["method"]))  # stable: pairs and directions stay
+    first = order[0]
     named = {image_id for row in rows if row["method"] == first for image_id in row["image_ids"]}
     material = gather(
         paths, {(image_id, first) for image_id in named}, {first: _KIND}, root=facts.dataset_root
@@ -96,12 +105,14 @@ def confused(
         told = row | {"words": REGION_WORDS.get(row["region"])}
         directions.setdefault(row["pair"], {}).setdefault(key, []).append(told)
     found = []
-    for pair, ways in directions.items():
+    for pair, ways in sorted(directions.items()):
         drawn = tuple(
             _direction(by_method, material, look, facts, stem=folder / f"boundary-{pair}-{way}")
             for way, by_method in enumerate(ways.values(), 1)
         )
-        found.append(Confused(drawn, sum(way.rows[0]["n_confused"] for way in drawn)))
+        margins = [abs(margin) for way in drawn for margin in way.rows[0]["margins"]]
+        count = sum(way.rows[0]["n_confused"] for way in drawn)
+        found.append(Confused(drawn, count, min(margins, default=None)))
     return found
 
 

@@ -35,8 +35,8 @@ class Square:
         told: methods and correlation in words.
     """
 
-    x: float
-    y: float
+    x: int
+    y: int
     number: str
     strength: float
     against: bool
@@ -62,8 +62,8 @@ class Matrix:
     names: tuple[str, ...]
     squares: tuple[Square, ...]
     side: int
-    left: float
-    top: float
+    left: int
+    top: int
     width: int
     height: int
     alt: str
@@ -77,7 +77,7 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
     """
     names = _side_by_side(correlations)
     side = next(side for most, side in _SIDES if len(names) <= most)
-    left = 2 * _MARGIN + 20 + _LETTER * max(map(len, names))
+    left = round(2 * _MARGIN + 20 + _LETTER * max(map(len, names)))
     squares = tuple(
         _square(
             (name, other),
@@ -96,13 +96,13 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
         side=side,
         left=left,
         top=_TOP,
-        width=max(460, round(left + side * len(names) + _MARGIN)),
+        width=max(460, left + side * len(names) + _MARGIN),
         height=_TOP + side * len(names) + _MARGIN,
         alt=f"Matrix of {len(names)} methods by mean rank correlation: {'; '.join(told)}.",
     )
 
 
-def _square(names: tuple[str, str], value: float, *, x: float, y: float) -> Square:
+def _square(names: tuple[str, str], value: float, *, x: int, y: int) -> Square:
     known = not np.isnan(value)
     number = two(float(value)) if known else "–"
     return Square(
