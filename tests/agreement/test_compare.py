@@ -67,6 +67,16 @@ def test_every_pair_equals_scipy_on_area_means(tmp_path):
             assert told.agreement_status == "ok"
 
 
+def test_rows_of_a_method_may_stand_in_an_order_of_their_own(tmp_path):
+    rng = np.random.default_rng(5)
+    maps = {f"daisy/{n}": rng.uniform(0.1, 1, (5, 5)) for n in range(4)}
+    rows = [row(image_id, "a", heatmap) for image_id, heatmap in maps.items()]
+    rows += [row(image_id, "b", heatmap) for image_id, heatmap in [*maps.items()][:0:-1]]
+    found = images_of(write(tmp_path, rows))
+    assert list(found.image_id) == ["daisy/1", "daisy/2", "daisy/3"]
+    assert found.rank_correlation.to_numpy() == pytest.approx(1, abs=1e-6)
+
+
 def test_planted_agreement(tmp_path):
     """The same map agrees wholly, whatever its factor; the opposite not at all."""
     heatmap = np.random.default_rng(1).uniform(0.1, 1, (6, 6))

@@ -9,6 +9,7 @@ from xai_audit.agreement.compare import compare_parts, drop_stale, pending
 from xai_audit.agreement.sample import drawn
 from xai_audit.agreement.summary import agreement_table
 from xai_audit.io import is_readable, write_table
+from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
 
@@ -37,7 +38,8 @@ def run(audit: Audit) -> None:
         return
     audit.record.begin("agreement")
     drop_stale(paths, found)
-    with audit.record.timed("agreement", resumed=False):
+    resumed = len(RunPaths.parts(paths.agreement_images)) > 0  # the stale ones are gone
+    with audit.record.timed("agreement", resumed=resumed):
         if todo:
             _compare(audit, found)
         write_table(paths.agreement, agreement_table(paths))
