@@ -80,6 +80,21 @@ class RunPaths:
         return self.root / "clusters.parquet"
 
     @property
+    def agreement(self) -> Path:
+        """One row a class, pair of methods and target kind: how far they agree."""
+        return self.root / "agreement.parquet"
+
+    @property
+    def agreement_images(self) -> Path:
+        """The folder of the agreement of methods on single images, one file a part."""
+        return self.root / "agreement"
+
+    @property
+    def boundaries(self) -> Path:
+        """One row a confused pair of classes, direction and method."""
+        return self.root / "boundaries.parquet"
+
+    @property
     def flags(self) -> Path:
         """One row an image and reason."""
         return self.root / "flags.parquet"

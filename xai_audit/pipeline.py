@@ -3,9 +3,11 @@
     index      an image folder            -> manifest.parquet
     attribute  photos and the model       -> attributions/, and scores/ in the same pass
     score      heatmaps and masks         -> scores/
-    trust      the model and methods -> methods.parquet: are the maps to be trusted?
+    trust      the model and the methods  -> methods.parquet: are the maps to be trusted
     discover   heatmaps                   -> clusters.parquet, whose regions become cues
     evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
+    agreement  heatmaps and scores        -> agreement/, agreement.parquet: do the methods agree
+    boundary   heatmaps and evidence      -> boundaries.parquet: what sets confused classes apart
     flag       scores                     -> flags.parquet
     report     tables and photos          -> report/index.html and galleries
 

@@ -106,9 +106,7 @@ def read_findings(paths: RunPaths, facts: RunFacts) -> list[Finding]:
 
 def is_answered(paths: RunPaths, facts: RunFacts) -> bool:
     """Whether the evidence tables are those of the scores at hand."""
-    # A run that is told by hand notes no fingerprints: its tables are taken as they are.
-    noted = facts.told.get("fingerprints")
-    return paths.evidence.is_file() and (noted is None or "evidence" in noted)
+    return paths.evidence.is_file() and facts.is_finished("evidence")
 
 
 def read_rows(file: Path, schema: pa.Schema) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from xai_audit.io import read_json
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xai_audit.paths import RunPaths
 
 
@@ -35,6 +37,18 @@ class RunFacts:
     border: float | None
     corner: float | None
     warnings: tuple[str, ...]
+
+    def is_finished(self, stage: str) -> bool:
+        """Whether the tables of ``stage`` are those of the scores at hand."""
+        # A run that is told by hand notes no fingerprints: its tables are taken as they are.
+        noted = self.told.get("fingerprints")
+        return noted is None or stage in noted
+
+    def methods_first(self, methods: Iterable[str]) -> list[str]:
+        """``methods``, each once, in the order in which the run was asked for them."""
+        asked = (self.told.get("identity") or {}).get("methods") or []
+        place = {name: number for number, name in enumerate(asked)}
+        return sorted({*methods}, key=lambda name: (place.get(name, len(place)), name))
 
     def class_of(self, output: object) -> str:
         """The name of a model output; its number where the run tells no name."""

@@ -14,7 +14,7 @@ from xai_audit.report.material import Material, gather
 from xai_audit.report.overlay import Look, draw
 from xai_audit.report.picks import UNFLAGGED, Key, pick
 from xai_audit.report.rows import kinds_of_run
-from xai_audit.report.sheet import Cell, Thumbnail, contact_sheet, thumbnail
+from xai_audit.report.sheet import Cell, Thumbnail, cell_side, contact_sheet, thumbnail
 from xai_audit.report.words import caption_of, measure
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _Studio:
         )
         name = _file_name(image_id, method)
         overlay.image.save(folder / name, quality=_QUALITY)
-        thumb = thumbnail(overlay.image.crop((0, 0, *overlay.photo)), _thumb_side(self.look.tile))
+        thumb = thumbnail(overlay.image.crop((0, 0, *overlay.photo)), cell_side(self.look.tile))
         by_reason = {flag["reason"]: flag for flag in flags}
         return _Drawn(f"{folder.name}/{name}", image_id, thumb, caption, row, by_reason)
 
@@ -164,7 +164,7 @@ def _class_gallery(
     keys = dict.fromkeys(key for keys in reasons.values() for key in keys)
     drawn = {key: studio.draw(key, material, singles) for key in keys if key in material.scores}
     sheets = [
-        _sheet(reason, pictures, home, _thumb_side(studio.look.tile))
+        _sheet(reason, pictures, home, cell_side(studio.look.tile))
         for reason in (*REASONS, UNFLAGGED)
         if (pictures := [drawn[key] for key in reasons.get(reason, ()) if key in drawn])
     ]
@@ -198,11 +198,6 @@ def _batches(order: list[str], picks: Mapping[str, Mapping[str, list[Key]]]) -> 
         size += count
     if batch:
         yield batch
-
-
-def _thumb_side(tile: int) -> int:
-    """Side of a contact sheet's cell, px: six make a page's width at the usual tile."""
-    return max(96, round(tile * 0.6))
 
 
 def _file_name(image_id: str, method: str) -> str:

@@ -9,6 +9,7 @@ import jinja2
 
 from xai_audit.io import write_text
 from xai_audit.report.answers import two
+from xai_audit.report.between import between
 from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.rows import kinds_of_run
@@ -77,6 +78,7 @@ def write_report(
     base = paths.gallery.relative_to(paths.report).as_posix()
     page["trust"] = trust(paths)
     page["strategies"] = strategies(paths, facts, folder=folder / base)
+    page |= between(paths, facts, environment, settings=settings, folder=folder / PLOTS)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
     if not inline:

@@ -38,6 +38,11 @@ class Cell:
     height: float
 
 
+def cell_side(tile: int) -> int:
+    """Side of a contact sheet's cell, px: six make a page's width at the usual ``tile``."""
+    return max(96, round(tile * 0.6))
+
+
 def thumbnail(picture: Image.Image, side: int) -> Image.Image:
     """``picture`` scaled to fit a square of ``side`` px."""
     scale = side / max(picture.size)

@@ -26,6 +26,8 @@ def run(audit: Audit) -> None:
         audit.record.current("trust"),
         audit.record.current("evidence"),
         audit.record.current("discover"),
+        audit.record.current("agreement"),
+        audit.record.current("boundary"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
         code_version("report", "geometry.py", "types.py", "schema.py"),
     )

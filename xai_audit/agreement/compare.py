@@ -1,0 +1,147 @@
+"""Every pair of methods on every drawn image, one part of the run at a time."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from xai_audit.agreement.maps import Grid, Maps, coarser, rank_correlations
+from xai_audit.io import read_notes, remove_leftovers, write_table
+from xai_audit.paths import RunPaths
+from xai_audit.schema import AGREEMENT_IMAGES, ATTRIBUTIONS, OK, REGIONS, SCORES
+from xai_audit.tables import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_KEY = ["image_id", "class_name", "method", "target_kind"]
+_HEATMAP = ["heatmap", "heatmap_height", "heatmap_width"]
+_MASS = [f"mass_{region}" for region in REGIONS]
+_DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]
+_FLAT = "relevance=flat"
+# As in the parts of attributions and scores; the module that makes those loads torch.
+_FINGERPRINT = "fingerprint"
+
+
+def pending(paths: RunPaths, mark: str) -> list[Path]:
+    """The parts of ``paths.attributions`` that have no agreement with fingerprint ``mark`` yet."""
+    return [
+        file
+        for file in RunPaths.parts(paths.attributions)
+        if read_notes(paths.agreement_images / file.name).get(_FINGERPRINT) != mark
+    ]
+
+
+def drop_stale(paths: RunPaths, mark: str) -> None:
+    """Delete parts of another configuration, so that old and new rows never stand together."""
+    remove_leftovers(paths.agreement_images)
+    wanted = {file.name for file in RunPaths.parts(paths.attributions)}
+    for file in RunPaths.parts(paths.agreement_images):
+        if file.name not in wanted or read_notes(file).get(_FINGERPRINT) != mark:
+            file.unlink()
+
+
+def compare_parts(paths: RunPaths, chosen: Collection[str], mark: str) -> Iterator[int]:
+    """Compare the methods in every pending part.
+
+    Args:
+        paths: of the run.
+        chosen: ids of the images to compare.
+        mark: fingerprint that the parts are committed with.
+
+    Yields:
+        The number of images compared in each part after it is committed.
+
+    Raises:
+        OutputError: a part cannot be read.
+    """
+    for file in pending(paths, mark):
+        table = compared(file, paths.scores / file.name, chosen)
+        write_table(paths.agreement_images / file.name, table, {_FINGERPRINT: mark})
+        yield len(table.column("image_id").unique())
+
+
+def compared(attributions: Path, scores: Path, chosen: Collection[str]) -> pa.Table:
+    """The rows (``schema.AGREEMENT_IMAGES``) of one part, rows of an image together.
+
+    Args:
+        attributions: the part's heatmaps.
+        scores: the same part's scores.
+        chosen: ids of the images to compare.
+    """
+    frame = _read(attributions, scores, chosen)
+    pairs = []
+    for kind, rows in frame.groupby("target_kind"):
+        maps = {str(name): Maps(of_one) for name, of_one in rows.groupby("method")}
+        for one, other in combinations(sorted(maps), 2):
+            found = _pair(maps[one], maps[other])
+            pairs.append(found.assign(method=one, other_method=other, target_kind=str(kind)))
+    if not pairs:
+        return AGREEMENT_IMAGES.empty_table()
+    whole = pd.concat(pairs, ignore_index=True)
+    order = whole["image_id"].map({image: n for n, image in enumerate(frame["image_id"].unique())})
+    whole = whole.iloc[np.argsort(order.to_numpy(), kind="stable")]
+    return pa.Table.from_pandas(whole, AGREEMENT_IMAGES, preserve_index=False)
+
+
+def _read(attributions: Path, scores: Path, chosen: Collection[str]) -> pd.DataFrame:
+    """Heatmaps and masses of the part's chosen images, one row an image, method and target."""
+    seen = scan([attributions], ATTRIBUTIONS, ["image_id"])
+    wanted = {image_id for frame in seen for image_id in frame["image_id"]}.intersection(chosen)
+    where = ds.field("image_id").isin(pa.array(sorted(wanted), pa.string()))
+    where &= ds.field("class_name").is_valid()
+    heatmaps = _whole([attributions], ATTRIBUTIONS, [*_KEY, *_HEATMAP], where)
+    masses = _whole([scores], SCORES, [*_KEY, *_MASS], where)
+    return heatmaps.merge(masses, how="left", on=_KEY)
+
+
+def _whole(
+    files: Sequence[Path], schema: pa.Schema, columns: list[str], where: ds.Expression
+) -> pd.DataFrame:
+    frames = [*scan(files, schema, columns, where)]
+    empty: pd.DataFrame = schema.empty_table().select(columns).to_pandas()
+    return pd.concat(frames, ignore_index=True) if frames else empty
+
+
+def _pair(one: Maps, other: Maps) -> pd.DataFrame:
+    """Two methods on the images that both have."""
+    shared = [image for image in one.place if image in other.place]
+    here, there = (np.array([maps.place[i] for i in shared], int) for maps in (one, other))
+    correlation = _correlations(one, here, other, there)
+    masses = [
+        maps.rows[_MASS].to_numpy(np.float64)[rows] for maps, rows in ((one, here), (other, there))
+    ]
+    difference = np.abs(masses[0] - masses[1])
+    found = one.rows.iloc[here][["image_id", "class_name"]].reset_index(drop=True)
+    found["rank_correlation"] = correlation
+    found["mass_agreement"] = 1 - pd.DataFrame(difference).mean(axis=1)  # of those defined
+    found[_DIFFERENCE] = difference
+    found["agreement_status"] = [
+        next((s for s in (one.status[a], other.status[b]) if s != OK), OK if rho == rho else _FLAT)
+        for a, b, rho in zip(here, there, correlation, strict=True)
+    ]
+    return found
+
+
+def _correlations(
+    one: Maps, here: NDArray[np.intp], other: Maps, there: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of row ``here[i]`` and row ``there[i]``, on the coarser of their grids; NaN if undefined."""
+    found = np.full(len(here), np.nan)
+    grids: dict[Grid, list[int]] = {}
+    for number, (a, b) in enumerate(zip(here, there, strict=True)):
+        if one.status[a] == other.status[b] == OK:
+            grid = coarser(one.shapes[a], other.shapes[b])
+            grids.setdefault(grid, []).append(number)
+    for grid, numbers in grids.items():
+        ranks = one.ranks(grid)[here[numbers]], other.ranks(grid)[there[numbers]]
+        found[numbers] = rank_correlations(*ranks)
+    return found

@@ -1,0 +1,129 @@
+"""The matrix of methods: how far the heatmaps of each two agree, as places and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from xai_audit.report.answers import two
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_TOP, _MARGIN, _LETTER = 50, 14, 7.4
+# Methods, and the side of a cell that they leave room for, px.
+_SIDES = ((8, 56), (14, 44), (10_000, 34))
+# From here on the paper's colour is read more easily on a cell than the ink's.
+_DARK = 0.6
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell: two methods.
+
+    Attributes:
+        x: of its left side, px.
+        y: of its top, px.
+        number: the correlation to two decimals without the 0 before the point, or a dash.
+        strength: of the colour, 0..1.
+        against: whether the correlation is negative.
+        dark: whether the number is read more easily in the paper's colour.
+        told: methods and correlation in words.
+    """
+
+    x: int
+    y: int
+    number: str
+    strength: float
+    against: bool
+    dark: bool
+    told: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The picture as places and words; the template draws it.
+
+    Attributes:
+        names: of the methods, those that agree beside each other.
+        squares: of each two methods, both ways.
+        side: of a cell, px.
+        left: of the first column, px.
+        top: of the first row, px.
+        width: of the picture, px.
+        height: of the picture, px.
+        alt: the picture in words.
+    """
+
+    names: tuple[str, ...]
+    squares: tuple[Square, ...]
+    side: int
+    left: int
+    top: int
+    width: int
+    height: int
+    alt: str
+
+
+def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
+    """The picture of the mean rank correlation of each two methods.
+
+    Args:
+        correlations: (method, other method), each pair once; NaN where undefined.
+    """
+    names = _side_by_side(correlations)
+    side = next(side for most, side in _SIDES if len(names) <= most)
+    left = round(2 * _MARGIN + 20 + _LETTER * max(map(len, names)))
+    squares = tuple(
+        _square(
+            (name, other),
+            correlations.get((name, other), correlations.get((other, name), np.nan)),
+            x=left + side * column,
+            y=_TOP + side * row,
+        )
+        for row, name in enumerate(names)
+        for column, other in enumerate(names)
+        if name != other
+    )
+    told = [s.told for s in squares if s.x - left < s.y - _TOP]  # each pair once
+    return Matrix(
+        names=tuple(names),
+        squares=squares,
+        side=side,
+        left=left,
+        top=_TOP,
+        width=max(460, left + side * len(names) + _MARGIN),
+        height=_TOP + side * len(names) + _MARGIN,
+        alt=f"Matrix of {len(names)} methods by mean rank correlation: {'; '.join(told)}.",
+    )
+
+
+def _square(names: tuple[str, str], value: float, *, x: int, y: int) -> Square:
+    known = not np.isnan(value)
+    number = two(float(value)) if known else "–"
+    return Square(
+        x=x,
+        y=y,
+        number=number.replace("0.", ".") if abs(value) < 1 else number,
+        strength=round(min(1.0, abs(value)), 3) if known else 0.0,
+        against=known and value < 0,
+        dark=known and abs(value) >= _DARK,
+        told=f"{names[0]} and {names[1]} {number}",
+    )
+
+
+def _side_by_side(correlations: Mapping[tuple[str, str], float]) -> Sequence[str]:
+    """The methods, those that agree beside each other (average linkage, ordered leaves)."""
+    names = sorted({name for pair in correlations for name in pair})
+    if len(names) < 3:
+        return names
+    apart = np.zeros((len(names), len(names)))
+    for (name, other), value in correlations.items():
+        here, there = names.index(name), names.index(other)
+        apart[here, there] = apart[there, here] = 1 if np.isnan(value) else 1 - value
+    tree = linkage(squareform(apart, checks=False), "average", optimal_ordering=True)
+    return [names[leaf] for leaf in leaves_list(tree)]
