@@ -16,6 +16,7 @@ LAYERS = (
     ("manifest", "run"),
     ("worker", "report", "discovery"),
     ("evidence",),
+    ("adversarial",),
     ("stages",),
     ("pipeline",),
     ("cli",),
@@ -77,6 +78,7 @@ NOT_ROWS = {
         ("evidence", "evidence/table.py"),
         ("evidence", "evidence/summary.py"),
         ("evidence", "evidence/measure.py"),
+        ("adversarial", "adversarial/attacker.py"),
     ],
 )
 def test_a_stage_watches_all_the_code_that_makes_its_rows(stage, start):

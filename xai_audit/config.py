@@ -21,7 +21,7 @@ CONF_DIR = next(
 )
 
 # What runs, in this order.
-STAGES = ("index", "attribute", "score", "discover", "evidence", "flag", "report")
+STAGES = ("index", "attribute", "score", "discover", "evidence", "adversarial", "flag", "report")
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -82,6 +82,18 @@ class DiscoverConfig:
 
 
 @dataclass
+class AdversarialConfig:
+    """How the smallest changes that flip a decision are searched."""
+
+    # Images in all, a sample stratified by class; 0 searches none.
+    images: int = 32
+    # Of PGD, a budget.
+    steps: int = 10
+    # Largest budget, grey levels of 255.
+    max_epsilon: float = 8.0
+
+
+@dataclass
 class StampConfig:
     """Something that the user suspects, to be put on photos: an image or a text."""
 
@@ -134,6 +146,7 @@ class AuditConfig:
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     stamp: StampConfig = field(default_factory=StampConfig)
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -176,6 +189,8 @@ def validate(cfg: DictConfig) -> None:
         ("evidence.min_attention", cfg.evidence.min_attention, 0, 1),
         ("evidence.min_availability", cfg.evidence.min_availability, 0.5, 1),
         ("evidence.q", cfg.evidence.q, 0, 1),
+        ("adversarial.images", cfg.adversarial.images, 0, 1_000_000),
+        ("adversarial.max_epsilon", cfg.adversarial.max_epsilon, 0.1, 255),
     ):
         if not low <= value <= high:
             raise ConfigError("bad value", where=key, expected=f"{low} to {high}", got=value)
@@ -186,6 +201,7 @@ def validate(cfg: DictConfig) -> None:
         ("evidence.images_per_class", cfg.evidence.images_per_class),
         ("evidence.read_per_class", cfg.evidence.read_per_class),
         ("evidence.permutations", cfg.evidence.permutations),
+        ("adversarial.steps", cfg.adversarial.steps),
         ("discover.neighbours", cfg.discover.neighbours),
         ("discover.images", cfg.discover.images),
         ("discover.max_clusters", cfg.discover.max_clusters),

@@ -69,7 +69,7 @@ def build_manifest(
             remedy="check dataset.root",
         )
     if settings.limit is not None:
-        usable = pa.array(_sample(table, usable.to_numpy(), settings.limit, settings.seed))
+        usable = pa.array(stratified(table, usable.to_numpy(), settings.limit, settings.seed))
     return table.set_column(
         MANIFEST.get_field_index("selected"), MANIFEST.field("selected"), usable
     )
@@ -90,7 +90,7 @@ def _listed(
     yield pa.RecordBatch.from_pylist(rows, schema=MANIFEST)
 
 
-def _sample(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Which rows (bool) a sample of ``limit`` takes: each class its share, largest remainders.
 
     The rank of an image is a hash of the seed and its id, so that a larger limit keeps the

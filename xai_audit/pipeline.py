@@ -5,6 +5,7 @@
     score      heatmaps and masks         -> scores/
     discover   heatmaps                   -> clusters.parquet, whose regions become cues
     evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
+    adversarial photos and the model      -> adversarial.parquet: how little flips a decision
     flag       scores                     -> flags.parquet
     report     tables and photos          -> report/index.html and galleries
 
@@ -55,7 +56,7 @@ def audit(
     _check_place(job)
     job.record.check_owner()
     job.dataset.prepare()
-    if {"attribute", "evidence"} & {*job.settings.stages}:
+    if {"attribute", "evidence", "adversarial"} & {*job.settings.stages}:
         _ = job.compute, job.model  # whatever does not fit is told before anything is written
     with owned(job.paths), stop:
         job.record.check_owner()  # again: another audit may have come while the model loaded

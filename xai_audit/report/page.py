@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from xai_audit.io import write_text
+from xai_audit.report.adversarial import adversarial
 from xai_audit.report.answers import two
 from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
@@ -75,6 +76,8 @@ def write_report(
         write_text(folder / PLOTS / FOREST, drawn)
     base = paths.gallery.relative_to(paths.report).as_posix()
     page["strategies"] = strategies(paths, facts, folder=folder / base)
+    home = folder / base
+    page["adversarial"] = adversarial(paths, facts, folder=home, tile=settings.tile)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
     if not inline:

@@ -25,6 +25,7 @@ def run(audit: Audit) -> None:
         audit.record.current("flag"),
         audit.record.current("evidence"),
         audit.record.current("discover"),
+        audit.record.current("adversarial"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
         code_version("report", "geometry.py", "types.py", "schema.py"),
     )
