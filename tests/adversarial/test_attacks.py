@@ -81,6 +81,15 @@ def test_the_smallest_changes_of_a_linear_model_are_its_closed_form():
     np.testing.assert_allclose(found.energy_corner_top_right["pgd_l2"], corner, rtol=1e-3)
 
 
+def test_a_pixel_that_is_half_object_counts_half():
+    photos = batch()
+    whole = linear(photos).energy_object["pgd_l2"].to_numpy()
+    photos.coverage[:, 0, 8:24, 8:24] = 102
+    found = linear(photos)
+    np.testing.assert_allclose(found.energy_object["pgd_l2"], whole * 0.4, rtol=1e-3)
+    np.testing.assert_allclose(found.area_object, 0.1, rtol=1e-5)
+
+
 def test_the_sign_spreads_its_energy_evenly():
     found = linear(batch())
     assert np.allclose(found.area_object, 0.25)
@@ -138,7 +147,7 @@ def test_steps_find_what_one_step_does_not():
     green = 2 * np.sqrt(np.clip(1 + red / 10, 0, None)) - 0.1
     truth = np.sqrt((red**2 + green**2).min() / 3)
     assert float(first.size) > 1.2 * truth
-    assert truth * 0.999 < float(found.size) < 1.05 * truth
+    assert truth * 0.999 < float(found.size) < 1.1 * truth
 
 
 @pytest.mark.parametrize("size", [1, 3])

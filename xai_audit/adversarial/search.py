@@ -23,7 +23,11 @@ _HALVES = 8
 # Halvings of the way to a change that flips; the least factor is then known to a 64th.
 _HALVINGS = 6
 # Rounds of bisection of an iterated attack's budget, each with all its steps.
-_ROUNDS = 4
+_ROUNDS = 3
+# The next budget is never less than this share of the best: what fails costs all its steps.
+_LEAST = 0.75
+# A photo is done once no change below this share of the best flips it.
+_CLOSE = 0.85
 # Steps of an iterated attack together reach this many budgets far (Madry et al. 2018).
 _REACH = 2.5
 
@@ -160,10 +164,12 @@ def iterated(
     best, low = first, torch.zeros_like(first.size)
     for turn in range(_ROUNDS):
         known = best.size.isfinite()
-        rows = torch.nonzero(known if turn else torch.ones_like(known))[:, 0]
+        going = known & (low < best.size * _CLOSE)
+        rows = torch.nonzero(going if turn else torch.ones_like(known))[:, 0]
         if not len(rows):
             break
-        budget = torch.where(known, (low + best.size) / 2, settings.most)[rows]
+        halfway = torch.maximum((low + best.size) / 2, best.size * _LEAST)
+        budget = torch.where(known, halfway, settings.most)[rows]
         found = _descended(decision, subjects.of(rows), norm, budget, turn=turn, settings=settings)
         missed = found.size.isinf()
         low = low.index_copy(0, rows[missed], budget[missed])

@@ -31,6 +31,7 @@ _TRIED = (OK, "not_flipped", "no_gradient")
 # Photos shown, smallest changes first.
 _SHOWN, _QUALITY = 8, 88
 _FOLDER = "adversarial"
+_MOST_CLASSES = 20
 
 
 def adversarial(
@@ -39,8 +40,8 @@ def adversarial(
     """What the section tells, None where nothing was attacked; pictures are drawn into ``folder``.
 
     ``tried`` and ``flipped`` decisions, the ``median`` size over all tried (None where most
-    withstand), ``most`` (the largest budget), a row an attack and the pictures; sizes are grey
-    levels of 255.
+    withstand), ``most`` (the largest budget), a row an attack, a row a class decided for (the
+    most off the object first) and the pictures; sizes are grey levels of 255.
 
     Args:
         paths: of the run.
@@ -59,6 +60,7 @@ def adversarial(
         return None
     rows = {attack: _row(attack, frame[frame["attack"] == attack]) for attack in ATTACKS}
     size, energy = rows[_SIZE], rows[_ENERGY]
+    flipped = frame[(frame["attack"] == _ENERGY) & (frame["status"] == OK)]
     where = {r: told["energy"] for r, told in energy["regions"].items() if told is not None}
     return {
         **{key: size[key] for key in ("tried", "flipped", "median")},
@@ -66,7 +68,8 @@ def adversarial(
         "rows": list(rows.values()),
         "where": {REGION_WORDS[r]: share for r, share in where.items() if "corner" not in r},
         "regions": {r: REGION_WORDS[r] for r in where},
-        "pictures": _pictures(paths, facts, frame, folder=folder, tile=tile),
+        "classes": _classes(flipped, facts)[:_MOST_CLASSES],
+        "pictures": _pictures(paths, facts, flipped, folder=folder, tile=tile),
     }
 
 
@@ -85,6 +88,25 @@ def _row(attack: str, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _classes(flipped: pd.DataFrame, facts: RunFacts) -> list[dict[str, Any]]:
+    """A row a class that was decided for, the largest lift off the object first."""
+    rows: list[dict[str, Any]] = [
+        {
+            "words": facts.class_of(pred),
+            "flipped": len(photos),
+            "median": float(photos["rms"].median()),
+            "regions": {region: _region(photos, region) for region in REGIONS},
+        }
+        for pred, photos in flipped.groupby("pred")
+    ]
+
+    def off_object(row: dict[str, Any]) -> float:
+        told = (row["regions"][region] for region in REGIONS[1:])
+        return max((region["lift"] for region in told if region is not None), default=0.0)
+
+    return sorted(rows, key=off_object, reverse=True)
+
+
 def _region(flipped: pd.DataFrame, region: str) -> dict[str, float] | None:
     """Mean energy, and lift: mean energy over mean area, of the photos where both are known."""
     both = flipped[[f"energy_{region}", f"area_{region}"]].dropna().astype("float64").mean()
@@ -93,10 +115,9 @@ def _region(flipped: pd.DataFrame, region: str) -> dict[str, float] | None:
 
 
 def _pictures(
-    paths: RunPaths, facts: RunFacts, frame: pd.DataFrame, *, folder: Path, tile: int
+    paths: RunPaths, facts: RunFacts, flipped: pd.DataFrame, *, folder: Path, tile: int
 ) -> list[dict[str, Any]]:
     """The photos that flip by the least, each under the size of its change."""
-    flipped = frame[(frame["attack"] == _ENERGY) & (frame["status"] == OK)]
     shown = flipped.sort_values(["rms", "image_id"]).head(_SHOWN)
     if shown.empty:
         return []
