@@ -16,7 +16,7 @@ LAYERS = (
     ("manifest", "run", "validation"),
     ("worker", "report", "discovery"),
     ("evidence",),
-    ("trust", "agreement", "boundary"),
+    ("trust", "agreement", "boundary", "adversarial"),
     ("stages",),
     ("pipeline",),
     ("cli",),
@@ -86,6 +86,7 @@ NOT_ROWS = {
         ("evidence", "evidence/table.py"),
         ("evidence", "evidence/summary.py"),
         ("evidence", "evidence/measure.py"),
+        ("adversarial", "adversarial/attacker.py"),
     ],
 )
 def test_a_stage_watches_all_the_code_that_makes_its_rows(stage, start):

@@ -64,7 +64,11 @@ def test_command(arguments, place):
         assert dry.returncode == 0, dry.stderr
         return
     assert arguments[:3] == ["python", "-m", "xai_audit"]
-    done = run([sys.executable, *arguments[1:]], place)
+    # Attacks take minutes on a CPU; where the README does not say how many, two are enough.
+    few = (
+        [] if any("adversarial.images" in word for word in arguments) else ["adversarial.images=2"]
+    )
+    done = run([sys.executable, *arguments[1:], *few], place)
     assert done.returncode == 0, done.stderr
 
 

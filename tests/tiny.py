@@ -108,6 +108,7 @@ def overrides(root: Path, output: Path, *more: str) -> list[str]:
         "cues=[border]",
         "evidence.images_per_class=8",
         "evidence.permutations=20",
+        "adversarial.images=0",
         f"output_dir={output}",
         *more,
     ]

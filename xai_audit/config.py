@@ -20,7 +20,7 @@ CONF_DIR = next(
 # What runs, in this order.
 STAGES = (
     *("index", "attribute", "score", "trust", "discover", "evidence", "agreement", "boundary"),
-    *("flag", "report"),
+    *("adversarial", "flag", "report"),
 )
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -111,6 +111,18 @@ class BoundaryConfig:
 
 
 @dataclass
+class AdversarialConfig:
+    """How the smallest changes that flip a decision are searched."""
+
+    # Images in all, a sample stratified by class; 0 searches none.
+    images: int = 32
+    # Of PGD, a budget.
+    steps: int = 10
+    # Largest budget, grey levels of 255.
+    max_epsilon: float = 8.0
+
+
+@dataclass
 class StampConfig:
     """Something that the user suspects, to be put on photos: an image or a text."""
 
@@ -166,6 +178,7 @@ class AuditConfig:
     discover: DiscoverConfig = field(default_factory=DiscoverConfig)
     agreement: AgreementConfig = field(default_factory=AgreementConfig)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     stamp: StampConfig = field(default_factory=StampConfig)
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -95,6 +95,16 @@ class RunPaths:
         return self.root / "boundaries.parquet"
 
     @property
+    def adversarial(self) -> Path:
+        """One row an image and attack."""
+        return self.root / "adversarial.parquet"
+
+    @property
+    def adversarial_parts(self) -> Path:
+        """The folder of the same rows, one file a few images."""
+        return self.root / "adversarial"
+
+    @property
     def flags(self) -> Path:
         """One row an image and reason."""
         return self.root / "flags.parquet"

@@ -8,6 +8,7 @@
     evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
     agreement  heatmaps and scores        -> agreement/, agreement.parquet: do the methods agree
     boundary   heatmaps and evidence      -> boundaries.parquet: what sets confused classes apart
+    adversarial photos and the model      -> adversarial.parquet: how little flips a decision
     flag       scores                     -> flags.parquet
     report     tables and photos          -> report/index.html and galleries
 
@@ -58,7 +59,7 @@ def audit(
     _check_place(job)
     job.record.check_owner()
     job.dataset.prepare()
-    if {"attribute", "trust", "evidence"} & {*job.settings.stages}:
+    if {"attribute", "trust", "evidence", "adversarial"} & {*job.settings.stages}:
         _ = job.compute, job.model  # whatever does not fit is told before anything is written
     with owned(job.paths), stop:
         job.record.check_owner()  # again: another audit may have come while the model loaded

@@ -244,11 +244,8 @@ SUMMARY = pa.schema(
     [
         pa.field("cue", pa.string(), nullable=False),
         ("n_images", pa.int32()),
-        ("accuracy_with", pa.float32()),
-        ("accuracy_without", pa.float32()),
-        ("gap", pa.float32()),
-        ("gap_low", pa.float32()),
-        ("gap_high", pa.float32()),
+        *[(name, pa.float32()) for name in ("accuracy_with", "accuracy_without")],
+        *[(name, pa.float32()) for name in ("gap", "gap_low", "gap_high")],
         ("worst_class", pa.string()),
         ("worst_gap", pa.float32()),
     ]
@@ -257,10 +254,24 @@ SUMMARY = pa.schema(
 # Accuracy by the dataset's own column ``group``.
 GROUPS = pa.schema(
     [
-        ("class_name", pa.string()),
-        ("group", pa.string()),
+        *[(name, pa.string()) for name in ("class_name", "group")],
         ("n_images", pa.int32()),
         ("accuracy", pa.float32()),
+    ]
+)
+
+# One row an image and attack: the smallest change found that flips the decision.
+ATTACKS = ("fgsm", "pgd", "pgd_l2")
+ADVERSARIAL = pa.schema(
+    [
+        *_ROW[:4],
+        *[(name, pa.string()) for name in ("attack", "status", "region_status")],
+        # Grey levels of 255: largest change of a value, root mean square and Euclidean norm.
+        *[(name, pa.float32()) for name in ("epsilon", "rms", "l2", "change_scale")],
+        *[(f"{w}_{r}", pa.float32()) for w in ("energy", "area", "lift") for r in REGIONS],
+        *[(name, pa.int32()) for name in ("flipped_to", "change_height", "change_width")],
+        # Mean squared change of each cell is change_map * change_scale.
+        ("change_map", pa.list_(pa.float16())),
     ]
 )
 

@@ -40,6 +40,8 @@ def validate(cfg: DictConfig) -> None:
         ("evidence.min_attention", cfg.evidence.min_attention, 0, 1),
         ("evidence.min_availability", cfg.evidence.min_availability, 0.5, 1),
         ("evidence.q", cfg.evidence.q, 0, 1),
+        ("adversarial.images", cfg.adversarial.images, 0, 1_000_000),
+        ("adversarial.max_epsilon", cfg.adversarial.max_epsilon, 0.1, 255),
     ):
         if not low <= value <= high:
             raise ConfigError("bad value", where=key, expected=f"{low} to {high}", got=value)
@@ -52,6 +54,7 @@ def validate(cfg: DictConfig) -> None:
         ("evidence.images_per_class", cfg.evidence.images_per_class),
         ("evidence.read_per_class", cfg.evidence.read_per_class),
         ("evidence.permutations", cfg.evidence.permutations),
+        ("adversarial.steps", cfg.adversarial.steps),
         ("discover.neighbours", cfg.discover.neighbours),
         ("discover.images", cfg.discover.images),
         ("discover.max_clusters", cfg.discover.max_clusters),

@@ -10,7 +10,8 @@ import pytest
 
 from tests.report.conftest import CLASSES, FLAGS_AT, ODD_NAMES, SMALL
 from xai_audit.report import build_flags, build_report, page
-from xai_audit.report.page import _environment, _whole
+from xai_audit.report.numbers import whole
+from xai_audit.report.page import _environment
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -219,5 +220,5 @@ def test_an_absent_value_is_an_error_and_values_are_escaped():
 
 
 def test_thousands_are_set_apart():
-    assert _whole(1234567) == "1\u202f234\u202f567"
-    assert _whole(999) == "999"
+    assert whole(1234567) == "1\u202f234\u202f567"
+    assert whole(999) == "999"

@@ -65,7 +65,7 @@ def gather(
     flags: dict[str, list[dict[str, Any]]] = {}
     for (image_id, _), row in _rows([paths.flags], FLAGS, _FLAG, ids):
         flags.setdefault(image_id, []).append(row)
-    return Material(heatmaps, scores, flags, _files(paths, ids, root))
+    return Material(heatmaps, scores, flags, photo_files(paths, ids, root))
 
 
 def _rows(
@@ -86,7 +86,7 @@ def _heatmap(row: dict[str, Any]) -> NDArray[np.float32] | None:
     return np.asarray(row["heatmap"], np.float32).reshape(shape)
 
 
-def _files(paths: RunPaths, ids: ds.Expression, root: Path | None) -> dict[str, Path]:
+def photo_files(paths: RunPaths, ids: ds.Expression, root: Path | None) -> dict[str, Path]:
     """Image -> its file, spelled as the file system spells it."""
     if root is None:
         return {}

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from xai_audit.io import write_text
+from xai_audit.report.adversarial import adversarial
 from xai_audit.report.answers import two
 from xai_audit.report.between import between
 from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
+from xai_audit.report.numbers import fact, times, whole
 from xai_audit.report.rows import kinds_of_run
 from xai_audit.report.strategies import strategies
 from xai_audit.report.tables import (
@@ -76,15 +78,17 @@ def write_report(
         drawn = environment.get_template("forest.svg.j2").render(plot=answer.plot)
         write_text(folder / PLOTS / FOREST, drawn)
     base = paths.gallery.relative_to(paths.report).as_posix()
-    page["trust"] = trust(paths)
-    page["strategies"] = strategies(paths, facts, folder=folder / base)
+    home = folder / base
+    page["strategies"] = strategies(paths, facts, folder=home)
     page |= between(paths, facts, environment, settings=settings, folder=folder / PLOTS)
+    page["trust"] = trust(paths)
+    page["adversarial"] = adversarial(paths, facts, folder=home, tile=settings.tile)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
     if not inline:
         template = environment.get_template("class.html.j2")
         for gallery in galleries:
-            file = folder / base / gallery.folder / index.name
+            file = home / gallery.folder / index.name
             write_text(file, template.render(page, gallery=gallery, base="../"))
 
 
@@ -97,7 +101,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "times": _times, "whole": _whole, "fact": _number}
+    environment.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
     environment.filters |= {"two": two}
     return environment
 
@@ -229,20 +233,3 @@ def _run(facts: RunFacts) -> dict[str, Any]:
             if value
         },
     }
-
-
-def _times(lift: float | None) -> str:
-    """A lift as a factor; a dash where undefined."""
-    return "–" if lift is None else f"×{lift:.1f}"
-
-
-def _whole(number: int) -> str:
-    """A count with thousands set apart by a thin space, as SI has it."""
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _number(value: object) -> str:
-    """A fact for people: floats to two decimals, everything else in its own words."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_number(part)}" for key, part in value.items())
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -28,6 +28,7 @@ def run(audit: Audit) -> None:
         audit.record.current("discover"),
         audit.record.current("agreement"),
         audit.record.current("boundary"),
+        audit.record.current("adversarial"),
         [chosen.per_reason, chosen.tile, audit.settings.seed],
         code_version("report", "geometry.py", "types.py", "schema.py"),
     )

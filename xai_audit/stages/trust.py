@@ -72,7 +72,10 @@ def _sample(audit: Audit) -> pa.Table:
     """The rows of the manifest that every method is checked on."""
     rows = audit.selected()
     usable = pc.equal(rows.column("status"), OK).to_numpy(zero_copy_only=False)
-    chosen = stratified(rows, usable, audit.settings.trust.images, audit.settings.seed)
+    limit = min(audit.settings.trust.images, int(usable.sum()))
+    if not limit:
+        return rows.slice(0, 0)
+    chosen = stratified(rows, usable, limit, audit.settings.seed)
     return rows.filter(pa.array(chosen)).combine_chunks()
 
 

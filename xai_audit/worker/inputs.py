@@ -36,6 +36,10 @@ class Inputs:
         images = images.to(torch.float32, memory_format=torch.channels_last)
         return images.mul_(self._factor).sub_(self._shift)
 
+    def of_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) float32 from float32 pixels 0..255 on the device; autograd follows it."""
+        return pixels * self._factor - self._shift
+
     def autocast(self) -> AbstractContextManager[object]:
         """The block in which the forward runs."""
         if self._dtype is None:

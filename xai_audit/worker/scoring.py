@@ -44,7 +44,7 @@ class Scorer:
         first = int(explained.owner.min())
         batch = batch.images(slice(first, int(explained.owner.max()) + 1))
         coverage = None if batch.coverage is None else batch.coverage.to(self._device)
-        pulled, area = self._regions(batch, coverage, grid)
+        pulled, area = self.regions(batch, coverage, grid)
         rows = explained.owner - first
         owner = rows.to(self._device)
         scores = score(
@@ -56,7 +56,7 @@ class Scorer:
         status = [batch.mask_status[index] for index in rows.tolist()]
         return _score_table(explained, scores, area[owner].cpu(), status)
 
-    def _regions(
+    def regions(
         self, batch: Batch, coverage: torch.Tensor | None, grid: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Regions pulled down (B, R, h, w) and their areas (B, R); NaN where undefined."""

@@ -92,6 +92,7 @@ def overrides(scenario: Scenario, root: Path) -> list[str]:
         f"model.preprocess.resize=[{SIDE},{SIDE}]",
         f"model.preprocess.crop={SIDE}",
         "compute.device=cpu",
+        "adversarial.images=0",  # verdicts do not need them
         "report.per_reason=1",
         "report.tile=96",
         f"output_dir={root}/audit",
