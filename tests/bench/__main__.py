@@ -22,7 +22,7 @@ log = logging.getLogger("tests.bench")
 # A module of this folder each, with run(shared, quick) -> rows; in this order.
 BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
-    "planted", "intervals",
+    "starved", "planted", "intervals",
 )  # fmt: skip
 
 
