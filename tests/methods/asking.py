@@ -13,7 +13,7 @@ from tests import tiny
 from xai_audit.models.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
 from xai_audit.worker.asked import AskedOnce
-from xai_audit.worker.targets import make_target
+from xai_audit.worker.targets import make_target, over_the_other
 
 CONF = tiny.REPO / "conf" / "method"
 METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -39,10 +39,14 @@ def asked(
     ids: Sequence[str] | None = None,
     room: int = 8,
 ) -> AskedOnce:
+    def targets(logits: torch.Tensor):
+        made = [make_target(kind, logits, labels) for kind in kinds]
+        return [over_the_other(t) for t in made] if model.single_logit else made
+
     return AskedOnce(
         model,
         images,
-        lambda logits: [make_target(kind, logits, labels) for kind in kinds],
+        targets,
         image_ids=ids or [f"{i}.jpg" for i in range(len(images))],
         room=room,
     )

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.evidence.canvas import Canvases, alike, one_thread, seen, transplanted
+from xai_audit.heads import log_odds
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.loader import quiet
@@ -127,12 +128,13 @@ class Transplanter:
             if result is not None:
                 logits[piece] = result
         label = torch.tensor([task.label for task in tasks]).repeat_interleave(2)
-        probability, log_odds = _of_label(logits.double(), label)
+        odds = log_odds(logits.double(), label, self._model.head)
+        probability = odds.sigmoid().numpy()
         known = logits.isfinite().all(1).numpy()
         pred = np.where(known, logits.argmax(1).numpy(), -1)
         for place, task in enumerate(tasks):
             two = slice(2 * place, 2 * place + 2)
-            yield Outcome(task, _two(probability[two]), _two(log_odds[two]), _two(pred[two]))
+            yield Outcome(task, _two(probability[two]), _two(odds.numpy()[two]), _two(pred[two]))
 
     def _logits(self, views: torch.Tensor) -> torch.Tensor:
         """(B, K) float32 on the CPU."""
@@ -144,16 +146,6 @@ class Transplanter:
                 logits = self._model.module(images)
         found: torch.Tensor = logits.float().cpu()
         return found
-
-
-def _of_label(
-    logits: torch.Tensor, label: torch.Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Softmax probability and log-odds (B,) of each row's label; log-odds never round to inf."""
-    mine = logits.gather(1, label[:, None])[:, 0]
-    others = logits.scatter(1, label[:, None], -torch.inf).logsumexp(1)
-    odds = mine - others
-    return odds.sigmoid().numpy(), odds.numpy()
 
 
 def _two(values: NDArray) -> tuple:  # type: ignore[type-arg]

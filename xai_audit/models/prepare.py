@@ -13,6 +13,7 @@ from xai_audit.errors import ModelError
 from xai_audit.layout import layout_of
 from xai_audit.models import target_layer
 from xai_audit.models.fold import fold_conv_bn, restore
+from xai_audit.models.single import as_two, is_single
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -44,21 +45,27 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     probe = _probe(spec.preprocess, device)
     seen = _trace(module, probe)
     logits = _logits(seen)
+    head = _head(spec.head, logits)
     if spec.target_layer is None:
         name = target_layer.choose(seen, module, probe)
     else:
         target_layer.require_map(seen, spec.target_layer)
         name = spec.target_layer
     _fold(module, name, probe, logits)
+    if is_single(logits):
+        log.info("one logit: output 0 is the negative class, output 1 the positive")
+        module = as_two(module)
     shape = next(run.shape for run in seen.runs if run.name == name) or ()
     layout = layout_of(shape, spec.preprocess.crop)
     return LoadedModel(
         module=module,
         preprocess=spec.preprocess,
         target_layer=name,
-        num_outputs=logits.shape[1],
+        num_outputs=2 if is_single(logits) else logits.shape[1],
         grid=(1, 1) if layout is None else layout.grid(shape),
         device=device,
+        head=head,
+        single_logit=is_single(logits),
     )
 
 
@@ -115,9 +122,11 @@ def _trace(module: nn.Module, probe: torch.Tensor) -> Trace:
 
 
 def _logits(seen: Trace) -> torch.Tensor:
-    """The output (1, K), checked."""
+    """The output, checked: (1, K), or a single logit in any shape of one number."""
     output = seen.output
-    if isinstance(output, torch.Tensor) and output.ndim == 2 and output.shape[0] == 1:
+    if isinstance(output, torch.Tensor) and (
+        is_single(output) or (output.ndim == 2 and output.shape[0] == 1)
+    ):
         return output
     got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     raise ModelError(
@@ -127,6 +136,20 @@ def _logits(seen: Trace) -> torch.Tensor:
         got=got,
         remedy="model=custom with a module whose forward returns the logits alone",
     )
+
+
+def _head(asked: str | None, logits: torch.Tensor) -> str:
+    """How the K outputs become probabilities; of a single logit there will be two."""
+    if not is_single(logits):
+        return asked or "softmax"
+    if asked == "softmax":
+        raise ModelError(
+            "a softmax of one output is always 1",
+            where="model.head",
+            expected="sigmoid or null for a model of one logit",
+            got=asked,
+        )
+    return "softmax"
 
 
 def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tensor) -> None:

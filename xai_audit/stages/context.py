@@ -124,13 +124,6 @@ class Audit:
         from xai_audit.worker.targets import resolved
 
         resolved(self.settings.targets, labels, outputs)
-        if outputs < 2 and "contrast" in self.settings.targets:
-            raise ConfigError(
-                "a margin needs two outputs",
-                where="targets",
-                got="contrast",
-                remedy="targets=[label]",
-            )
 
     def needs(self, stage: str) -> None:
         """Raise ConfigError unless ``stage`` is whole and current."""

@@ -13,16 +13,17 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.errors import PluginError
+from xai_audit.heads import probabilities
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
-from xai_audit.worker.targets import follows_logits, make_target
+from xai_audit.worker.targets import follows_logits, make_target, over_the_other
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from xai_audit.types import Asked, Attribution, Attributor, LoadedModel
+    from xai_audit.types import Asked, Attribution, Attributor, LoadedModel, Target
     from xai_audit.worker.loader import Batch
     from xai_audit.worker.targets import NamedClass
 
@@ -98,10 +99,15 @@ class Explainer:
         records = batch.records[piece]
         images = self._inputs.normalised(batch.photos[piece])
         labels = torch.tensor([record.label for record in records], device=images.device)
+
+        def targets(logits: torch.Tensor) -> list[Target]:
+            made = [make_target(kind, logits, labels) for kind in self._targets]
+            return [over_the_other(t) for t in made] if self.model.single_logit else made
+
         return AskedOnce(
             self.model,
             images,
-            lambda logits: [make_target(kind, logits, labels) for kind in self._targets],
+            targets,
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
         )
@@ -144,7 +150,8 @@ def _explained(
     logits, targets = asked.logits.float(), asked.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    confidence, pred = logits.softmax(1).amax(1), logits.argmax(1)
+    # Of a multi-label model pred is still the one class with the highest score.
+    confidence, pred = probabilities(logits, asked.model.head).amax(1), logits.argmax(1)
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
         [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1

@@ -78,6 +78,14 @@ def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tens
     return Target(kind, labels, others.argmax(1))
 
 
+def over_the_other(target: Target) -> Target:
+    """``target`` of a model of one logit: a class of two against the other, which is z or -z.
+
+    The outputs are (0, z), and one that is always 0 could not be explained.
+    """
+    return Target(target.kind, target.index, 1 - target.index)
+
+
 def follows_logits(kind: str) -> bool:
     """Whether the output that ``kind`` explains is unknown where the logits are not finite."""
     return kind == "pred" or kind.startswith("top")
