@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from xai_audit.evidence.canvas import Canvases, alike, one_thread, seen, transplanted
 from xai_audit.heads import log_odds
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.loader import quiet
 
@@ -123,7 +124,10 @@ class Transplanter:
         """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""
         self.forwards += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
-        pieces = self.adaptive.over(len(views), lambda piece: self._logits(views[piece]))
+        rows = [task.pair.image for task in tasks for _ in range(2)]
+        pieces = self.adaptive.over(
+            len(views), lambda piece: self._logits(views[piece], rows[piece])
+        )
         for piece, result in pieces:
             if result is not None:
                 logits[piece] = result
@@ -136,10 +140,11 @@ class Transplanter:
             two = slice(2 * place, 2 * place + 2)
             yield Outcome(task, _two(probability[two]), _two(odds.numpy()[two]), _two(pred[two]))
 
-    def _logits(self, views: torch.Tensor) -> torch.Tensor:
-        """(B, K) float32 on the CPU."""
+    def _logits(self, views: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """(B, K) float32 on the CPU, of views of the photos ``rows``."""
         images = self._inputs.normalised(views)
-        with torch.no_grad():
+        ids = self._source.rows.column("image_id").take(list(dict.fromkeys(rows))).to_pylist()
+        with torch.no_grad(), blamed(self._model.module, ids):
             with self._inputs.autocast():
                 logits = self._model.module(images)
             if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):

@@ -16,6 +16,7 @@ from xai_audit.errors import PluginError
 from xai_audit.heads import probabilities
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
 from xai_audit.worker.targets import follows_logits, make_target, over_the_other
@@ -84,14 +85,16 @@ class Explainer:
         asked, again = self._asked(batch, piece), None
         for method in methods:
             used = asked
-            with self._inputs.autocast():
-                found = method.attribute(asked)
-            if self._precision != "fp32" and not _finite(asked.logits, found.maps):
-                self.nonfinite_retries += 1
-                used = again = again or self._asked(batch, piece)
-                found = method.attribute(used)
-            _check_output(method, used, found.maps)
-            yield _explained(method, batch, piece, used, found)
+            with blamed(self.model.module, asked.image_ids):
+                with self._inputs.autocast():
+                    found = method.attribute(asked)
+                if self._precision != "fp32" and not _finite(asked.logits, found.maps):
+                    self.nonfinite_retries += 1
+                    used = again = again or self._asked(batch, piece)
+                    found = method.attribute(used)
+                _check_output(method, used, found.maps)
+                rows = _explained(method, batch, piece, used, found)
+            yield rows
 
     def _asked(self, batch: Batch, piece: slice) -> AskedOnce:
         if batch.photos is None:
