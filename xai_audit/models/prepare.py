@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +18,8 @@ from xai_audit.models.single import as_two, is_single
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
     from xai_audit.models.target_layer import Trace
@@ -43,11 +46,13 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     if spec.target_layer is not None:
         target_layer.require_layer(module, spec.target_layer)
     probe = _probe(spec.preprocess, device)
-    seen = _trace(module, probe)
+    with _told(module, probe):
+        seen = target_layer.trace(module, probe)
     logits = _logits(seen)
     head = _head(spec.head, logits)
     if spec.target_layer is None:
-        name = target_layer.choose(seen, module, probe)
+        with _told(module, probe):
+            name = target_layer.choose(seen, module, probe)
     else:
         target_layer.require_map(seen, spec.target_layer)
         name = spec.target_layer
@@ -107,9 +112,13 @@ def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
     return image.to(device).contiguous(memory_format=torch.channels_last)
 
 
-def _trace(module: nn.Module, probe: torch.Tensor) -> Trace:
+@contextmanager
+def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
+    """A block in which ``module`` runs, its errors told in one line."""
     try:
-        return target_layer.trace(module, probe)
+        yield
+    except ModelError:
+        raise
     # The user's forward may raise anything.
     except Exception as exc:
         raise ModelError(
