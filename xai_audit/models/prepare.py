@@ -50,12 +50,7 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         seen = target_layer.trace(module, probe)
     logits = _logits(seen)
     head = _head(spec.head, logits)
-    if spec.target_layer is None:
-        with _told(module, probe):
-            name = target_layer.choose(seen, module, probe)
-    else:
-        target_layer.require_map(seen, spec.target_layer)
-        name = spec.target_layer
+    name = _layer(spec.target_layer, seen, module, probe)
     _fold(module, name, probe, logits)
     if is_single(logits):
         log.info("one logit: output 0 is the negative class, output 1 the positive")
@@ -128,6 +123,15 @@ def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
             remedy="model.preprocess.crop is the input's size, "
             "as many numbers as model.preprocess.mean has are its channels",
         ) from exc
+
+
+def _layer(asked: str | None, seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """The target layer, found or asked for."""
+    if asked is not None:
+        target_layer.require_map(seen, asked)
+        return asked
+    with _told(module, probe):
+        return target_layer.choose(seen, module, probe)
 
 
 def _logits(seen: Trace) -> torch.Tensor:
