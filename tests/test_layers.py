@@ -11,7 +11,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "xai_audit"
 LAYERS = (
     ("errors", "types", "schema"),
-    ("config", "build", "paths", "io", "geometry", "layout", "signals", "progress", "tables"),
+    (
+        "config", "build", "paths", "io", "geometry", "heads", "layout", "signals", "progress",
+        "tables",
+    ),
     ("data", "models", "methods", "masks", "cues", "metrics", "engines", "demo"),
     ("manifest", "run", "validation"),
     ("worker", "report", "discovery"),
@@ -21,7 +24,7 @@ LAYERS = (
     ("pipeline",),
     ("cli",),
     ("__main__",),
-)
+)  # fmt: skip
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 

@@ -155,7 +155,7 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 # Keys of a group that change an audit without making it another one, and those that are files.
 _SETTINGS = {
     "dataset": {"name", "class_to_idx"},
-    "model": {"name", "preprocess", "target_layer", "trust_checkpoint"},
+    "model": {"name", "preprocess", "target_layer", "head", "trust_checkpoint"},
 }
 _FILES = ("root", "file", "checkpoint")
 

@@ -25,8 +25,7 @@ class Preprocess:
     Attributes:
         resize: the shorter side in px, or (height, width) to squash to, or None.
         crop: (height, width) of the centre crop in px; the model's input size.
-        mean: per channel, in units of the scaled pixel.
-        std: per channel, in units of the scaled pixel.
+        mean, std: per channel, in units of the scaled pixel.
         scale: factor on the 0..255 pixel before mean and std.
         interpolation: ``nearest``, ``bilinear`` or ``bicubic``.
         antialias: whether downscaling is antialiased.
@@ -144,12 +143,14 @@ class ModelSpec:
         preprocess: its eval transform.
         name: names the output folder.
         target_layer: dotted name of the layer whose activations CAM methods explain, or None.
+        head: one of ``xai_audit.heads.HEADS``, or None: softmax, but sigmoid of a single logit.
     """
 
     module: torch.nn.Module
     preprocess: Preprocess
     name: str
     target_layer: str | None = None
+    head: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,8 @@ class LoadedModel:
         num_outputs: K.
         grid: (h, w) of the target layer's activations.
         device: where it lives, ``cpu`` or ``cuda:0``.
+        head: how logits become probabilities, one of ``xai_audit.heads.HEADS``.
+        single_logit: has but one logit z; outputs are (0, z), whose ``softmax`` is z's sigmoid.
     """
 
     module: torch.nn.Module
@@ -171,6 +174,8 @@ class LoadedModel:
     num_outputs: int
     grid: tuple[int, int]
     device: str
+    head: str = "softmax"
+    single_logit: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
         ("compute.device=tpu9", ["compute.device", "tpu9"]),
         ("compute.batch_size=0", ["compute.batch_size", "auto or >= 1"]),
         ("model.checkpoint=a=b", ["quote"]),
+        ("model.head=sigmoids", ["model.head", "softmax, sigmoid or null", "sigmoids"]),
         ("dataset=imagefolder", ["dataset.root", "dataset.root=..."]),
         ("--limit=5", ["--limit=5", "without dashes: limit=..."]),
         ("model.kwargs.depth=5", ["model.kwargs.depth", "+model.kwargs.NAME=VALUE"]),
@@ -64,9 +65,10 @@ def test_keys_of_one_method_beside_a_list(folder, tmp_path):
 
 
 def test_missing_and_empty_folders(tmp_path):
-    for name in ("empty", "no_images/class_a"):
+    for name in ("empty", "no_images/class_a", "no_images/class_b"):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "no_images" / "class_a" / "notes.txt").write_text("no image")
+    for name in ("class_a", "class_b"):
+        (tmp_path / "no_images" / name / "notes.txt").write_text("no image")
     base = [
         "dataset=imagefolder",
         "model=custom",
@@ -78,10 +80,9 @@ def test_missing_and_empty_folders(tmp_path):
     one = [
         *base,
         f"dataset.root={tmp_path / 'no_images'}",
-        "+model.kwargs.num_classes=1",
-        "targets=[label]",
+        "+model.kwargs.num_classes=2",
     ]
-    assert "1 unsupported" in refused(tiny.audit(one))
+    assert "2 unsupported" in refused(tiny.audit(one))
 
 
 def test_model_that_does_not_fit(folder, tmp_path):

@@ -13,7 +13,7 @@ from tests import tiny
 from xai_audit.models.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
 from xai_audit.worker.asked import AskedOnce
-from xai_audit.worker.targets import make_target
+from xai_audit.worker.targets import make_targets
 
 CONF = tiny.REPO / "conf" / "method"
 METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -42,7 +42,7 @@ def asked(
     return AskedOnce(
         model,
         images,
-        lambda logits: [make_target(kind, logits, labels) for kind in kinds],
+        lambda logits: make_targets(kinds, logits, labels, single=model.single_logit),
         image_ids=ids or [f"{i}.jpg" for i in range(len(images))],
         room=room,
     )

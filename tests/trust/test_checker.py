@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from tests import tiny
 from tests.methods.asking import loaded, method
 from tests.methods.nets import Cramped
+from xai_audit.models.prepare import prepare
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 from xai_audit.trust.measure import Checker, Sampled
 from xai_audit.trust.table import mean_of, methods_table
-from xai_audit.types import Attribution, ImageRecord
+from xai_audit.types import Attribution, ImageRecord, ModelSpec, Preprocess
 from xai_audit.worker.adaptive import AdaptiveBatch
 
 SIDE = 32
@@ -192,3 +193,41 @@ def test_what_a_method_promises_is_kept_and_what_it_does_not_stays_empty():
     assert promised.column("completeness_error").null_count == 0
     assert rows(tiny.net(2), method("gradcam")).column("completeness_error").null_count == 10
     assert set(promised.column("status").to_pylist()) == {OK}
+
+
+class OneLogit(torch.nn.Module):
+    """The bright middle as one logit, of a grey image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.see, self.say = torch.nn.Conv2d(1, 2, 1), torch.nn.Linear(2, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.say(F.relu(self.see(images))[:, :, 12:20, 12:20].mean((2, 3)))[:, 0]
+
+
+def test_a_grey_model_of_one_logit_is_checked_as_one_of_two_classes():
+    torch.manual_seed(0)
+    spec = ModelSpec(
+        OneLogit(), Preprocess(resize=SIDE, crop=(SIDE, SIDE), mean=(0.4,), std=(0.2,)), "net"
+    )
+    model = prepare(spec, device="cpu")
+    table = Checker(model, "label", steps=4, seed=0, adaptive=AdaptiveBatch(8)).rows(
+        method("gradcam"), sampled(5), lambda _: None
+    )
+    found = means(table)
+    assert {"similarity_all", "insertion", "deletion", "road"} <= {*found}
+    assert 0 < found["insertion"] < 1
+
+
+def test_a_multi_label_model_is_judged_by_the_probability_of_its_own_output():
+    spec = ModelSpec(Spot(), Preprocess(resize=SIDE, crop=(SIDE, SIDE)), "net", head="sigmoid")
+    model = prepare(spec, device="cpu")
+    one, other = (
+        Checker(each, "label", steps=4, seed=0, adaptive=AdaptiveBatch(8)).rows(
+            Pointed(), sampled(5), lambda _: None
+        )
+        for each in (model, loaded(Spot(), SIDE))
+    )
+    # Of outputs (-z, z) the softmax is sigmoid(2 z), the head's own is sigmoid(z).
+    assert means(one)["insertion"] < means(other)["insertion"]

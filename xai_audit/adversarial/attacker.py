@@ -13,6 +13,7 @@ from xai_audit.adversarial.search import Subjects, attacked
 from xai_audit.geometry import view
 from xai_audit.schema import ADVERSARIAL, OK
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.blame import blamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,11 +51,15 @@ class Attacker:
         """The rows of ``batch``: of its photos in their order, then of those not usable."""
         tables = [ADVERSARIAL.empty_table()]
         for piece, found in self.adaptive.over(
-            len(batch.records), lambda piece: self._piece(batch.images(piece))
+            len(batch.records), lambda piece: self._blamed(batch.images(piece))
         ):
             missing = found is None
             tables.append(status_rows(batch.images(piece), "out_of_memory") if missing else found)
         return pa.concat_tables([*tables, problem_rows(batch.problems)])
+
+    def _blamed(self, part: Batch) -> pa.Table:
+        with blamed(self._model.module, [record.image_id for record in part.records]):
+            return self._piece(part)
 
     def _piece(self, part: Batch) -> pa.Table:
         if self._model.num_outputs < 2:

@@ -14,7 +14,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.evidence.canvas import Canvases, alike, one_thread, seen, transplanted
+from xai_audit.heads import log_odds
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.loader import quiet
 
@@ -122,38 +124,33 @@ class Transplanter:
         """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""
         self.forwards += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
-        pieces = self.adaptive.over(len(views), lambda piece: self._logits(views[piece]))
+        rows = [task.pair.image for task in tasks for _ in range(2)]
+        pieces = self.adaptive.over(
+            len(views), lambda piece: self._logits(views[piece], rows[piece])
+        )
         for piece, result in pieces:
             if result is not None:
                 logits[piece] = result
         label = torch.tensor([task.label for task in tasks]).repeat_interleave(2)
-        probability, log_odds = _of_label(logits.double(), label)
+        odds = log_odds(logits.double(), label, self._model.head)
+        probability = odds.sigmoid().numpy()
         known = logits.isfinite().all(1).numpy()
         pred = np.where(known, logits.argmax(1).numpy(), -1)
         for place, task in enumerate(tasks):
             two = slice(2 * place, 2 * place + 2)
-            yield Outcome(task, _two(probability[two]), _two(log_odds[two]), _two(pred[two]))
+            yield Outcome(task, _two(probability[two]), _two(odds.numpy()[two]), _two(pred[two]))
 
-    def _logits(self, views: torch.Tensor) -> torch.Tensor:
-        """(B, K) float32 on the CPU."""
+    def _logits(self, views: torch.Tensor, rows: list[int]) -> torch.Tensor:
+        """(B, K) float32 on the CPU, of views of the photos ``rows``."""
         images = self._inputs.normalised(views)
-        with torch.no_grad():
+        ids = self._source.rows.column("image_id").take(list(dict.fromkeys(rows))).to_pylist()
+        with torch.no_grad(), blamed(self._model.module, ids):
             with self._inputs.autocast():
                 logits = self._model.module(images)
             if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):
                 logits = self._model.module(images)
         found: torch.Tensor = logits.float().cpu()
         return found
-
-
-def _of_label(
-    logits: torch.Tensor, label: torch.Tensor
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Softmax probability and log-odds (B,) of each row's label; log-odds never round to inf."""
-    mine = logits.gather(1, label[:, None])[:, 0]
-    others = logits.scatter(1, label[:, None], -torch.inf).logsumexp(1)
-    odds = mine - others
-    return odds.sigmoid().numpy(), odds.numpy()
 
 
 def _two(values: NDArray) -> tuple:  # type: ignore[type-arg]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from xai_audit.errors import ModelError
+from xai_audit.models.copied import copied
 from xai_audit.models.nearest import nearest
 from xai_audit.models.options import Options, finish
 from xai_audit.types import Preprocess
@@ -30,7 +31,7 @@ def build(
     kwargs: dict[str, object],
     **common: Any,  # noqa: ANN401 - Options names and types them
 ) -> ModelSpec:
-    """The ModelSpec of what ``factory(**kwargs)`` returns, with ImageNet's eval transform.
+    """The ModelSpec of a copy of what ``factory(**kwargs)`` returns, with ImageNet's transform.
 
     Args:
         num_classes_of_dataset: not used; the factory decides.
@@ -39,7 +40,8 @@ def build(
         **common: the fields of :class:`Options`.
 
     Raises:
-        ModelError: nothing to import or call, an error inside, or a result that is no nn.Module.
+        ModelError: nothing to import or call, an error inside, or a result that is no nn.Module
+            or cannot be copied.
     """
     options = Options(**common)
     make = _callable(factory)
@@ -63,6 +65,8 @@ def build(
             expected="a torch.nn.Module",
             got=type(module).__name__,
         )
+    # It may live on where it came from: in a notebook, or in a cache of the factory's.
+    module = copied(module)
     return finish(module, options, base=Preprocess(), name=factory.rpartition(":")[2])
 
 

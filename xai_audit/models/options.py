@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import ModelError
+from xai_audit.heads import HEADS
 from xai_audit.models.checkpoint import load_into
 from xai_audit.models.preprocess import override
 from xai_audit.types import ModelSpec, Preprocess
@@ -26,6 +27,7 @@ class Options:
         trust_checkpoint: whether reading it may run the code inside.
         num_classes: K, or None to derive it.
         target_layer: dotted name, or None to find it.
+        head: of HEADS, or None: softmax, but sigmoid for a single logit.
         preprocess: changes to the eval transform; None keeps a value.
         name: names the output folder, or None for the plugin's own.
     """
@@ -34,11 +36,19 @@ class Options:
     trust_checkpoint: bool
     num_classes: int | None
     target_layer: str | None
+    head: str | None
     preprocess: Mapping[str, object]
     name: str | None
 
     def __post_init__(self) -> None:
-        """Refuse a number of classes that no model has."""
+        """Refuse a head that does not exist and a number of classes that no model has."""
+        if self.head not in (None, *HEADS):
+            raise ModelError(
+                "unknown value",
+                where="model.head",
+                expected=f"{', '.join(HEADS)} or null",
+                got=self.head,
+            )
         given = self.num_classes
         if given is not None and (type(given) is not int or given < 1):
             raise ModelError(
@@ -75,4 +85,5 @@ def finish(
         preprocess=preprocess,
         name=options.name or name,
         target_layer=options.target_layer,
+        head=options.head,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,9 +14,12 @@ from xai_audit.errors import ModelError
 from xai_audit.layout import layout_of
 from xai_audit.models import target_layer
 from xai_audit.models.fold import fold_conv_bn, restore
+from xai_audit.models.single import as_two, is_single
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
     from xai_audit.models.target_layer import Trace
@@ -42,23 +46,26 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     if spec.target_layer is not None:
         target_layer.require_layer(module, spec.target_layer)
     probe = _probe(spec.preprocess, device)
-    seen = _trace(module, probe)
+    with _told(module, probe):
+        seen = target_layer.trace(module, probe)
     logits = _logits(seen)
-    if spec.target_layer is None:
-        name = target_layer.choose(seen, module, probe)
-    else:
-        target_layer.require_map(seen, spec.target_layer)
-        name = spec.target_layer
+    head = _head(spec.head, logits)
+    name = _layer(spec.target_layer, seen, module, probe)
     _fold(module, name, probe, logits)
+    if is_single(logits):
+        log.info("one logit: output 0 is the negative class, output 1 the positive")
+        module = as_two(module)
     shape = next(run.shape for run in seen.runs if run.name == name) or ()
     layout = layout_of(shape, spec.preprocess.crop)
     return LoadedModel(
         module=module,
         preprocess=spec.preprocess,
         target_layer=name,
-        num_outputs=logits.shape[1],
+        num_outputs=2 if is_single(logits) else logits.shape[1],
         grid=(1, 1) if layout is None else layout.grid(shape),
         device=device,
+        head=head,
+        single_logit=is_single(logits),
     )
 
 
@@ -100,9 +107,13 @@ def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
     return image.to(device).contiguous(memory_format=torch.channels_last)
 
 
-def _trace(module: nn.Module, probe: torch.Tensor) -> Trace:
+@contextmanager
+def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
+    """A block in which ``module`` runs, its errors told in one line."""
     try:
-        return target_layer.trace(module, probe)
+        yield
+    except ModelError:
+        raise
     # The user's forward may raise anything.
     except Exception as exc:
         raise ModelError(
@@ -114,10 +125,21 @@ def _trace(module: nn.Module, probe: torch.Tensor) -> Trace:
         ) from exc
 
 
+def _layer(asked: str | None, seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """The target layer, found or asked for."""
+    if asked is not None:
+        target_layer.require_map(seen, asked)
+        return asked
+    with _told(module, probe):
+        return target_layer.choose(seen, module, probe)
+
+
 def _logits(seen: Trace) -> torch.Tensor:
-    """The output (1, K), checked."""
+    """The output, checked: (1, K), or a single logit in any shape of one number."""
     output = seen.output
-    if isinstance(output, torch.Tensor) and output.ndim == 2 and output.shape[0] == 1:
+    if isinstance(output, torch.Tensor) and (
+        is_single(output) or (output.ndim == 2 and output.shape[0] == 1)
+    ):
         return output
     got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     raise ModelError(
@@ -127,6 +149,20 @@ def _logits(seen: Trace) -> torch.Tensor:
         got=got,
         remedy="model=custom with a module whose forward returns the logits alone",
     )
+
+
+def _head(asked: str | None, logits: torch.Tensor) -> str:
+    """How the K outputs become probabilities; of a single logit there will be two."""
+    if not is_single(logits):
+        return asked or "softmax"
+    if asked == "softmax":
+        raise ModelError(
+            "a softmax of one output is always 1",
+            where="model.head",
+            expected="sigmoid or null for a model of one logit",
+            got=asked,
+        )
+    return "softmax"
 
 
 def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tensor) -> None:

@@ -158,7 +158,9 @@ def _before_classifier(seen: Trace) -> tuple[Run, ...]:
 
 def _head(seen: Trace) -> int | None:
     """Which run makes the class scores, None where it is no layer with weights."""
-    classes = seen.output.shape[-1] if isinstance(seen.output, torch.Tensor) else None
+    # A single logit may have no axis of its own.
+    shape = (1, *seen.output.shape[1:]) if isinstance(seen.output, torch.Tensor) else (None,)
+    classes = shape[-1]
     weighted = [i for i, run in enumerate(seen.runs) if run.weighted]
     if not weighted:
         return None

@@ -13,6 +13,7 @@ from xai_audit.models.preprocess import INTERPOLATIONS
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from torch import nn
@@ -27,6 +28,7 @@ def build(
     num_classes_of_dataset: int,
     arch: str,
     pretrained: bool,
+    kwargs: dict[str, object],
     **common: Any,  # noqa: ANN401 - Options names and types them
 ) -> ModelSpec:
     """The ModelSpec of timm's ``arch``; a checkpoint wins over ``pretrained``.
@@ -35,6 +37,7 @@ def build(
         num_classes_of_dataset: K where neither weights nor ``num_classes`` say it.
         arch: a name of ``timm.list_models()``, with or without its weights' tag, or ``hf-hub:...``.
         pretrained: whether to download timm's weights.
+        kwargs: more arguments of ``timm.create_model``; ``in_chans=1`` makes a grey-scale model.
         **common: the fields of :class:`Options`.
 
     Raises:
@@ -54,7 +57,7 @@ def build(
     if not pretrained and options.checkpoint is None:
         log.warning("%s has random weights: not pretrained, no model.checkpoint", arch)
     classes = None if download else options.num_classes or num_classes_of_dataset
-    module = _create(timm, arch, download, classes)
+    module = _create(timm, arch, {**kwargs, "pretrained": download, "num_classes": classes})
     own = getattr(module, "num_classes", None)
     if download and options.num_classes not in (None, own):
         raise ModelError(
@@ -64,7 +67,9 @@ def build(
             got=options.num_classes,
             remedy="model.checkpoint=FILE of a network with that many",
         )
-    return finish(module, options, base=_preprocess(timm, module), name=arch)
+    return finish(
+        module, options, base=_preprocess(timm, module, kwargs.get("in_chans")), name=arch
+    )
 
 
 def _import() -> ModuleType:
@@ -78,9 +83,9 @@ def _import() -> ModuleType:
     return timm
 
 
-def _create(timm: ModuleType, arch: str, pretrained: bool, num_classes: int | None) -> nn.Module:
+def _create(timm: ModuleType, arch: str, arguments: Mapping[str, object]) -> nn.Module:
     try:
-        module: nn.Module = timm.create_model(arch, pretrained=pretrained, num_classes=num_classes)
+        module: nn.Module = timm.create_model(arch, **arguments)
     # Hub, network, tag and file errors come from several packages with no common base.
     except Exception as exc:
         raise ModelError(
@@ -88,13 +93,13 @@ def _create(timm: ModuleType, arch: str, pretrained: bool, num_classes: int | No
             where=arch,
             got=f"{type(exc).__name__}: {exc}"[:200],
             remedy="model.checkpoint=FILE needs no download"
-            if pretrained
+            if arguments["pretrained"]
             else "choose another model.arch",
         ) from exc
     return module
 
 
-def _preprocess(timm: ModuleType, module: nn.Module) -> Preprocess:
+def _preprocess(timm: ModuleType, module: nn.Module, in_chans: object = None) -> Preprocess:
     """The eval transform of timm's own validation, as far as a resize and a centre crop go."""
     data = timm.data.resolve_model_data_config(module)
     _, height, width = data["input_size"]
@@ -108,7 +113,14 @@ def _preprocess(timm: ModuleType, module: nn.Module) -> Preprocess:
     return Preprocess(
         resize=(scaled[0], scaled[1]) if data["crop_mode"] == "squash" else max(scaled),
         crop=(height, width),
-        mean=tuple(data["mean"]),
-        std=tuple(data["std"]),
+        mean=_per_channel(data["mean"], in_chans),
+        std=_per_channel(data["std"], in_chans),
         interpolation=interpolation,
     )
+
+
+def _per_channel(colours: Sequence[float], in_chans: object) -> tuple[float, ...]:
+    """Timm's numbers of red, green and blue, their mean where the model sees grey."""
+    if in_chans == 1:
+        return (sum(colours) / len(colours),)
+    return tuple(colours)

@@ -40,13 +40,16 @@ _CODE = (
     "data",
     "manifest.py",
     "geometry.py",
+    "heads.py",
     "layout.py",
     "types.py",
     "schema.py",
 )
 
 # Keys of the model group that are noted resolved, or that only say where the weights came from.
-_NOT_THE_FUNCTION = ("name", "preprocess", "target_layer", "checkpoint", "trust_checkpoint")
+_NOT_THE_FUNCTION = (
+    "name", "preprocess", "target_layer", "head", "checkpoint", "trust_checkpoint",
+)  # fmt: skip
 
 
 def run(audit: Audit) -> None:
@@ -72,6 +75,7 @@ def _plan(audit: Audit, rows: pa.Table) -> Plan:
         weights,
         {k: v for k, v in audit.keys["model"].items() if k not in _NOT_THE_FUNCTION},
         model.target_layer,
+        model.head,
         asdict(model.preprocess),
         audit.keys["methods"],
         list(audit.settings.targets),
@@ -154,6 +158,7 @@ def _describe(audit: Audit) -> None:
         "model": {
             **{k: v for k, v in audit.keys["model"].items() if not isinstance(v, dict)},
             "target_layer": model.target_layer,
+            "head": model.head,
             "num_outputs": model.num_outputs,
             "grid": list(model.grid),
         },

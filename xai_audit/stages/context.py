@@ -98,12 +98,13 @@ class Audit:
         from xai_audit.models.prepare import fingerprint, prepare
 
         spec = self.model_spec(len(self.dataset.class_names()))
-        if len(spec.preprocess.mean) != 3:  # photos are decoded as RGB
+        if len(spec.preprocess.mean) not in (1, 3):  # photos are decoded as RGB
             raise ConfigError(
-                "only three-channel models can be audited",
+                "photos have three channels, or one for a grey-scale model",
                 where="model.preprocess.mean",
-                expected="3 values",
+                expected="3 values or 1",
                 got=len(spec.preprocess.mean),
+                remedy="model=custom with a module that makes its other channels from RGB",
             )
         weights = fingerprint(spec)  # before folding changes them
         model = prepare(spec, device=self.compute.device)
@@ -124,13 +125,6 @@ class Audit:
         from xai_audit.worker.targets import resolved
 
         resolved(self.settings.targets, labels, outputs)
-        if outputs < 2 and "contrast" in self.settings.targets:
-            raise ConfigError(
-                "a margin needs two outputs",
-                where="targets",
-                got="contrast",
-                remedy="targets=[label]",
-            )
 
     def needs(self, stage: str) -> None:
         """Raise ConfigError unless ``stage`` is whole and current."""

@@ -67,6 +67,7 @@ def run(audit: Audit) -> None:
         asdict(audit.settings.evidence),
         cue_marks(audit),
         audit.settings.seed,
+        audit.model[0].head,
         audit.compute.precision,
         code_version(*_CODE),
     )

@@ -41,6 +41,7 @@ CODE = (
     "data",
     "manifest.py",
     "geometry.py",
+    "heads.py",
     "types.py",
     "schema.py",
     "stages/evidence.py",
@@ -103,6 +104,7 @@ class Inquiry:
         return fingerprint(
             parts,
             weights,
+            model.head,
             asdict(model.preprocess),
             content_fingerprint(self.rows),
             cue_marks(audit),

@@ -44,6 +44,7 @@ _CODE = (
     "data",
     "manifest.py",
     "geometry.py",
+    "heads.py",
     "layout.py",
     "types.py",
     "schema.py",

@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from xai_audit.heads import probabilities
 from xai_audit.methods.baseline import baseline
 from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.seeds import seed_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from xai_audit.types import Asked, Target
 
 
-def probability(target: Target, logits: torch.Tensor) -> torch.Tensor:
-    """The softmax probability (B,) of the output that ``target`` explains."""
-    return logits.softmax(1).gather(1, target.index[:, None])[:, 0]
+def copy_probabilities(
+    asked: Asked, owner: torch.Tensor, make: Callable[[slice], torch.Tensor]
+) -> torch.Tensor:
+    """What the model says (N,) of the explained class for changed copies; see ``copy_scores``."""
+
+    def probability(target: Target, logits: torch.Tensor) -> torch.Tensor:
+        known = probabilities(logits, asked.model.head)
+        return known.gather(1, target.index[:, None])[:, 0]
+
+    return copy_scores(asked, owner, make, score=probability)[:, 0].double()
 
 
 def ranks(
@@ -81,5 +89,5 @@ def _area(
         changed = places[whose] < counts[some, None, None]
         return torch.where(changed[:, None], below[whose], above[whose])
 
-    values = copy_scores(asked, owner, make, score=probability)[:, 0]
-    return torch.trapezoid(values.view(images, -1).double(), dx=1 / steps)
+    values = copy_probabilities(asked, owner, make)
+    return torch.trapezoid(values.view(images, -1), dx=1 / steps)

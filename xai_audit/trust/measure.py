@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,10 @@ from xai_audit.trust.road import road
 from xai_audit.trust.stability import sensitivity
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.blame import blamed
 from xai_audit.worker.explain import stored_size
 from xai_audit.worker.inputs import Inputs
-from xai_audit.worker.targets import make_target
+from xai_audit.worker.targets import make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,7 +89,9 @@ class Checker:
 
             def check(piece: slice, start: int = start) -> dict[str, NDArray[np.float64]]:
                 rows = slice(start + piece.start, start + piece.stop)
-                return self._checked(method, self._asked(sampled, rows))
+                asked = self._asked(sampled, rows)
+                with blamed(self.model.module, asked.image_ids):
+                    return self._checked(method, asked)
 
             for piece, measured in self.adaptive.over(size, check):
                 rows = slice(start + piece.start, start + piece.stop)
@@ -116,7 +120,7 @@ class Checker:
         return AskedOnce(
             self.model,
             images,
-            lambda logits: [make_target(self.kind, logits, labels)],
+            partial(make_targets, [self.kind], labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
         )

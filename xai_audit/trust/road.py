@@ -14,9 +14,8 @@ from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.methods.copies import copy_scores
 from xai_audit.methods.seeds import rng_of
-from xai_audit.trust.curves import probability
+from xai_audit.trust.curves import copy_probabilities
 from xai_audit.worker.loader import quiet
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def road(asked: Asked, places: torch.Tensor, *, seed: int, num_workers: int) -> 
         return torch.stack(copies).to(asked.images.device)
 
     owner = torch.arange(len(places), device=places.device).repeat_interleave(2 * len(SHARES))
-    left = copy_scores(asked, owner, make, score=probability)[:, 0].double()
+    left = copy_probabilities(asked, owner, make)
     least, most = left.view(len(places), len(SHARES), 2).mean(1).unbind(1)
     return (least - most) / 2
 

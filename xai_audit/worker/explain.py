@@ -5,6 +5,7 @@ A batch that does not fit in memory is redone smaller; one that is not finite is
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -13,11 +14,13 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.errors import PluginError
+from xai_audit.heads import probabilities
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
-from xai_audit.worker.targets import follows_logits, make_target
+from xai_audit.worker.targets import follows_logits, make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -83,14 +86,16 @@ class Explainer:
         asked, again = self._asked(batch, piece), None
         for method in methods:
             used = asked
-            with self._inputs.autocast():
-                found = method.attribute(asked)
-            if self._precision != "fp32" and not _finite(asked.logits, found.maps):
-                self.nonfinite_retries += 1
-                used = again = again or self._asked(batch, piece)
-                found = method.attribute(used)
-            _check_output(method, used, found.maps)
-            yield _explained(method, batch, piece, used, found)
+            with blamed(self.model.module, asked.image_ids):
+                with self._inputs.autocast():
+                    found = method.attribute(asked)
+                if self._precision != "fp32" and not _finite(asked.logits, found.maps):
+                    self.nonfinite_retries += 1
+                    used = again = again or self._asked(batch, piece)
+                    found = method.attribute(used)
+                _check_output(method, used, found.maps)
+                rows = _explained(method, batch, piece, used, found)
+            yield rows
 
     def _asked(self, batch: Batch, piece: slice) -> AskedOnce:
         if batch.photos is None:
@@ -101,7 +106,7 @@ class Explainer:
         return AskedOnce(
             self.model,
             images,
-            lambda logits: [make_target(kind, logits, labels) for kind in self._targets],
+            partial(make_targets, self._targets, labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
         )
@@ -144,7 +149,8 @@ def _explained(
     logits, targets = asked.logits.float(), asked.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    confidence, pred = logits.softmax(1).amax(1), logits.argmax(1)
+    # Of a multi-label model pred is still the one class with the highest score.
+    confidence, pred = probabilities(logits, asked.model.head).amax(1), logits.argmax(1)
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
         [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1

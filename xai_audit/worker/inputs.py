@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
+from torchvision.transforms.v2 import functional as tv
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -25,20 +26,29 @@ class Inputs:
 
     def __init__(self, model: LoadedModel, precision: str) -> None:
         self._device, self._dtype = model.device, _AUTOCAST.get(precision)
+        self._grey = len(model.preprocess.mean) == 1
         mean, std = torch.tensor(model.preprocess.mean), torch.tensor(model.preprocess.std)
         column = (1, -1, 1, 1)
         self._factor = (model.preprocess.scale / std).view(column).to(model.device)
         self._shift = (mean / std).view(column).to(model.device)
 
     def normalised(self, photos: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) float32, channels_last, from uint8 photos."""
+        """(B, C, H, W) float32, channels_last, from RGB photos (B, 3, H, W) uint8.
+
+        A model of one channel sees their luma (ITU-R BT.601), which is not rounded.
+        """
         images = photos.to(self._device, non_blocking=True)
         images = images.to(torch.float32, memory_format=torch.channels_last)
-        return images.mul_(self._factor).sub_(self._shift)
+        return self._seen(images).mul_(self._factor).sub_(self._shift)
 
     def of_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) float32 from float32 pixels 0..255 on the device; autograd follows it."""
-        return pixels * self._factor - self._shift
+        """The same from RGB pixels (B, 3, H, W) float32 on the device; autograd follows it."""
+        return self._seen(pixels) * self._factor - self._shift
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
+        """The channels that the model sees of (B, 3, H, W) float32."""
+        seen: torch.Tensor = tv.rgb_to_grayscale(images) if self._grey else images
+        return seen
 
     def autocast(self) -> AbstractContextManager[object]:
         """The block in which the forward runs."""

@@ -78,6 +78,18 @@ def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tens
     return Target(kind, labels, others.argmax(1))
 
 
+def make_targets(
+    kinds: Sequence[str | NamedClass], logits: torch.Tensor, labels: torch.Tensor, *, single: bool
+) -> list[Target]:
+    """:func:`make_target` of each of ``kinds``.
+
+    Of a model of one logit (``single``) a class is explained against the other, which is z or -z:
+    the outputs are (0, z), and one that is always 0 could not be.
+    """
+    made = [make_target(kind, logits, labels) for kind in kinds]
+    return [Target(t.kind, t.index, 1 - t.index) for t in made] if single else made
+
+
 def follows_logits(kind: str) -> bool:
     """Whether the output that ``kind`` explains is unknown where the logits are not finite."""
     return kind == "pred" or kind.startswith("top")
