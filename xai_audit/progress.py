@@ -6,13 +6,13 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +20,23 @@ log = logging.getLogger(__name__)
 _QUIET_SECONDS = 15.0
 
 
+class Progress(Protocol):
+    """What has been done, to be told as it is."""
+
+    def __call__(self, images: int) -> None:
+        """Note ``images`` more that are finished."""
+
+    def forwards(self, count: int) -> None:
+        """Note ``count`` more copies of images in hand that went through the model.
+
+        How many there will be is told once the first images are finished.
+        """
+
+
 @contextmanager
 def progress(
     stage: str, *, total: int | None, done: int = 0, bar: bool | None = None
-) -> Iterator[Callable[[int], None]]:
+) -> Iterator[Progress]:
     """A function to call with the number of images just finished.
 
     Args:
@@ -39,15 +52,35 @@ def progress(
                 total=total, initial=done, desc=stage, unit=" images", dynamic_ncols=True
             ) as shown,
         ):
-            yield lambda count: _ignore(shown.update(count))
+            yield _Bar(shown)
         return
     quiet = _QuietLog(stage, total, done)
-    yield quiet.add
+    yield quiet
     quiet.close()
 
 
-def _ignore(_value: object) -> None:
-    return None
+class _Bar:
+    """A bar with the forwards beside it."""
+
+    def __init__(self, shown: tqdm[Any]) -> None:
+        self._shown, self._first, self._forwards = shown, shown.n, 0
+
+    def __call__(self, images: int) -> None:
+        self._shown.update(images)
+
+    def forwards(self, count: int) -> None:
+        self._forwards += count
+        shown = self._shown
+        left = None if shown.total is None else shown.total - self._first
+        shown.set_postfix_str(_told(self._forwards, shown.n - self._first, left), refresh=False)
+        shown.update(0)  # drawn when it is time to
+
+
+def _told(forwards: int, images: int, total: int | None) -> str:
+    """Forwards so far, and in all as those of the finished ``images`` of ``total`` foretell."""
+    if not images or total is None:
+        return f"{forwards:,} forwards"
+    return f"{forwards:,} of about {max(round(forwards * total / images), forwards):,} forwards"
 
 
 class _QuietLog:
@@ -55,30 +88,42 @@ class _QuietLog:
 
     def __init__(self, stage: str, total: int | None, done: int) -> None:
         self._stage, self._total, self._done = stage, total, done
-        self._before, self._start = done, time.monotonic()
+        self._before, self._start, self._forwards = done, time.monotonic(), 0
         self._told, self._told_at = self._start, done
 
-    def add(self, count: int) -> None:
-        """Note ``count`` more images."""
-        self._done += count
-        now = time.monotonic()
-        if now - self._told >= _QUIET_SECONDS:
-            self._told = now
-            self._tell(now)
+    def __call__(self, images: int) -> None:
+        self._done += images
+        self._tell_at_times()
+
+    def forwards(self, count: int) -> None:
+        self._forwards += count
+        self._tell_at_times()
 
     def close(self) -> None:
         """Say how it ended, if anything was done."""
         if self._done > self._told_at:
             self._tell(time.monotonic())
 
+    def _tell_at_times(self) -> None:
+        now = time.monotonic()
+        if now - self._told >= _QUIET_SECONDS:
+            self._told = now
+            self._tell(now)
+
     def _tell(self, now: float) -> None:
         self._told_at = self._done
-        rate = (self._done - self._before) / max(now - self._start, 1e-9)
+        images = self._done - self._before
+        rate = images / max(now - self._start, 1e-9)
+        left = None if self._total is None else self._total - self._before
+        more = f", {_told(self._forwards, images, left)}" if self._forwards else ""
         if self._total is None:
-            log.info("%s: %d images, %.1f images/s", self._stage, self._done, rate)
+            log.info("%s: %d images, %.1f images/s%s", self._stage, self._done, rate, more)
             return
-        left = (self._total - self._done) / max(rate, 1e-9)
+        until = ""
+        if rate:
+            seconds = int((self._total - self._done) / rate)
+            until = f", {seconds // 60}:{seconds % 60:02d} left"
         log.info(
-            "%s: %d of %d images, %.1f images/s, %d:%02d left",
-            self._stage, self._done, self._total, rate, left // 60, left % 60,
+            "%s: %d of %d images, %.1f images/s%s%s",
+            self._stage, self._done, self._total, rate, more, until,
         )  # fmt: skip

@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import StoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
 
 log = logging.getLogger(__name__)
 
+# Seconds that a signal waits for what is in hand to be whole and kept, where that may be hours
+# away (a method that asks about a thousand copies of an image); Slurm and Kubernetes kill after 30.
+PATIENCE = 15.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -22,6 +27,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._received: int | None = None
+        self._asked_at = 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
@@ -39,13 +45,25 @@ class StopRequest:
         """Put the previous handlers back."""
         self._restore()
 
-    def check(self) -> None:
-        """Raise StoppedError if a signal has come; called where little is lost."""
-        if self._received is not None:
+    def check(self, *, patience: float = 0.0) -> None:
+        """Raise StoppedError if a signal has come at least ``patience`` seconds ago.
+
+        Called where little is lost; with patience where much is, but the end may be hours away.
+        """
+        if self._received is not None and time.monotonic() - self._asked_at >= patience:
             raise StoppedError(self._received)
 
+    def patiently(self, tell: Callable[[int], None]) -> Callable[[int], None]:
+        """``tell`` that ends what is in hand where a signal has waited too long for its end."""
+
+        def told(count: int) -> None:
+            tell(count)
+            self.check(patience=PATIENCE)
+
+        return told
+
     def _ask(self, number: int, _frame: FrameType | None) -> None:
-        self._received = number
+        self._received, self._asked_at = number, time.monotonic()
         self._restore()
         log.warning("signal %d: stopping, what is written is kept; once more stops at once", number)
 

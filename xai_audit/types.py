@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -225,12 +225,14 @@ class Asked(Protocol):
         images: (B, C, H, W) float32, normalised, on the model's device.
         image_ids: B ids; randomness is seeded from them.
         room: images that a forward may hold; a method that makes copies runs them so many a time.
+        tell: to be called with the number of copies after each forward of them; may raise to stop.
     """
 
     model: LoadedModel
     images: torch.Tensor
     image_ids: Sequence[str]
     room: int
+    tell: Callable[[int], None]
 
     @property
     def logits(self) -> torch.Tensor:

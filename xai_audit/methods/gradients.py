@@ -41,4 +41,5 @@ def copy_gradients(
             last = number == len(scores) - 1
             gradient = torch.autograd.grad(score, copies, retain_graph=not last)[0]
             total[number].index_add_(0, owner[some], weigh(gradient.float(), some))
+        asked.tell(len(copies))
     return total.transpose(0, 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xai_audit.manifest import content_fingerprint
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
+from xai_audit.signals import PATIENCE
 from xai_audit.stages.score import score_fingerprint, scorer_of, settled
 from xai_audit.worker.compute import repeatable
 from xai_audit.worker.explain import Explainer
@@ -133,13 +134,13 @@ def _attribute(audit: Audit, work: Pass, todo: dict[int, range]) -> None:
         record.timed("attribute", resumed=done > 0),
         progress("attribute", total=total, done=done, bar=audit.settings.progress) as tell,
     ):
+        work.explainer.tell = audit.stop.patiently(tell.forwards)
         start, count = time.perf_counter(), 0
         try:
             for images, committed in attribute_parts(work, todo):
                 tell(images)
                 count += images
-                if committed:
-                    audit.stop.check()
+                audit.stop.check(patience=0 if committed else PATIENCE)
         finally:
             record.content["images_per_second"] = count / (time.perf_counter() - start)
             record.content["batch_size"]["used"] = work.explainer.adaptive.smallest

@@ -109,16 +109,17 @@ def _check(audit: Audit, rows: pa.Table, marks: dict[str, str]) -> None:
     parts = {name: RunPaths.part(audit.paths.trust, n) for n, name in enumerate(methods)}
     todo = [n for n in methods if read_notes(parts[n]).get(FINGERPRINT) != marks[n]]
     sampled, kind = _read(audit, rows), _kind(audit)
-    checker = Checker(
-        audit.model[0],
-        kind=kind,
-        steps=audit.settings.trust.steps,
-        seed=audit.settings.seed,
-        adaptive=AdaptiveBatch(audit.compute.batch_size),
-        num_workers=audit.compute.num_workers,
-    )
     total = len(todo) * len(sampled.records)
     with progress("trust", total=total, bar=audit.settings.progress) as shown:
+        checker = Checker(
+            audit.model[0],
+            kind=kind,
+            steps=audit.settings.trust.steps,
+            seed=audit.settings.seed,
+            adaptive=AdaptiveBatch(audit.compute.batch_size),
+            num_workers=audit.compute.num_workers,
+            told=audit.stop.patiently(shown.forwards),
+        )
         for name in todo:
             table = checker.rows(methods[name], sampled, _stoppable(audit, shown))
             write_table(parts[name], table, {FINGERPRINT: marks[name]})

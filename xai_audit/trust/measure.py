@@ -62,6 +62,7 @@ class Checker:
         seed: of the run.
         adaptive: images a forward; halved and regrown where memory is short.
         num_workers: processes that make ROAD's images.
+        told: called with the number of changed copies that went through the model.
     """
 
     model: LoadedModel
@@ -70,6 +71,7 @@ class Checker:
     seed: int
     adaptive: AdaptiveBatch
     num_workers: int = 0
+    told: Callable[[int], None] = lambda _: None
 
     def rows(
         self, method: Attributor | None, sampled: Sampled, tell: Callable[[int], None]
@@ -123,6 +125,7 @@ class Checker:
             partial(make_targets, [self.kind], labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
+            tell=self.told,
         )
 
     def _checked(self, method: Attributor | None, asked: Asked) -> dict[str, NDArray[np.float64]]:
@@ -154,7 +157,12 @@ class Checker:
         def explain(model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
             ids, targets = asked.image_ids, asked.targets
             again = AskedOnce(
-                model, images, lambda _: targets, image_ids=ids, room=self.adaptive.size
+                model,
+                images,
+                lambda _: targets,
+                image_ids=ids,
+                room=self.adaptive.size,
+                tell=self.told,
             )
             return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
 

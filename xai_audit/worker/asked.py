@@ -31,6 +31,7 @@ class AskedOnce:
         targets: called once with the logits (B, K); the T targets to explain.
         image_ids: B ids.
         room: images that a forward may hold.
+        tell: called with the number of copies after each forward of them.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class AskedOnce:
         *,
         image_ids: Sequence[str],
         room: int,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.model, self.images, self.image_ids, self.room = model, images, image_ids, room
+        self.model, self.images, self.image_ids = model, images, image_ids
+        self.room, self.tell = room, tell
         self._targets = targets
         self._logits: torch.Tensor | None = None
         self._features: dict[str, _CutFeatures] = {}

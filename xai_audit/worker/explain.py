@@ -43,6 +43,7 @@ class Explainer:
         targets: what is explained, see :mod:`xai_audit.worker.targets`.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: images a call; halved and regrown where memory is short.
+        tell: called with the number of changed copies that went through the model.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class Explainer:
         targets: Sequence[str | NamedClass],
         precision: str,
         batch_size: int,
+        tell: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.model, self._targets, self._precision = model, targets, precision
+        self.tell = tell
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
@@ -109,6 +112,7 @@ class Explainer:
             partial(make_targets, self._targets, labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
+            tell=self.tell,
         )
 
 
