@@ -90,6 +90,15 @@ def _listed(
     yield pa.RecordBatch.from_pylist(rows, schema=MANIFEST)
 
 
+def drawn(rows: pa.Table, limit: int, seed: int) -> pa.Table:
+    """A sample of at most ``limit`` usable rows of a manifest, each class its share, in order."""
+    usable = pc.equal(rows.column("status"), OK).to_numpy(zero_copy_only=False)
+    limit = min(limit, int(usable.sum()))
+    if not limit:
+        return rows.slice(0, 0)
+    return rows.filter(pa.array(stratified(rows, usable, limit, seed))).combine_chunks()
+
+
 def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Which rows (bool) a sample of ``limit`` takes: each class its share, largest remainders.
 

@@ -242,6 +242,10 @@ class Asked(Protocol):
     def targets(self) -> Sequence[Target]:
         """The T targets to explain."""
 
+    @property
+    def references(self) -> tuple[Sequence[str], torch.Tensor]:
+        """S ids and images (S, C, H, W): some photos of the dataset, the same for every batch."""
+
     def features(self, layer: str) -> Features:
         """Of ``layer``, a dotted name whose output has positions."""
 

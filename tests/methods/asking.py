@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from tests import tiny
 from xai_audit.models.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
-from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.targets import make_targets
 
 CONF = tiny.REPO / "conf" / "method"
@@ -39,12 +39,14 @@ def asked(
     ids: Sequence[str] | None = None,
     room: int = 8,
 ) -> AskedOnce:
+    names = list(ids or [f"{i}.jpg" for i in range(len(images))])
     return AskedOnce(
         model,
         images,
         lambda logits: make_targets(kinds, logits, labels, single=model.single_logit),
-        image_ids=ids or [f"{i}.jpg" for i in range(len(images))],
+        image_ids=names,
         room=room,
+        lent=Lent(references=lambda: (names, images)),
     )
 
 

@@ -16,7 +16,7 @@ from xai_audit.methods.seeds import seed_of
 if TYPE_CHECKING:
     from xai_audit.types import Asked, Preprocess
 
-BASELINES = ("black", "mean", "blur", "random")
+BASELINES = ("black", "mean", "blur", "random", "photo")
 # Standard deviation of the blur, as a share of the image's shorter side.
 _BLUR = 1 / 16
 
@@ -25,8 +25,9 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
     """(B, C, H, W) float32, normalised like the images.
 
     Args:
-        kind: ``black``, ``mean`` (the colour that the model's normalisation takes as 0), ``blur``
-            or ``random`` (uniform noise, drawn by image).
+        kind: ``black``, ``mean`` (the colour that the model's normalisation takes as 0), ``blur``,
+            ``random`` (uniform noise) or ``photo`` (another photo of the dataset); the last two
+            drawn by image.
         asked: whose images.
         seed: of the run.
     """
@@ -43,12 +44,21 @@ def baseline(kind: str, asked: Asked, seed: int) -> torch.Tensor:
         with full(images):
             blurred: torch.Tensor = tv.gaussian_blur(images, [size, size], [sigma, sigma])
         return blurred
+    if kind == "photo":
+        return torch.stack([_photo(asked, image_id, seed) for image_id in asked.image_ids])
     drawn = []
     for image, image_id in zip(images, asked.image_ids, strict=True):
         generator = torch.Generator(images.device).manual_seed(seed_of(seed, image_id, kind))
         uniform = torch.rand(image.shape, generator=generator, device=images.device)
         drawn.append(pixels(uniform * 255, asked.model.preprocess, images)[0])
     return torch.stack(drawn)
+
+
+def _photo(asked: Asked, image_id: str, seed: int) -> torch.Tensor:
+    """One of the references (C, H, W), but not the image itself where there is another."""
+    ids, images = asked.references
+    others = [place for place, name in enumerate(ids) if name != image_id] or [0]
+    return images[others[seed_of(seed, image_id, "photo") % len(others)]]
 
 
 def pixels(value: float | torch.Tensor, preprocess: Preprocess, like: torch.Tensor) -> torch.Tensor:

@@ -31,7 +31,7 @@ class DeepLift:
     Args:
         name: of the method.
         sign: ``positive`` or ``absolute``.
-        baseline: ``black``, ``mean``, ``blur`` or ``random``.
+        baseline: ``black``, ``mean``, ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 

@@ -28,7 +28,7 @@ class FeatureAblation:
         superpixels: ``slic`` or ``grid``.
         pieces: about how many superpixels an image; a forward each.
         fill: what is put where one was: ``superpixel`` (its mean colour), ``black``, ``mean``,
-            ``blur`` or ``random``.
+            ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 

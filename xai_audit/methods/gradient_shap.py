@@ -29,7 +29,8 @@ class GradientShap:
     Args:
         name: of the method.
         sign: ``positive`` or ``absolute``.
-        baselines: kinds that are drawn from: ``black``, ``mean``, ``blur``, ``random``.
+        baselines: kinds that are drawn from: ``black``, ``mean``, ``blur``, ``random``,
+            ``photo``.
         samples: points an image.
         seed: of the run.
     """

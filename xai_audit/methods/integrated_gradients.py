@@ -26,7 +26,7 @@ class IntegratedGradients:
     Args:
         name: of the method.
         sign: ``positive`` or ``absolute``.
-        baseline: ``black``, ``mean``, ``blur`` or ``random``.
+        baseline: ``black``, ``mean``, ``blur``, ``random`` or ``photo``.
         steps: points of the quadrature.
         seed: of the run.
     """

@@ -35,7 +35,7 @@ class KernelShap:
         superpixels: ``slic`` or ``grid``.
         pieces: about how many superpixels an image.
         fill: what is put where one was: ``superpixel`` (its mean colour), ``black``, ``mean``,
-            ``blur`` or ``random``.
+            ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 

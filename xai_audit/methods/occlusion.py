@@ -29,7 +29,7 @@ class Occlusion:
         sign: ``positive`` or ``absolute``.
         window: side of the square, a share of the image's shorter side.
         stride: of its steps, likewise.
-        baseline: what is seen instead: ``black``, ``mean``, ``blur`` or ``random``.
+        baseline: what is seen instead: ``black``, ``mean``, ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 

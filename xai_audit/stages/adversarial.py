@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from xai_audit.adversarial.attacker import Attacker
 from xai_audit.adversarial.search import Settings
 from xai_audit.io import is_readable, write_table
-from xai_audit.manifest import content_fingerprint, masks_fingerprint, stratified
+from xai_audit.manifest import content_fingerprint, drawn, masks_fingerprint
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
@@ -79,13 +79,7 @@ def run(audit: Audit) -> None:
 
 def _sampled(audit: Audit) -> pa.Table:
     """The rows of the manifest that are attacked."""
-    rows = audit.selected()
-    usable = pc.equal(rows.column("status"), OK).to_numpy()
-    limit = min(audit.settings.adversarial.images, int(usable.sum()))
-    if not limit:
-        return rows.slice(0, 0)
-    chosen = stratified(rows, usable, limit, audit.settings.seed)
-    return rows.filter(pa.array(chosen)).combine_chunks()
+    return drawn(audit.selected(), audit.settings.adversarial.images, audit.settings.seed)
 
 
 def _mark(audit: Audit, rows: pa.Table) -> str:

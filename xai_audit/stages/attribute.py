@@ -109,6 +109,7 @@ def _pass(audit: Audit, rows: pa.Table, plan: Plan) -> Pass:
             targets=resolved(audit.settings.targets, audit.labels(), model.num_outputs),
             precision=compute.precision,
             batch_size=compute.batch_size,
+            references=audit.references,
         ),
         methods=audit.methods(),
         photos=Photos(rows, audit.masks, load),

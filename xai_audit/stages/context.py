@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.errors import ConfigError, DatasetError
+from xai_audit.manifest import stratified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import pyarrow as pa
 
     from xai_audit.config import AuditConfig
     from xai_audit.engines.local import LocalEngine
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from xai_audit.signals import StopRequest
     from xai_audit.types import Attributor, Cue, DatasetSource, LoadedModel, MaskSource, ModelSpec
     from xai_audit.worker.compute import Compute
+    from xai_audit.worker.references import References
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,29 @@ class Audit:
         model = prepare(spec, device=self.compute.device)
         self._check_outputs(model.num_outputs)
         return model, weights
+
+    @cached_property
+    def references(self) -> Callable[[], References]:
+        """Reads the photos that baselines are drawn from, once and only if a method asks.
+
+        Whichever were selected, usable or not: what is found out of a photo while the run goes on
+        must not draw other ones.
+        """
+        from xai_audit.worker.loader import LoadSettings, Photos
+        from xai_audit.worker.references import COUNT, references
+
+        load = LoadSettings(
+            root=self.dataset.root,
+            preprocess=self.model[0].preprocess,
+            max_pixels=self.settings.max_pixels,
+            batch_size=COUNT,
+            num_workers=0,
+        )
+        rows = self.selected()
+        chosen = stratified(rows, np.ones(rows.num_rows, dtype=bool), COUNT, self.settings.seed)
+        return references(
+            self.model[0], Photos(rows.filter(pa.array(chosen)), self.masks, load), load
+        )
 
     def _check_outputs(self, outputs: int) -> None:
         labels, mapped = self.labels(), self.dataset.class_to_idx is not None

@@ -12,14 +12,15 @@ import pyarrow.parquet as pq
 import torch
 
 from xai_audit.io import is_readable, read_notes, write_table
-from xai_audit.manifest import content_fingerprint, stratified
+from xai_audit.manifest import content_fingerprint, drawn
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
-from xai_audit.schema import OK, PREFERRED_KINDS, RANDOM
+from xai_audit.schema import PREFERRED_KINDS, RANDOM
 from xai_audit.trust.measure import Checker, Sampled
 from xai_audit.trust.table import methods_table
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.asked import Lent
 from xai_audit.worker.loader import LoadSettings, Photos, batches
 from xai_audit.worker.parts import FINGERPRINT
 from xai_audit.worker.targets import resolved
@@ -71,13 +72,7 @@ def _keys(audit: Audit) -> dict[str, dict[str, object]]:
 
 def _sample(audit: Audit) -> pa.Table:
     """The rows of the manifest that every method is checked on."""
-    rows = audit.selected()
-    usable = pc.equal(rows.column("status"), OK).to_numpy(zero_copy_only=False)
-    limit = min(audit.settings.trust.images, int(usable.sum()))
-    if not limit:
-        return rows.slice(0, 0)
-    chosen = stratified(rows, usable, limit, audit.settings.seed)
-    return rows.filter(pa.array(chosen)).combine_chunks()
+    return drawn(audit.selected(), audit.settings.trust.images, audit.settings.seed)
 
 
 def _mark(audit: Audit, rows: pa.Table, keys: dict[str, object]) -> str:
@@ -118,7 +113,7 @@ def _check(audit: Audit, rows: pa.Table, marks: dict[str, str]) -> None:
             seed=audit.settings.seed,
             adaptive=AdaptiveBatch(audit.compute.batch_size),
             num_workers=audit.compute.num_workers,
-            told=audit.stop.patiently(shown.forwards),
+            lent=Lent(audit.stop.patiently(shown.forwards), audit.references),
         )
         for name in todo:
             table = checker.rows(methods[name], sampled, _stoppable(audit, shown))

@@ -18,7 +18,7 @@ from xai_audit.trust.randomise import DEPTHS, randomised, similarity
 from xai_audit.trust.road import road
 from xai_audit.trust.stability import sensitivity
 from xai_audit.worker.adaptive import AdaptiveBatch
-from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.blame import blamed
 from xai_audit.worker.explain import stored_size
 from xai_audit.worker.inputs import Inputs
@@ -62,7 +62,7 @@ class Checker:
         seed: of the run.
         adaptive: images a forward; halved and regrown where memory is short.
         num_workers: processes that make ROAD's images.
-        told: called with the number of changed copies that went through the model.
+        lent: by the run.
     """
 
     model: LoadedModel
@@ -71,7 +71,7 @@ class Checker:
     seed: int
     adaptive: AdaptiveBatch
     num_workers: int = 0
-    told: Callable[[int], None] = lambda _: None
+    lent: Lent = Lent()
 
     def rows(
         self, method: Attributor | None, sampled: Sampled, tell: Callable[[int], None]
@@ -125,7 +125,7 @@ class Checker:
             partial(make_targets, [self.kind], labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
-            tell=self.told,
+            lent=self.lent,
         )
 
     def _checked(self, method: Attributor | None, asked: Asked) -> dict[str, NDArray[np.float64]]:
@@ -162,7 +162,7 @@ class Checker:
                 lambda _: targets,
                 image_ids=ids,
                 room=self.adaptive.size,
-                tell=self.told,
+                lent=self.lent,
             )
             return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
 

@@ -6,12 +6,13 @@ freed as in plain inference, and predictions and every target come from the same
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.errors import ModelError
+from xai_audit.errors import ModelError, PluginError
 from xai_audit.layout import as_map, layout_of
 from xai_audit.models.target_layer import require_layer
 
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
 
     from xai_audit.layout import Layout
     from xai_audit.types import LoadedModel, Target
+    from xai_audit.worker.references import References
+
+
+def _nobody(_count: int) -> None:
+    """Told, and nothing done."""
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What a run lends to its methods.
+
+    Attributes:
+        tell: called with the number of copies after each forward of them; may raise to stop.
+        references: reads photos that a baseline may be, see :mod:`xai_audit.worker.references`.
+    """
+
+    tell: Callable[[int], None] = _nobody
+    references: Callable[[], References] | None = None
 
 
 class AskedOnce:
@@ -31,7 +50,7 @@ class AskedOnce:
         targets: called once with the logits (B, K); the T targets to explain.
         image_ids: B ids.
         room: images that a forward may hold.
-        tell: called with the number of copies after each forward of them.
+        lent: by the run.
     """
 
     def __init__(
@@ -42,11 +61,11 @@ class AskedOnce:
         *,
         image_ids: Sequence[str],
         room: int,
-        tell: Callable[[int], None] = lambda _: None,
+        lent: Lent = Lent(),
     ) -> None:
         self.model, self.images, self.image_ids = model, images, image_ids
-        self.room, self.tell = room, tell
-        self._targets = targets
+        self.room, self.tell = room, lent.tell
+        self._targets, self._read = targets, lent.references
         self._logits: torch.Tensor | None = None
         self._features: dict[str, _CutFeatures] = {}
 
@@ -62,6 +81,17 @@ class AskedOnce:
     def targets(self) -> Sequence[Target]:
         """The T targets to explain."""
         return self._targets(self.logits)
+
+    @property
+    def references(self) -> tuple[Sequence[str], torch.Tensor]:
+        """S ids and images (S, C, H, W), the same for every batch.
+
+        Raises:
+            PluginError: whoever asks has given none.
+        """
+        if self._read is None:
+            raise PluginError("there are no other photos to draw a baseline from")
+        return self._read()
 
     def features(self, layer: str) -> _CutFeatures:
         """Activations of ``layer`` and each target's gradient there.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from xai_audit.errors import PluginError
 from xai_audit.heads import probabilities
 from xai_audit.worker.adaptive import AdaptiveBatch
-from xai_audit.worker.asked import AskedOnce
+from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
 from xai_audit.worker.rows import Explained, quantised
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Asked, Attribution, Attributor, LoadedModel
     from xai_audit.worker.loader import Batch
+    from xai_audit.worker.references import References
     from xai_audit.worker.targets import NamedClass
 
 T = TypeVar("T")
@@ -43,6 +44,9 @@ class Explainer:
         targets: what is explained, see :mod:`xai_audit.worker.targets`.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: images a call; halved and regrown where memory is short.
+        references: photos that a baseline may be, see :mod:`xai_audit.worker.references`.
+
+    Attributes:
         tell: called with the number of changed copies that went through the model.
     """
 
@@ -53,10 +57,11 @@ class Explainer:
         targets: Sequence[str | NamedClass],
         precision: str,
         batch_size: int,
-        tell: Callable[[int], None] = lambda _: None,
+        references: Callable[[], References] | None = None,
     ) -> None:
         self.model, self._targets, self._precision = model, targets, precision
-        self.tell = tell
+        self.tell: Callable[[int], None] = lambda _: None
+        self._references = references
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
@@ -112,7 +117,7 @@ class Explainer:
             partial(make_targets, self._targets, labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             room=self.adaptive.size,
-            tell=self.tell,
+            lent=Lent(self.tell, self._references),
         )
 
 
