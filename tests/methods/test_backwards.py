@@ -15,7 +15,7 @@ from zennit.torchvision import ResNetCanonizer, VGGCanonizer
 
 from tests.methods.asking import asked, attribution, cosines, loaded, maps
 from tests.methods.nets import trained_looking
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, ModelError
 from xai_audit.methods.lrp import Lrp
 
 LABELS = torch.tensor([0, 2])
@@ -136,3 +136,34 @@ def test_an_unknown_composite_is_refused():
         ConfigError, match=r"method\.composite of lrp \| expected one of epsilon_plus_flat"
     ):
         Lrp(name="lrp", sign="positive", composite="flat")
+
+
+class Dropped(nn.Module):
+    """A ReLU in place whose result is not used: only what it overwrites is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.see, self.say = nn.Conv2d(3, 8, 3), nn.Linear(8, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        seen = self.see(images)
+        torch.relu_(seen)
+        return self.say(seen.mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["guided_backprop", "guided_gradcam"])
+def test_without_a_relu_there_is_nothing_to_guide(name):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+    put = asked(loaded(net, 16, "0"), torch.randn(1, 3, 16, 16), torch.tensor([1]))
+    with pytest.raises(ModelError, match=f"no ReLU to guide gradients at: method={name}"):
+        maps(name, put)
+
+
+@pytest.mark.parametrize(("name", "keys"), [("guided_backprop", {}), ("deeplift", {"seed": 0})])
+def test_what_cannot_be_followed_is_told(name, keys):
+    torch.manual_seed(0)
+    put = asked(loaded(Dropped(), 16, "see"), torch.randn(2, 3, 16, 16), torch.tensor([1, 0]))
+    with pytest.raises(ModelError, match="in place in a way that this method cannot follow"):
+        maps(name, put, **keys)

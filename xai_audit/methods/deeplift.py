@@ -13,7 +13,7 @@ import torch
 
 from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.limits import one_of
-from xai_audit.methods.rewired import NONLINEAR, Rewired
+from xai_audit.methods.rewired import NONLINEAR, Rewired, check_same
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class DeepLift:
         both.requires_grad_()
         with torch.enable_grad(), Rewired(NONLINEAR, _rescale):
             logits = asked.model.module(both)
+        check_same(self.name, asked.logits[rows], logits[: len(rows)].detach())
         targets = [target.of(rows) for target in asked.targets]
         maps, changes = [], []
         for number, target in enumerate(targets):

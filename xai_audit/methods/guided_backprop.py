@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xai_audit.methods.rewired import RELUS, Rewired
+from xai_audit.errors import ModelError
+from xai_audit.methods.rewired import RELUS, Rewired, check_same
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -34,14 +35,25 @@ class GuidedBackprop:
 
     def attribute(self, asked: Asked) -> Attribution:
         """Maps (B, T, H, W)."""
-        return Attribution(guided(asked).sum(2))
+        return Attribution(guided(asked, self.name).sum(2))
 
 
-def guided(asked: Asked) -> torch.Tensor:
-    """(B, T, C, H, W) float32."""
+def guided(asked: Asked, name: str) -> torch.Tensor:
+    """(B, T, C, H, W) float32.
+
+    Raises:
+        ModelError: the model has no ReLU, or none that can be followed.
+    """
     images = asked.images.detach().requires_grad_()
-    with torch.enable_grad(), Rewired(RELUS, _guide):
+    with torch.enable_grad(), Rewired(RELUS, _guide) as rewired:
         logits = asked.model.module(images)
+    if not rewired.calls:
+        raise ModelError(
+            "the model has no ReLU to guide gradients at",
+            where=f"method={name}",
+            remedy="method=saliency, which the map would be",
+        )
+    check_same(name, asked.logits, logits.detach())
     scores = [target.score(logits).sum() for target in asked.targets]
     found = []
     for number, score in enumerate(scores):

@@ -38,4 +38,4 @@ class GuidedGradCam:
         cams = torch.stack([weigh(activations, g.float()) for g in features.gradients], 1)
         size = asked.images.shape[2:]
         up = F.interpolate(cams.clamp(min=0), size, mode="bilinear", align_corners=False)
-        return Attribution(guided(asked).sum(2) * up)
+        return Attribution(guided(asked, self.name).sum(2) * up)

@@ -12,8 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from xai_audit.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+# What rounding may move a logit by, in units of the largest; half precision has eight bits.
+_SAME = 0.05
 
 # Functions of one input, element by element, by the names that a forward may call them.
 RELUS: tuple[Callable[..., torch.Tensor], ...] = (
@@ -33,6 +38,9 @@ class Rewired(TorchFunctionMode):
     Args:
         functions: those calls, of one input each.
         instead: (what makes the output of an input, the input) -> what the call returns.
+
+    Attributes:
+        calls: how many have gone that way.
     """
 
     def __init__(
@@ -41,7 +49,7 @@ class Rewired(TorchFunctionMode):
         instead: Callable[[Callable[[torch.Tensor], torch.Tensor], torch.Tensor], torch.Tensor],
     ) -> None:
         super().__init__()
-        self._functions, self._instead = frozenset(functions), instead
+        self._functions, self._instead, self.calls = frozenset(functions), instead, 0
 
     def __torch_function__(  # noqa: D105 - PyTorch's own protocol
         self,
@@ -55,9 +63,25 @@ class Rewired(TorchFunctionMode):
         keywords = {k: v for k, v in (kwargs or {}).items() if k != "inplace"}
         if func not in self._functions:
             return func(*args, **(kwargs or {}))
+        self.calls += 1
         given, *more = args if args else (keywords.pop("input"),)
         plain: Callable[..., torch.Tensor] = _OUT_OF_PLACE.get(func, func)
         return self._instead(lambda x: plain(x, *_settings(plain, more), **keywords), given)
+
+
+def check_same(name: str, plain: torch.Tensor, rewired: torch.Tensor) -> None:
+    """Raise ModelError where a rewired forward gives other logits (B, K) than the plain one.
+
+    So it does where a forward changes a tensor in place by a function and drops what that returns.
+    """
+    moved = (rewired.float() - plain.float()).abs().max()
+    if bool(moved > _SAME * plain.float().abs().max()):
+        raise ModelError(
+            "the model changes a tensor in place in a way that this method cannot follow",
+            where=f"method={name}",
+            got=f"a logit moved by {float(moved):.3g}",
+            remedy="use the result of the activation, or another method",
+        )
 
 
 _OUT_OF_PLACE: dict[Callable[..., torch.Tensor], Callable[..., torch.Tensor]] = {

@@ -101,7 +101,7 @@ class Explainer:
                     self.nonfinite_retries += 1
                     used = again = again or self._asked(batch, piece)
                     found = method.attribute(used)
-                _check_output(method, used, found.maps)
+                _check_output(method, used, found)
                 rows = _explained(method, batch, piece, used, found)
             yield rows
 
@@ -139,8 +139,16 @@ def _finite(*tensors: torch.Tensor) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
 
 
-def _check_output(method: Attributor, asked: Asked, maps: torch.Tensor) -> None:
+def _check_output(method: Attributor, asked: Asked, found: Attribution) -> None:
+    maps, error = found.maps, found.completeness_error
     expected = (len(asked.images), len(asked.targets))
+    if error is not None and error.shape != expected:
+        raise PluginError(
+            f"method {method.name} broke its contract",
+            where=", ".join(asked.image_ids[:3]),
+            expected=f"completeness_error {expected}",
+            got=tuple(error.shape),
+        )
     if maps.ndim != 4 or maps.shape[:2] != expected or len(asked.logits) != expected[0]:
         raise PluginError(
             f"method {method.name} broke its contract",
