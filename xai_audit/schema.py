@@ -107,18 +107,17 @@ FLAGS = pa.schema(
     ]
 )
 
-# Checks of the maps, each a mean with its interval. Ranked by what they say, insertion and ROAD are
-# high where the maps are good, the others low.
+# Checks of the maps. Insertion and ROAD are high where maps are good, all others low.
 TRUST_MEASURES = (
-    # Spearman's rank correlation with the maps of the same model, its last layer, its upper half
-    # and all of its layers drawn anew.
+    # Size of Spearman's rank correlation with the maps of the same model, its last layer, its upper
+    # half and all of its layers drawn anew.
     "similarity_head",
     "similarity_half",
     "similarity_all",
     # Areas under the curves of the class's probability, 0..1.
     "insertion",
     "deletion",
-    # -0.5..0.5; 0 is what any order gives.
+    # -0.5..0.5; 0 is what a random order gives on average.
     "road",
     # Share of the squared changes of score that the map does not foretell.
     "infidelity",
@@ -136,6 +135,9 @@ TRUST = pa.schema(
         ("class_name", pa.string()),
         pa.field("method", pa.string(), nullable=False),
         ("target_kind", pa.string()),
+        # Which draw of the random weights its similarities are about.
+        ("draw", pa.int32()),
+        # ``ok``, ``flat`` or ``not_finite`` of a map without an order, or the photo's own problem.
         pa.field("status", pa.string(), nullable=False),
         *[(measure, pa.float64()) for measure in TRUST_MEASURES],
     ]

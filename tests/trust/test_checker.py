@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,12 @@ from tests.methods.asking import loaded, method
 from tests.methods.nets import Cramped
 from xai_audit.models.prepare import prepare
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
-from xai_audit.trust.measure import Checker, Sampled
+from xai_audit.trust.measure import Checker
 from xai_audit.trust.table import mean_of, methods_table
 from xai_audit.types import Attribution, ImageRecord, ModelSpec, Preprocess
 from xai_audit.worker.adaptive import AdaptiveBatch
+from xai_audit.worker.inputs import Inputs
+from xai_audit.worker.loader import Batch
 
 SIDE = 32
 
@@ -64,20 +67,30 @@ class Pointed:
         return Attribution(maps)
 
 
-def sampled(count: int = 10) -> Sampled:
+def sampled(count: int = 10) -> Batch:
     torch.manual_seed(1)
     photos = torch.randint(0, 120, (count, 3, SIDE, SIDE), dtype=torch.uint8)
     photos[:, :, 12:20, 12:20] = 250
     records = [ImageRecord(f"{i}.jpg", f"{i}.jpg", "spot", 1, SIDE, SIDE) for i in range(count)]
-    return Sampled(records, photos)
+    return Batch(records, photos, coverage=None, mask_status=["none"] * count, problems={})
 
 
 def checker(net: torch.nn.Module, batch: int = 8, kind: str = "label") -> Checker:
     return Checker(loaded(net, SIDE), kind, steps=8, seed=0, adaptive=AdaptiveBatch(batch))
 
 
-def rows(net, plugin, batch: int = 8) -> pa.Table:
-    return checker(net, batch).rows(plugin, sampled(), lambda _: None)
+def rows(net, plugin, batch: int = 8, count: int = 10, **keys) -> pa.Table:
+    """Half of the photos under one draw of the weights, half under another."""
+    return rows_of(checker(net, batch, **keys), plugin, count)
+
+
+def rows_of(asking: Checker, plugin, count: int) -> pa.Table:
+    photos, half = sampled(count), count // 2
+    parts = (slice(0, half), slice(half, count))
+    return pa.concat_tables(
+        asking.rows(plugin, photos.images(part), draw, lambda _: None)
+        for draw, part in enumerate(parts)
+    )
 
 
 def means(table: pa.Table) -> dict[str, float]:
@@ -131,6 +144,64 @@ def test_either_depth_of_random_weights_may_fail_a_method(depth):
     assert "rank correlation 0.71" in row["because"]
 
 
+@dataclass
+class Filled:
+    """Maps of one value everywhere."""
+
+    value: float
+    name: str = "filled"
+    sign: str = "positive"
+
+    def attribute(self, asked) -> Attribution:
+        return Attribution(torch.full((len(asked.images), 1, 4, 4), self.value))
+
+
+@pytest.mark.parametrize(("value", "status"), [(0.0, "flat"), (float("nan"), "not_finite")])
+def test_a_map_without_an_order_has_no_measures(value, status):
+    table = rows(Spot(), Filled(value))
+    assert {*table.column("status").to_pylist()} == {status}
+    assert all(table.column(name).null_count == 10 for name in TRUST_MEASURES)
+    (row,) = methods_table({"filled": table}, kind="label", max_similarity=0.7).to_pylist()
+    assert (row["n_images"], row["trusted"]) == (0, None)
+
+
+@dataclass
+class Turned:
+    """The picture, upside down or not as the first of the weights' signs falls."""
+
+    name: str = "turned"
+    sign: str = "positive"
+
+    def attribute(self, asked) -> Attribution:
+        weight = next(asked.model.module.parameters()).flatten()[0].sign()
+        maps = asked.images.mean(1)[:, None]
+        return Attribution(weight * (maps - maps.mean((2, 3), keepdim=True)))
+
+
+def test_a_map_that_only_turns_upside_down_has_not_changed():
+    table = rows(tiny.net(2), Turned())
+    (row,) = methods_table({"turned": table}, kind="label", max_similarity=0.7).to_pylist()
+    assert row["similarity_all"] == pytest.approx(1)
+    assert row["trusted"] is False
+
+
+def test_the_interval_of_similarity_is_that_of_the_draws_of_the_weights():
+    frame = rows(Spot(), Painted(), count=8).to_pandas()
+    frame["similarity_half"] = [0.1] * 4 + [0.5] * 4
+    table = pa.Table.from_pandas(frame, TRUST, preserve_index=False)
+    (row,) = methods_table({"m": table}, kind="label", max_similarity=0.7).to_pylist()
+    # Two draws: the mean of .1 and .5, and Student's t with one degree of freedom.
+    assert row["similarity_half"] == pytest.approx(0.3)
+    assert row["similarity_half_high"] == pytest.approx(0.3 + 12.7062 * 0.2, abs=1e-3)
+
+
+def test_a_photo_that_cannot_be_used_is_told():
+    photos = dataclasses.replace(sampled(2), problems={"x.jpg": ("unreadable", "no JPEG")})
+    table = checker(Spot()).rows(None, photos, 0, lambda _: None)
+    assert table.column("image_id").to_pylist() == ["0.jpg", "1.jpg", "x.jpg"]
+    assert table.column("status").to_pylist() == [OK, OK, "unreadable"]
+
+
 def test_too_few_images_tell_nothing():
     few = rows(Spot(), Painted()).slice(0, 4)
     (row,) = methods_table({"painted": few}, kind="label", max_similarity=0.7).to_pylist()
@@ -150,8 +221,7 @@ class Roomy(Cramped):
 )
 def test_the_same_rows_whatever_fits_in_memory(name, keys):
     def found(net: type[Cramped], batch: int) -> pa.Table:
-        plugin = method(name, **keys)
-        return checker(net(tiny.net(2)), batch).rows(plugin, sampled(5), lambda _: None)
+        return rows(net(tiny.net(2)), method(name, **keys), batch, 6)
 
     plain = found(Roomy, 8)
     for other in (found(Roomy, 3), found(Cramped, 8)):
@@ -212,9 +282,8 @@ def test_a_grey_model_of_one_logit_is_checked_as_one_of_two_classes():
         OneLogit(), Preprocess(resize=SIDE, crop=(SIDE, SIDE), mean=(0.4,), std=(0.2,)), "net"
     )
     model = prepare(spec, device="cpu")
-    table = Checker(model, "label", steps=4, seed=0, adaptive=AdaptiveBatch(8)).rows(
-        method("gradcam"), sampled(5), lambda _: None
-    )
+    asking = Checker(model, "label", steps=4, seed=0, adaptive=AdaptiveBatch(8))
+    table = rows_of(asking, method("gradcam"), 6)
     found = means(table)
     assert {"similarity_all", "insertion", "deletion", "road"} <= {*found}
     assert 0 < found["insertion"] < 1
@@ -223,11 +292,9 @@ def test_a_grey_model_of_one_logit_is_checked_as_one_of_two_classes():
 def test_a_multi_label_model_is_judged_by_the_probability_of_its_own_output():
     spec = ModelSpec(Spot(), Preprocess(resize=SIDE, crop=(SIDE, SIDE)), "net", head="sigmoid")
     model = prepare(spec, device="cpu")
-    one, other = (
-        Checker(each, "label", steps=4, seed=0, adaptive=AdaptiveBatch(8)).rows(
-            Pointed(), sampled(5), lambda _: None
-        )
-        for each in (model, loaded(Spot(), SIDE))
-    )
-    # Of outputs (-z, z) the softmax is sigmoid(2 z), the head's own is sigmoid(z).
-    assert means(one)["insertion"] < means(other)["insertion"]
+    asking = Checker(model, "label", steps=1, seed=0, adaptive=AdaptiveBatch(8))
+    found = rows_of(asking, Pointed(), 4)
+    # One step: the mean of both ends, the whole photo and the mean colour; the logit is z.
+    photos = Inputs(model, "fp32").normalised(sampled(4).photos)
+    ends = [model.module(images)[:, 1].sigmoid().numpy() for images in (photos, 0 * photos)]
+    np.testing.assert_allclose(found.column("deletion"), sum(ends) / 2, atol=1e-6)

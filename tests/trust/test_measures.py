@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +17,7 @@ from tests.trust import slow
 from xai_audit.methods.baseline import baseline
 from xai_audit.trust.curves import insertion_deletion, ranks
 from xai_audit.trust.infidelity import SQUARES, infidelity, squares_of
-from xai_audit.trust.randomise import randomised, similarity
+from xai_audit.trust.randomise import DRAWS, draw_of, randomised, similarity
 from xai_audit.trust.road import imputed, road
 from xai_audit.trust.stability import COPIES, noisy, sensitivity
 
@@ -155,45 +159,88 @@ def test_a_linear_model_is_foretold_by_input_x_gradient():
     assert bool(infidelity(question, 0 * exact, seed=SEED).isnan().all())
 
 
-def test_similarity_is_spearmans(said):
+def test_similarity_is_the_size_of_spearmans(said):
     other = said.roll(1, 0) + 0.3 * said
     found = similarity(said, other)
     for row in range(3):
         theirs = slow.similarity(said[row].numpy(), other[row].numpy())
-        assert found[row] == pytest.approx(theirs, abs=1e-12)
+        assert found[row] == pytest.approx(abs(theirs), abs=1e-12)
+    np.testing.assert_allclose(similarity(said, -other), found)
     assert np.isnan(similarity(said, torch.zeros_like(said))).all()
     assert np.isnan(similarity(said, torch.full_like(said, torch.nan))).all()
     np.testing.assert_allclose(similarity(said, said), 1)
 
 
+def drawn(model, depth: str, *, draw: int = 0, seed: int = 0) -> dict[str, torch.Tensor]:
+    return randomised(model, depth, draw=draw, seed=seed).module.state_dict()
+
+
+def changed(model, depth: str) -> set[str]:
+    before = model.module.state_dict()
+    return {n for n, v in drawn(model, depth).items() if not torch.equal(v, before[n])}
+
+
 def test_randomising_goes_from_the_outputs_down_and_leaves_the_model_as_it_was():
     model = loaded(trained_looking("resnet18"), 64)
     before = {name: value.clone() for name, value in model.module.state_dict().items()}
-    changed = {
-        depth: {
-            name
-            for name, value in randomised(model, depth, 0).module.state_dict().items()
-            if not torch.equal(value, before[name])
-        }
-        for depth in ("head", "half", "all")
-    }
-    assert changed["head"] == {"fc.weight", "fc.bias"}
-    assert "conv1.weight" not in changed["half"]
-    assert "layer4.1.conv2.weight" in changed["half"]
-    assert changed["half"] < changed["all"] == {*before}
+    head, half, everything = (changed(model, depth) for depth in ("head", "half", "all"))
+    assert head == {"fc.weight", "fc.bias"}
+    assert "conv1.weight" not in half
+    assert "layer4.1.conv2.weight" in half
+    assert half < everything == {*before}
     for name, value in model.module.state_dict().items():
         assert torch.equal(value, before[name]), name
+    assert not any(layer._forward_pre_hooks for layer in model.module.modules())
+
+
+class Backwards(torch.nn.Module):
+    """Defined from its outputs up, with a branch that no forward runs and a lone bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.say = torch.nn.Linear(1, 2)
+        self.gain = torch.nn.Linear(4, 1)
+        self.see = torch.nn.Conv2d(3, 4, 3)
+        self.unused = torch.nn.Linear(7, 7)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.say(self.gain(torch.relu(self.see(images)).mean((2, 3))))
+
+
+def test_layers_count_in_the_order_of_the_forward_whatever_the_definition():
+    model = loaded(Backwards(), 16)
+    assert changed(model, "head") == {"say.weight", "say.bias"}
+    half = changed(model, "half")
+    assert "gain.weight" in half
+    assert "see.weight" not in half
+    # One number has no spread of its own, and is drawn all the same.
+    assert "gain.bias" in half
 
 
 def test_random_weights_have_the_scale_of_the_trained_ones():
     model = loaded(trained_looking("resnet18"), 64)
-    drawn = randomised(model, "all", 0).module.get_parameter("layer4.1.conv2.weight")
-    own = model.module.get_parameter("layer4.1.conv2.weight")
-    assert float(drawn.std() / own.std()) == pytest.approx(1, abs=0.01)
-    again = randomised(model, "all", 0).module.get_parameter("layer4.1.conv2.weight")
-    other = randomised(model, "all", 1).module.get_parameter("layer4.1.conv2.weight")
-    assert torch.equal(drawn, again)
-    assert not torch.equal(drawn, other)
+    name = "layer4.1.conv2.weight"
+    own, one = model.module.state_dict()[name], drawn(model, "all")[name]
+    assert float(one.std() / own.std()) == pytest.approx(1, abs=0.01)
+    assert torch.equal(one, drawn(model, "all")[name])
+    assert not torch.equal(one, drawn(model, "all", draw=1)[name])
+    assert not torch.equal(one, drawn(model, "all", seed=1)[name])
+
+
+def test_random_weights_are_the_same_in_any_memory_format():
+    model = loaded(trained_looking("resnet18"), 64)
+    plain = copy.deepcopy(model.module)
+    for parameter in plain.parameters():
+        parameter.data = parameter.data.contiguous()
+    other = dataclasses.replace(model, module=plain)
+    for name, value in drawn(model, "all").items():
+        torch.testing.assert_close(drawn(other, "all")[name], value, atol=1e-6, rtol=1e-5)
+
+
+def test_images_spread_over_the_draws():
+    draws = [draw_of(f"{number}.jpg", 0) for number in range(500)]
+    assert min(Counter(draws).values()) > 60
+    assert {*draws} == {*range(DRAWS)}
 
 
 def test_sensitivity_is_the_largest_move_in_units_of_the_map(question, said):
@@ -211,7 +258,12 @@ def test_sensitivity_is_the_largest_move_in_units_of_the_map(question, said):
     assert bool(sensitivity(question, 0 * own, explain, seed=SEED).isnan().all())
 
 
-def test_tiny_noise_moves_no_pixel_by_more_than_two_steps(question):
-    moved = noisy(question, 0, SEED) - question.images
+def test_tiny_noise_moves_no_pixel_by_more_than_two_steps_nor_out_of_a_photo(question):
+    put = asked(question.model, question.images.clamp(-1.5, 2), torch.tensor([0, 1, 2]))
+    moved = noisy(put, 0, SEED) - put.images
     steps = moved * torch.tensor(question.model.preprocess.std)[:, None, None] * 255
     assert 1.9 < float(steps.abs().max()) <= 2.001
+    white = asked(question.model, torch.full_like(put.images, 9.0), torch.tensor([0, 1, 2]))
+    lit = noisy(white, 0, SEED) * torch.tensor(question.model.preprocess.std)[:, None, None]
+    lit += torch.tensor(question.model.preprocess.mean)[:, None, None]
+    assert float(lit.max()) <= 1.0001

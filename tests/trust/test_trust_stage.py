@@ -9,6 +9,7 @@ import pytest
 from tests import tiny
 from xai_audit.io import read_json
 from xai_audit.schema import METHODS, RANDOM, TRUST
+from xai_audit.trust.randomise import DRAWS
 
 MORE = ("methods=[gradcam,saliency]", "trust.images=12", "trust.steps=4")
 
@@ -32,17 +33,19 @@ def test_each_method_is_checked_once_and_only_what_changed_is_checked_again(fold
     assert table.column("method").to_pylist() == [RANDOM, "gradcam", "saliency"]
     assert table.column("n_images").to_pylist() == [12, 12, 12]
     parts = sorted((out / "trust").glob("part-*.parquet"))
-    assert [pq.read_table(part).schema.equals(TRUST) for part in parts] == [True] * 3
-    classes = pq.read_table(parts[0]).column("class_name").to_pylist()
-    assert {classes.count(name) for name in tiny.CLASSES} == {4}
+    assert len(parts) == 3 * DRAWS
+    whole = pd.concat([pq.read_table(part).to_pandas() for part in parts])
+    assert list(whole.columns) == TRUST.names
+    assert whole.groupby(["method", "class_name"]).size().eq(4).all()
 
     before = [part.stat().st_mtime_ns for part in parts]
     audit(folder, out, "stages=[index,trust]", "trust.max_similarity=0.9")
     assert [part.stat().st_mtime_ns for part in parts] == before
-    (out / "trust" / parts[1].name).unlink()
+    parts[DRAWS + 1].unlink()
     audit(folder, out, "stages=[index,trust]", "trust.max_similarity=0.5")
     after = [part.stat().st_mtime_ns for part in parts]
-    assert [a == b for a, b in zip(after, before, strict=True)] == [True, False, True]
+    made = [number for number in range(len(parts)) if after[number] != before[number]]
+    assert made == [DRAWS + 1]
     pd.testing.assert_frame_equal(
         pq.read_table(out / "methods.parquet").to_pandas(), table.to_pandas()
     )
@@ -73,3 +76,26 @@ def test_nothing_to_explain_is_refused_before_the_model_loads(folder, tmp_path):
     done = tiny.audit(given)
     assert done.returncode == 2
     assert "trust.images" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "change", ["trust.steps=5", "trust.images=13", "seed=1", "targets=[pred]", "model.head=sigmoid"]
+)
+def test_a_setting_that_a_check_depends_on_checks_again(folder, tmp_path, change):
+    out, stages = tmp_path / "out", "stages=[index,trust]"
+    audit(folder, out, stages)
+    before = {part: part.stat().st_mtime_ns for part in (out / "trust").glob("part-*.parquet")}
+    audit(folder, out, stages, change)
+    after = {part: part.stat().st_mtime_ns for part in (out / "trust").glob("part-*.parquet")}
+    assert before.keys() == after.keys()
+    assert not {*before.values()} & {*after.values()}
+
+
+def test_a_method_less_leaves_no_part_behind(folder, tmp_path):
+    out = tmp_path / "out"
+    tiny.audit(tiny.overrides(folder, out, *MORE, "stages=[index,trust]"))
+    assert len(list((out / "trust").glob("*"))) == 3 * DRAWS
+    (out / "trust" / "part-00099.parquet").write_bytes((out / "methods.parquet").read_bytes())
+    (out / "trust" / "part-00000.parquet").unlink()
+    audit(folder, out, "stages=[index,trust]", "trust.steps=6")
+    assert len(list((out / "trust").glob("*"))) == 3 * DRAWS

@@ -67,22 +67,6 @@ def coarser(one: Grid, other: Grid) -> Grid:
     return min(one[0], other[0]), min(one[1], other[1])
 
 
-def rank_correlations(
-    first: NDArray[np.floating], second: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Spearman's rank correlation (N,) of rows of ranks (N, cells); NaN where a row is flat.
-
-    Pearson's correlation of the ranks, which with averaged ties is Spearman's.
-    """
-    middle = (first.shape[1] + 1) / 2
-    one, other = (np.asarray(ranks, np.float64) - middle for ranks in (first, second))
-    spread = np.sqrt((one**2).sum(1) * (other**2).sum(1))
-    # A flat map's ranks are all the middle: 0/0.
-    whole = np.where(spread > 0, spread, np.nan)
-    found: NDArray[np.float64] = np.clip((one * other).sum(1) / whole, -1, 1)
-    return found
-
-
 def _status(heatmap: NDArray[np.float16] | None) -> str:
     if heatmap is None:
         return "relevance=missing"

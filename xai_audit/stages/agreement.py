@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Everything that decides a row of agreement; a test derives it from the imports.
-_CODE = ("agreement", "discovery/read.py", "discovery/shares.py", "schema.py")
+_CODE = ("agreement", "discovery/read.py", "discovery/shares.py", "metrics/ranks.py", "schema.py")
 
 
 def run(audit: Audit) -> None:

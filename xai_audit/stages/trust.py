@@ -6,10 +6,10 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import torch
 
 from xai_audit.io import is_readable, read_notes, write_table
 from xai_audit.manifest import content_fingerprint, drawn
@@ -17,16 +17,18 @@ from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
 from xai_audit.schema import PREFERRED_KINDS, RANDOM
-from xai_audit.trust.measure import Checker, Sampled
+from xai_audit.trust.measure import Checker
+from xai_audit.trust.randomise import DRAWS, draw_of
 from xai_audit.trust.table import methods_table
 from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import Lent
-from xai_audit.worker.loader import LoadSettings, Photos, batches
+from xai_audit.worker.compute import repeatable
+from xai_audit.worker.loader import Batch, LoadSettings, Photos, batches
 from xai_audit.worker.parts import FINGERPRINT
-from xai_audit.worker.targets import resolved
+from xai_audit.worker.targets import kind_of, resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from xai_audit.stages.context import Audit
     from xai_audit.types import Attributor
@@ -54,14 +56,26 @@ _CODE = (
 
 def run(audit: Audit) -> None:
     """Check every method that has not been checked on this model and sample."""
-    rows = _sample(audit)
+    rows = drawn(audit.selected(), audit.settings.trust.images, audit.settings.seed)
     marks = {name: _mark(audit, rows, keys) for name, keys in _keys(audit).items()}
     found = fingerprint(marks, audit.settings.trust.max_similarity, code_version(*_CODE))
     if audit.record.is_current("trust", found) and is_readable(audit.paths.methods):
         return
     audit.record.begin("trust")
-    with audit.record.timed("trust", resumed=True):
-        _check(audit, rows, marks)
+    parts = _parts(audit, marks)
+    todo = {
+        key: path
+        for key, path in parts.items()
+        if read_notes(path).get(FINGERPRINT) != marks[key[0]]
+    }
+    with (
+        audit.record.timed("trust", resumed=len(todo) < len(parts)),
+        repeatable(audit.settings.compute.deterministic),
+    ):
+        for path in {*RunPaths.parts(audit.paths.trust)} - {*parts.values()}:
+            path.unlink()  # of methods that are not asked about any more
+        _check(audit, rows, todo, marks)
+        _tell(audit, parts)
     audit.record.finished("trust", found)
 
 
@@ -70,21 +84,17 @@ def _keys(audit: Audit) -> dict[str, dict[str, object]]:
     return {RANDOM: {}} | {keys["name"]: keys for keys in audit.keys["methods"]}
 
 
-def _sample(audit: Audit) -> pa.Table:
-    """The rows of the manifest that every method is checked on."""
-    return drawn(audit.selected(), audit.settings.trust.images, audit.settings.seed)
-
-
 def _mark(audit: Audit, rows: pa.Table, keys: dict[str, object]) -> str:
-    """What a method's part must say to be current."""
+    """What a method's parts must say to be current."""
     model, weights = audit.model
     return fingerprint(
         content_fingerprint(rows),
         weights,
         model.target_layer,
+        model.head,
         asdict(model.preprocess),
         keys,
-        str(_kind(audit)),
+        kind_of(_kind(audit)),
         audit.settings.trust.steps,
         audit.settings.seed,
         code_version(*_CODE),
@@ -97,60 +107,66 @@ def _kind(audit: Audit) -> str | NamedClass:
     return next((kind for kind in PREFERRED_KINDS if kind in kinds), kinds[0])
 
 
-def _check(audit: Audit, rows: pa.Table, marks: dict[str, str]) -> None:
-    """Commit a part a method, and the table of them all."""
+def _parts(audit: Audit, methods: dict[str, str]) -> dict[tuple[str, int], Path]:
+    """(method, draw of the random weights) -> its part."""
+    keys = [(name, draw) for name in methods for draw in range(DRAWS)]
+    return {key: RunPaths.part(audit.paths.trust, number) for number, key in enumerate(keys)}
+
+
+def _check(
+    audit: Audit, rows: pa.Table, todo: dict[tuple[str, int], Path], marks: dict[str, str]
+) -> None:
+    """Commit every part of ``todo``."""
     methods: dict[str, Attributor | None] = {RANDOM: None}
     methods |= {method.name: method for method in audit.methods()}
-    parts = {name: RunPaths.part(audit.paths.trust, n) for n, name in enumerate(methods)}
-    todo = [n for n in methods if read_notes(parts[n]).get(FINGERPRINT) != marks[n]]
-    sampled, kind = _read(audit, rows), _kind(audit)
-    total = len(todo) * len(sampled.records)
-    with progress("trust", total=total, bar=audit.settings.progress) as shown:
+    draws = _by_draw(rows, audit.settings.seed)
+    total = sum(draws[draw].num_rows for _, draw in todo)
+    with progress("trust", total=total, bar=audit.settings.progress) as tell:
         checker = Checker(
             audit.model[0],
-            kind=kind,
+            kind=_kind(audit),
             steps=audit.settings.trust.steps,
             seed=audit.settings.seed,
             adaptive=AdaptiveBatch(audit.compute.batch_size),
             num_workers=audit.compute.num_workers,
-            lent=Lent(audit.stop.patiently(shown.forwards), audit.references),
+            lent=Lent(audit.stop.patiently(tell.forwards), audit.references),
         )
-        for name in todo:
-            table = checker.rows(methods[name], sampled, _stoppable(audit, shown))
-            write_table(parts[name], table, {FINGERPRINT: marks[name]})
-    tables = {name: pq.read_table(path) for name, path in parts.items()}
+        for (name, draw), path in todo.items():
+            table = checker.rows(methods[name], _read(audit, draws[draw]), draw, tell)
+            write_table(path, table, {FINGERPRINT: marks[name]})
+            audit.stop.check()
+
+
+def _by_draw(rows: pa.Table, seed: int) -> list[pa.Table]:
+    """The rows that each draw of the weights is compared on."""
+    draws = np.array([draw_of(image_id, seed) for image_id in rows.column("image_id").to_pylist()])
+    return [rows.filter(pa.array(draws == draw)).combine_chunks() for draw in range(DRAWS)]
+
+
+def _read(audit: Audit, rows: pa.Table) -> Batch:
+    """All photos of ``rows``, with those that cannot be used."""
+    load = LoadSettings(
+        root=audit.dataset.root,
+        preprocess=audit.model[0].preprocess,
+        max_pixels=audit.settings.max_pixels,
+        batch_size=max(rows.num_rows, 1),
+        num_workers=0,
+    )
+    photos = Photos(rows, audit.masks, load)
+    nothing = Batch(records=[], photos=None, coverage=None, mask_status=[], problems={})
+    return next((batch for _, batch in batches(photos, [range(rows.num_rows)], load)), nothing)
+
+
+def _tell(audit: Audit, parts: dict[tuple[str, int], Path]) -> None:
+    """Write the table of all methods, and say which are not to be trusted."""
+    tables: dict[str, list[pa.Table]] = {}
+    for (name, _), path in parts.items():
+        tables.setdefault(name, []).append(pq.read_table(path))
     found = methods_table(
-        tables,
-        kind=kind if isinstance(kind, str) else kind.kind,
+        {name: pa.concat_tables(each) for name, each in tables.items()},
+        kind=kind_of(_kind(audit)),
         max_similarity=audit.settings.trust.max_similarity,
     )
     write_table(audit.paths.methods, found)
     for row in found.filter(pc.equal(found.column("trusted"), pa.scalar(False))).to_pylist():
         log.warning("trust: %s: %s", row["method"], row["because"])
-
-
-def _stoppable(audit: Audit, tell: Callable[[int], None]) -> Callable[[int], None]:
-    def told(count: int) -> None:
-        tell(count)
-        audit.stop.check()
-
-    return told
-
-
-def _read(audit: Audit, rows: pa.Table) -> Sampled:
-    """The sampled photos that can be decoded."""
-    model, compute = audit.model[0], audit.compute
-    load = LoadSettings(
-        root=audit.dataset.root,
-        preprocess=model.preprocess,
-        max_pixels=audit.settings.max_pixels,
-        batch_size=8,
-        num_workers=compute.num_workers,
-    )
-    photos = Photos(rows, audit.masks, load)
-    records, views = [], [torch.empty((0, 3, *model.preprocess.crop), dtype=torch.uint8)]
-    for _, batch in batches(photos, [range(rows.num_rows)], load):
-        if batch.photos is not None:
-            records += batch.records
-            views.append(batch.photos)
-    return Sampled(records, torch.cat(views))

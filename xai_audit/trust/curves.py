@@ -61,7 +61,7 @@ def insertion_deletion(
     """Areas (B,) under the two curves, 0..1: insertion (high is good), deletion (low is good).
 
     Pixels are inserted into the blurred image and deleted to the model's mean colour, as in the
-    paper; the curve has ``steps`` equal steps and both its ends.
+    paper, but for a blur as wide as that of the baselines and ``steps`` equal steps.
 
     Args:
         asked: about one target.

@@ -1,7 +1,9 @@
 """Infidelity: do the map's sums foretell how the score changes when squares are removed?
 
 Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", equation 1 with
-square removal and the optimal scaling of its section 3.
+square removal and the best scaling of the map. Maps are taken as what each pixel contributes, so
+that the sum over a square stands for the product with what was removed; the scaling is kept from
+being negative, and the error is told as a share, so that methods can be compared.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checks of one method on a sample of photos: one row an image."""
+"""The checks of one method on a few photos: one row an image."""
 
 from __future__ import annotations
 
@@ -17,38 +17,23 @@ from xai_audit.trust.infidelity import infidelity
 from xai_audit.trust.randomise import DEPTHS, randomised, similarity
 from xai_audit.trust.road import road
 from xai_audit.trust.stability import sensitivity
-from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.blame import blamed
 from xai_audit.worker.explain import stored_size
 from xai_audit.worker.inputs import Inputs
-from xai_audit.worker.targets import make_targets
+from xai_audit.worker.targets import kind_of, make_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from xai_audit.types import Asked, Attributor, ImageRecord, LoadedModel
+    from xai_audit.types import Asked, Attributor, LoadedModel
+    from xai_audit.worker.adaptive import AdaptiveBatch
+    from xai_audit.worker.loader import Batch
     from xai_audit.worker.targets import NamedClass
 
     _Measured = dict[str, torch.Tensor | NDArray[np.float64]]
-
-# Images checked at a time: what a signal waits for.
-_CHUNK = 8
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """The photos that every method is checked on.
-
-    Attributes:
-        records: of n images.
-        photos: (n, C, H, W) uint8, in the model's view.
-    """
-
-    records: Sequence[ImageRecord]
-    photos: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -74,74 +59,73 @@ class Checker:
     lent: Lent = Lent()
 
     def rows(
-        self, method: Attributor | None, sampled: Sampled, tell: Callable[[int], None]
+        self, method: Attributor | None, batch: Batch, draw: int, tell: Callable[[int], None]
     ) -> pa.Table:
         """The rows of TRUST for ``method``; None: for maps of noise, which know nothing.
 
         Args:
             method: to be checked.
-            sampled: on which photos.
+            batch: on which photos; one that is not usable has its status and no measures.
+            draw: of the random weights that these photos are compared under.
             tell: called with the number of images after each few.
         """
-        count = len(sampled.records)
-        found = {name: np.full(count, np.nan) for name in TRUST_MEASURES}
-        status = np.full(count, OK, dtype=object)
-        for start in range(0, count, _CHUNK):
-            size = min(_CHUNK, count - start)
+        name = RANDOM if method is None else method.name
+        row = {"method": name, "target_kind": kind_of(self.kind), "draw": draw}
+        tables = [TRUST.empty_table()]
+        for piece, found in self.adaptive.over(
+            len(batch.records), lambda piece: self._checked(method, batch.images(piece), draw)
+        ):
+            records = batch.records[piece]
+            status, measured = found or (["out_of_memory"] * len(records), {})
+            names = [(record.image_id, record.class_name) for record in records]
+            tables.append(_table(names, status, measured, row))
+            tell(len(records))
+        for image_id, (status_of, _) in batch.problems.items():
+            tables.append(_table([(image_id, None)], [status_of], {}, row))
+        return pa.concat_tables(tables)
 
-            def check(piece: slice, start: int = start) -> dict[str, NDArray[np.float64]]:
-                rows = slice(start + piece.start, start + piece.stop)
-                asked = self._asked(sampled, rows)
-                with blamed(self.model.module, asked.image_ids):
-                    return self._checked(method, asked)
+    def _checked(
+        self, method: Attributor | None, batch: Batch, draw: int
+    ) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
+        """Statuses and measures (B,) of the photos of ``batch``; an absent one does not apply."""
+        asked = self._asked(batch)
+        with blamed(self.model.module, asked.image_ids):
+            if method is None:
+                maps = _noise(asked, self.seed)
+                found = self._curves(asked, self._ranks(asked, maps))
+            else:
+                maps, found = self._measured(method, asked, draw)
+        status = _status(maps)
+        usable = np.array([state == OK for state in status])
+        arrays = {name: np.where(usable, _array(each), np.nan) for name, each in found.items()}
+        return status, arrays
 
-            for piece, measured in self.adaptive.over(size, check):
-                rows = slice(start + piece.start, start + piece.stop)
-                if measured is None:
-                    status[rows] = "out_of_memory"
-                    continue
-                for name, values in measured.items():
-                    found[name][rows] = values
-            tell(size)
-        return pa.table(
-            {
-                "image_id": [record.image_id for record in sampled.records],
-                "class_name": [record.class_name for record in sampled.records],
-                "method": [RANDOM if method is None else method.name] * count,
-                "target_kind": [self.kind if isinstance(self.kind, str) else self.kind.kind]
-                * count,
-                "status": status.tolist(),
-                **{name: pa.array(values, from_pandas=True) for name, values in found.items()},
-            }
-        ).cast(TRUST)
-
-    def _asked(self, sampled: Sampled, rows: slice) -> AskedOnce:
-        images = Inputs(self.model, "fp32").normalised(sampled.photos[rows])
-        records = sampled.records[rows]
-        labels = torch.tensor([record.label for record in records], device=images.device)
-        return AskedOnce(
-            self.model,
-            images,
-            partial(make_targets, [self.kind], labels=labels, single=self.model.single_logit),
-            image_ids=[record.image_id for record in records],
-            room=self.adaptive.size,
-            lent=self.lent,
-        )
-
-    def _checked(self, method: Attributor | None, asked: Asked) -> dict[str, NDArray[np.float64]]:
-        """Every measure (B,) of the images of ``asked``; absent: does not apply."""
-        if method is None:
-            places = self._ranks(asked, _noise(asked, self.seed))
-            return _arrays(self._curves(asked, places))
+    def _measured(
+        self, method: Attributor, asked: Asked, draw: int
+    ) -> tuple[torch.Tensor, _Measured]:
         said = method.attribute(asked)
         maps = said.maps[:, 0].float()
         places = self._ranks(asked, maps.abs() if method.sign == "absolute" else maps)
-        found = self._curves(asked, places) | self._changes(method, asked, maps)
+        found = self._curves(asked, places) | self._changes(method, asked, maps, draw)
         found["infidelity"] = infidelity(asked, maps, seed=self.seed)
         found["road"] = road(asked, places, seed=self.seed, num_workers=self.num_workers)
         if said.completeness_error is not None:
             found["completeness_error"] = said.completeness_error[:, 0].abs()
-        return _arrays(found)
+        return maps, found
+
+    def _asked(self, batch: Batch) -> AskedOnce:
+        if batch.photos is None:
+            raise TypeError("a batch without photos cannot be checked")
+        images = Inputs(self.model, "fp32").normalised(batch.photos)
+        labels = torch.tensor([record.label for record in batch.records], device=images.device)
+        return AskedOnce(
+            self.model,
+            images,
+            partial(make_targets, [self.kind], labels=labels, single=self.model.single_logit),
+            image_ids=[record.image_id for record in batch.records],
+            room=self.adaptive.size,
+            lent=self.lent,
+        )
 
     def _ranks(self, asked: Asked, maps: torch.Tensor) -> torch.Tensor:
         size = (asked.images.shape[2], asked.images.shape[3])
@@ -151,25 +135,23 @@ class Checker:
         inserted, deleted = insertion_deletion(asked, places, steps=self.steps, seed=self.seed)
         return {"insertion": inserted, "deletion": deleted}
 
-    def _changes(self, method: Attributor, asked: Asked, maps: torch.Tensor) -> _Measured:
+    def _changes(
+        self, method: Attributor, asked: Asked, maps: torch.Tensor, draw: int
+    ) -> _Measured:
         """What becomes of the maps under other weights, and under tiny noise."""
 
         def explain(model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
             ids, targets = asked.image_ids, asked.targets
-            again = AskedOnce(
-                model,
-                images,
-                lambda _: targets,
-                image_ids=ids,
-                room=self.adaptive.size,
-                lent=self.lent,
-            )
-            return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
+            room, lent = self.adaptive.size, self.lent
+            again = AskedOnce(model, images, lambda _: targets, image_ids=ids, room=room, lent=lent)
+            with blamed(model.module, ids):
+                return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
 
         plain = _stored(maps, method.sign)
         found: _Measured = {
             f"similarity_{depth}": similarity(
-                plain, explain(randomised(self.model, depth, self.seed), asked.images)
+                plain,
+                explain(randomised(self.model, depth, draw=draw, seed=self.seed), asked.images),
             )
             for depth in DEPTHS
         }
@@ -179,11 +161,35 @@ class Checker:
         return found
 
 
-def _arrays(measured: _Measured) -> dict[str, NDArray[np.float64]]:
-    return {
-        name: values.double().cpu().numpy() if isinstance(values, torch.Tensor) else values
-        for name, values in measured.items()
+def _table(
+    names: Sequence[tuple[str, str | None]],
+    status: Sequence[str],
+    measured: dict[str, NDArray[np.float64]],
+    row: dict[str, object],
+) -> pa.Table:
+    """Rows of TRUST of images named (id, class); what was not measured is null."""
+    nothing = np.full(len(names), np.nan)
+    columns = {key: [value] * len(names) for key, value in row.items()}
+    columns |= {"image_id": [i for i, _ in names], "class_name": [name for _, name in names]}
+    columns |= {"status": list(status)}
+    measures = {
+        name: pa.array(measured.get(name, nothing), from_pandas=True) for name in TRUST_MEASURES
     }
+    return pa.table(columns | measures).select(TRUST.names).cast(TRUST)
+
+
+def _status(maps: torch.Tensor) -> list[str]:
+    """Why each map (B, h, w) has no order, or OK."""
+    cells = maps.flatten(1)
+    finite, flat = cells.isfinite().all(1), cells.amax(1) == cells.amin(1)
+    return [
+        "not_finite" if not known else "flat" if same else OK
+        for known, same in zip(finite.tolist(), flat.tolist(), strict=True)
+    ]
+
+
+def _array(values: torch.Tensor | NDArray[np.float64]) -> NDArray[np.float64]:
+    return values.double().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _stored(maps: torch.Tensor, sign: str) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Sensitivity: how far the map moves when the photo changes by less than anyone would see.
 
-Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", max-sensitivity.
+Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", max-sensitivity
+from a few draws: a lower bound of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from xai_audit.methods.baseline import pixels
 from xai_audit.methods.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -17,13 +19,13 @@ if TYPE_CHECKING:
     from xai_audit.types import Asked
 
 # Copies, and how far a pixel of 0..255 moves at most.
-COPIES, REACH = 2, 2.0
+COPIES, REACH = 3, 2.0
 
 
 def sensitivity(
     asked: Asked, maps: torch.Tensor, explain: Callable[[torch.Tensor], torch.Tensor], *, seed: int
 ) -> torch.Tensor:
-    """The larger ||map of a noisy copy - map|| / ||map|| (B,) of 2 copies; NaN for an empty map.
+    """The largest ||map of a noisy copy - map|| / ||map|| (B,) of 3 copies; NaN for an empty map.
 
     Args:
         asked: whose images.
@@ -40,7 +42,7 @@ def sensitivity(
 
 
 def noisy(asked: Asked, number: int, seed: int) -> torch.Tensor:
-    """The images with uniform noise of at most two of 255 steps, drawn by image."""
+    """The images with uniform noise of at most two of 255 steps, drawn by image, 0 to 255."""
     preprocess, images = asked.model.preprocess, asked.images
     reach = REACH * preprocess.scale / images.new_tensor(preprocess.std)[:, None, None]
     drawn = []
@@ -48,4 +50,5 @@ def noisy(asked: Asked, number: int, seed: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed_of(seed, image_id, "noise", number))
         uniform = torch.rand(image.shape, generator=generator) * 2 - 1
         drawn.append(image + reach * uniform.to(image.device))
-    return torch.stack(drawn)
+    lowest, highest = (pixels(value, preprocess, images) for value in (0.0, 255.0))
+    return torch.minimum(torch.maximum(torch.stack(drawn), lowest), highest)

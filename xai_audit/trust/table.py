@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Fewer images do not tell whether maps change with the weights.
 _MIN_IMAGES = 5
 _TAIL = 0.975
+_BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
 # The depths of randomised weights that decide, in words.
 _DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
 
@@ -44,14 +45,18 @@ def methods_table(tables: Mapping[str, pa.Table], *, kind: str, max_similarity: 
 def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
     usable = table.filter(pc.equal(table.column("status"), OK))
     row: dict[str, Any] = {"n_images": usable.num_rows}
+    frame = usable.select(["draw", *TRUST_MEASURES]).to_pandas()
     for name in TRUST_MEASURES:
-        values = usable.column(name).drop_null().to_numpy()
-        row |= dict(zip((name, f"{name}_low", f"{name}_high"), mean_of(values), strict=True))
-    known = min(len(usable.column(name).drop_null()) for name in _DECIDING)
+        known = frame.dropna(subset=[name])
+        # Photos under the same random weights are no independent cases: their draws are.
+        values = known.groupby("draw")[name].mean() if name in _BY_DRAW else known[name]
+        found = mean_of(values.to_numpy(np.float64))
+        row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
+    count = int(frame[[*_DECIDING]].notna().all(axis=1).sum())
     trusted = None
-    if known >= _MIN_IMAGES:
+    if count >= _MIN_IMAGES:
         trusted = max(row[name] for name in _DECIDING) < max_similarity
-    return row | {"trusted": trusted, "because": _because(method, row, trusted, known)}
+    return row | {"trusted": trusted, "because": _because(method, row, trusted, count)}
 
 
 def mean_of(values: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
@@ -74,10 +79,10 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
         images = "map" if known == 1 else "maps"
         return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
     worst = max(_DECIDING, key=lambda name: row[name])
-    numbers = (
-        f"rank correlation {row[worst]:.2f}, "
-        f"95 % interval {row[f'{worst}_low']:.2f} to {row[f'{worst}_high']:.2f}"
-    )
+    numbers = f"rank correlation {row[worst]:.2f} in size"
+    if row[f"{worst}_low"] is not None:
+        low, high = max(row[f"{worst}_low"], 0.0), min(row[f"{worst}_high"], 1.0)
+        numbers += f", 95 % interval {low:.2f} to {high:.2f}"
     where = _DECIDING[worst]
     if trusted:
         return f"With random weights in {where} its maps become others ({numbers})."

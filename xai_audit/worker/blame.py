@@ -48,9 +48,15 @@ def blamed(module: torch.nn.Module, image_ids: Sequence[str]) -> Iterator[None]:
 
 
 def _is_from(exc: BaseException, module: torch.nn.Module) -> bool:
-    """Whether ``exc`` was raised within a call of ``module``, or in a backward through it."""
-    backward = torch.autograd.grad.__code__
-    return any(
-        frame.f_locals.get("self") is module or frame.f_code is backward
-        for frame, _ in traceback.walk_tb(exc.__traceback__)
-    )
+    """Whether ``exc`` was raised within a call of ``module``, or in a backward through it.
+
+    Not where a hook of our own raised it.
+    """
+    backward, theirs = torch.autograd.grad.__code__, False
+    for frame, _ in traceback.walk_tb(exc.__traceback__):
+        name = str(frame.f_globals.get("__name__", ""))
+        if frame.f_locals.get("self") is module or frame.f_code is backward:
+            theirs = True
+        elif name.startswith("xai_audit.") and not name.startswith("xai_audit.demo."):
+            theirs = False
+    return theirs

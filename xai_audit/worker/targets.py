@@ -28,6 +28,11 @@ class NamedClass:
     index: int
 
 
+def kind_of(asked: str | NamedClass) -> str:
+    """The target kind, the column's value."""
+    return asked if isinstance(asked, str) else asked.kind
+
+
 def resolved(
     asked: Sequence[str], labels: Mapping[str, int], outputs: int
 ) -> list[str | NamedClass]:
