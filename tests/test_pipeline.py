@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from tests import tiny
+from xai_audit.config import READS, STAGES
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
 
 
@@ -409,3 +410,27 @@ def test_flags_of_another_sample_are_refused(folder, tmp_path):
     result = tiny.audit(tiny.overrides(folder, out, "limit=6", "stages=[index,flag,report]"))
     assert result.returncode == 2
     assert "add score to stages" in result.stderr
+
+
+def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
+    """A limit of the checks re-judges the evidence; clusters, flags and attacks stay."""
+    out = tmp_path / "out"
+    given = ("trust.images=6", "trust.steps=2", "adversarial.images=2", "adversarial.steps=2")
+    assert tiny.audit(tiny.overrides(folder, out, *given)).returncode == 0
+    names = ("clusters", "flags", "adversarial", "agreement", "evidence", "methods")
+    before = {name: (out / f"{name}.parquet").stat().st_mtime_ns for name in names}
+    # Every method fails it, so that the evidence has to be judged anew.
+    again = tiny.overrides(folder, out, *given, "trust.max_similarity=-1")
+    assert tiny.audit(again).returncode == 0
+    after = {name: (out / f"{name}.parquet").stat().st_mtime_ns for name in names}
+    assert {name for name in names if after[name] != before[name]} == {"evidence", "methods"}
+    alone = tiny.overrides(folder, out, *given, "trust.max_similarity=-0.5", "stages=[trust]")
+    assert tiny.audit(alone).returncode == 0
+    record = json.loads((out / "run.json").read_text())["fingerprints"]
+    assert {*STAGES} - {*record} == {"evidence", "boundary", "report"}
+
+
+def test_every_stage_stands_after_those_that_it_reads():
+    assert {*READS} == {*STAGES}
+    for stage, read in READS.items():
+        assert all(STAGES.index(other) < STAGES.index(stage) for other in read)

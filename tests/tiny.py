@@ -109,6 +109,8 @@ def overrides(root: Path, output: Path, *more: str) -> list[str]:
         "evidence.images_per_class=8",
         "evidence.permutations=20",
         "adversarial.images=0",
+        "trust.images=2",
+        "trust.steps=2",
         f"output_dir={output}",
         *more,
     ]

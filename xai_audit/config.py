@@ -22,6 +22,20 @@ STAGES = (
     *("index", "attribute", "score", "trust", "discover", "evidence", "agreement", "boundary"),
     *("adversarial", "flag", "report"),
 )
+# Stage -> the stages whose files it reads: what is changed undoes these and theirs, nothing else.
+READS = {
+    "index": (),
+    "attribute": ("index",),
+    "score": ("attribute",),
+    "trust": ("index",),
+    "discover": ("score",),
+    "evidence": ("score", "trust", "discover"),
+    "agreement": ("score",),
+    "boundary": ("score", "evidence"),
+    "adversarial": ("index",),
+    "flag": ("score",),
+    "report": ("flag", "trust", "evidence", "agreement", "boundary", "adversarial"),
+}
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 

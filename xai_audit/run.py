@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit import __version__
-from xai_audit.config import STAGES
+from xai_audit.config import READS, STAGES
 from xai_audit.errors import OutputError
 from xai_audit.io import read_json, write_json, write_text
 from xai_audit.paths import RunPaths
@@ -105,9 +105,13 @@ class RunRecord:
         return None if found is None else str(found)
 
     def begin(self, stage: str) -> None:
-        """Note that ``stage`` is about to change its files: it and all after it are not whole."""
+        """Note that ``stage`` is about to change its files: it and what reads them are undone."""
         self.paths.success.unlink(missing_ok=True)
-        for later in STAGES[STAGES.index(stage) :]:
+        undone = {stage}
+        for later in STAGES:  # each stands after those that it reads
+            if undone & {later, *READS[later]}:
+                undone.add(later)
+        for later in undone:
             self.content["fingerprints"].pop(later, None)
             if later != stage:  # its own go on where a killed run left off
                 self.content["timings"].pop(f"{later}_seconds", None)

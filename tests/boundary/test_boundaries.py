@@ -59,7 +59,7 @@ def test_a_planted_boundary_is_described(tmp_path):
         "3 of the 12 photos of daisy whose strongest rival is tulip are taken for it; the border "
         "holds 49 points more of their relevance than in the class's 20 photos with another rival "
         "(48 to 50); the evidence holds the border (confirmed), the background (suspected) and 1 "
-        "more against daisy, and nothing against tulip."
+        "more against daisy, and holds nothing against tulip."
     )
 
 
@@ -120,7 +120,7 @@ def test_the_sentence_in_every_case():
     assert because(row, [], [("border", "suspected")]) == (
         "1 of the 3 photos of a whose strongest rival is b is taken for it; no region reliably "
         "holds more or less of their relevance than in the class's 1 photo with another rival; "
-        "the evidence holds nothing against a, and the border (suspected) against b."
+        "the evidence holds nothing against a, and holds the border (suspected) against b."
     )
     assert because(row | {"n_confused": 3}, None, None).startswith("All of the 3 photos")
     assert because(row | {"n_confused": 0}, None, None).startswith("None of the 3 photos")

@@ -103,7 +103,7 @@ def attacked(
     """Attack -> what it finds, and (B,) bool: whether the decision has no gradient at the photo.
 
     ``fgsm`` and ``pgd`` are L-infinity, ``pgd_l2`` is L2. An iterated attack searches below what
-    one step found, so it never finds less.
+    one step found, so it never finds a larger change.
     """
     if not len(subjects.kept):
         nothing = Found(subjects.pixels, subjects.pixels.new_zeros(0))

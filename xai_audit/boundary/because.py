@@ -20,15 +20,15 @@ def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> s
 
     Args:
         row: the measured columns of BOUNDARIES.
-        mine: confirmed and suspected cues of the class; None without evidence.
+        mine: confirmed and suspected cues of the class; None where none could be judged.
         others: of the other class.
     """
     name, other = row["class_name"], row["other_class"]
     if not row["n_images"]:
         return f"No photo of {name} has {other} as its strongest rival."
     told = [_taken(row), _differ(row)]
-    if mine is not None and others is not None:
-        told.append(f"the evidence holds {_against(name, mine)}, and {_against(other, others)}")
+    if mine is not None or others is not None:
+        told.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
     return f"{'; '.join(told)}."
 
 
@@ -62,11 +62,14 @@ def _photos(count: int) -> str:
     return f"{count} photo{'s' if count != 1 else ''}"
 
 
-def _against(name: str, cues: Cues) -> str:
+def _against(name: str, cues: Cues | None) -> str:
+    if cues is None:
+        return f"cannot say anything about {name}"
     if not cues:
-        return f"nothing against {name}"
+        return f"holds nothing against {name}"
     told = [f"the {words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
     if len(cues) > _NAMED:
         told.append(f"{len(cues) - _NAMED} more")
     *first, last = told
-    return f"{', '.join(first)} and {last} against {name}" if first else f"{last} against {name}"
+    joined = f"{', '.join(first)} and {last}" if first else last
+    return f"holds {joined} against {name}"

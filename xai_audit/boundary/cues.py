@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 
 Cues = list[tuple[str, str]]
 
-_GRAVE = ("confirmed", "suspected")
+_GRAVE, _OPEN = ("confirmed", "suspected"), "undetermined"
 _EFFECTS = ["reliance", "pull"]
-
-
-class _ByMethod(dict[tuple[str, str], Cues]):
-    """(class, method) -> its cues; a class without any has none, which was measured too."""
-
-    def __missing__(self, key: tuple[str, str]) -> Cues:
-        return []
 
 
 def cues_of(
@@ -32,7 +25,8 @@ def cues_of(
 ) -> Mapping[tuple[str, str], Cues] | None:
     """(class, method) -> (cue, verdict), confirmed before suspected, the largest effect first.
 
-    None without evidence.
+    Empty where nothing is held against the class, absent where no cue of it could be judged. None
+    without evidence.
 
     Args:
         evidence: the table, None where there is none.
@@ -43,10 +37,14 @@ def cues_of(
     """
     if evidence is None:
         return None
-    where = ds.field("class_name").isin(sorted(classes)) & ds.field("verdict").isin([*_GRAVE])
+    where = ds.field("class_name").isin(sorted(classes))
     columns = ["class_name", "method", "cue", "verdict", *_EFFECTS]
-    found = _ByMethod()
+    found: dict[tuple[str, str], Cues] = {}
     for frame in scan([evidence], EVIDENCE, columns, where):
+        judged = frame[frame["verdict"] != _OPEN]
+        for key in zip(judged["class_name"], judged["method"], strict=True):
+            found.setdefault(key, [])
+        frame = judged[judged["verdict"].isin(_GRAVE)]
         effect = frame[_EFFECTS].astype("float64").max(axis=1).fillna(0)
         grave = frame["verdict"].map({verdict: n for n, verdict in enumerate(_GRAVE)})
         order = pd.DataFrame({"grave": grave, "effect": -effect, "cue": frame["cue"]})

@@ -64,7 +64,8 @@ def boundaries(
             side = seen[direction, method]
             told = _row(direction, side, _apart(where, direction, method))
             told |= {"pair": number // 2 + 1, "method": method}
-            mine, others = (None if cues is None else cues[name, method] for name in direction)
+            known = {} if cues is None else cues
+            mine, others = (known.get((name, method)) for name in direction)
             told |= {"because": because(told, mine, others)}
             if mine is not None:
                 told |= {"cues": [cue for cue, _ in mine], "verdicts": [v for _, v in mine]}

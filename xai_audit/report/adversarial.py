@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # The attack whose size is told, and the one whose energy is: a sign puts its own everywhere alike.
 _SIZE, _ENERGY = "pgd", "pgd_l2"
 _WORDS = {"fgsm": "FGSM, one step", "pgd": "PGD", "pgd_l2": "PGD in L2"}
-# Statuses of decisions that were attacked with all budgets.
-_TRIED = (OK, "not_flipped", "no_gradient")
+# Statuses of decisions that were attacked with all budgets, and of those that could not be.
+_TRIED, _BLIND = (OK, "not_flipped"), "no_gradient"
 # Photos shown, smallest changes first.
 _SHOWN, _QUALITY = 8, 88
 _FOLDER = "adversarial"
@@ -39,9 +39,10 @@ def adversarial(
 ) -> dict[str, Any] | None:
     """What the section tells, None where nothing was attacked; pictures are drawn into ``folder``.
 
-    ``tried`` and ``flipped`` decisions, the ``median`` size over all tried (None where most
-    withstand), ``most`` (the largest budget), a row an attack, a row a class decided for (the
-    most off the object first) and the pictures; sizes are grey levels of 255.
+    ``tried`` and ``flipped`` decisions, ``blind`` ones that have no gradient to be attacked by, the
+    ``median`` size over all tried (None where most are not flipped), ``most`` (the largest budget),
+    a row an attack, a row a class decided for (the most off the object first) and the pictures;
+    sizes are grey levels of 255.
 
     Args:
         paths: of the run.
@@ -52,11 +53,12 @@ def adversarial(
     Raises:
         OutputError: ``paths.adversarial`` cannot be read.
     """
-    if not paths.adversarial.exists():
+    if not paths.adversarial.exists() or not facts.is_finished("adversarial"):
         return None
     frame = collect([paths.adversarial], ADVERSARIAL, ADVERSARIAL.names)
+    blind = int(((frame["status"] == _BLIND) & (frame["attack"] == _SIZE)).sum())
     frame = frame[frame["status"].isin(_TRIED)]
-    if frame.empty:
+    if frame.empty and not blind:
         return None
     rows = {attack: _row(attack, frame[frame["attack"] == attack]) for attack in ATTACKS}
     size, energy = rows[_SIZE], rows[_ENERGY]
@@ -64,6 +66,7 @@ def adversarial(
     where = {r: told["energy"] for r, told in energy["regions"].items() if told is not None}
     return {
         **{key: size[key] for key in ("tried", "flipped", "median")},
+        "blind": blind,
         "most": (facts.told.get("adversarial") or {}).get("max_epsilon"),
         "rows": list(rows.values()),
         "where": {REGION_WORDS[r]: share for r, share in where.items() if "corner" not in r},

@@ -113,7 +113,7 @@ def _sentence(whole: pd.DataFrame) -> str:
     elif (row := known.iloc[0])["rank_correlation_low"] == row["rank_correlation_low"]:
         ends = (two(float(row[f"rank_correlation_{end}"])) for end in ("low", "high"))
         told += f" ({' to '.join(ends)})"
-    return f"{told}. {_by_region(known)}{_caution(mean)}"
+    return f"{told}. {_by_region(known)}{_caution(float(known['rank_correlation'].min()))}"
 
 
 def _named(row: pd.Series) -> str:
@@ -132,8 +132,8 @@ def _by_region(known: pd.DataFrame) -> str:
     )
 
 
-def _caution(mean: float) -> str:
-    if mean >= _STRONG:
+def _caution(least: float) -> str:
+    if least >= _STRONG:
         return "What one of them shows, the others show too."
     return "What one of them shows of a photo, another need not show: rely on none alone."
 

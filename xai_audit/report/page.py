@@ -81,7 +81,7 @@ def write_report(
     home = folder / base
     page["strategies"] = strategies(paths, facts, folder=home)
     page |= between(paths, facts, environment, settings=settings, folder=folder / PLOTS)
-    page["trust"] = trust(paths)
+    page["trust"] = trust(paths, facts)
     page["adversarial"] = adversarial(paths, facts, folder=home, tile=settings.tile)
     index = folder / paths.index_html.name
     write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))

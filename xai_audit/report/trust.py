@@ -9,28 +9,29 @@ from xai_audit.schema import METHODS, RANDOM
 
 if TYPE_CHECKING:
     from xai_audit.paths import RunPaths
+    from xai_audit.report.facts import RunFacts
 
 # Column, heading, and what it says.
 _COLUMNS = (
-    ("similarity_all", "Kept with random weights"),
+    ("similarity_all", "Similarity with random weights"),
     ("similarity_half", "… in the upper half"),
     ("similarity_head", "… in the last layer"),
     ("road", "ROAD"),
     ("insertion", "Insertion"),
     ("deletion", "Deletion"),
-    ("infidelity", "Not foretold"),
-    ("sensitivity", "Moved by noise"),
-    ("completeness_error", "Missing to the sum"),
+    ("infidelity", "Infidelity"),
+    ("sensitivity", "Sensitivity"),
+    ("completeness_error", "Completeness error"),
 )
 
 
-def trust(paths: RunPaths) -> dict[str, Any] | None:
-    """``columns``, ``rows`` and the ``failed`` methods; None where nothing was checked.
+def trust(paths: RunPaths, facts: RunFacts) -> dict[str, Any] | None:
+    """``columns``, ``rows``, ``failed`` and ``unknown`` methods; None where nothing was checked.
 
     A row has ``method``, ``n_images``, ``trusted``, ``because`` and ``cells``, texts with the
     interval, None where undefined; maps of noise come last. A column without a value is left out.
     """
-    rows = read_rows(paths.methods, METHODS)
+    rows = read_rows(paths.methods, METHODS) if facts.is_finished("trust") else []
     if not any(row["method"] != RANDOM for row in rows):
         return None
     columns = [c for c in _COLUMNS if any(row[c[0]] is not None for row in rows)]
@@ -47,7 +48,9 @@ def trust(paths: RunPaths) -> dict[str, Any] | None:
         "columns": [heading for _, heading in columns],
         "rows": told,
         "failed": [row["method"] for row in rows if row["trusted"] is False],
-        "checked": sum(row["trusted"] is not None for row in rows),
+        "unknown": [
+            row["method"] for row in rows if row["trusted"] is None and row["method"] != RANDOM
+        ],
     }
 
 

@@ -49,7 +49,6 @@ _PART = 8
 
 def run(audit: Audit) -> None:
     """Attack every sampled image that no committed part holds yet; none with ``images`` 0."""
-    audit.needs("attribute")
     rows = _sampled(audit)
     mark = _mark(audit, rows) if rows.num_rows else fingerprint(code_version(*_CODE))
     target = audit.paths.adversarial

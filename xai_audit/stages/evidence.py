@@ -62,7 +62,7 @@ def run(audit: Audit) -> None:
     audit.needs("score")
     found = fingerprint(
         audit.record.current("score"),
-        audit.record.current("trust"),
+        _trusted(audit),
         audit.record.current("discover"),
         asdict(audit.settings.evidence),
         cue_marks(audit),
