@@ -188,11 +188,14 @@ def test_a_map_that_only_turns_upside_down_has_not_changed():
 def test_the_interval_of_similarity_is_that_of_the_draws_of_the_weights():
     frame = rows(Spot(), Painted(), count=8).to_pandas()
     frame["similarity_half"] = [0.1] * 4 + [0.5] * 4
+    frame["similarity_head"] = [0.49] * 4 + [0.51] * 4
     table = pa.Table.from_pandas(frame, TRUST, preserve_index=False)
     (row,) = methods_table({"m": table}, kind="label", max_similarity=0.7).to_pylist()
     # Two draws: the mean of .1 and .5, and Student's t with one degree of freedom.
     assert row["similarity_half"] == pytest.approx(0.3)
-    assert row["similarity_half_high"] == pytest.approx(0.3 + 12.7062 * 0.2, abs=1e-3)
+    assert row["similarity_head_high"] == pytest.approx(0.5 + 12.7062 * 0.01, abs=1e-4)
+    # So wide that it is cut at the ends of the scale.
+    assert (row["similarity_half_low"], row["similarity_half_high"]) == (0, 1)
 
 
 def test_a_photo_that_cannot_be_used_is_told():
@@ -251,11 +254,11 @@ def test_an_image_that_never_fits_is_told_and_left_out():
 
 
 def test_the_mean_and_its_interval_are_students():
-    mean, low, high = mean_of(np.array([1.0, 2.0, 3.0]))
+    mean, low, high = mean_of(np.array([1.0, 2.0, 3.0]), (-9, 9))
     # t(0.975, 2) = 4.302653, the standard error 1 / sqrt(3).
     assert (mean, low, high) == pytest.approx((2, 2 - 2.484138, 2 + 2.484138), abs=1e-5)
-    assert mean_of(np.array([])) == (None, None, None)
-    assert mean_of(np.array([4.0])) == (4.0, None, None)
+    assert mean_of(np.array([]), (0, 1)) == (None, None, None)
+    assert mean_of(np.array([4.0]), (0, 9)) == (4.0, None, None)
 
 
 def test_what_a_method_promises_is_kept_and_what_it_does_not_stays_empty():

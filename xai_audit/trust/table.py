@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MIN_IMAGES = 5
 _TAIL = 0.975
 _BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
+_RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}
+_RANGES |= {"infidelity": (0.0, 1.0)} | dict.fromkeys(_BY_DRAW, (0.0, 1.0))
 # The depths of randomised weights that decide, in words.
 _DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
 
@@ -50,7 +52,7 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
         known = frame.dropna(subset=[name])
         # Photos under the same random weights are no independent cases: their draws are.
         values = known.groupby("draw")[name].mean() if name in _BY_DRAW else known[name]
-        found = mean_of(values.to_numpy(np.float64))
+        found = mean_of(values.to_numpy(np.float64), _RANGES.get(name, (0.0, math.inf)))
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
     count = int(frame[[*_DECIDING]].notna().all(axis=1).sum())
     trusted = None
@@ -59,8 +61,13 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
     return row | {"trusted": trusted, "because": _because(method, row, trusted, count)}
 
 
-def mean_of(values: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    """The mean of values (n,) and its 95 % interval by Student's t; None where undefined."""
+def mean_of(
+    values: NDArray[np.float64], bounds: tuple[float, float]
+) -> tuple[float | None, float | None, float | None]:
+    """The mean of values (n,) and its 95 % interval by Student's t; None where undefined.
+
+    The interval is cut at the ``bounds`` that no value can pass.
+    """
     if not len(values):
         return None, None, None
     mean = float(values.mean())
@@ -68,7 +75,7 @@ def mean_of(values: NDArray[np.float64]) -> tuple[float | None, float | None, fl
         return mean, None, None
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
     reach = float(student.ppf(_TAIL, len(values) - 1)) * error
-    return mean, mean - reach, mean + reach
+    return mean, max(mean - reach, bounds[0]), min(mean + reach, bounds[1])
 
 
 def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int) -> str:
@@ -81,7 +88,7 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
     worst = max(_DECIDING, key=lambda name: row[name])
     numbers = f"rank correlation {row[worst]:.2f} in size"
     if row[f"{worst}_low"] is not None:
-        low, high = max(row[f"{worst}_low"], 0.0), min(row[f"{worst}_high"], 1.0)
+        low, high = row[f"{worst}_low"], row[f"{worst}_high"]
         numbers += f", 95 % interval {low:.2f} to {high:.2f}"
     where = _DECIDING[worst]
     if trusted:
