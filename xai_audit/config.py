@@ -27,12 +27,12 @@ READS = {
     "index": (),
     "attribute": ("index",),
     "score": ("attribute",),
-    "trust": ("index",),
+    "trust": ("attribute",),  # not its files, but the same model
     "discover": ("score",),
     "evidence": ("score", "trust", "discover"),
     "agreement": ("score",),
     "boundary": ("score", "evidence"),
-    "adversarial": ("index",),
+    "adversarial": ("attribute",),
     "flag": ("score",),
     "report": ("flag", "trust", "evidence", "agreement", "boundary", "adversarial"),
 }

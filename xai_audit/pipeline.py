@@ -34,6 +34,7 @@ from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFail
 from xai_audit.manifest import failed_fraction
 from xai_audit.paths import RunPaths, safe_name
 from xai_audit.run import RunRecord, owned
+from xai_audit.schema import RANDOM
 from xai_audit.signals import StopRequest
 from xai_audit.stages.context import Audit
 
@@ -120,6 +121,10 @@ def assembled(
                 where="method.sign",
                 expected="positive or absolute",
                 got=method.get("sign"),
+            )
+        if method.get("name") == RANDOM:
+            raise ConfigError(
+                "a method cannot have the name of maps of noise", where="method.name", got=RANDOM
             )
     asked = "evidence" in settings.stages  # a cue's file loads torch
     dataset = build("dataset", cfg.dataset)

@@ -40,7 +40,7 @@ def test_means_with_their_intervals_noise_last_and_empty_columns_left_out(checke
     assert [line["method"] for line in told["rows"]] == ["guided_backprop", "grad<cam>", RANDOM]
     assert told["rows"][1]["cells"][0] == ("−0.05", "−0.15 to 0.05")
     assert told["rows"][2]["cells"] == [None, None, ("0.00", "−0.10 to 0.10")]
-    assert (told["failed"], told["unknown"]) == (["guided_backprop"], [])
+    assert (told["failed"], told["unknown"]) == (["guided_backprop"], {})
 
 
 def test_the_page_names_the_method_that_fails(checked):
@@ -70,7 +70,7 @@ def test_a_method_that_could_not_be_judged_is_not_said_to_pass(checked):
     pq.write_table(pa.Table.from_pylist(rows, METHODS), checked.methods)
     told = trust(checked, read_facts(checked))
     page = _environment().get_template("trust.html.j2").render(trust=told)
-    assert "Too few photos to say it of lime." in page
+    assert "It cannot be said of lime: So it is." in page
     assert "Every method" not in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.methods.nets import Cramped
 from xai_audit.models.prepare import prepare
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 from xai_audit.trust.measure import Checker
+from xai_audit.trust.randomise import DRAWS
 from xai_audit.trust.table import mean_of, methods_table
 from xai_audit.types import Attribution, ImageRecord, ModelSpec, Preprocess
 from xai_audit.worker.adaptive import AdaptiveBatch
@@ -80,16 +82,16 @@ def checker(net: torch.nn.Module, batch: int = 8, kind: str = "label") -> Checke
 
 
 def rows(net, plugin, batch: int = 8, count: int = 10, **keys) -> pa.Table:
-    """Half of the photos under one draw of the weights, half under another."""
+    """The photos in equal shares under five draws of the weights."""
     return rows_of(checker(net, batch, **keys), plugin, count)
 
 
 def rows_of(asking: Checker, plugin, count: int) -> pa.Table:
-    photos, half = sampled(count), count // 2
-    parts = (slice(0, half), slice(half, count))
+    photos, edges = sampled(count), np.linspace(0, count, DRAWS + 1).round().astype(int)
     return pa.concat_tables(
-        asking.rows(plugin, photos.images(part), draw, lambda _: None)
-        for draw, part in enumerate(parts)
+        asking.rows(plugin, photos.images(slice(start, stop)), draw, lambda _: None)
+        for draw, (start, stop) in enumerate(itertools.pairwise(edges))
+        if stop > start
     )
 
 
@@ -187,6 +189,7 @@ def test_a_map_that_only_turns_upside_down_has_not_changed():
 
 def test_the_interval_of_similarity_is_that_of_the_draws_of_the_weights():
     frame = rows(Spot(), Painted(), count=8).to_pandas()
+    frame["draw"] = pa.array([0] * 4 + [1] * 4, pa.int32()).to_pandas()
     frame["similarity_half"] = [0.1] * 4 + [0.5] * 4
     frame["similarity_head"] = [0.49] * 4 + [0.51] * 4
     table = pa.Table.from_pandas(frame, TRUST, preserve_index=False)
@@ -203,6 +206,17 @@ def test_a_photo_that_cannot_be_used_is_told():
     table = checker(Spot()).rows(None, photos, 0, lambda _: None)
     assert table.column("image_id").to_pylist() == ["0.jpg", "1.jpg", "x.jpg"]
     assert table.column("status").to_pylist() == [OK, OK, "unreadable"]
+
+
+@pytest.mark.parametrize(("spread", "trusted"), [(0.02, True), (0.3, None)])
+def test_an_interval_that_holds_the_limit_leaves_it_open(spread, trusted):
+    frame = rows(Spot(), Painted()).to_pandas()
+    for depth in ("half", "all"):
+        frame[f"similarity_{depth}"] = 0.6 + spread * (frame["draw"] % 2 - 0.5)
+    table = pa.Table.from_pandas(frame, TRUST, preserve_index=False)
+    (row,) = methods_table({"m": table}, kind="label", max_similarity=0.7).to_pylist()
+    assert row["trusted"] is trusted
+    assert ("it is open whether" in row["because"]) == (trusted is None)
 
 
 def test_too_few_images_tell_nothing():

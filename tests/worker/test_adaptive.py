@@ -79,3 +79,15 @@ def test_what_a_real_allocator_says_is_recognised():
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert not is_out_of_memory(ValueError("out of memory"))
+
+
+def test_one_image_whose_copies_do_not_fit_is_tried_with_fewer_of_them():
+    adaptive = AdaptiveBatch(32)
+
+    def copies(piece: slice) -> int:
+        if adaptive.size > 3:  # so many copies go through the model at once
+            raise torch.OutOfMemoryError("out of memory")
+        return adaptive.size
+
+    assert list(adaptive.over(1, copies)) == [(slice(0, 1), 2)]
+    assert adaptive.smallest == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.schema import EVIDENCE
@@ -37,7 +38,7 @@ def cues_of(
     """
     if evidence is None:
         return None
-    where = ds.field("class_name").isin(sorted(classes))
+    where = ds.field("class_name").isin(pa.array(sorted(classes), pa.string()))
     columns = ["class_name", "method", "cue", "verdict", *_EFFECTS]
     found: dict[tuple[str, str], Cues] = {}
     for frame in scan([evidence], EVIDENCE, columns, where):

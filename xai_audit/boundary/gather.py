@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.boundary.pairs import CONTRAST, contrasts
@@ -123,7 +124,7 @@ def sides(
         outputs[name].append(output)
     where = ds.scalar(False)
     for name, other in directions:
-        rivals = ds.field("against").isin(outputs[other])
+        rivals = ds.field("against").isin(pa.array(outputs[other], pa.int32()))
         where = where | ((ds.field("class_name") == name) & rivals)
     for frame in contrasts(paths, names, [*_ROW, "method", "heatmap", *_GRID], where):
         for row in frame.to_dict("records"):
@@ -159,7 +160,8 @@ def masses(
         OutputError: a part cannot be read.
     """
     found: dict[tuple[Direction, str], Moments] = defaultdict(Moments)
-    where = (ds.field("target_kind") == CONTRAST) & ds.field("class_name").isin(sorted(classes))
+    asked = pa.array(sorted(classes), pa.string())  # of no class Arrow could not tell the type
+    where = (ds.field("target_kind") == CONTRAST) & ds.field("class_name").isin(asked)
     columns = ["class_name", "against", "method", *_MASS]
     for frame in scan(RunPaths.parts(paths.scores), SCORES, columns, where):
         known = frame[frame["against"].notna()]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from xai_audit.errors import ModelError
 from xai_audit.layout import layout_of
@@ -47,6 +48,8 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         target_layer.require_layer(module, spec.target_layer)
     probe = _probe(spec.preprocess, device)
     with _told(module, probe):
+        _shield(module, probe)
+    with _told(module, probe):
         seen = target_layer.trace(module, probe)
     logits = _logits(seen)
     head = _head(spec.head, logits)
@@ -80,6 +83,13 @@ def fingerprint(spec: ModelSpec) -> str:
         settings = _ADDRESS.sub("", layer.extra_repr())
         digest.update(f"{name} {type(layer).__qualname__} {settings}\n".encode())
     for name, value in spec.module.state_dict().items():
+        if is_lazy(value):
+            raise ModelError(
+                "a layer has no weights yet",
+                where=name,
+                got="a lazy layer, whose shape its first forward decides",
+                remedy="run one forward before the factory returns the model",
+            )
         if not isinstance(value, torch.Tensor):
             digest.update(f"{name} {value!r}\n".encode())
             continue
@@ -105,6 +115,21 @@ def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
     size = (1, len(preprocess.mean), *preprocess.crop)
     image = torch.randn(size, generator=generator)
     return image.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _shield(module: nn.Module, probe: torch.Tensor) -> None:
+    """Hand a module that works in place on its images a copy of them: they are used again."""
+    given = probe.clone()
+    before = given._version
+    with torch.no_grad():
+        module(given)
+    if given._version != before:
+        module.register_forward_pre_hook(_with_a_copy)
+
+
+def _with_a_copy(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    images, *rest = inputs
+    return images.clone(), *rest
 
 
 @contextmanager

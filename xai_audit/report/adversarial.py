@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.report.caption import Caption
@@ -124,7 +125,7 @@ def _pictures(
     shown = flipped.sort_values(["rms", "image_id"]).head(_SHOWN)
     if shown.empty:
         return []
-    wanted = ds.field("image_id").isin([str(image_id) for image_id in shown["image_id"]])
+    wanted = ds.field("image_id").isin(pa.array(shown["image_id"], pa.string()))
     files = photo_files(paths, wanted, facts.dataset_root)
     look = Look(facts.preprocess, facts.border, tile)
     (folder / _FOLDER).mkdir(parents=True, exist_ok=True)

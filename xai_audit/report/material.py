@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.paths import RunPaths
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from xai_audit.report.picks import Key
@@ -54,8 +54,10 @@ def gather(
     paths: RunPaths, keys: Collection[Key], kinds: dict[str, str], *, root: Path | None
 ) -> Material:
     """What the pictures ``keys`` need; heatmaps of other images never pile up in memory."""
-    ids = ds.field("image_id").isin(sorted({image_id for image_id, _ in keys}))
-    wanted = of_kinds(kinds) & ids
+    # Typed, for of none Arrow could not tell what they are.
+    ids = pa.array(sorted({image_id for image_id, _ in keys}), pa.string())
+    theirs = ds.field("image_id").isin(ids)
+    wanted = of_kinds(kinds) & theirs
     heatmaps = {
         key: heatmap
         for key, row in _rows(RunPaths.parts(paths.attributions), ATTRIBUTIONS, _HEATMAP, wanted)
@@ -63,9 +65,9 @@ def gather(
     }
     scores = dict(_rows(RunPaths.parts(paths.scores), SCORES, _SCORE, wanted))
     flags: dict[str, list[dict[str, Any]]] = {}
-    for (image_id, _), row in _rows([paths.flags], FLAGS, _FLAG, ids):
+    for (image_id, _), row in _rows([paths.flags], FLAGS, _FLAG, theirs):
         flags.setdefault(image_id, []).append(row)
-    return Material(heatmaps, scores, flags, photo_files(paths, ids, root))
+    return Material(heatmaps, scores, flags, photo_files(paths, theirs, root))
 
 
 def _rows(
@@ -86,13 +88,13 @@ def _heatmap(row: dict[str, Any]) -> NDArray[np.float32] | None:
     return np.asarray(row["heatmap"], np.float32).reshape(shape)
 
 
-def photo_files(paths: RunPaths, ids: ds.Expression, root: Path | None) -> dict[str, Path]:
+def photo_files(paths: RunPaths, theirs: ds.Expression, root: Path | None) -> dict[str, Path]:
     """Image -> its file, spelled as the file system spells it."""
     if root is None:
         return {}
     columns = ["image_id", "raw_path"]
     return {
         image_id: root / (os.fsdecode(raw_path) if raw_path else image_id)
-        for frame in scan([paths.manifest], MANIFEST, columns, ids)
+        for frame in scan([paths.manifest], MANIFEST, columns, theirs)
         for image_id, raw_path in zip(frame["image_id"], frame["raw_path"], strict=True)
     }

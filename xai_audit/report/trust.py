@@ -26,7 +26,7 @@ _COLUMNS = (
 
 
 def trust(paths: RunPaths, facts: RunFacts) -> dict[str, Any] | None:
-    """``columns``, ``rows``, ``failed`` and ``unknown`` methods; None where nothing was checked.
+    """``columns``, ``rows``, ``failed`` methods and why others are ``unknown``; None: not checked.
 
     A row has ``method``, ``n_images``, ``trusted``, ``because`` and ``cells``, texts with the
     interval, None where undefined; maps of noise come last. A column without a value is left out.
@@ -48,9 +48,11 @@ def trust(paths: RunPaths, facts: RunFacts) -> dict[str, Any] | None:
         "columns": [heading for _, heading in columns],
         "rows": told,
         "failed": [row["method"] for row in rows if row["trusted"] is False],
-        "unknown": [
-            row["method"] for row in rows if row["trusted"] is None and row["method"] != RANDOM
-        ],
+        "unknown": {
+            row["method"]: row["because"]
+            for row in rows
+            if row["trusted"] is None and row["method"] != RANDOM
+        },
     }
 
 

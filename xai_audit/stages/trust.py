@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.io import is_readable, read_notes, write_table
+from xai_audit.io import is_readable, read_notes, remove_leftovers, write_table
 from xai_audit.manifest import content_fingerprint, drawn
 from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
@@ -72,6 +72,7 @@ def run(audit: Audit) -> None:
         audit.record.timed("trust", resumed=len(todo) < len(parts)),
         repeatable(audit.settings.compute.deterministic),
     ):
+        remove_leftovers(audit.paths.trust)
         for path in {*RunPaths.parts(audit.paths.trust)} - {*parts.values()}:
             path.unlink()  # of methods that are not asked about any more
         _check(audit, rows, todo, marks)

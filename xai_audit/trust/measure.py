@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from xai_audit.errors import PluginError
 from xai_audit.methods.seeds import rng_of
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 from xai_audit.trust.curves import insertion_deletion, ranks
@@ -21,6 +22,7 @@ from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.blame import blamed
 from xai_audit.worker.explain import stored_size
 from xai_audit.worker.inputs import Inputs
+from xai_audit.worker.plugged import attributed
 from xai_audit.worker.targets import kind_of, make_targets
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class Checker:
     def _measured(
         self, method: Attributor, asked: Asked, draw: int
     ) -> tuple[torch.Tensor, _Measured]:
-        said = method.attribute(asked)
+        said = attributed(method, asked)
         maps = said.maps[:, 0].float()
         places = self._ranks(asked, maps.abs() if method.sign == "absolute" else maps)
         found = self._curves(asked, places) | self._changes(method, asked, maps, draw)
@@ -145,7 +147,15 @@ class Checker:
             room, lent = self.adaptive.size, self.lent
             again = AskedOnce(model, images, lambda _: targets, image_ids=ids, room=room, lent=lent)
             with blamed(model.module, ids):
-                return _stored(method.attribute(again).maps[:, 0].float(), method.sign)
+                found = _stored(attributed(method, again).maps[:, 0].float(), method.sign)
+            if found.shape != plain.shape:
+                raise PluginError(
+                    f"method {method.name} gives maps of one image on several grids",
+                    where=", ".join(ids[:3]),
+                    expected=tuple(plain.shape[1:]),
+                    got=tuple(found.shape[1:]),
+                )
+            return found
 
         plain = _stored(maps, method.sign)
         found: _Measured = {

@@ -55,10 +55,18 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
         found = mean_of(values.to_numpy(np.float64), _RANGES.get(name, (0.0, math.inf)))
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
     count = int(frame[[*_DECIDING]].notna().all(axis=1).sum())
-    trusted = None
-    if count >= _MIN_IMAGES:
-        trusted = max(row[name] for name in _DECIDING) < max_similarity
+    trusted = _trusted(row, max_similarity) if count >= _MIN_IMAGES else None
     return row | {"trusted": trusted, "because": _because(method, row, trusted, count)}
+
+
+def _trusted(row: dict[str, Any], max_similarity: float) -> bool | None:
+    """Whether maps change with the weights at every depth; None: an interval holds the limit."""
+    ends = [(row[f"{name}_low"], row[f"{name}_high"]) for name in _DECIDING]
+    if any(low is None for low, _ in ends):
+        return None
+    if any(low >= max_similarity for low, _ in ends):
+        return False
+    return True if all(high < max_similarity for _, high in ends) else None
 
 
 def mean_of(
@@ -82,7 +90,7 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
     """One sentence that says why the maps are to be trusted, or not."""
     if method == RANDOM:
         return "Maps of noise, to compare the others with."
-    if trusted is None:
+    if trusted is None and known < _MIN_IMAGES:
         images = "map" if known == 1 else "maps"
         return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
     worst = max(_DECIDING, key=lambda name: row[name])
@@ -91,6 +99,11 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
         low, high = row[f"{worst}_low"], row[f"{worst}_high"]
         numbers += f", 95 % interval {low:.2f} to {high:.2f}"
     where = _DECIDING[worst]
+    if trusted is None:
+        return (
+            f"With random weights in {where} it is open whether its maps stay the same ({numbers}, "
+            "which holds the limit); more photos would tell (trust.images)."
+        )
     if trusted:
         return f"With random weights in {where} its maps become others ({numbers})."
     return (

@@ -56,8 +56,10 @@ class AdaptiveBatch:
         while start < count:
             piece = slice(start, min(start + self.size, count))
             result, failed = self._attempt(piece, call)
-            if failed and piece.stop - start > 1:
-                self._shrink(piece.stop - start)
+            if failed and self.size > 1:
+                # A call for one image may have made copies of it, so many as ``size`` allows.
+                alone = piece.stop - start == 1
+                self._shrink(self.size if alone else piece.stop - start)
                 continue
             self._grow_after(failed=failed)
             yield piece, result

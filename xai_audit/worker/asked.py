@@ -184,11 +184,12 @@ def _gradient(score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str
     except RuntimeError as exc:
         if not any(sign in str(exc) for sign in ("does not require grad", "not have been used")):
             raise
+        what = "images" if where == "input" else "target layer"
         raise ModelError(
-            "the outputs do not depend on the target layer by gradient",
+            f"the outputs do not depend on the {what} by gradient",
             where=where,
-            remedy="take no_grad and detach out of the model's forward, or choose another "
-            "model.target_layer",
+            remedy="take no_grad and detach out of the model's forward"
+            + ("" if where == "input" else ", or choose another model.target_layer"),
         ) from exc
 
 

@@ -34,8 +34,8 @@ def blamed(module: torch.nn.Module, image_ids: Sequence[str]) -> Iterator[None]:
         yield
     except AuditError:
         raise
-    except Exception as exc:  # a user's forward may raise anything
-        if is_out_of_memory(exc) or not _is_from(exc, module):
+    except (Exception, SystemExit) as exc:  # a user's forward may raise anything
+        if is_out_of_memory(exc) or not is_from(exc, module):
             raise
         shown = ", ".join(image_ids[:_SHOWN])
         more = len(image_ids) - _SHOWN
@@ -47,7 +47,7 @@ def blamed(module: torch.nn.Module, image_ids: Sequence[str]) -> Iterator[None]:
         ) from exc
 
 
-def _is_from(exc: BaseException, module: torch.nn.Module) -> bool:
+def is_from(exc: BaseException, module: torch.nn.Module) -> bool:
     """Whether ``exc`` was raised within a call of ``module``, or in a backward through it.
 
     Not where a hook of our own raised it.

@@ -19,6 +19,7 @@ from xai_audit.worker.adaptive import AdaptiveBatch
 from xai_audit.worker.asked import AskedOnce, Lent
 from xai_audit.worker.blame import blamed
 from xai_audit.worker.inputs import Inputs
+from xai_audit.worker.plugged import attributed
 from xai_audit.worker.rows import Explained, quantised
 from xai_audit.worker.targets import follows_logits, make_targets
 
@@ -96,12 +97,11 @@ class Explainer:
             used = asked
             with blamed(self.model.module, asked.image_ids):
                 with self._inputs.autocast():
-                    found = method.attribute(asked)
+                    found = attributed(method, asked)
                 if self._precision != "fp32" and not _finite(asked.logits, found.maps):
                     self.nonfinite_retries += 1
                     used = again = again or self._asked(batch, piece)
-                    found = method.attribute(used)
-                _check_output(method, used, found)
+                    found = attributed(method, used)
                 rows = _explained(method, batch, piece, used, found)
             yield rows
 
@@ -137,25 +137,6 @@ def stored_size(relevance: torch.Tensor) -> torch.Tensor:
 
 def _finite(*tensors: torch.Tensor) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
-
-
-def _check_output(method: Attributor, asked: Asked, found: Attribution) -> None:
-    maps, error = found.maps, found.completeness_error
-    expected = (len(asked.images), len(asked.targets))
-    if error is not None and error.shape != expected:
-        raise PluginError(
-            f"method {method.name} broke its contract",
-            where=", ".join(asked.image_ids[:3]),
-            expected=f"completeness_error {expected}",
-            got=tuple(error.shape),
-        )
-    if maps.ndim != 4 or maps.shape[:2] != expected or len(asked.logits) != expected[0]:
-        raise PluginError(
-            f"method {method.name} broke its contract",
-            where=", ".join(asked.image_ids[:3]),
-            expected=f"attribution ({expected[0]}, {expected[1]}, h, w)",
-            got=tuple(maps.shape),
-        )
 
 
 def _explained(

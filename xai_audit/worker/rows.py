@@ -66,7 +66,7 @@ def attribution_rows(explained: Explained) -> pa.Table:
     offsets = pa.array(np.arange(count + 1, dtype=np.int32) * (height * width))
     columns = {
         **explained.rows,
-        "target_score": explained.target_score,
+        "target_score": pa.array(explained.target_score, from_pandas=True),
         "completeness_error": pa.array(explained.completeness_error, from_pandas=True),
         "heatmap": pa.ListArray.from_arrays(offsets, flat),
         "heatmap_height": np.full(count, height, np.int32),

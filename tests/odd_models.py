@@ -1,0 +1,78 @@
+"""Models and methods that do what they should not, for the command to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tests import tiny
+from xai_audit.types import Attribution
+
+
+class Around(nn.Module):
+    """The small network, with something done to its images or logits."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.body = tiny.net(classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images)
+
+
+class InPlace(Around):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images.mul_(0.5).sub_(0.1))
+
+
+class OutOfPlace(Around):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.body(images.mul(0.5).sub(0.1))
+
+
+class Constant(Around):
+    """The same logits for every image; a gradient of 0 everywhere."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 0 * self.body(images) + torch.tensor([2.0, 1.0, 0.0])
+
+
+class Leaving(Around):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > 1:
+            raise SystemExit(3)
+        return self.body(images)
+
+
+def thousand() -> nn.Module:
+    """A thousand outputs, of which a dataset's classes are never the strongest rival."""
+    net = Around(1000)
+    with torch.no_grad():
+        net.body[-1].bias[:3] -= 50
+    return net
+
+
+def lazy() -> nn.Module:
+    return nn.Sequential(
+        nn.LazyConv2d(4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
+
+
+@dataclass
+class Odd:
+    """A method that answers in the wrong way."""
+
+    name: str
+    sign: str
+    way: str
+
+    def attribute(self, asked):
+        maps = torch.rand(len(asked.images), len(asked.targets), 4, 4)
+        if self.way == "raises":
+            raise KeyError("on purpose")
+        odd = {"bare": maps, "none": None, "numpy": Attribution(maps.numpy())}
+        odd |= {"narrow": Attribution(maps[0]), "zero": Attribution(0 * maps)}
+        odd |= {"error": Attribution(maps, torch.zeros(1, 99)), "good": Attribution(maps)}
+        return odd[self.way]
