@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 
 from xai_audit.adversarial.decision import Decision
+from xai_audit.adversarial.rows import Outcome, adversarial_rows
 from xai_audit.models.prepare import prepare
-from xai_audit.types import ModelSpec, Preprocess
+from xai_audit.schema import ATTACKS, REGIONS
+from xai_audit.types import ImageRecord, ModelSpec, Preprocess
+from xai_audit.worker.loader import Batch
 
 
 class Grey(torch.nn.Module):
@@ -32,3 +35,18 @@ def test_the_slope_is_by_the_three_channels_of_the_photo():
     assert abs(green / red - 0.587 / 0.299) < 0.05
     assert abs(red / blue - 0.299 / 0.114) < 0.05
     assert bool((margin >= 0).all())
+
+
+def test_the_root_mean_square_is_over_the_photo_and_not_what_the_crop_pads():
+    """A photo of a quarter of the view: its change is told as that of its own pixels."""
+    change = torch.zeros(1, 3, 8, 8)
+    change[:, :, 2:6, 2:6] = 3
+    record = ImageRecord("a.jpg", "a.jpg", "a", 0, 4, 4)
+    batch = Batch([record], None, None, ["none"], {})
+    outcome = Outcome(["ok"], change, torch.tensor([1]), torch.tensor([0.25]))
+    nowhere = (
+        torch.full((1, len(REGIONS), 8, 8), torch.nan),
+        torch.full((1, len(REGIONS)), torch.nan),
+    )
+    rows = adversarial_rows(batch, [0], dict.fromkeys(ATTACKS, outcome), nowhere)
+    assert rows.column("rms").to_pylist() == [3.0] * len(ATTACKS)

@@ -96,7 +96,8 @@ class Attacker:
         change = torch.zeros_like(subjects.pixels).index_copy(0, rows, found.change)
         # The strongest other output: at the very edge rounding may put the decision's own ahead.
         other = runner_up(self.decision.logits(subjects.pixels + change), subjects.kept)
-        return Outcome(status, change, other)
+        seen = (subjects.high > subjects.low).float().mean((1, 2, 3))
+        return Outcome(status, change, other, seen)
 
 
 def _subjects(

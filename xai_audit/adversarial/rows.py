@@ -32,11 +32,13 @@ class Outcome:
             ``not_finite`` (logits), ``one_output``, ``out_of_memory``.
         change: (B, C, H, W) float32, grey levels; whatever it is where the status is not ``ok``.
         flipped_to: (B,) int64.
+        seen: (B,) share of the view that shows the photo; what the crop pads is never changed.
     """
 
     status: Sequence[str]
     change: torch.Tensor
     flipped_to: torch.Tensor
+    seen: torch.Tensor
 
 
 def adversarial_rows(
@@ -108,7 +110,7 @@ def _of(
         "region_status": pa.array(_reasons(outcome.status, batch.mask_status, area)),
         "flipped_to": pa.array(outcome.flipped_to.cpu().numpy().astype(np.int32), mask=~hit),
         "epsilon": _masked(LARGEST.size(outcome.change), hit),
-        "rms": _masked(ROOT_MEAN_SQUARE.size(outcome.change), hit),
+        "rms": _masked(ROOT_MEAN_SQUARE.size(outcome.change) / outcome.seen.sqrt(), hit),
         "l2": _masked(outcome.change.flatten(1).norm(dim=1), hit),
         **{
             f"{what}_{region}": _masked(values[:, index], hit | (what == "area"))

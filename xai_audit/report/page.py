@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from xai_audit.config import STAGES
 from xai_audit.io import write_text
 from xai_audit.report.adversarial import adversarial
 from xai_audit.report.answers import two
@@ -136,6 +137,7 @@ def _page(
         "folders": {gallery.class_name: gallery.folder for gallery in galleries},
         "problems": score_problems(paths, kinds),
         "unseen": _unseen(paths, facts),
+        "untold": [s for s in STAGES[:-1] if not facts.is_finished(s)],
         "settings": settings,
         "words": {"titles": TITLES, "regions": REGION_WORDS, "reasons": REASONS},
         "min_images": MIN_IMAGES,
