@@ -93,6 +93,7 @@ def overrides(scenario: Scenario, root: Path) -> list[str]:
         f"model.preprocess.crop={SIDE}",
         "compute.device=cpu",
         "adversarial.images=0",  # verdicts do not need them
+        "trust.images=2",
         "report.per_reason=1",
         "report.tile=96",
         f"output_dir={root}/audit",
