@@ -17,7 +17,7 @@ from tests.trust import slow
 from xai_audit.methods.baseline import baseline
 from xai_audit.trust.curves import insertion_deletion, ranks
 from xai_audit.trust.infidelity import SQUARES, infidelity, squares_of
-from xai_audit.trust.randomise import DRAWS, draw_of, randomised, similarity
+from xai_audit.trust.randomise import DRAWS, draw_of, layers_of, randomised, similarity
 from xai_audit.trust.road import imputed, road
 from xai_audit.trust.stability import COPIES, noisy, sensitivity
 
@@ -172,7 +172,8 @@ def test_similarity_is_the_size_of_spearmans(said):
 
 
 def drawn(model, depth: str, *, draw: int = 0, seed: int = 0) -> dict[str, torch.Tensor]:
-    return randomised(model, depth, draw=draw, seed=seed).module.state_dict()
+    layers = layers_of(model)
+    return randomised(model, depth, layers=layers, draw=draw, seed=seed).module.state_dict()
 
 
 def changed(model, depth: str) -> set[str]:

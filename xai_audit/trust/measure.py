@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ from xai_audit.methods.seeds import rng_of
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 from xai_audit.trust.curves import insertion_deletion, ranks
 from xai_audit.trust.infidelity import infidelity
-from xai_audit.trust.randomise import DEPTHS, randomised, similarity
+from xai_audit.trust.randomise import DEPTHS, layers_of, randomised, similarity
 from xai_audit.trust.road import road
 from xai_audit.trust.stability import sensitivity
 from xai_audit.worker.asked import AskedOnce, Lent
@@ -129,6 +129,13 @@ class Checker:
             lent=self.lent,
         )
 
+    @cached_property
+    def _layers(self) -> list[str]:
+        return layers_of(self.model)
+
+    def _random(self, depth: str, draw: int) -> LoadedModel:
+        return randomised(self.model, depth, layers=self._layers, draw=draw, seed=self.seed)
+
     def _ranks(self, asked: Asked, maps: torch.Tensor) -> torch.Tensor:
         size = (asked.images.shape[2], asked.images.shape[3])
         return ranks(maps, size, image_ids=asked.image_ids, seed=self.seed)
@@ -161,7 +168,7 @@ class Checker:
         found: _Measured = {
             f"similarity_{depth}": similarity(
                 plain,
-                explain(randomised(self.model, depth, draw=draw, seed=self.seed), asked.images),
+                explain(self._random(depth, draw), asked.images),
             )
             for depth in DEPTHS
         }

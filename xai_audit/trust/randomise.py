@@ -17,7 +17,7 @@ from xai_audit.methods.seeds import seed_of
 from xai_audit.metrics.ranks import rank_correlations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +34,9 @@ def draw_of(image_id: str, seed: int) -> int:
     return seed_of(seed, image_id, "draw") % DRAWS
 
 
-def randomised(model: LoadedModel, depth: str, *, draw: int, seed: int) -> LoadedModel:
+def randomised(
+    model: LoadedModel, depth: str, *, layers: Sequence[str], draw: int, seed: int
+) -> LoadedModel:
     """A copy of ``model`` whose layers are drawn anew from the outputs down to ``depth``.
 
     Every tensor of a layer becomes normal noise of its own mean and standard deviation, so that
@@ -43,11 +45,11 @@ def randomised(model: LoadedModel, depth: str, *, draw: int, seed: int) -> Loade
 
     Args:
         model: stays as it is.
-        depth: one of DEPTHS; layers count in the order in which a forward runs them.
+        depth: one of DEPTHS.
+        layers: all of them, of :func:`layers_of`.
         draw: which one.
         seed: of the run.
     """
-    layers = _layers(model)
     module = copy.deepcopy(model.module)
     count = max(round(DEPTHS[depth] * len(layers)), 1)
     with torch.no_grad():
@@ -65,7 +67,7 @@ def _draw(tensor: torch.Tensor, seed: int) -> None:
     tensor.copy_(noise.mul_(spread or abs(mean)).add_(mean))
 
 
-def _layers(model: LoadedModel) -> list[str]:
+def layers_of(model: LoadedModel) -> list[str]:
     """Names of the modules that own weights, in the order in which a forward runs them.
 
     One whose weights another module uses (a projection within attention) stands with that one.
