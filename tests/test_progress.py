@@ -69,7 +69,7 @@ def test_a_signal_waits_for_what_is_in_hand_but_not_for_ever(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
     stop, seen = StopRequest(), []
-    tell = stop.patiently(seen.append)
+    tell = stop.stopping(seen.append, patience=signals.PATIENCE)
     stop._ask(15, None)
     tell(1)
     now[0] = signals.PATIENCE - 1

@@ -53,12 +53,14 @@ class StopRequest:
         if self._received is not None and time.monotonic() - self._asked_at >= patience:
             raise StoppedError(self._received)
 
-    def patiently(self, tell: Callable[[int], None]) -> Callable[[int], None]:
-        """``tell`` that ends what is in hand where a signal has waited too long for its end."""
+    def stopping(
+        self, tell: Callable[[int], None], *, patience: float = 0.0
+    ) -> Callable[[int], None]:
+        """``tell`` that ends what is in hand where a signal has waited ``patience`` seconds."""
 
         def told(count: int) -> None:
             tell(count)
-            self.check(patience=PATIENCE)
+            self.check(patience=patience)
 
         return told
 

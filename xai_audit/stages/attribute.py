@@ -135,7 +135,7 @@ def _attribute(audit: Audit, work: Pass, todo: dict[int, range]) -> None:
         record.timed("attribute", resumed=done > 0),
         progress("attribute", total=total, done=done, bar=audit.settings.progress) as tell,
     ):
-        work.explainer.tell = audit.stop.patiently(tell.forwards)
+        work.explainer.tell = audit.stop.stopping(tell.forwards, patience=PATIENCE)
         start, count = time.perf_counter(), 0
         try:
             for images, committed in attribute_parts(work, todo):

@@ -37,11 +37,7 @@ def run(audit: Audit) -> None:
         audit.record.timed("boundary", resumed=False),
         progress("boundary", total=None, bar=audit.settings.progress) as shown,
     ):
-
-        def tell(images: int) -> None:
-            shown(images)
-            audit.stop.check()
-
+        tell = audit.stop.stopping(shown)
         evidence = None if asked is None else audit.paths.evidence
         table = boundaries(audit.paths, names, pairs=pairs, evidence=evidence, tell=tell)
         write_table(audit.paths.boundaries, table)

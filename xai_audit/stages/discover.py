@@ -39,10 +39,6 @@ def run(audit: Audit) -> None:
         audit.record.timed("discover", resumed=False),
         progress("discover", total=None, bar=audit.settings.progress) as shown,
     ):
-
-        def tell(images: int) -> None:
-            shown(images)
-            audit.stop.check()
-
+        tell = audit.stop.stopping(shown)
         write_table(audit.paths.clusters, discover(audit.paths, settings=settings, tell=tell))
     audit.record.finished("discover", found)

@@ -41,7 +41,6 @@ from xai_audit.stages.inquiry import CODE, Inquiry, cue_marks
 from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from xai_audit.stages.context import Audit
@@ -136,18 +135,8 @@ def _surveyed(inquiry: Inquiry) -> Survey:
             inquiry.subjects,
             audit.paths,
             grid=audit.model[0].grid,
-            tell=_stoppable(audit, tell),
+            tell=audit.stop.stopping(tell),
         )
-
-
-def _stoppable(audit: Audit, tell: Callable[[int], None]) -> Callable[[int], None]:
-    """``tell`` that raises where a signal asked to stop: what is in hand is minutes, and lost."""
-
-    def told(count: int) -> None:
-        tell(count)
-        audit.stop.check()
-
-    return told
 
 
 def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
@@ -164,7 +153,7 @@ def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
         for number, span in todo.items():
             mine = {names[place] for place in span}
             part = [cell for cell in cells if cell.class_name in mine]
-            table = measured(inquiry.transplanter, part, inquiry.scope, _stoppable(audit, tell))
+            table = measured(inquiry.transplanter, part, inquiry.scope, audit.stop.stopping(tell))
             write_table(RunPaths.part(folder, number), table, {FINGERPRINT: mark})
     return _frame(*(RunPaths.part(folder, number) for number in plan))
 
@@ -203,7 +192,7 @@ def _apart(
                 inquiry.scope,
                 usable=first.usable_rows(),
                 pairs=_BEYOND,
-                tell=_stoppable(audit, tell),
+                tell=audit.stop.stopping(tell),
             )
         write_table(target, table, {FINGERPRINT: mark})
     return _frame(target)

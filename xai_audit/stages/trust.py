@@ -17,6 +17,7 @@ from xai_audit.paths import RunPaths
 from xai_audit.progress import progress
 from xai_audit.run import code_version, fingerprint
 from xai_audit.schema import PREFERRED_KINDS, RANDOM
+from xai_audit.signals import PATIENCE
 from xai_audit.trust.measure import Checker
 from xai_audit.trust.randomise import DRAWS, draw_of
 from xai_audit.trust.table import methods_table
@@ -130,7 +131,7 @@ def _check(
             seed=audit.settings.seed,
             adaptive=AdaptiveBatch(audit.compute.batch_size),
             num_workers=audit.compute.num_workers,
-            lent=Lent(audit.stop.patiently(tell.forwards), audit.references),
+            lent=Lent(audit.stop.stopping(tell.forwards, patience=PATIENCE), audit.references),
         )
         for (name, draw), path in todo.items():
             table = checker.rows(methods[name], _read(audit, draws[draw]), draw, tell)
