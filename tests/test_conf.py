@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 
 import xai_audit.cli  # noqa: F401 - registers the schema
 from tests import tiny
-from xai_audit.build import build
-from xai_audit.config import AuditConfig
+from xai_audit.config.build import build
+from xai_audit.config.nodes import AuditConfig
+from xai_audit.config.validation import validate
 from xai_audit.errors import ConfigError
-from xai_audit.validation import validate
 
 CONF = tiny.REPO / "conf"
 PLUGINS = sorted(CONF.glob("*/*.yaml"))

@@ -12,8 +12,8 @@ from torch import nn
 
 from tests import tiny
 from xai_audit.errors import ModelError
-from xai_audit.models.copied import copied
 from xai_audit.models.custom import build
+from xai_audit.network.copied import copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from xai_audit.geometry import view
 from xai_audit.types import Preprocess
+from xai_audit.vision.geometry import view
 
 
 @settings(deadline=None, max_examples=80)

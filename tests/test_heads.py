@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from tests import tiny
-from tests.methods.asking import METHODS, asked, loaded, maps
+from tests.methods.asking import METHODS, loaded, maps, request
 from tests.methods.test_every_method import FEW
 from xai_audit.errors import ModelError
-from xai_audit.heads import log_odds, probabilities
-from xai_audit.models.prepare import prepare
+from xai_audit.network.heads import log_odds, probabilities
+from xai_audit.network.prepare import prepare
 from xai_audit.types import ModelSpec, Preprocess
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [-300.0, 4.0, 800.0]], dtype=torch.float64)
@@ -89,8 +89,8 @@ def test_both_classes_of_one_logit_are_explained(name: str) -> None:
     kinds = ("label", "pred", "contrast")
     pred = single.eval()(IMAGES)[:, 0] > 0
     few = FEW.get(name, {})
-    mine = maps(name, asked(loaded(single, 64), IMAGES, LABELS, kinds), **few)
-    theirs = maps(name, asked(loaded(double, 64), IMAGES, LABELS, ("contrast",)), **few)
+    mine = maps(name, request(loaded(single, 64), IMAGES, LABELS, kinds), **few)
+    theirs = maps(name, request(loaded(double, 64), IMAGES, LABELS, ("contrast",)), **few)
     agree = torch.where(pred == LABELS.bool(), 1.0, -1.0)[:, None, None]
     if name == "saliency":  # unsigned
         agree = agree.abs()
@@ -103,7 +103,7 @@ def test_both_classes_of_one_logit_are_explained(name: str) -> None:
 @pytest.mark.parametrize("name", [m for m in METHODS if not m.startswith("attention")])
 def test_every_method_explains_one_logit(name: str) -> None:
     model = loaded(one_logit(), 64)
-    question = asked(model, IMAGES[:2], LABELS[:2], ("label", "contrast"))
+    question = request(model, IMAGES[:2], LABELS[:2], ("label", "contrast"))
     found = maps(name, question, **FEW.get(name, {}))
     assert bool(found.isfinite().all())
 

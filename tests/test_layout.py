@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xai_audit.layout import LAST, MAP, Layout, as_map, layout_of
+from xai_audit.network.feature_layout import LAST, MAP, Layout, as_map, layout_of
 
 
 @pytest.mark.parametrize(

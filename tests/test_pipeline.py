@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from tests import tiny
-from xai_audit.config import READS, STAGES
+from xai_audit.config.nodes import READS, STAGES
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
 
 

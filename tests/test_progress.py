@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.methods.asking import asked, attribution, loaded
-from xai_audit import progress as module
-from xai_audit import signals
+from tests.methods.asking import attribution, loaded, request
 from xai_audit.errors import StoppedError
-from xai_audit.progress import progress
-from xai_audit.signals import StopRequest
+from xai_audit.run import progress as module
+from xai_audit.run import stop as signals
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.stop import StopRequest
 
 
 @pytest.fixture
@@ -26,12 +26,12 @@ def clock(monkeypatch):
 
 def test_forwards_in_all_are_told_once_images_are_finished(caplog, clock):
     caplog.set_level(logging.INFO)
-    with progress("attribute", total=100, done=20, bar=False) as tell:
+    with progress_bar("attribute", total=100, done=20, bar=False) as progress:
         clock[0] = 20
-        tell.forwards(3000)
-        tell(10)
+        progress.forwards(3000)
+        progress(10)
         clock[0] = 40
-        tell.forwards(3000)
+        progress.forwards(3000)
     first, second = caplog.messages[:2]
     assert first == "attribute: 20 of 100 images, 0.0 images/s, 3,000 forwards"
     # 6,000 forwards for 10 of the 80 images of this run.
@@ -41,11 +41,11 @@ def test_forwards_in_all_are_told_once_images_are_finished(caplog, clock):
 
 
 def test_a_bar_shows_the_forwards_beside_the_images(capsys):
-    with progress("attribute", total=4, bar=True) as tell:
-        tell.forwards(50)
-        tell(1)
-        tell.forwards(50)
-        tell(3)
+    with progress_bar("attribute", total=4, bar=True) as progress:
+        progress.forwards(50)
+        progress(1)
+        progress.forwards(50)
+        progress(3)
     shown = capsys.readouterr().err
     assert "4/4" in shown
     assert "100 of about 400 forwards" in shown
@@ -58,25 +58,25 @@ def test_a_bar_shows_the_forwards_beside_the_images(capsys):
 )
 def test_every_copy_is_told(name, keys, forwards):
     told: list[int] = []
-    question = asked(loaded(tiny.net(), 64), torch.randn(2, 3, 64, 64), torch.tensor([0, 1]))
-    question.tell = told.append
+    question = request(loaded(tiny.net(), 64), torch.randn(2, 3, 64, 64), torch.tensor([0, 1]))
+    question.progress = told.append
     attribution(name, question, seed=0, **keys)
     assert sum(told) == forwards
-    assert max(told) <= question.room
+    assert max(told) <= question.max_batch
 
 
 def test_a_signal_waits_for_what_is_in_hand_but_not_for_ever(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
     stop, seen = StopRequest(), []
-    tell = stop.stopping(seen.append, patience=signals.PATIENCE)
+    progress = stop.stopping(seen.append, patience=signals.PATIENCE)
     stop._ask(15, None)
-    tell(1)
+    progress(1)
     now[0] = signals.PATIENCE - 1
-    tell(2)
+    progress(2)
     with pytest.raises(StoppedError):
         stop.check()
     now[0] = signals.PATIENCE
     with pytest.raises(StoppedError):
-        tell(3)
+        progress(3)
     assert seen == [1, 2, 3]

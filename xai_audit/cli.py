@@ -24,9 +24,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from xai_audit.config import CONF_DIR, AuditConfig
+from xai_audit.config.nodes import CONF_DIR, AuditConfig
+from xai_audit.config.validation import validate
 from xai_audit.errors import AuditError, ConfigError, StoppedError
-from xai_audit.validation import validate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

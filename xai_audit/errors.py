@@ -14,7 +14,23 @@ ImageProblem and MaskProblem are not errors of the run: each becomes the status 
 
 from __future__ import annotations
 
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 from typing import ClassVar
+
+# What a CPU allocator's failure says; CUDA has a type of its own.
+_CPU_SIGNS = (
+    "can't allocate memory",
+    "not enough memory",
+    "bad_alloc",
+    "out of memory",
+    "could not create a memory object",
+    "could not create a primitive",
+)
 
 
 class AuditError(Exception):
@@ -107,3 +123,18 @@ class ImageProblem(Exception):  # noqa: N818 - a row's status, not an error of t
 
 class MaskProblem(ImageProblem):
     """Why one image has no usable mask; the image is attributed all the same."""
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Whether ``exc`` is an allocator's failure, on a GPU or a CPU."""
+    # torch.OutOfMemoryError by its name: not everyone who asks has loaded torch.
+    if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(exc, RuntimeError) and any(sign in str(exc) for sign in _CPU_SIGNS)
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Up to three of ``names`` that look like ``name``, else the first few, as one text."""
+    known = list(names)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+    return ", ".join(close) if close else ", ".join([*known[:5], "..."][: len(known)])

@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from xai_audit.build import build
-from xai_audit.config import STAGES, AuditConfig
+from xai_audit.config.build import build
+from xai_audit.config.nodes import STAGES, AuditConfig
 from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
-from xai_audit.manifest import failed_fraction
-from xai_audit.paths import RunPaths, safe_name
-from xai_audit.run import RunRecord, owned
+from xai_audit.run.manifest import failed_fraction
+from xai_audit.run.paths import RunPaths, safe_name
+from xai_audit.run.record import RunRecord, owned
+from xai_audit.run.stop import StopRequest
 from xai_audit.schema import RANDOM
-from xai_audit.signals import StopRequest
 from xai_audit.stages.context import Audit
 
 if TYPE_CHECKING:

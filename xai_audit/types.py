@@ -143,7 +143,7 @@ class ModelSpec:
         preprocess: its eval transform.
         name: names the output folder.
         target_layer: dotted name of the layer whose activations CAM methods explain, or None.
-        head: one of ``xai_audit.heads.HEADS``, or None: softmax, but sigmoid of a single logit.
+        head: one of ``network.heads.HEADS``, or None: softmax, but sigmoid of a single logit.
     """
 
     module: torch.nn.Module
@@ -164,7 +164,7 @@ class LoadedModel:
         num_outputs: K.
         grid: (h, w) of the target layer's activations.
         device: where it lives, ``cpu`` or ``cuda:0``.
-        head: how logits become probabilities, one of ``xai_audit.heads.HEADS``.
+        head: how logits become probabilities, one of ``xai_audit.network.heads.HEADS``.
         single_logit: has but one logit z; outputs are (0, z), whose ``softmax`` is z's sigmoid.
     """
 
@@ -217,22 +217,22 @@ class Features(Protocol):
         """T of (B, C, h, w), of each target's score."""
 
 
-class Asked(Protocol):
+class Request(Protocol):
     """Images whose decisions are to be explained; what the model says of them is computed once.
 
     Attributes:
         model: frozen.
         images: (B, C, H, W) float32, normalised, on the model's device.
         image_ids: B ids; randomness is seeded from them.
-        room: images that a forward may hold; a method that makes copies runs them so many a time.
-        tell: to be called with the number of copies after each forward of them; may raise to stop.
+        max_batch: images a forward may hold; a method that makes copies runs so many at a time.
+        progress: to be called with the number of copies after each forward; may raise to stop.
     """
 
     model: LoadedModel
     images: torch.Tensor
     image_ids: Sequence[str]
-    room: int
-    tell: Callable[[int], None]
+    max_batch: int
+    progress: Callable[[int], None]
 
     @property
     def logits(self) -> torch.Tensor:
@@ -278,8 +278,8 @@ class Attributor(Protocol):
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
-        """For each target of ``asked``; a hook that it sets lives for the call."""
+    def attribute(self, request: Request) -> Attribution:
+        """For each target of ``request``; a hook that it sets lives for the call."""
 
 
 @dataclass(frozen=True)

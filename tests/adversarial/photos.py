@@ -10,10 +10,10 @@ from torch import nn
 from tests import tiny
 from xai_audit.adversarial.attacker import Attacker
 from xai_audit.adversarial.search import Settings
-from xai_audit.models.prepare import prepare
+from xai_audit.network.prepare import prepare
+from xai_audit.score.scorer import Scorer
 from xai_audit.types import ImageRecord, LoadedModel, ModelSpec, Preprocess
-from xai_audit.worker.loader import Batch
-from xai_audit.worker.scoring import Scorer
+from xai_audit.vision.loader import Batch
 
 SIDE = 32
 PREPROCESS = Preprocess(resize=None, crop=(SIDE, SIDE))

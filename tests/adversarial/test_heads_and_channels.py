@@ -6,10 +6,10 @@ import torch
 
 from xai_audit.adversarial.decision import Decision
 from xai_audit.adversarial.rows import Outcome, adversarial_rows
-from xai_audit.models.prepare import prepare
+from xai_audit.network.prepare import prepare
 from xai_audit.schema import ATTACKS, REGIONS
 from xai_audit.types import ImageRecord, ModelSpec, Preprocess
-from xai_audit.worker.loader import Batch
+from xai_audit.vision.loader import Batch
 
 
 class Grey(torch.nn.Module):

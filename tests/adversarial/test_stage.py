@@ -141,8 +141,8 @@ def test_fewer_images_are_a_stratified_sample_and_0_none(copied, finished, folde
 
 
 def test_it_is_on_by_default_and_part_of_success(folder, tmp_path):
-    from xai_audit.config import STAGES as ALL
-    from xai_audit.config import AdversarialConfig
+    from xai_audit.config.nodes import STAGES as ALL
+    from xai_audit.config.nodes import AdversarialConfig
 
     assert ALL.index("evidence") < ALL.index("adversarial") < ALL.index("flag")
     assert AdversarialConfig().images == 32

@@ -9,9 +9,9 @@ from scipy.stats import ConstantInputWarning, spearmanr
 
 from tests.agreement.rows import row, run_of, write
 from xai_audit.agreement.compare import compare_parts, compared, drop_stale, pending
-from xai_audit.io import read_notes
-from xai_audit.metrics.ranks import rank_correlations
+from xai_audit.run.files import read_notes
 from xai_audit.schema import AGREEMENT_IMAGES, BANDS, REGIONS
+from xai_audit.score.ranks import rank_correlations
 
 GRIDS = {"cam": (7, 7), "deep": (14, 14), "fine": (7, 9), "odd": (5, 12)}
 

@@ -17,8 +17,8 @@ from tests.bench import photos
 from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import Row, skipped
 from tests.methods.test_gradcam import FAMILIES, explained
-from xai_audit.models.prepare import prepare
-from xai_audit.paths import RunPaths
+from xai_audit.network.prepare import prepare
+from xai_audit.run.paths import RunPaths
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:

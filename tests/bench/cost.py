@@ -12,7 +12,7 @@ from tests.bench.rows import NO_BOUND, Row
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xai_audit.paths import RunPaths
+    from xai_audit.run.paths import RunPaths
 
 # A budget of 32 images, each seen with the cue and without it.
 _FORWARDS = 2 * 32

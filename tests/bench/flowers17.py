@@ -11,7 +11,7 @@ import pandas as pd
 from tests.bench import cost, photos
 from tests.bench.child import Finished, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 
 # What a sample of the test photos may score where not all are looked at.
 QUICK_BOUND = 0.85

@@ -21,7 +21,7 @@ from tests.bench.planted.audits import CACHE
 from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.photos import HELD_OUT
 from tests.bench.rows import Row, skipped
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pandas as pd
 from tests.bench import photos
 from tests.bench.child import audit_command, finished, shown
 from tests.bench.rows import Row, skipped
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import REGIONS
 
 BOUND = 1e-4

@@ -29,7 +29,7 @@ from tests.bench import photos
 from tests.bench.child import audit_command, finished, shown
 from tests.bench.rows import Row, skipped
 from tests.methods.asking import asked, loaded, method
-from xai_audit.methods.segments import segments
+from xai_audit.methods._segments import segments
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from xai_audit.attribute.request import CachedRequest
     from xai_audit.types import LoadedModel
-    from xai_audit.worker.asked import AskedOnce
 
 COMMAND = "python -m tests.bench methods"
 SIDE, ROOM = 224, 32
@@ -85,11 +85,11 @@ def _row(what: str, times: float, least: float, setting: str = SMALL) -> Row:
     )
 
 
-def _question(model: LoadedModel, count: int) -> AskedOnce:
+def _question(model: LoadedModel, count: int) -> CachedRequest:
     rough = torch.randn(count, 3, 14, 14, generator=torch.Generator().manual_seed(1))
     images = torch.nn.functional.interpolate(rough, (SIDE, SIDE), mode="bicubic")
     images = images.contiguous(memory_format=torch.channels_last)
-    return asked(model, images, torch.arange(count) % 17, room=ROOM)
+    return asked(model, images, torch.arange(count) % 17, max_batch=ROOM)
 
 
 def _integrated_gradients(model: LoadedModel, rounds: int, steps: int) -> Row:

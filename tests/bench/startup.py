@@ -9,7 +9,7 @@ from statistics import median
 
 from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import Row
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 
 HELP_BOUND = 2.0
 DEMO_BOUND = 180.0

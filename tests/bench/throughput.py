@@ -24,7 +24,7 @@ from torchvision.models import resnet50
 from tests.bench import photos
 from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 
 PEERS = Path(__file__).parent / "peers"
 # Script -> what it is, and how many times its images a second ours must reach.

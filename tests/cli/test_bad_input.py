@@ -196,7 +196,7 @@ def test_a_factory_that_makes_no_module(folder, tmp_path, monkeypatch):
 
 def test_an_error_of_ours_is_a_traceback(folder, tmp_path, monkeypatch):
     """Exit 1, never a polite line: somebody has to mend it."""
-    monkeypatch.setattr("xai_audit.worker.explain.make_targets", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("xai_audit.attribute.explain.make_targets", lambda *_, **__: 1 / 0)
     result = tiny.audit(tiny.overrides(folder, tmp_path / "out"))
     assert result.returncode == 1
     assert "ZeroDivisionError" in result.stderr

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, BOUNDARIES
 
 METHODS = "methods=[gradcam,saliency]"

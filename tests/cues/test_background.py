@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
+from xai_audit.cues._fill import grown, halo
 from xai_audit.cues.background import Background
-from xai_audit.cues.fill import grown, halo
 from xai_audit.errors import PluginError
 
 PINK = (255, 0, 255)

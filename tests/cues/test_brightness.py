@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.cues import property_canvases as made
+from xai_audit.cues._photo_stats import LUMA
 from xai_audit.cues.brightness import Brightness, _gain
-from xai_audit.cues.photo_stats import LUMA
 
 CUE = Brightness(name="brightness")
 

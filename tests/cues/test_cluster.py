@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
-from xai_audit.cues.cluster import Cluster
+from xai_audit.cues._discovered import Cluster
 
 # Of a view of 56 x 56; a canvas of 64 x 90 is cropped at 4 rows and 17 columns.
 CELLS = [[0] * 7 for _ in range(7)]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.cues import property_canvases as made
+from xai_audit.cues._photo_stats import LUMA
 from xai_audit.cues.colour import Colour, _light
-from xai_audit.cues.photo_stats import LUMA
 
 CUE = Colour(name="colour")
 GAINS = np.array([1.25, 1.0, 0.8])

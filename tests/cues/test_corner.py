@@ -7,9 +7,9 @@ import torch
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
 from xai_audit.cues.corner import Corner
 from xai_audit.errors import ConfigError
-from xai_audit.geometry import Geometry
-from xai_audit.metrics.regions import bands
 from xai_audit.schema import BANDS
+from xai_audit.vision.geometry import Geometry
+from xai_audit.vision.regions import bands
 
 NAMES = [band.removeprefix("corner_") for band in BANDS[1:]]
 

@@ -15,10 +15,10 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from tests.cues.canvases import canvas
-from xai_audit.build import build
-from xai_audit.config import CONF_DIR
+from xai_audit.config.build import build
+from xai_audit.config.nodes import CONF_DIR
 from xai_audit.cues import colour
-from xai_audit.evidence.canvas import transplanted
+from xai_audit.vision.canvas import transplanted
 
 REGIONS = (
     "border", "background",

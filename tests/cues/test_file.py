@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.cues import property_canvases as made
+from xai_audit.cues._header import read
 from xai_audit.cues.file import FileFacts
-from xai_audit.cues.header import read
 
 CUE = FileFacts(name="file")
 FORMATS = slice(4, 11)

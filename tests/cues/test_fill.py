@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
-from xai_audit.cues.fill import averaged, cleared, filled, grown, halo, halved
+from xai_audit.cues._fill import averaged, cleared, filled, grown, halo, halved
 
 SIZE = (64, 80)
 

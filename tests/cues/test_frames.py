@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.cues.canvases import canvas, texture
+from xai_audit.cues._frames import frame_depth
 from xai_audit.cues.border import Border
-from xai_audit.cues.frames import frame_depth
 
 SIZE = (180, 240)
 BORDER = Border(name="border", width=0.08)

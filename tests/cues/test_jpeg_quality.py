@@ -9,7 +9,8 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from tests.cues import property_canvases as made
-from xai_audit.cues import header, jpeg_traces
+from xai_audit.cues import _header as header
+from xai_audit.cues import _jpeg_traces as jpeg_traces
 from xai_audit.cues.jpeg_quality import JpegQuality
 
 CUE = JpegQuality(name="jpeg_quality")

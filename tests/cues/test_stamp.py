@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from tests.cues.canvases import canvas, texture
-from xai_audit.cues.fill import grown
+from xai_audit.cues._fill import grown
 from xai_audit.cues.stamp import Stamp, scrambled
 from xai_audit.errors import ConfigError
 

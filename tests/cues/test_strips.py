@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from xai_audit.cues.strips import blended, overlap, resampling
+from xai_audit.cues._strips import blended, overlap, resampling
 
 
 def test_overlap_is_the_shared_length():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.cues.canvases import canvas, texture
-from xai_audit.cues.texture import CIRCLE, DRAWN, composition, describe, drawn, uniform_pattern
+from xai_audit.cues._texture import CIRCLE, DRAWN, composition, describe, drawn, uniform_pattern
 
 COLOURS, PATTERNS, ORIENTATIONS = slice(0, 64), slice(64, 74), slice(74, 82)
 MEANS, SPREADS, EDGES = slice(82, 85), slice(85, 88), slice(88, 90)

@@ -1,6 +1,6 @@
 import pytest
 
-from xai_audit.data.classes import ordered, read_class_to_idx
+from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.errors import DatasetError
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xai_audit.data import table as table_module
+from xai_audit.data import _table as table_module
 from xai_audit.data.csv import CsvTable
 from xai_audit.errors import DatasetError
 

@@ -5,9 +5,9 @@ import pytest
 from data_files import exif, noise, png, save, seen
 from PIL import Image
 
-from xai_audit.data.decode import decode, upright
-from xai_audit.data.probe import probe
 from xai_audit.errors import ImageProblem
+from xai_audit.index.probe import probe
+from xai_audit.vision.decode import decode, upright
 
 pytestmark = pytest.mark.timeout(20)
 

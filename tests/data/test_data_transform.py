@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
-from xai_audit.data.transform import Coverage, joint, to_view
-from xai_audit.geometry import view
 from xai_audit.types import Preprocess
+from xai_audit.vision.geometry import view
+from xai_audit.vision.transform import Coverage, joint, to_view
 
 SIZES = [(1, 1), (1, 300), (300, 1), (223, 224), (224, 224), (225, 223), (256, 256), (37, 500),
          (500, 37), (333, 500), (100, 100), (767, 511)]  # fmt: skip

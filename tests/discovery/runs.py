@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.discovery.settings import DiscoverSettings
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import ATTRIBUTIONS, BANDS, REGIONS, SCORES
 
 GRID = 7

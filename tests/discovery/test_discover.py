@@ -8,12 +8,12 @@ from sklearn.metrics import adjusted_rand_score
 from tests.discovery.runs import CENTRE, CORNER, GRID, blobs, frames, rows_of, settings, write
 from xai_audit.discovery.discover import discover
 from xai_audit.errors import OutputError
-from xai_audit.io import read_notes, write_table
+from xai_audit.run.files import read_notes, write_table
 from xai_audit.schema import CLUSTERS
 
 
 def found(paths, **changed):
-    return discover(paths, settings=settings(**changed), tell=lambda _: None)
+    return discover(paths, settings=settings(**changed), progress=lambda _: None)
 
 
 def by_class(table) -> dict[str, list[dict]]:
@@ -106,7 +106,7 @@ def test_too_few_images_are_counted_not_clustered(tmp_path, planted):
     rows = rows_of("few", blobs(rng, 3, CENTRE)) + rows_of("dark", one)
     told = []
     paths = write(tmp_path / "run", rows)
-    table = discover(paths, settings=settings(), tell=told.append)
+    table = discover(paths, settings=settings(), progress=told.append)
     assert [(r["class_name"], r["n_images"]) for r in table.to_pylist()] == [("dark", 25)]
     assert sum(told) == 28
     write_table(paths.clusters, table)

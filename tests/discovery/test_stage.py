@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
-from xai_audit.io import read_notes
-from xai_audit.paths import RunPaths
+from xai_audit.run.files import read_notes
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import CLUSTERS
 
 STAGES = "stages=[index,attribute,score,discover]"

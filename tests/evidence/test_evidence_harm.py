@@ -6,8 +6,8 @@ import pytest
 
 from xai_audit.evidence.harm import groups, harm
 from xai_audit.evidence.heatmaps import predictions
-from xai_audit.io import write_table
-from xai_audit.paths import RunPaths
+from xai_audit.run.files import write_table
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import MANIFEST, SCORES
 
 

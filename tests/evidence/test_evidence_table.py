@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xai_audit.evidence.cell_rows import shares_left
 from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
 from xai_audit.evidence.summary import summary_table
-from xai_audit.evidence.table import shares_left
 
 
 def pair(image, p_with, p_without, **changes):

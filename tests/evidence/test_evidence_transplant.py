@@ -12,15 +12,15 @@ from tests import tiny
 from tests.evidence.halves import Broken, Grey, LeftHalf
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import PluginError
-from xai_audit.evidence.canvas import Canvases, Source, seen
 from xai_audit.evidence.measure import Scope, measured
 from xai_audit.evidence.plan import OWN, Cell, Pair
 from xai_audit.evidence.together import Together
 from xai_audit.evidence.transplant import Task, Transplanter
-from xai_audit.manifest import IndexSettings, build_manifest
+from xai_audit.index.manifest import IndexSettings, build_manifest
 from xai_audit.masks.folder import FolderMasks
-from xai_audit.models.prepare import prepare
+from xai_audit.network.prepare import prepare
 from xai_audit.types import ModelSpec, Preprocess
+from xai_audit.vision.canvas import Canvases, Source, seen
 
 PREPROCESS = Preprocess(resize=72, crop=(64, 64))
 

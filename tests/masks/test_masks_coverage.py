@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xai_audit.errors import ConfigError, MaskProblem
-from xai_audit.masks.coverage import ValueRule, rectangles, value_rule
+from xai_audit.masks._coverage import ValueRule, rectangles, value_rule
 
 STEPS = 8
 HEIGHT, WIDTH = 5, 7

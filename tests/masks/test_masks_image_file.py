@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from xai_audit.errors import MaskProblem
-from xai_audit.masks.image_file import read_pixels, read_values
+from xai_audit.masks._image_file import read_pixels, read_values
 
 
 def status(call):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as reference
 
-from xai_audit.masks.segmentation import union
+from xai_audit.masks._segmentation import union
 
 HEIGHT, WIDTH = 40, 50
 SQUARE = [[0, 0, 5, 0, 5, 5, 0, 5]]

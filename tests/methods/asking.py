@@ -10,10 +10,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests import tiny
-from xai_audit.models.prepare import prepare
+from xai_audit.attribute.request import CachedRequest, MethodServices
+from xai_audit.attribute.targets import make_targets
+from xai_audit.network.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
-from xai_audit.worker.asked import AskedOnce, Lent
-from xai_audit.worker.targets import make_targets
 
 CONF = tiny.REPO / "conf" / "method"
 METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -30,32 +30,32 @@ def loaded(module: torch.nn.Module, side: int, layer: str | None = None) -> Load
     return prepare(spec, device="cpu")
 
 
-def asked(
+def request(
     model: LoadedModel,
     images: torch.Tensor,
     labels: torch.Tensor,
     kinds: Sequence[str] = ("label",),
     *,
     ids: Sequence[str] | None = None,
-    room: int = 8,
-) -> AskedOnce:
+    max_batch: int = 8,
+) -> CachedRequest:
     names = list(ids or [f"{i}.jpg" for i in range(len(images))])
-    return AskedOnce(
+    return CachedRequest(
         model,
         images,
         lambda logits: make_targets(kinds, logits, labels, single=model.single_logit),
         image_ids=names,
-        room=room,
-        lent=Lent(references=lambda: (names, images)),
+        max_batch=max_batch,
+        services=MethodServices(references=lambda: (names, images)),
     )
 
 
-def maps(name: str, question: AskedOnce, **keys: object) -> torch.Tensor:
+def maps(name: str, question: CachedRequest, **keys: object) -> torch.Tensor:
     """(B, T, h, w) of a method."""
     return attribution(name, question, **keys).maps
 
 
-def attribution(name: str, question: AskedOnce, **keys: object) -> Attribution:
+def attribution(name: str, question: CachedRequest, **keys: object) -> Attribution:
     return method(name, **keys).attribute(question)
 
 

@@ -13,7 +13,7 @@ from captum.attr import DeepLift, GuidedBackprop, GuidedGradCam
 from torch import nn
 from zennit.torchvision import ResNetCanonizer, VGGCanonizer
 
-from tests.methods.asking import asked, attribution, cosines, loaded, maps
+from tests.methods.asking import attribution, cosines, loaded, maps, request
 from tests.methods.nets import trained_looking
 from xai_audit.errors import ConfigError, ModelError
 from xai_audit.methods.lrp import Lrp
@@ -37,7 +37,7 @@ def reference(kind: type, net: nn.Module, *extra: object, images: torch.Tensor, 
 def test_guided_backprop_equals_captum(name, images):
     net = trained_looking(name)
     expected = reference(GuidedBackprop, net, images=images).sum(1)
-    got = maps("guided_backprop", asked(loaded(net, 64), images, LABELS))[:, 0]
+    got = maps("guided_backprop", request(loaded(net, 64), images, LABELS))[:, 0]
     assert float(cosines(got, expected).min()) >= 0.9999
 
 
@@ -48,7 +48,7 @@ def test_guided_gradcam_equals_captum(name, images):
     expected = reference(GuidedGradCam, net, layer, images=images, interpolate_mode="bilinear").sum(
         1
     )
-    got = maps("guided_gradcam", asked(loaded(net, 64), images, LABELS))[:, 0]
+    got = maps("guided_gradcam", request(loaded(net, 64), images, LABELS))[:, 0]
     assert float(cosines(got, expected).min()) >= 0.9999
 
 
@@ -71,7 +71,7 @@ class Functional(nn.Module):
 @pytest.mark.parametrize(("name", "keys"), [("guided_backprop", {}), ("deeplift", {"seed": 0})])
 def test_functions_are_treated_like_modules(name, keys, images):
     found = [
-        maps(name, asked(loaded(Functional(modules=kind), 64, "two"), images, LABELS), **keys)
+        maps(name, request(loaded(Functional(modules=kind), 64, "two"), images, LABELS), **keys)
         for kind in (True, False)
     ]
     assert torch.equal(*found)
@@ -86,7 +86,7 @@ def test_deeplift_equals_captum(images):
         if isinstance(module, nn.MaxPool2d):  # Captum has a rule for it; ours keeps the gradient
             net.set_submodule(name, nn.AvgPool2d(2))
     expected = reference(DeepLift, net, images=images, baselines=torch.zeros_like(images)).sum(1)
-    put = asked(loaded(net, 64), images, LABELS)
+    put = request(loaded(net, 64), images, LABELS)
     got = attribution("deeplift", put, baseline="mean", seed=0)
     assert float(cosines(got.maps[:, 0], expected).min()) >= 0.9999
     change = put.logits - put.model.module(torch.zeros_like(images))
@@ -98,7 +98,7 @@ def test_deeplift_adds_up_where_a_module_is_used_twice(images):
     """ResNet's one ReLU a block, which Captum's DeepLift refuses."""
     net = trained_looking("resnet18")
     net.maxpool = nn.Identity()
-    put = asked(loaded(net, 64), images, LABELS)
+    put = request(loaded(net, 64), images, LABELS)
     found = attribution("deeplift", put, baseline="black", seed=0)
     assert float(found.completeness_error.abs().max()) < 1e-3
 
@@ -114,7 +114,7 @@ def test_lrp_equals_zennit_alone(name, canonizer, images):
         logits = rewired(leaf)
         start = F.one_hot(LABELS, logits.shape[1]) * logits.detach()
         expected = torch.autograd.grad(logits, leaf, start)[0].sum(1)
-    got = maps("lrp", asked(loaded(net, 64), images, LABELS))[:, 0]
+    got = maps("lrp", request(loaded(net, 64), images, LABELS))[:, 0]
     assert float(cosines(got, expected).min()) >= 0.999
 
 
@@ -156,7 +156,7 @@ def test_without_a_relu_there_is_nothing_to_guide(name):
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     )
-    put = asked(loaded(net, 16, "0"), torch.randn(1, 3, 16, 16), torch.tensor([1]))
+    put = request(loaded(net, 16, "0"), torch.randn(1, 3, 16, 16), torch.tensor([1]))
     with pytest.raises(ModelError, match=f"no ReLU to guide gradients at: method={name}"):
         maps(name, put)
 
@@ -164,6 +164,6 @@ def test_without_a_relu_there_is_nothing_to_guide(name):
 @pytest.mark.parametrize(("name", "keys"), [("guided_backprop", {}), ("deeplift", {"seed": 0})])
 def test_what_cannot_be_followed_is_told(name, keys):
     torch.manual_seed(0)
-    put = asked(loaded(Dropped(), 16, "see"), torch.randn(2, 3, 16, 16), torch.tensor([1, 0]))
+    put = request(loaded(Dropped(), 16, "see"), torch.randn(2, 3, 16, 16), torch.tensor([1, 0]))
     with pytest.raises(ModelError, match="in place in a way that this method cannot follow"):
         maps(name, put, **keys)

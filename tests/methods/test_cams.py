@@ -17,7 +17,7 @@ from pytorch_grad_cam import (
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from tests import tiny
-from tests.methods.asking import asked, cosines, loaded, maps
+from tests.methods.asking import cosines, loaded, maps, request
 from tests.methods.nets import trained_looking
 from xai_audit.errors import ModelError
 from xai_audit.methods.eigencam import first_component
@@ -67,7 +67,7 @@ def test_equals_pytorch_grad_cam(name, net):
         wanted = [ClassifierOutputTarget(int(label)) for label in labels]
         expected = torch.from_numpy(np.array(reference(images.clone(), wanted)))
     module.requires_grad_(False)
-    got = maps(name, asked(loaded(module, 96, layer), images, labels))[:, 0]
+    got = maps(name, request(loaded(module, 96, layer), images, labels))[:, 0]
     if name == "eigencam":  # whose sign means nothing in the reference
         expected = expected * (got * expected).sum((1, 2), keepdim=True).sign()
     # The reference stretches masks with align_corners=True, which moves them by half a cell.
@@ -85,8 +85,8 @@ def test_several_layers_are_fused():
     """A slow plain version: each map cut at 0, scaled to 1, on the finest grid, averaged."""
     images, labels = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
     model = loaded(two_layers(), 64)
-    each = [maps("gradcam", asked(model, images, labels), layers=[name]) for name in ("2", "4")]
-    together = maps("gradcam", asked(model, images, labels), layers=["2", "4"])
+    each = [maps("gradcam", request(model, images, labels), layers=[name]) for name in ("2", "4")]
+    together = maps("gradcam", request(model, images, labels), layers=["2", "4"])
     assert together.shape == (2, 1, 16, 16)
     for image in range(2):
         total = np.zeros((16, 16))
@@ -102,7 +102,7 @@ def test_several_layers_are_fused():
 def test_hirescam_adds_up_to_the_score_of_a_linear_head():
     """Draelos and Carin: behind the layer all is linear, so the map is the score in parts."""
     net, images, labels = two_layers(), torch.randn(3, 3, 64, 64), torch.tensor([0, 1, 2])
-    question = asked(loaded(net, 64, "4"), images, labels)
+    question = request(loaded(net, 64, "4"), images, labels)
     got = maps("hirescam", question)[:, 0].sum((1, 2))
     expected = question.logits.gather(1, labels[:, None])[:, 0] - net[7].bias[labels]
     assert torch.allclose(got, expected, atol=1e-5)
@@ -126,7 +126,7 @@ def test_scorecam_asks_once_for_all_flat_channels():
     with torch.no_grad():
         net[3].weight[:5] = 0
     model = loaded(net, 64, "4")
-    got = maps("scorecam", asked(model, images, labels, ("label", "contrast"), room=2))
+    got = maps("scorecam", request(model, images, labels, ("label", "contrast"), max_batch=2))
     with torch.no_grad():
         features = model.module[:5](images)
         for image in range(2):
@@ -142,6 +142,6 @@ def test_scorecam_asks_once_for_all_flat_channels():
 
 
 def test_an_unknown_layer_is_named():
-    question = asked(loaded(tiny.net(), 64), torch.randn(1, 3, 64, 64), torch.tensor([0]))
+    question = request(loaded(tiny.net(), 64), torch.randn(1, 3, 64, 64), torch.tensor([0]))
     with pytest.raises(ModelError, match=r"no such layer.*got 'layer9'"):
         maps("gradcam", question, layers=["layer9"])

@@ -7,9 +7,9 @@ import torch
 from omegaconf import OmegaConf
 
 from tests import tiny
-from tests.methods.asking import CONF, METHODS, asked, attribution, loaded, method
+from tests.methods.asking import CONF, METHODS, attribution, loaded, method, request
 from tests.methods.nets import small_vit
-from xai_audit.build import build
+from xai_audit.config.build import build
 from xai_audit.errors import ConfigError
 
 # The few draws of a test, where the default would take minutes.
@@ -38,10 +38,10 @@ def model_for(name):
     return loaded(NETS.get(name, tiny.net)(), 64)
 
 
-def ask(model, images, span=slice(None), *, room=8):
+def ask(model, images, span=slice(None), *, max_batch=8):
     count = len(images)
     labels, ids = torch.arange(count) % 3, [f"class/{i}.jpg" for i in range(count)]
-    return asked(model, images[span], labels[span], KINDS, ids=ids[span], room=room)
+    return request(model, images[span], labels[span], KINDS, ids=ids[span], max_batch=max_batch)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -73,11 +73,14 @@ def test_runs_in_mixed_precision(name, keys, images):
 @pytest.mark.parametrize("name", METHODS)
 def test_same_maps_whatever_the_batch_and_the_room(name, images):
     model, keys = model_for(name), FEW.get(name, {})
-    whole = attribution(name, ask(model, images, room=32), **keys).maps
+    whole = attribution(name, ask(model, images, max_batch=32), **keys).maps
     limit = 1e-4 * float(whole.abs().max())
-    for size, room in ((1, 1), (3, 2), (7, 5)):
+    for size, max_batch in ((1, 1), (3, 2), (7, 5)):
         spans = [slice(start, start + size) for start in range(0, 7, size)]
-        parts = [attribution(name, ask(model, images, s, room=room), **keys).maps for s in spans]
+        parts = [
+            attribution(name, ask(model, images, s, max_batch=max_batch), **keys).maps
+            for s in spans
+        ]
         assert float((torch.cat(parts) - whole).abs().max()) <= limit
 
 

@@ -7,10 +7,10 @@ from captum.attr import LayerGradCam
 from torchvision import models
 
 from tests import tiny
-from tests.methods.asking import asked, maps
-from xai_audit.models.prepare import prepare
+from tests.methods.asking import maps, request
+from xai_audit.attribute.targets import make_target
+from xai_audit.network.prepare import prepare
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess, Target
-from xai_audit.worker.targets import make_target
 
 FAMILIES = {
     "resnet18": "layer4",
@@ -22,7 +22,7 @@ FAMILIES = {
 
 
 def explained(model: LoadedModel, images: torch.Tensor, labels: torch.Tensor, kinds=("label",)):
-    question = asked(model, images, labels, kinds)
+    question = request(model, images, labels, kinds)
     found = maps("gradcam", question)
     return question.logits, found
 
@@ -101,7 +101,7 @@ def test_hook_is_removed_when_the_forward_fails():
 def test_methods_share_what_the_model_says():
     model, images, labels = tiny_model(), torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
     alone = explained(model, images, labels)[1]
-    question, forwards = asked(model, images, labels), []
+    question, forwards = request(model, images, labels), []
     handle = model.module.register_forward_hook(lambda *_: forwards.append(1))
     found = {name: maps(name, question) for name in ("layercam", "gradcam", "hirescam")}
     handle.remove()

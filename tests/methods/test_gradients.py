@@ -8,15 +8,15 @@ import torch
 from captum.attr import GradientShap, InputXGradient, IntegratedGradients, NoiseTunnel, Saliency
 
 from tests import tiny
-from tests.methods.asking import asked, attribution, cosines, loaded, maps
+from tests.methods.asking import attribution, cosines, loaded, maps, request
 from tests.methods.nets import trained_looking
 from xai_audit.errors import ConfigError
-from xai_audit.methods.baseline import BASELINES, baseline
 from xai_audit.methods.gradient_shap import GradientShap as Ours
 from xai_audit.methods.integrated_gradients import (
     IntegratedGradients as IntegratedGradientsOfOurs,
 )
-from xai_audit.methods.seeds import normal, seed_of
+from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.seeds import normal, seed_of
 
 # Not mobilenet_v2: untrained, its outputs depend on the image by 1e-12.
 NETS = ("resnet18", "vgg11_bn")
@@ -33,7 +33,7 @@ def images():
 
 
 def question(net: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor):
-    return asked(loaded(net, images.shape[2]), images, labels)
+    return request(loaded(net, images.shape[2]), images, labels)
 
 
 def leaf(images: torch.Tensor) -> torch.Tensor:
@@ -123,7 +123,7 @@ class Square(torch.nn.Module):
 def test_integrated_gradients_of_a_square_are_exact(kind):
     """x^2 - b^2 at each pixel, whatever the baseline; two points integrate a line exactly."""
     images = torch.randn(3, 3, 16, 16)
-    put = asked(loaded(Square(), 16, "features"), images, torch.tensor([0, 1, 0]))
+    put = request(loaded(Square(), 16, "features"), images, torch.tensor([0, 1, 0]))
     got = attribution("integrated_gradients", put, baseline=kind, steps=2, seed=4)
     start = baseline(kind, put, 4)
     expected = (images.square() - start.square()).sum(1)
@@ -134,7 +134,7 @@ def test_integrated_gradients_of_a_square_are_exact(kind):
 
 def test_gradient_shap_approaches_the_mean_over_its_baselines():
     images = torch.randn(1, 3, 8, 8)
-    put = asked(loaded(Square(), 8, "features"), images, torch.tensor([0]), room=64)
+    put = request(loaded(Square(), 8, "features"), images, torch.tensor([0]), max_batch=64)
     got = attribution("gradient_shap", put, samples=4096, seed=0).maps[0, 0]
     starts = [baseline(kind, put, 0)[0] for kind in BASELINES[:4]]
     expected = sum((images[0].square() - start.square()).sum(0) for start in starts) / 4
@@ -166,7 +166,7 @@ def test_a_photo_of_the_dataset_as_baseline_is_another_one_whatever_the_batch():
     labels = torch.tensor([0, 1, 2, 0])
 
     def question(some: slice):
-        made = asked(model, images[some], labels[some], ids=ids[some])
+        made = request(model, images[some], labels[some], ids=ids[some])
         made._read = lambda: (ids, images)
         return made
 

@@ -13,10 +13,10 @@ from captum.attr import FeatureAblation, KernelShap, Occlusion
 from lime.lime_image import LimeImageExplainer
 
 from tests import tiny
-from tests.methods.asking import asked, attribution, cosines, loaded, maps, method
+from tests.methods.asking import attribution, cosines, loaded, maps, method, request
 from xai_audit.errors import ConfigError
-from xai_audit.methods.coalitions import Pieces
-from xai_audit.methods.segments import segments
+from xai_audit.methods._coalitions import Pieces
+from xai_audit.methods._segments import segments
 from xai_audit.types import Preprocess
 
 MEAN, STD = (np.array(v, np.float32) for v in (Preprocess().mean, Preprocess().std))
@@ -41,7 +41,7 @@ def test_occlusion_equals_captum(model, images):
     expected = Occlusion(model.module).attribute(
         images, sliding_window_shapes=(3, 13, 13), strides=(3, 6, 6), target=LABELS
     )
-    got = maps("occlusion", asked(model, images, LABELS), seed=0)[:, 0]
+    got = maps("occlusion", request(model, images, LABELS), seed=0)[:, 0]
     assert float(cosines(got, expected[:, 0]).min()) >= 0.999
 
 
@@ -53,7 +53,7 @@ def painted(got: torch.Tensor, labels: list[torch.Tensor]) -> torch.Tensor:
 
 @pytest.mark.parametrize("superpixels", ["slic", "grid"])
 def test_feature_ablation_equals_captum(model, images, superpixels):
-    put = asked(model, images, LABELS)
+    put = request(model, images, LABELS)
     labels = segments(put, superpixels, 20)
     expected = [
         FeatureAblation(model.module).attribute(
@@ -85,7 +85,7 @@ def shapley(model, image: torch.Tensor, labels: torch.Tensor, target: int) -> np
 
 
 def test_kernel_shap_approaches_the_shapley_values(model, images):
-    put = asked(model, images, LABELS, room=256)
+    put = request(model, images, LABELS, max_batch=256)
     labels = segments(put, "grid", 9)
     keys = {"superpixels": "grid", "pieces": 9, "fill": "mean", "samples": 2000, "seed": 0}
     found = attribution("kernel_shap", put, **keys)
@@ -99,7 +99,7 @@ def test_kernel_shap_approaches_the_shapley_values(model, images):
 
 
 def test_kernel_shap_agrees_with_captum(model, images):
-    put = asked(model, images, LABELS, room=256)
+    put = request(model, images, LABELS, max_batch=256)
     labels = segments(put, "slic", 12)
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - Captum draws from it
@@ -127,7 +127,7 @@ class Draws:
 
 
 def test_lime_equals_the_lime_package_on_the_same_coalitions(model, images):
-    put = asked(model, images, LABELS, room=64)
+    put = request(model, images, LABELS, max_batch=64)
     labels = segments(put, "slic", 15)
     keys = {"superpixels": "slic", "pieces": 15, "samples": 120, "seed": 3}
     got = painted(maps("lime", put, **keys)[:, 0], labels)
@@ -158,7 +158,7 @@ def test_lime_equals_the_lime_package_on_the_same_coalitions(model, images):
 
 def test_rise_is_the_score_weighted_mean_of_its_masks(model, images):
     built = method("rise", samples=30, seed=1)
-    got = built.attribute(asked(model, images, LABELS)).maps[:, 0]
+    got = built.attribute(request(model, images, LABELS)).maps[:, 0]
     for i in range(2):
         draws, total, scores, masks = built._draw(f"{i}.jpg"), np.zeros((64, 64)), [], []
         for sample in range(30):
@@ -177,7 +177,7 @@ def test_rise_is_the_score_weighted_mean_of_its_masks(model, images):
 
 
 def test_superpixels_are_numbered_without_gaps_and_cover_the_image(model, images):
-    put = asked(model, images, LABELS)
+    put = request(model, images, LABELS)
     for kind in ("slic", "grid"):
         for labels in segments(put, kind, 30):
             assert labels.shape == (64, 64)
@@ -187,7 +187,7 @@ def test_superpixels_are_numbered_without_gaps_and_cover_the_image(model, images
 
 
 def test_what_replaces_a_superpixel_is_its_mean(model, images):
-    put = asked(model, images, LABELS)
+    put = request(model, images, LABELS)
     cut = Pieces("lime", "slic", 12, "superpixel", 0).cut(put)
     inside = cut.labels[1] == 3
     expected = images[1][:, inside].mean(1)

@@ -10,10 +10,10 @@ from torchvision import models
 
 from tests import tiny
 from tests.methods import planted
-from tests.methods.asking import asked, loaded, maps
+from tests.methods.asking import loaded, maps, request
 from tests.methods.nets import small_vit
 from xai_audit.errors import ModelError
-from xai_audit.methods.attention import Attention
+from xai_audit.methods._transformer import Attention
 
 ROLLOUTS = ("attention_rollout", "attention_gradient_rollout")
 
@@ -56,7 +56,7 @@ def test_watching_changes_no_logit():
 
 def test_rollout_is_the_product_of_half_attention_and_half_identity():
     net, images = small_vit(), torch.randn(2, 3, 64, 64)
-    got = maps("attention_rollout", asked(loaded(net, 64), images, torch.tensor([0, 1])))
+    got = maps("attention_rollout", request(loaded(net, 64), images, torch.tensor([0, 1])))
     assert got.shape == (2, 1, 4, 4)
     for image in range(2):
         flow = np.eye(17)
@@ -68,7 +68,7 @@ def test_rollout_is_the_product_of_half_attention_and_half_identity():
 def test_gradient_rollout_uses_each_targets_gradient():
     """The gradient at an attention matrix by finite differences of the score."""
     net, image = small_vit().requires_grad_(False), torch.randn(1, 3, 64, 64)
-    question = asked(loaded(net, 64), image, torch.tensor([1]), ("label", "contrast"))
+    question = request(loaded(net, 64), image, torch.tensor([1]), ("label", "contrast"))
     got = maps("attention_gradient_rollout", question)
     assert got.shape == (1, 2, 4, 4)
     net = net.double()
@@ -87,9 +87,9 @@ def test_gradient_rollout_uses_each_targets_gradient():
 def test_same_maps_whatever_the_batch(name):
     model, images = loaded(small_vit(), 64), torch.randn(5, 3, 64, 64)
     labels = torch.tensor([0, 1, 2, 0, 1])
-    whole = maps(name, asked(model, images, labels, ("label", "contrast")))
+    whole = maps(name, request(model, images, labels, ("label", "contrast")))
     parts = [
-        maps(name, asked(model, images[s], labels[s], ("label", "contrast"), room=1))
+        maps(name, request(model, images[s], labels[s], ("label", "contrast"), max_batch=1))
         for s in (slice(0, 1), slice(1, 5))
     ]
     assert torch.allclose(torch.cat(parts), whole, atol=1e-5)
@@ -113,7 +113,7 @@ def test_timm_with_and_without_fused_attention(fused):
 )
 def test_a_model_without_attention_among_all_patches_is_refused(name, make, got):
     side = 64 if got == "no" else 224
-    question = asked(loaded(make(), side), torch.randn(1, 3, side, side), torch.tensor([0]))
+    question = request(loaded(make(), side), torch.randn(1, 3, side, side), torch.tensor([0]))
     with pytest.raises(ModelError, match=rf"no attention among.*got attention over .*{got}.*tok"):
         maps(name, question)
 
@@ -123,9 +123,9 @@ def test_gradcam_points_at_the_one_patch_that_decides(make):
     """Its peak lies within 15 px of the patch in at least 95 photos of 100."""
     model = loaded(make(), 224)
     images, labels, corners = planted.photos(20)
-    question = asked(model, images, labels, ("label", "contrast"), room=20)
+    question = request(model, images, labels, ("label", "contrast"), max_batch=20)
     assert bool((question.logits.argmax(1) == labels).all())
-    bare = asked(model, images.clamp(-0.3, 0.3), labels, ("contrast",), room=20)
+    bare = request(model, images.clamp(-0.3, 0.3), labels, ("contrast",), max_batch=20)
     assert float(bare.logits.diff(dim=1).abs().max()) < float(
         question.logits.diff(dim=1).abs().min()
     )

@@ -12,9 +12,9 @@ import torch
 import torchvision
 from torch import nn
 
-from tests.methods.asking import asked, maps
+from tests.methods.asking import maps, request
 from xai_audit.errors import ModelError
-from xai_audit.models.prepare import prepare
+from xai_audit.network.prepare import prepare
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def explained(module: nn.Module, side: tuple[int, int]) -> tuple[LoadedModel, to
     model = prepare(ModelSpec(module, Preprocess(crop=side), "net"), device="cpu")
     image = torch.randn(1, 3, *side, generator=torch.Generator().manual_seed(1))
     # Grad-CAM may find nothing for one class; for the highest and the lowest score it seldom does.
-    found = maps("gradcam", asked(model, image, torch.tensor([1]), ("label", "top1", "top5")))
+    found = maps("gradcam", request(model, image, torch.tensor([1]), ("label", "top1", "top5")))
     return model, found[0]
 
 

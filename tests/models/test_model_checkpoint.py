@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.models.checkpoint import load_into, read_state_dict
+from xai_audit.models._checkpoint import load_into, read_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from torch import nn
 
 from xai_audit.errors import ModelError
 from xai_audit.models import torchvision as plugin
-from xai_audit.models.prepare import prepare
+from xai_audit.network.prepare import prepare
 from xai_audit.types import ModelSpec, Preprocess
 
 CONF = Path(__file__).parents[2] / "conf" / "model"

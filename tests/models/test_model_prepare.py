@@ -14,9 +14,9 @@ import torchvision
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.models.fold import fold_conv_bn, restore
-from xai_audit.models.prepare import fingerprint, prepare
-from xai_audit.models.target_layer import check, find
+from xai_audit.network.fold import fold_conv_bn, restore
+from xai_audit.network.prepare import fingerprint, prepare
+from xai_audit.network.target_layer import check, find
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from xai_audit.errors import ConfigError
-from xai_audit.models.preprocess import override
+from xai_audit.models._preprocess import override
 from xai_audit.types import Preprocess
 
 BASE = Preprocess()

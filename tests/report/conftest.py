@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from xai_audit.paths import RunPaths
-from xai_audit.report import FlagSettings, ReportSettings
+from xai_audit.report.settings import ReportSettings
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import ATTRIBUTIONS, MANIFEST, REGIONS, SCORES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FLAGS_AT = FlagSettings(z=3.5, min_excess=0.1)
+FLAGS_AT = {"z": 3.5, "min_excess": 0.1}
 SMALL = ReportSettings(per_reason=3, tile=64, seed=0)
 CLASSES = ("daisy", "tulip")
 # Every one a legal file name on Linux that breaks a careless page or link.

@@ -7,12 +7,11 @@ import pytest
 from PIL import Image
 
 from tests.report.conftest import SMALL
-from xai_audit.report import build_report
+from xai_audit.flags.outliers import write_flags
 from xai_audit.report.adversarial import adversarial
+from xai_audit.report.build import build_report
 from xai_audit.report.facts import read_facts
-from xai_audit.report.flags import build_flags
 from xai_audit.report.page import _environment
-from xai_audit.report.settings import FlagSettings
 from xai_audit.schema import ADVERSARIAL
 
 ODD = "daisy/<script>alert(1)<\\script>.jpg"
@@ -107,7 +106,7 @@ def test_the_section_escapes_and_rounds(attacked, tmp_path):
 def test_the_page_with_and_without(attacked, with_it):
     if not with_it:
         attacked.adversarial.unlink()
-    build_flags(attacked, settings=FlagSettings(z=3.5, min_excess=0.1))
+    write_flags(attacked, z=3.5, min_excess=0.1)
     build_report(attacked, settings=SMALL, mask_of=lambda _: None)
     page = attacked.index_html.read_text(encoding="utf-8")
     assert ('href="#adversarial"' in page) == with_it

@@ -13,14 +13,14 @@ from tests.report.conftest import FLAGS_AT, SMALL
 from tests.report.test_page import check_links, reported
 from xai_audit.agreement.compare import compare_parts
 from xai_audit.agreement.summary import agreement_table
-from xai_audit.boundary.table import boundaries
-from xai_audit.io import write_table
-from xai_audit.report import build_flags
+from xai_audit.confusion.output import boundaries
+from xai_audit.flags.outliers import write_flags
 from xai_audit.report.agreement import agreement
 from xai_audit.report.confused import confused
 from xai_audit.report.facts import read_facts
 from xai_audit.report.matrix import matrix
 from xai_audit.report.page import _environment
+from xai_audit.run.files import write_table
 
 METHODS = ("gradcam", "saliency")
 ODD = "daisy/<script>alert(1)<"
@@ -50,9 +50,9 @@ def compared(builder):
     ids = {*pd.read_parquet(paths.attributions).image_id}
     list(compare_parts(paths, ids, "mark"))
     write_table(paths.agreement, agreement_table(paths))
-    table = boundaries(paths, facts.classes, pairs=10, evidence=None, tell=lambda n: None)
+    table = boundaries(paths, facts.classes, pairs=10, evidence=None, progress=lambda n: None)
     write_table(paths.boundaries, table)
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     return paths
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.report.conftest import FLAGS_AT
-from xai_audit.report import ReportSettings, build_flags, build_report
+from xai_audit.flags.outliers import write_flags
+from xai_audit.report.build import build_report
+from xai_audit.report.settings import ReportSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +90,7 @@ def browser(profile: Path) -> Iterator[Browser]:
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_path):
-    build_flags(tiny_run, settings=FLAGS_AT)
+    write_flags(tiny_run, **FLAGS_AT)
     build_report(tiny_run, settings=WIDE, mask_of=lambda image_id: None)
     with browser(tmp_path / "profile") as chromium:
         target = chromium.ask("Target.createTarget", url="about:blank")["targetId"]

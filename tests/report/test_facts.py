@@ -5,8 +5,8 @@ import json
 import pytest
 
 from xai_audit.errors import OutputError
-from xai_audit.paths import RunPaths
 from xai_audit.report.facts import read_facts
+from xai_audit.run.paths import RunPaths
 from xai_audit.types import Preprocess
 
 

@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xai_audit.errors import OutputError
-from xai_audit.report import FlagSettings, build_flags, find_flags, write_flags
-from xai_audit.report.flags import MIN_IMAGES, MIN_SPREAD
+from xai_audit.flags.outliers import MIN_IMAGES, MIN_SPREAD, find_flags, write_flags
 from xai_audit.schema import FLAGS, REGIONS, SCORES
 
 Z, EXCESS = 3.5, 0.1
@@ -173,7 +172,7 @@ def test_written_flags_are_those_of_the_whole_table_by_schema(tiny_run):
 
 def test_a_run_without_scores_gets_an_empty_table(builder):
     paths = builder.write()
-    build_flags(paths, settings=FlagSettings(Z, EXCESS))
+    write_flags(paths, z=Z, min_excess=EXCESS)
     assert pq.read_table(paths.flags).num_rows == 0
 
 

@@ -10,12 +10,14 @@ from PIL import Image
 
 from tests.report.conftest import FLAGS_AT, ODD_NAMES, SMALL
 from xai_audit.errors import MaskProblem
-from xai_audit.report import build_flags, build_report, gallery
+from xai_audit.flags.outliers import write_flags
+from xai_audit.report import gallery
+from xai_audit.report.build import build_report
 from xai_audit.report.facts import read_facts
 from xai_audit.report.gallery import build_gallery, class_folder
 from xai_audit.report.material import gather
 from xai_audit.report.picks import pick
-from xai_audit.report.rows import kinds_of_run
+from xai_audit.run.score_rows import kinds_of_run
 
 
 def no_mask(image_id: str) -> None:
@@ -23,13 +25,13 @@ def no_mask(image_id: str) -> None:
 
 
 def built(paths, folder, *, settings=SMALL, mask_of=no_mask):
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     folder.mkdir()
     return build_gallery(paths, folder, facts=read_facts(paths), settings=settings, mask_of=mask_of)
 
 
 def picked(paths, **changes) -> dict:
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     settings = replace(SMALL, **changes)
     return pick(paths, kinds_of_run(paths), per_reason=settings.per_reason, seed=settings.seed)
 
@@ -116,7 +118,7 @@ def test_sheets_hold_what_their_cells_say(tiny_run, tmp_path):
 
 
 def test_only_the_pictures_asked_for_are_read(tiny_run):
-    build_flags(tiny_run, settings=FLAGS_AT)
+    write_flags(tiny_run, **FLAGS_AT)
     keys = {("tulip/3.jpg", "gradcam"), ("tulip/0.jpg", "gradcam")}
     material = gather(tiny_run, keys, kinds_of_run(tiny_run), root=tiny_run.root)
     assert set(material.heatmaps) == set(material.scores) == keys
@@ -129,7 +131,7 @@ def test_heatmaps_are_of_the_judged_target_kind(builder):
     builder.add("daisy/1.jpg", kinds=("contrast",), heatmap=np.arange(6).reshape(2, 3))
     builder.add("daisy/1.jpg", kinds=("label",), heatmap=np.zeros((4, 4)))
     paths = builder.write()
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     key = ("daisy/1.jpg", "gradcam")
     material = gather(paths, {key}, kinds_of_run(paths), root=None)
     np.testing.assert_array_equal(material.heatmaps[key], np.arange(6).reshape(2, 3))
@@ -205,14 +207,14 @@ def test_the_same_run_gives_the_same_bytes(tiny_run):
         report = tiny_run.report
         return {p.relative_to(report): p.read_bytes() for p in report.rglob("*") if p.is_file()}
 
-    build_flags(tiny_run, settings=FLAGS_AT)
+    write_flags(tiny_run, **FLAGS_AT)
     first = contents()
     assert len(first) > 10
     assert contents() == first
 
 
 def test_a_failure_midway_leaves_the_old_report(tiny_run):
-    build_flags(tiny_run, settings=FLAGS_AT)
+    write_flags(tiny_run, **FLAGS_AT)
     build_report(tiny_run, settings=SMALL, mask_of=no_mask)
     before = sorted(tiny_run.root.rglob("*"))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_audit.geometry import view
 from xai_audit.report.heat import css_gradient, paint, sampling, upsampled
 from xai_audit.types import Preprocess
+from xai_audit.vision.geometry import view
 
 
 def naive(heatmap: np.ndarray, y: float, x: float, crop: tuple[int, int]) -> float:

@@ -5,7 +5,7 @@ import sys
 
 MODULES = "import pkgutil, sys, xai_audit.report as r\n" + (
     "for m in pkgutil.iter_modules(r.__path__): __import__('xai_audit.report.' + m.name)\n"
-    "from pathlib import Path\nfrom xai_audit.paths import RunPaths\n"
+    "from pathlib import Path\nfrom xai_audit.run.paths import RunPaths\n"
     "paths = RunPaths(Path(sys.argv[1]))\n"
     "r.build_flags(paths, settings=r.FlagSettings(3.5, 0.1))\n"
     "r.build_report(paths, settings=r.ReportSettings(2, 64, 0), mask_of=lambda i: None)\n"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_audit.geometry import view
 from xai_audit.report.caption import Caption
 from xai_audit.report.overlay import Look, draw
 from xai_audit.types import Preprocess
+from xai_audit.vision.geometry import view
 
 CAPTION = Caption("daisy", "daisy", 0.9, True)
 WHOLE = Preprocess(resize=None, crop=(200, 300))

@@ -9,7 +9,9 @@ import jinja2
 import pytest
 
 from tests.report.conftest import CLASSES, FLAGS_AT, ODD_NAMES, SMALL
-from xai_audit.report import build_flags, build_report, page
+from xai_audit.flags.outliers import write_flags
+from xai_audit.report import page
+from xai_audit.report.build import build_report
 from xai_audit.report.numbers import whole
 from xai_audit.report.page import _environment
 
@@ -45,7 +47,7 @@ class Page(HTMLParser):
 
 
 def reported(paths) -> Page:
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     build_report(paths, settings=SMALL, mask_of=lambda image_id: None)
     return Page(paths.index_html)
 

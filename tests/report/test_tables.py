@@ -5,10 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from xai_audit import tables as run_tables
-from xai_audit.geometry import view
-from xai_audit.report import write_flags
-from xai_audit.report.rows import kinds_of_run
+from xai_audit.flags.outliers import write_flags
 from xai_audit.report.tables import (
     CORNERS,
     border_never_seen,
@@ -17,7 +14,10 @@ from xai_audit.report.tables import (
     flag_counts,
     score_problems,
 )
+from xai_audit.run import scan as run_tables
+from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.types import Preprocess
+from xai_audit.vision.geometry import view
 
 
 @pytest.fixture

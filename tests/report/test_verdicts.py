@@ -14,7 +14,8 @@ from PIL import Image
 from tests.report.conftest import CLASSES, FLAGS_AT, table
 from tests.report.test_page import Page, check_links, reported
 from xai_audit.errors import MaskProblem, OutputError
-from xai_audit.report import build_flags, lead, page, verdicts
+from xai_audit.flags.outliers import write_flags
+from xai_audit.report import lead, page, verdicts
 from xai_audit.report.answers import (
     Finding,
     cue_words,
@@ -464,7 +465,7 @@ def lit(builder, cue: str, mask_of=lambda image_id: None, **told) -> tuple:
     builder.add("daisy/wrong.jpg", confidence=1.0, mass_border=0.9, mass_background=0.9, pred=1)
     builder.told = told
     paths = builder.write()
-    build_flags(paths, settings=FLAGS_AT)
+    write_flags(paths, **FLAGS_AT)
     folder = builder.root / "pictures"
     folder.mkdir()
     facts = read_facts(paths)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from xai_audit.flags.outliers import REASONS
 from xai_audit.report.facts import read_facts
-from xai_audit.report.flags import REASONS
 from xai_audit.report.words import TITLES, caption_of, measure, percent
 
 ROW = {"class_name": "daisy", "pred": 0, "label": 0, "confidence": 0.9, "method": "gradcam"} | {

@@ -10,18 +10,18 @@ import torch
 from xai_audit.adversarial.decision import Decision, runner_up
 from xai_audit.adversarial.rows import Outcome, adversarial_rows, problem_rows, status_rows
 from xai_audit.adversarial.search import Subjects, attacked
-from xai_audit.geometry import view
+from xai_audit.network.adaptive import AdaptiveBatch
+from xai_audit.network.model_errors import model_errors
 from xai_audit.schema import ADVERSARIAL, OK
-from xai_audit.worker.adaptive import AdaptiveBatch
-from xai_audit.worker.blame import blamed
+from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from xai_audit.adversarial.search import Found, Settings
+    from xai_audit.score.scorer import Scorer
     from xai_audit.types import ImageRecord, LoadedModel, Preprocess
-    from xai_audit.worker.loader import Batch
-    from xai_audit.worker.scoring import Scorer
+    from xai_audit.vision.loader import Batch
 
 
 class Attacker:
@@ -58,7 +58,7 @@ class Attacker:
         return pa.concat_tables([*tables, problem_rows(batch.problems)])
 
     def _blamed(self, part: Batch) -> pa.Table:
-        with blamed(self._model.module, [record.image_id for record in part.records]):
+        with model_errors(self._model.module, [record.image_id for record in part.records]):
             return self._piece(part)
 
     def _piece(self, part: Batch) -> pa.Table:

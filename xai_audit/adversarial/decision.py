@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.errors import ModelError
-from xai_audit.worker.adaptive import is_out_of_memory
-from xai_audit.worker.inputs import Inputs
+from xai_audit.errors import ModelError, is_out_of_memory
+from xai_audit.network.inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,12 +12,12 @@ import torch.nn.functional as F
 
 from xai_audit.adversarial.norms import LARGEST, ROOT_MEAN_SQUARE
 from xai_audit.schema import ADVERSARIAL, ATTACKS, OK, REGIONS
-from xai_audit.worker.rows import quantised
+from xai_audit.score.rows import quantised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from xai_audit.worker.loader import Batch
+    from xai_audit.vision.loader import Batch
 
 # Of a map of energy as stored: 8 px of a 224 px view.
 _MOST_CELLS = 28

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.agreement.maps import Grid, Maps, coarser
-from xai_audit.io import read_notes, remove_leftovers, write_table
-from xai_audit.metrics.ranks import rank_correlations
-from xai_audit.paths import RunPaths
+from xai_audit.run.files import read_notes, remove_leftovers, write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
 from xai_audit.schema import AGREEMENT_IMAGES, ATTRIBUTIONS, OK, REGIONS, SCORES
-from xai_audit.tables import scan
+from xai_audit.score.ranks import rank_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

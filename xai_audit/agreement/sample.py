@@ -6,9 +6,9 @@ import heapq
 from typing import TYPE_CHECKING
 
 from xai_audit.discovery.read import draw_of
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
 from xai_audit.schema import SCORES
-from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     import pandas as pd

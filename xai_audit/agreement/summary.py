@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy.stats import t as student
 
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, REGIONS
-from xai_audit.tables import scan
 
 _BY = ["class_name", "method", "other_method", "target_kind"]
 _DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]

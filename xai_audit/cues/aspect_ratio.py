@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.cues.photo_stats import described
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues._photo_stats import described
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

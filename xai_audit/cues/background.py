@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.cues.fill import cleared, grown
-from xai_audit.cues.strips import blended
-from xai_audit.cues.texture import composition
+from xai_audit.cues._fill import cleared, grown
+from xai_audit.cues._strips import blended
+from xai_audit.cues._texture import composition
 from xai_audit.errors import PluginError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.cues.fill import cleared, halved
-from xai_audit.cues.frames import frame_depth
-from xai_audit.cues.strips import blended, overlap, resampled, resampling, scaled
-from xai_audit.cues.texture import composition
+from xai_audit.cues._fill import cleared, halved
+from xai_audit.cues._frames import frame_depth
+from xai_audit.cues._strips import blended, overlap, resampled, resampling, scaled
+from xai_audit.cues._texture import composition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues.photo_stats import LUMA, as_photo, background, described
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues._photo_stats import LUMA, as_photo, background, described
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.cues.fill import cleared
-from xai_audit.cues.strips import blended, overlap, resampled, resampling, scaled
-from xai_audit.cues.texture import composition
+from xai_audit.cues._fill import cleared
+from xai_audit.cues._strips import blended, overlap, resampled, resampling, scaled
+from xai_audit.cues._texture import composition
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues import header
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues import _header as header
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch

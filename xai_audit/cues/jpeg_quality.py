@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional
 
-from xai_audit.cues import header, jpeg_traces
-from xai_audit.cues.photo_stats import as_photo, described
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues import _header as header
+from xai_audit.cues import _jpeg_traces as jpeg_traces
+from xai_audit.cues._photo_stats import as_photo, described
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ import numpy as np
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from xai_audit.cues.photo_stats import described
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues._photo_stats import described
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from xai_audit.cues.photo_stats import LUMA, as_photo, background, described, luminance
-from xai_audit.cues.property import PhotoProperty
+from xai_audit.cues._photo_stats import LUMA, as_photo, background, described, luminance
+from xai_audit.cues._property import PhotoProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from xai_audit.cues.strips import blended
+from xai_audit.cues._strips import blended
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from scipy.io import loadmat
 from torchvision.datasets import Flowers102 as Torchvision
 from torchvision.datasets.utils import download_url, extract_archive
 
-from xai_audit.data.classes import ordered, read_class_to_idx
-from xai_audit.data.names import absolute
+from xai_audit.data._classes import ordered, read_class_to_idx
+from xai_audit.data._names import absolute
 from xai_audit.errors import DatasetError
-from xai_audit.paths import safe_name
+from xai_audit.run.paths import safe_name
 from xai_audit.types import Entry
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_audit.data.classes import ordered, read_class_to_idx
-from xai_audit.data.names import absolute, shown
+from xai_audit.data._classes import ordered, read_class_to_idx
+from xai_audit.data._names import absolute, shown
 from xai_audit.errors import DatasetError
-from xai_audit.paths import safe_name
+from xai_audit.run.paths import safe_name
 from xai_audit.types import Entry
 
 if TYPE_CHECKING:

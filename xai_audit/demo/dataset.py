@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.demo.generate import RENDERER_VERSION, generate
-from xai_audit.progress import progress
+from xai_audit.run.progress import progress_bar
 from xai_audit.types import Entry
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class Flowers:
             return
         log.info("rendering the demo's photos into %s, once", self._folder)
         done = 0
-        with progress("render", total=None) as tell:
+        with progress_bar("render", total=None) as progress:
 
             def show(finished: int, _total: int) -> None:
                 nonlocal done
-                tell(finished - done)
+                progress(finished - done)
                 done = finished
 
             generate(self._folder, progress=show)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xai_audit.discovery.read import Sample
     from xai_audit.discovery.settings import DiscoverSettings
-    from xai_audit.paths import RunPaths
+    from xai_audit.run.paths import RunPaths
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _MOST_IDS = 200
 
 
 def discover(
-    paths: RunPaths, *, settings: DiscoverSettings, tell: Callable[[int], None]
+    paths: RunPaths, *, settings: DiscoverSettings, progress: Callable[[int], None]
 ) -> pa.Table:
     """The strategies (``schema.CLUSTERS``) of every class with ``min_images`` usable heatmaps.
 
@@ -42,7 +42,7 @@ def discover(
     Args:
         paths: of the run.
         settings: of discovery.
-        tell: called with the number of heatmaps just clustered.
+        progress: called with the number of heatmaps just clustered.
 
     Raises:
         OutputError: a table of the run cannot be read.
@@ -61,7 +61,7 @@ def discover(
                 seed = draw_of(settings.seed, name, method)
                 found = _strategies(sample, chosen, others, masses, settings=settings, seed=seed)
                 rows += [facts | row for row in found]
-            tell(len(chosen))
+            progress(len(chosen))
     log.info(
         "discover: %d strategies in %d classes; %d classes with fewer than %d usable heatmaps; "
         "%d heatmaps without relevance left out",

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.discovery.shares import common_grid, shares_of
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
 from xai_audit.schema import ATTRIBUTIONS, PREFERRED_KINDS, REGIONS, SCORES
-from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -96,7 +96,7 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         )
     return (
         f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
-        f"{_enough(row, limits)} would tell{_asked(row)}."
+        f"{_enough(row, limits)} would tell{_more(row)}."
     )
 
 
@@ -115,7 +115,7 @@ def _change(row: Mapping[str, Any], limits: Limits) -> str:
     return _effect(row) if relied else _pull(row)
 
 
-def _asked(row: Mapping[str, Any]) -> str:
+def _more(row: Mapping[str, Any]) -> str:
     """How to have more images asked, where there are more than were."""
     return " (evidence.images_per_class)" if row["n_images"] >= row["wanted"] else ""
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 from xai_audit.schema import GROUPS
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ class Scope:
 
 
 def measured(
-    transplanter: Transplanter, cells: Sequence[Cell], scope: Scope, tell: Callable[[int], None]
+    transplanter: Transplanter, cells: Sequence[Cell], scope: Scope, progress: Callable[[int], None]
 ) -> pa.Table:
     """The rows of TRANSPLANTS for ``cells``, in their order.
 
@@ -67,7 +67,7 @@ def measured(
             tasks |= {_task(cell, question, pair, scope): number for pair in look}
         for outcome in transplanter.run(list(tasks)):
             outcomes[tasks[outcome.task]].append(outcome)
-            tell(2)
+            progress(2)
         still = [
             number
             for number in still
@@ -83,7 +83,7 @@ def beyond(
     *,
     usable: Mapping[str, Set[int]],
     pairs: int,
-    tell: Callable[[int], None],
+    progress: Callable[[int], None],
 ) -> pa.Table:
     """The rows of TRANSPLANTS with another cue's content put back.
 
@@ -93,7 +93,7 @@ def beyond(
         scope: of the run.
         usable: cue -> the rows of the photos that it can be put back into.
         pairs: of each cell.
-        tell: called with the number of transplanted photos just measured.
+        progress: called with the number of transplanted photos just measured.
     """
     tasks = []
     for cell, question, other in wanted:
@@ -103,7 +103,7 @@ def beyond(
     found = []
     for outcome in transplanter.run(tasks):
         found.append(outcome)
-        tell(2)
+        progress(2)
     return rows_of(sorted(found, key=_order), scope)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.evidence.donors import least_alike, ordinary, typical
-from xai_audit.manifest import rank
+from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -164,7 +164,7 @@ def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list
     found: dict[str, list[int]] = {name: [] for name in roster.names}
     order = sorted(
         np.flatnonzero(usable).tolist(),
-        key=lambda place: rank(roster.seed, cue, roster.ids[place]),
+        key=lambda place: hash_order(roster.seed, cue, roster.ids[place]),
     )
     for place in order:
         found[roster.classes[place]].append(place)

@@ -12,18 +12,18 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.errors import PluginError
-from xai_audit.evidence.canvas import one_thread, seen
 from xai_audit.evidence.near import perceptual_hash
-from xai_audit.metrics.regions import pull_down
-from xai_audit.worker.loader import quiet
+from xai_audit.vision.canvas import one_thread, seen
+from xai_audit.vision.loader import quiet
+from xai_audit.vision.regions import pull_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.canvas import Source
     from xai_audit.types import Canvas, Cue
+    from xai_audit.vision.canvas import Source
 
 _CHUNK = 16
 
@@ -70,7 +70,7 @@ def read(
     rows: Sequence[int],
     *,
     grid: tuple[int, int],
-    tell: Callable[[int], None],
+    progress: Callable[[int], None],
 ) -> Readings:
     """The readings of ``rows``, in order.
 
@@ -79,7 +79,7 @@ def read(
         cues: to read.
         rows: of the selected images.
         grid: (h, w) of the heatmaps.
-        tell: called with the number of photos just read.
+        progress: called with the number of photos just read.
 
     Raises:
         PluginError: a cue raises or breaks its contract.
@@ -103,7 +103,7 @@ def read(
                 for name, one in item[1].items():
                     read_of[name].append(one)
         done += len(chunk)
-        tell(len(chunk))
+        progress(len(chunk))
     stacked = {cue.name: _stacked(cue, read_of[cue.name], grid) for cue in cues}
     return Readings(np.array(kept, dtype=np.int64), hashes, stacked)
 

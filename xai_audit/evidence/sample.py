@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.manifest import rank
+from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,6 @@ def sample(ids: Sequence[str], classes: Sequence[str], *, per_class: int, seed: 
     chosen = [
         row
         for rows in places.values()
-        for row in sorted(rows, key=lambda row: rank(seed, ids[row]))[:most]
+        for row in sorted(rows, key=lambda row: hash_order(seed, ids[row]))[:most]
     ]
     return sorted(chosen)

@@ -15,7 +15,7 @@ from xai_audit.schema import DISCOVERED, SUMMARY
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.table import Answers
+    from xai_audit.evidence.cell_rows import Answers
 
 
 def summary_table(answers: Answers) -> pa.Table:

@@ -18,9 +18,9 @@ from xai_audit.schema import PREFERRED_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from xai_audit.evidence.canvas import Source
-    from xai_audit.paths import RunPaths
+    from xai_audit.run.paths import RunPaths
     from xai_audit.types import Cue
+    from xai_audit.vision.canvas import Source
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def survey(
     paths: RunPaths,
     *,
     grid: tuple[int, int],
-    tell: Callable[[int], None],
+    progress: Callable[[int], None],
 ) -> Survey:
     """Read the sampled photos and the tables of the run.
 
@@ -90,9 +90,9 @@ def survey(
         subjects: who is asked about.
         paths: of the run.
         grid: (h, w) of the heatmaps.
-        tell: called with the number of photos just read; may raise to stop.
+        progress: called with the number of photos just read; may raise to stop.
     """
-    readings = read(source, cues, subjects.sampled, grid=grid, tell=tell)
+    readings = read(source, cues, subjects.sampled, grid=grid, progress=progress)
     rows = readings.rows.tolist()
     classes = np.array([subjects.classes[row] for row in rows], dtype=str)
     ids = [subjects.ids[row] for row in rows]
@@ -109,18 +109,18 @@ def survey(
         readings=readings,
         roster=roster,
         seen=seen,
-        available=_available(readings, roster, subjects.permutations, tell),
+        available=_available(readings, roster, subjects.permutations, progress),
         attended=_attended(readings, roster, paths, size=source.preprocess.crop, grid=grid),
     )
 
 
 def _available(
-    readings: Readings, roster: Roster, permutations: int, tell: Callable[[int], None]
+    readings: Readings, roster: Roster, permutations: int, progress: Callable[[int], None]
 ) -> dict[str, Availability]:
     near = near_groups(readings.hashes)
     found = {}
     for name, reading in readings.cues.items():
-        tell(0)
+        progress(0)
         if reading.descriptors is not None:
             found[name] = availability(
                 reading.descriptors,

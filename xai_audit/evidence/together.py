@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xai_audit.evidence.canvas import alike, transplanted
+from xai_audit.vision.canvas import alike, transplanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

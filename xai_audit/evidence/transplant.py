@@ -13,21 +13,21 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.evidence.canvas import Canvases, alike, one_thread, seen, transplanted
-from xai_audit.heads import log_odds
-from xai_audit.worker.adaptive import AdaptiveBatch
-from xai_audit.worker.blame import blamed
-from xai_audit.worker.inputs import Inputs
-from xai_audit.worker.loader import quiet
+from xai_audit.network.adaptive import AdaptiveBatch
+from xai_audit.network.heads import log_odds
+from xai_audit.network.inputs import Inputs
+from xai_audit.network.model_errors import model_errors
+from xai_audit.vision.canvas import Canvases, alike, one_thread, seen, transplanted
+from xai_audit.vision.loader import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.canvas import Source
     from xai_audit.evidence.plan import Pair
     from xai_audit.types import Canvas, Cue, LoadedModel
+    from xai_audit.vision.canvas import Source
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Transplanter:
             waiting += [group[place] for place in done]
             views.append(view)
             yield from (_failed(group[place]) for place in left_out)
-            if sum(map(len, views)) >= self.adaptive.asked:
+            if sum(map(len, views)) >= self.adaptive.requested:
                 yield from self._outcomes(waiting, torch.cat(views))
                 waiting, views = [], []
         if waiting:
@@ -144,7 +144,7 @@ class Transplanter:
         """(B, K) float32 on the CPU, of views of the photos ``rows``."""
         images = self._inputs.normalised(views)
         ids = self._source.rows.column("image_id").take(list(dict.fromkeys(rows))).to_pylist()
-        with torch.no_grad(), blamed(self._model.module, ids):
+        with torch.no_grad(), model_errors(self._model.module, ids):
             with self._inputs.autocast():
                 logits = self._model.module(images)
             if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from xai_audit.errors import ConfigError, MaskProblem
-from xai_audit.masks.coverage import MISSING, rectangles
-from xai_audit.masks.sources import as_image_id, file_stamp, mask_file, reason, shown
+from xai_audit.masks._coverage import MISSING, rectangles
+from xai_audit.masks._sources import as_image_id, file_stamp, mask_file, reason, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

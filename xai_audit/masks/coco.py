@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from xai_audit.errors import ConfigError, DatasetError, MaskProblem
-from xai_audit.masks.coverage import AMBIGUOUS, CORRUPT, EMPTY, FULL, MISSING, same_size
-from xai_audit.masks.segmentation import pycocotools_mask, union
-from xai_audit.masks.sources import as_image_id, file_stamp, mask_file, reason, shown
+from xai_audit.masks._coverage import AMBIGUOUS, CORRUPT, EMPTY, FULL, MISSING, same_size
+from xai_audit.masks._segmentation import pycocotools_mask, union
+from xai_audit.masks._sources import as_image_id, file_stamp, mask_file, reason, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.errors import ConfigError, MaskProblem
-from xai_audit.masks.coverage import CORRUPT, EMPTY, FULL, MISSING, value_rule
-from xai_audit.masks.image_file import read_pixels, read_values
-from xai_audit.masks.sources import shown
+from xai_audit.masks._coverage import CORRUPT, EMPTY, FULL, MISSING, value_rule
+from xai_audit.masks._image_file import read_pixels, read_values
+from xai_audit.masks._sources import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

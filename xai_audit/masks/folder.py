@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.masks.coverage import value_rule
-from xai_audit.masks.image_file import read_values
-from xai_audit.masks.sources import folder_stamp, located, mask_folder
+from xai_audit.masks._coverage import value_rule
+from xai_audit.masks._image_file import read_values
+from xai_audit.masks._sources import folder_stamp, located, mask_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

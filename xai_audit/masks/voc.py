@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import ConfigError
-from xai_audit.masks.coverage import ValueRule, rectangles
-from xai_audit.masks.image_file import read_values
-from xai_audit.masks.sources import folder_stamp, located, mask_folder, shown
-from xai_audit.masks.voc_xml import read_boxes
+from xai_audit.masks._coverage import ValueRule, rectangles
+from xai_audit.masks._image_file import read_values
+from xai_audit.masks._sources import folder_stamp, located, mask_folder, shown
+from xai_audit.masks._voc_xml import read_boxes
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.attention import MOST, Attention, token_layout
+from xai_audit.methods._transformer import MOST, Attention, token_layout
 from xai_audit.methods.attention_rollout import read
-from xai_audit.methods.precision import full
+from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class AttentionGradientRollout:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps on the patches' grid."""
-        rows = torch.arange(len(asked.images), device=asked.images.device)
-        pieces = torch.split(rows, min(asked.room, MOST))
-        return Attribution(torch.cat([self._of(asked, piece) for piece in pieces]))
+        rows = torch.arange(len(request.images), device=request.images.device)
+        pieces = torch.split(rows, min(request.max_batch, MOST))
+        return Attribution(torch.cat([self._of(request, piece) for piece in pieces]))
 
-    def _of(self, asked: Asked, rows: torch.Tensor) -> torch.Tensor:
+    def _of(self, request: Request, rows: torch.Tensor) -> torch.Tensor:
         """(b, T, h, w) of some images."""
-        images = asked.images[rows].requires_grad_()
+        images = request.images[rows].requires_grad_()
         with torch.enable_grad(), Attention() as attention:
-            logits = asked.model.module(images)
+            logits = request.model.module(images)
         layout = token_layout(attention.matrices, images, self.name)
         maps = []
-        for number, target in enumerate(asked.targets):
-            last = number == len(asked.targets) - 1
+        for number, target in enumerate(request.targets):
+            last = number == len(request.targets) - 1
             score = target.of(rows).score(logits).sum()
             gradients = torch.autograd.grad(score, attention.matrices, retain_graph=not last)
             with full(images):

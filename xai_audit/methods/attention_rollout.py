@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.attention import MOST, Attention, token_layout
-from xai_audit.methods.precision import full
+from xai_audit.methods._transformer import MOST, Attention, token_layout
+from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.layout import Layout
-    from xai_audit.types import Asked, LoadedModel
+    from xai_audit.network.feature_layout import Layout
+    from xai_audit.types import LoadedModel, Request
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class AttentionRollout:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps on the patches' grid."""
-        pieces = torch.split(asked.images, min(asked.room, MOST))
-        maps = torch.cat([self._of(asked.model, piece) for piece in pieces])
-        return Attribution(maps[:, None].repeat(1, len(asked.targets), 1, 1))
+        pieces = torch.split(request.images, min(request.max_batch, MOST))
+        maps = torch.cat([self._of(request.model, piece) for piece in pieces])
+        return Attribution(maps[:, None].repeat(1, len(request.targets), 1, 1))
 
     def _of(self, model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
         """(b, h, w) of some images."""

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from xai_audit.methods.baseline import BASELINES, baseline
-from xai_audit.methods.limits import one_of
-from xai_audit.methods.rewired import NONLINEAR, Rewired, check_same
+from xai_audit.methods._limits import one_of
+from xai_audit.methods._rewired import NONLINEAR, Rewired, check_same
+from xai_audit.network.baseline import BASELINES, baseline
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 # Inputs nearer than this have no slope of their own: the gradient's is taken (Captum's limit).
 _NEAR = 1e-10
@@ -39,23 +39,25 @@ class DeepLift:
         self.name, self.sign, self._seed = name, sign, seed
         self._baseline = one_of(name, "baseline", baseline, BASELINES)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from score(image) - score(baseline)."""
-        found = [self._of(asked, image) for image in _halves(len(asked.images), asked.room)]
+        found = [
+            self._of(request, image) for image in _halves(len(request.images), request.max_batch)
+        ]
         maps, errors = zip(*found, strict=True)
         return Attribution(torch.cat(maps), torch.cat(errors))
 
-    def _of(self, asked: Asked, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _of(self, request: Request, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps (b, T, H, W) and completeness errors (b, T) of some images."""
-        rows = rows.to(asked.images.device)
-        images = asked.images[rows]
-        start = baseline(self._baseline, asked, self._seed)[rows]
+        rows = rows.to(request.images.device)
+        images = request.images[rows]
+        start = baseline(self._baseline, request, self._seed)[rows]
         both = torch.cat([images, start]).contiguous(memory_format=torch.channels_last)
         both.requires_grad_()
         with torch.enable_grad(), Rewired(NONLINEAR, _rescale):
-            logits = asked.model.module(both)
-        check_same(self.name, asked.logits[rows], logits[: len(rows)].detach())
-        targets = [target.of(rows) for target in asked.targets]
+            logits = request.model.module(both)
+        check_same(self.name, request.logits[rows], logits[: len(rows)].detach())
+        targets = [target.of(rows) for target in request.targets]
         maps, changes = [], []
         for number, target in enumerate(targets):
             after, before = (target.score(half) for half in logits.chunk(2))
@@ -69,9 +71,9 @@ class DeepLift:
         return stacked, stacked.sum((2, 3)) - torch.stack(changes, 1)
 
 
-def _halves(count: int, room: int) -> list[torch.Tensor]:
-    """Rows of 0..count in pieces whose images and baselines fit in ``room`` together."""
-    return list(torch.split(torch.arange(count), max(room // 2, 1)))
+def _halves(count: int, max_batch: int) -> list[torch.Tensor]:
+    """Rows of 0..count in pieces whose images and baselines fit in ``max_batch`` together."""
+    return list(torch.split(torch.arange(count), max(max_batch // 2, 1)))
 
 
 def _rescale(make: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) -> torch.Tensor:

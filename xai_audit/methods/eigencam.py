@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.cam import fused, layers_of
+from xai_audit.methods._cam import fused, layers_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class EigenCam:
     sign: str
     layers: Sequence[str]
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps on the layer's grid."""
         components = [
-            first_component(asked.features(layer).activations)[:, None]
-            for layer in layers_of(self.layers, asked)
+            first_component(request.features(layer).activations)[:, None]
+            for layer in layers_of(self.layers, request)
         ]
-        return Attribution(fused(components).repeat(1, len(asked.targets), 1, 1))
+        return Attribution(fused(components).repeat(1, len(request.targets), 1, 1))
 
 
 def first_component(activations: torch.Tensor) -> torch.Tensor:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.coalitions import Pieces
+from xai_audit.methods._coalitions import Pieces
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 class FeatureAblation:
@@ -38,17 +38,17 @@ class FeatureAblation:
         self.name, self.sign = name, sign
         self._pieces = Pieces(name, superpixels, pieces, fill, seed)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W): a superpixel's fall of the score, shared by its pixels."""
-        cut = self._pieces.cut(asked)
+        cut = self._pieces.cut(request)
         most = max(int(labels.max()) + 1 for labels in cut.labels)
 
         def draw(_: str, pieces: int) -> NDArray[np.bool_]:
             # Rows beyond an image's own superpixels take nothing away: all have as many copies.
             return ~np.eye(most, pieces, dtype=bool)
 
-        _, scores = cut.scores(asked, draw)
-        before = torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1)
+        _, scores = cut.scores(request, draw)
+        before = torch.stack([t.score(request.logits.float()) for t in request.targets], 1)
         falls = before[:, None] - scores  # (B, S, T)
         values = [
             fall[: int(labels.max()) + 1].T for fall, labels in zip(falls, cut.labels, strict=True)

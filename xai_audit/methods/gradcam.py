@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.cam import Cam
+from xai_audit.methods._cam import Cam
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.baseline import BASELINES, baseline
-from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.gradients import copy_gradients
-from xai_audit.methods.limits import one_of, within
-from xai_audit.methods.seeds import rng_of
+from xai_audit.methods._gradients import copy_gradients
+from xai_audit.methods._limits import one_of, within
+from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import copy_scores
+from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 class GradientShap:
@@ -43,11 +43,11 @@ class GradientShap:
         within(name, "samples", samples, 1)
         within(name, "baselines (how many)", len(baselines), 1)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from the scores' mean difference."""
-        images, count = asked.images, len(asked.images)
-        starts = torch.stack([baseline(kind, asked, self._seed) for kind in self._baselines])
-        kinds, at = (images.new_tensor(values) for values in self._draws(asked.image_ids))
+        images, count = request.images, len(request.images)
+        starts = torch.stack([baseline(kind, request, self._seed) for kind in self._baselines])
+        kinds, at = (images.new_tensor(values) for values in self._draws(request.image_ids))
         kinds = kinds.long()
         owner = torch.arange(count, device=images.device).repeat(self._samples)
 
@@ -58,8 +58,8 @@ class GradientShap:
         def times_way(gradient: torch.Tensor, some: slice) -> torch.Tensor:
             return gradient.mul_(images[owner[some]] - starts[kinds[some], owner[some]])
 
-        maps = copy_gradients(asked, owner, place, times_way).sum(2) / self._samples
-        return Attribution(maps, maps.sum((2, 3)) - self._differences(asked, starts, kinds))
+        maps = copy_gradients(request, owner, place, times_way).sum(2) / self._samples
+        return Attribution(maps, maps.sum((2, 3)) - self._differences(request, starts, kinds))
 
     def _draws(self, image_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Kind of baseline and place on the way (S*B,), the samples of an image B apart."""
@@ -70,14 +70,16 @@ class GradientShap:
             at.append(rng.random(self._samples))
         return np.stack(kinds, 1).ravel(), np.stack(at, 1).ravel()
 
-    def _differences(self, asked: Asked, starts: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+    def _differences(
+        self, request: Request, starts: torch.Tensor, kinds: torch.Tensor
+    ) -> torch.Tensor:
         """(B, T): score of the image less the mean score of the baselines it was told against."""
-        count = len(asked.images)
+        count = len(request.images)
         owner = torch.arange(count, device=starts.device).repeat(len(starts))
         flat = starts.flatten(0, 1)
-        of_start = copy_scores(asked, owner, lambda some: flat[some])
+        of_start = copy_scores(request, owner, lambda some: flat[some])
         of_start = of_start.view(len(starts), count, -1)
         drawn = kinds.view(self._samples, count)
         share = torch.stack([(drawn == k).float().mean(0) for k in range(len(starts))])
         before = (share[:, :, None] * of_start).sum(0)
-        return torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1) - before
+        return torch.stack([t.score(request.logits.float()) for t in request.targets], 1) - before

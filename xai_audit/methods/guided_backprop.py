@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xai_audit.errors import ModelError
-from xai_audit.methods.rewired import RELUS, Rewired, check_same
+from xai_audit.methods._rewired import RELUS, Rewired, check_same
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -33,28 +33,28 @@ class GuidedBackprop:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        return Attribution(guided(asked, self.name).sum(2))
+        return Attribution(guided(request, self.name).sum(2))
 
 
-def guided(asked: Asked, name: str) -> torch.Tensor:
+def guided(request: Request, name: str) -> torch.Tensor:
     """(B, T, C, H, W) float32.
 
     Raises:
         ModelError: the model has no ReLU, or none that can be followed.
     """
-    images = asked.images.detach().requires_grad_()
+    images = request.images.detach().requires_grad_()
     with torch.enable_grad(), Rewired(RELUS, _guide) as rewired:
-        logits = asked.model.module(images)
+        logits = request.model.module(images)
     if not rewired.calls:
         raise ModelError(
             "the model has no ReLU to guide gradients at",
             where=f"method={name}",
             remedy="method=saliency, which the map would be",
         )
-    check_same(name, asked.logits, logits.detach())
-    scores = [target.score(logits).sum() for target in asked.targets]
+    check_same(name, request.logits, logits.detach())
+    scores = [target.score(logits).sum() for target in request.targets]
     found = []
     for number, score in enumerate(scores):
         last = number == len(scores) - 1

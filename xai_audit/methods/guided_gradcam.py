@@ -16,7 +16,7 @@ from xai_audit.methods.guided_backprop import guided
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class GuidedGradCam:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        features = asked.features(asked.model.target_layer)
+        features = request.features(request.model.target_layer)
         activations = features.activations.float()
         cams = torch.stack([weigh(activations, g.float()) for g in features.gradients], 1)
-        size = asked.images.shape[2:]
+        size = request.images.shape[2:]
         up = F.interpolate(cams.clamp(min=0), size, mode="bilinear", align_corners=False)
-        return Attribution(guided(asked, self.name).sum(2) * up)
+        return Attribution(guided(request, self.name).sum(2) * up)

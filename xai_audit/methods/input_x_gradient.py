@@ -13,7 +13,7 @@ import torch
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class InputXGradient:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        gradients = asked.input_gradients()
-        return Attribution(torch.stack([(g.float() * asked.images).sum(1) for g in gradients], 1))
+        gradients = request.input_gradients()
+        return Attribution(torch.stack([(g.float() * request.images).sum(1) for g in gradients], 1))

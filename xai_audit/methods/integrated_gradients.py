@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.baseline import BASELINES, baseline
-from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.gradients import copy_gradients
-from xai_audit.methods.limits import one_of, within
+from xai_audit.methods._gradients import copy_gradients
+from xai_audit.methods._limits import one_of, within
+from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import copy_scores
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 class IntegratedGradients:
@@ -36,9 +36,9 @@ class IntegratedGradients:
         self._baseline = one_of(name, "baseline", baseline, BASELINES)
         within(name, "steps", steps, 1)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W), and how far their sum is from score(image) - score(baseline)."""
-        images, start = asked.images, baseline(self._baseline, asked, self._seed)
+        images, start = request.images, baseline(self._baseline, request, self._seed)
         way = images - start
         points, weights = np.polynomial.legendre.leggauss(self._steps)
         at = images.new_tensor((points + 1) / 2).repeat_interleave(len(images))
@@ -49,10 +49,10 @@ class IntegratedGradients:
             return torch.lerp(start[owner[some]], copies, at[some, None, None, None])
 
         total = copy_gradients(
-            asked, owner, place, lambda g, some: g.mul_(weight[some, None, None, None])
+            request, owner, place, lambda g, some: g.mul_(weight[some, None, None, None])
         )
         maps = (total * way[:, None]).sum(2)
         everyone = torch.arange(len(images), device=images.device)
-        before = copy_scores(asked, everyone, lambda some: start[some])
-        after = torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1)
+        before = copy_scores(request, everyone, lambda some: start[some])
+        after = torch.stack([t.score(request.logits.float()) for t in request.targets], 1)
         return Attribution(maps, maps.sum((2, 3)) - (after - before))

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.coalitions import Pieces
-from xai_audit.methods.limits import within
-from xai_audit.methods.seeds import rng_of
+from xai_audit.methods._coalitions import Pieces
+from xai_audit.methods._limits import within
+from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 # Of the squared coefficients: only so much that few samples can be solved for at all.
 _RIDGE = 1e-6
@@ -54,10 +54,10 @@ class KernelShap:
         within(name, "samples", samples, 4)
         self._pieces = Pieces(name, superpixels, pieces, fill, seed)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W): a superpixel's value, shared by its pixels; they add up exactly."""
-        cut = self._pieces.cut(asked)
-        kept, scores = cut.scores(asked, self.draw)
+        cut = self._pieces.cut(request)
+        kept, scores = cut.scores(request, self.draw)
         values = [shapley(z, y) for z, y in zip(kept, scores, strict=True)]
         maps = cut.spread(values)
         change = scores[:, 0] - scores[:, 1]

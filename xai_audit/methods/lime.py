@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods.coalitions import Pieces
-from xai_audit.methods.limits import within
-from xai_audit.methods.regression import ridge
-from xai_audit.methods.seeds import rng_of
+from xai_audit.methods._coalitions import Pieces
+from xai_audit.methods._limits import within
+from xai_audit.methods._regression import ridge
+from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 # The package's: of the exponential kernel on cosine distance, and of the ridge.
 _KERNEL_WIDTH, _RIDGE = 0.25, 1.0
@@ -55,10 +55,10 @@ class Lime:
         within(name, "samples", samples, 2)
         self._pieces = Pieces(name, superpixels, pieces, fill, seed)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W): a superpixel's coefficient, shared by its pixels."""
-        cut = self._pieces.cut(asked)
-        kept, scores = cut.scores(asked, self.draw)
+        cut = self._pieces.cut(request)
+        kept, scores = cut.scores(request, self.draw)
         values = [ridge(z, y, nearness(z), _RIDGE)[0] for z, y in zip(kept, scores, strict=True)]
         return Attribution(cut.spread(values))
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xai_audit.errors import ConfigError, ModelError
-from xai_audit.methods.limits import one_of
+from xai_audit.methods._limits import one_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 # Of the largest logit; half precision rounds by less.
 _TOLERANCE = 0.02
@@ -44,14 +44,14 @@ class Lrp:
         self._composite = one_of(name, "composite", composite, COMPOSITES)
         _zennit()  # told before the model loads
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        zennit, module = _zennit(), asked.model.module
+        zennit, module = _zennit(), request.model.module
         make = getattr(zennit.composites, COMPOSITES[self._composite])
         composite: Any = make(canonizers=[_canonizer(zennit, module)])
-        images = asked.images.detach().requires_grad_()
+        images = request.images.detach().requires_grad_()
         # Before the rules are on: predictions are those of the model itself.
-        logits_before, targets = asked.logits, asked.targets
+        logits_before, targets = request.logits, request.targets
         maps = []
         with composite.context(module) as rewired, torch.enable_grad():
             for target in targets:

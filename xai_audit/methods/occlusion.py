@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods.baseline import BASELINES, baseline
-from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.limits import one_of, within
-from xai_audit.methods.precision import full
+from xai_audit.methods._limits import one_of, within
+from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import copy_scores
+from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 class Occlusion:
@@ -41,21 +41,21 @@ class Occlusion:
         within(name, "window", window, 0, 1)
         within(name, "stride", stride, 0, window)  # else some pixels are never hidden
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        height, width = asked.images.shape[2:]
+        height, width = request.images.shape[2:]
         window, stride = (
             max(round(share * min(height, width)), 1) for share in (self._window, self._stride)
         )
         steps = [max(-(-(side - window) // stride), 0) + 1 for side in (height, width)]
-        fill = baseline(self._baseline, asked, self._seed)
+        fill = baseline(self._baseline, request, self._seed)
         places = steps[0] * steps[1]
-        count = len(asked.images)
+        count = len(request.images)
         owner = torch.arange(count, device=fill.device).repeat_interleave(places)
         numbers = range(len(owner))
 
         def hide(some: slice) -> torch.Tensor:
-            copies = asked.images[owner[some]]
+            copies = request.images[owner[some]]
             for copy, number in zip(copies, numbers[some], strict=True):
                 image, place = divmod(number, places)
                 y, x = (step * stride for step in divmod(place, steps[1]))
@@ -63,8 +63,8 @@ class Occlusion:
                 copy[hidden] = fill[image][hidden]
             return copies
 
-        scores = copy_scores(asked, owner, hide).view(count, places, -1)
-        before = torch.stack([t.score(asked.logits.float()) for t in asked.targets], 1)
+        scores = copy_scores(request, owner, hide).view(count, places, -1)
+        before = torch.stack([t.score(request.logits.float()) for t in request.targets], 1)
         falls = (before[:, None] - scores).mT.reshape(-1, 1, *steps)  # (B*T, 1, rows, columns)
         square = falls.new_ones((1, 1, window, window))
         with full(falls):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.limits import within
-from xai_audit.methods.seeds import rng_of
+from xai_audit.methods._limits import within
+from xai_audit.network.copies import copy_scores
+from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Rise:
         within(self.name, "cells", self.cells, 1)
         within(self.name, "keep", self.keep, 0.01, 1)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        images, count = asked.images, len(asked.images)
+        images, count = request.images, len(request.images)
         height, width = images.shape[2:]
-        draws = [self._draw(image_id) for image_id in asked.image_ids]
+        draws = [self._draw(image_id) for image_id in request.image_ids]
         owner = torch.arange(count, device=images.device).repeat_interleave(self.samples)
         numbers = range(len(owner))
 
@@ -64,13 +64,13 @@ class Rise:
             return torch.stack(made).to(images)
 
         scores = copy_scores(
-            asked, owner, lambda some: images[owner[some]].mul_(masks(some)[:, None])
+            request, owner, lambda some: images[owner[some]].mul_(masks(some)[:, None])
         )
         scores = scores.view(count, self.samples, -1)
         scores = (scores - scores.mean(1, keepdim=True)).flatten(0, 1)
         maps = images.new_zeros((count, scores.shape[1], height * width))
-        for start in range(0, len(owner), asked.room):
-            some = slice(start, start + asked.room)
+        for start in range(0, len(owner), request.max_batch):
+            some = slice(start, start + request.max_batch)
             flat = masks(some).flatten(1)
             maps.index_add_(0, owner[some], scores[some, :, None] * flat[:, None])
         return Attribution(maps.view(count, -1, height, width) / (self.samples * self.keep))

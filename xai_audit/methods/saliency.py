@@ -14,7 +14,7 @@ import torch
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Saliency:
     name: str
     sign: str
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        gradients = asked.input_gradients()
+        gradients = request.input_gradients()
         return Attribution(torch.stack([g.float().abs().sum(1) for g in gradients], 1))

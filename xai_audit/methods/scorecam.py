@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods.cam import fused, layers_of
-from xai_audit.methods.copies import copy_scores
-from xai_audit.methods.precision import full
+from xai_audit.methods._cam import fused, layers_of
+from xai_audit.network.copies import copy_scores
+from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 # pytorch-grad-cam's.
@@ -42,20 +42,22 @@ class ScoreCam:
     sign: str
     layers: Sequence[str]
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps on the layer's grid."""
-        return Attribution(fused([_maps(asked, name) for name in layers_of(self.layers, asked)]))
+        return Attribution(
+            fused([_maps(request, name) for name in layers_of(self.layers, request)])
+        )
 
 
-def _maps(asked: Asked, layer: str) -> torch.Tensor:
+def _maps(request: Request, layer: str) -> torch.Tensor:
     """(B, T, h, w)."""
-    activations = asked.features(layer).activations.float()
-    weight = channel_scores(asked, activations).softmax(1)
+    activations = request.features(layer).activations.float()
+    weight = channel_scores(request, activations).softmax(1)
     with full(activations):
         return torch.einsum("bct,bchw->bthw", weight, activations)
 
 
-def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
+def channel_scores(request: Request, activations: torch.Tensor) -> torch.Tensor:
     """(B, C, T): scores of the image times each channel, stretched to 0..1.
 
     A channel that is the same everywhere shows nothing of the image, so that all such channels of
@@ -69,12 +71,12 @@ def channel_scores(asked: Asked, activations: torch.Tensor) -> torch.Tensor:
     shown = (activations[owner, channel, None] - low[owner, channel, None, None, None]) / stretch
 
     def mask(some: slice) -> torch.Tensor:
-        size = asked.images.shape[2:]
+        size = request.images.shape[2:]
         up = F.interpolate(shown[some], size, mode="bilinear", align_corners=False)
-        return asked.images[owner[some]].mul_(up)
+        return request.images[owner[some]].mul_(up)
 
-    live = copy_scores(asked, owner, mask)
-    dark = copy_scores(asked, blank, lambda some: torch.zeros_like(asked.images[blank[some]]))
+    live = copy_scores(request, owner, mask)
+    dark = copy_scores(request, blank, lambda some: torch.zeros_like(request.images[blank[some]]))
     scores = live.new_zeros((*flat.shape, live.shape[1]))
     scores[owner, channel] = live
     for image, score in zip(blank.tolist(), dark, strict=True):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods.gradients import copy_gradients
-from xai_audit.methods.limits import within
-from xai_audit.methods.seeds import normal, seed_of
+from xai_audit.methods._gradients import copy_gradients
+from xai_audit.methods._limits import within
+from xai_audit.network.seeds import normal, seed_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from xai_audit.types import Asked
+    from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class SmoothGrad:
         within(self.name, "samples", self.samples, 1)
         within(self.name, "noise", self.noise, 0)
 
-    def attribute(self, asked: Asked) -> Attribution:
+    def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
-        images = asked.images
+        images = request.images
         owner = torch.arange(len(images), device=images.device).repeat(self.samples)
         spread = self.noise * (images.amax((1, 2, 3)) - images.amin((1, 2, 3)))
         numbers = range(len(owner))
@@ -56,9 +56,9 @@ class SmoothGrad:
         def disturb(copies: torch.Tensor, some: slice) -> torch.Tensor:
             for copy, number in zip(copies, numbers[some], strict=True):
                 sample, image = divmod(number, len(images))
-                seed = seed_of(self.seed, asked.image_ids[image], self.name, sample)
+                seed = seed_of(self.seed, request.image_ids[image], self.name, sample)
                 copy.add_(normal(copy, seed) * spread[image])
             return copies
 
-        total = copy_gradients(asked, owner, disturb, lambda g, _: g)
+        total = copy_gradients(request, owner, disturb, lambda g, _: g)
         return Attribution((total / self.samples).abs().sum(2))

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from xai_audit.errors import ModelError
-from xai_audit.models.copied import copied
-from xai_audit.models.nearest import nearest
-from xai_audit.models.options import Options, finish
+from xai_audit.errors import ModelError, nearest
+from xai_audit.models._options import Options, finish
+from xai_audit.network.copied import copied
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:

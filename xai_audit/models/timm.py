@@ -6,10 +6,9 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.errors import ModelError
-from xai_audit.models.nearest import nearest
-from xai_audit.models.options import Options, finish
-from xai_audit.models.preprocess import INTERPOLATIONS
+from xai_audit.errors import ModelError, nearest
+from xai_audit.models._options import Options, finish
+from xai_audit.models._preprocess import INTERPOLATIONS
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from torchvision.models import (
     list_models,
 )
 
-from xai_audit.errors import ModelError
-from xai_audit.models.nearest import nearest
-from xai_audit.models.options import Options, finish
+from xai_audit.errors import ModelError, nearest
+from xai_audit.models._options import Options, finish
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pyarrow.dataset as ds
 from xai_audit.report.caption import Caption
 from xai_audit.report.material import photo_files
 from xai_audit.report.overlay import Look, draw
-from xai_audit.report.rows import collect
 from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.score_rows import collect
 from xai_audit.schema import ADVERSARIAL, ATTACKS, OK, REGIONS
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
+    from xai_audit.run.paths import RunPaths
 
 # The attack whose size is told, and the one whose energy is: a sign puts its own everywhere alike.
 _SIZE, _ENERGY = "pgd", "pgd_l2"

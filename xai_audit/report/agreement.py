@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
-from xai_audit.paths import RunPaths
 from xai_audit.report.answers import two
 from xai_audit.report.caption import Caption
 from xai_audit.report.material import gather
 from xai_audit.report.matrix import Matrix, matrix
 from xai_audit.report.overlay import Look
 from xai_audit.report.picks import UNFLAGGED
-from xai_audit.report.rows import collect
 from xai_audit.report.sheet import Thumbnail, cell_side
 from xai_audit.report.strip import Strip, picture, saved
 from xai_audit.report.words import REGION_WORDS, caption_of, measure
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.score_rows import collect
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, PREFERRED_KINDS, REGIONS
 
 if TYPE_CHECKING:

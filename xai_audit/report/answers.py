@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
-from xai_audit.paths import RunPaths
 from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
 from xai_audit.schema import DISCOVERED, EVIDENCE, TRANSPLANTS
-from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

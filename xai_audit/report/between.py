@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.io import write_text
 from xai_audit.report.agreement import agreement
 from xai_audit.report.confused import confused
+from xai_audit.run.files import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import jinja2
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.paths import RunPaths
 
 
 def between(

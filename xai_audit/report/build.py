@@ -12,9 +12,9 @@ from xai_audit.report.page import PLOTS, write_report
 from xai_audit.report.verdicts import build_answer
 
 if TYPE_CHECKING:
-    from xai_audit.paths import RunPaths
     from xai_audit.report.gallery import MaskOf
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.paths import RunPaths
 
 log = logging.getLogger(__name__)
 

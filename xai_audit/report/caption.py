@@ -89,7 +89,7 @@ def strip(caption: Caption, width: int) -> Image.Image:
         lines.append((caption.masses, _FAINT))
     image = Image.new("RGB", (width, 30 + 17 * len(lines) + 5), PAPER)
     draw = ImageDraw.Draw(image)
-    _verdict(draw, caption, (_MARGIN, 7), size=14, room=width - 2 * _MARGIN)
+    _verdict(draw, caption, (_MARGIN, 7), size=14, max_batch=width - 2 * _MARGIN)
     for i, (line, colour) in enumerate(lines):
         text = fitted(printable(line), width - 2 * _MARGIN, font(12))
         draw.text((_MARGIN, 29 + 17 * i), text, font=font(12), fill=colour)
@@ -102,13 +102,13 @@ def label(
     """Draw verdict and ``measure``, the words of a contact sheet, at box = (left, top, width)."""
     left, top, width = box
     verdict = caption.among_its_class if caption.right is False else caption
-    _verdict(draw, verdict, (left, top), size=12, room=width)
+    _verdict(draw, verdict, (left, top), size=12, max_batch=width)
     text = fitted(printable(measure), width, font(11))
     draw.text((left, top + 16), text, font=font(11), fill=_FAINT)
 
 
 def _verdict(
-    draw: ImageDraw.ImageDraw, caption: Caption, at: tuple[int, int], *, size: int, room: int
+    draw: ImageDraw.ImageDraw, caption: Caption, at: tuple[int, int], *, size: int, max_batch: int
 ) -> None:
     """A tick or a cross, then class, prediction and confidence; the confidence is never cut."""
     left = float(at[0])
@@ -116,7 +116,7 @@ def _verdict(
         sign, colour = ("✓", _RIGHT) if caption.right else ("✗", _WRONG)
         draw.text((left, at[1]), sign, font=font(size, bold=True), fill=colour)
         left += size + 3
-    face, room_left = font(size, bold=True), at[0] + room - left
+    face, room_left = font(size, bold=True), at[0] + max_batch - left
     tail = ""
     if caption.predicted is not None and caption.confidence is not None:
         tail = f" {caption.confidence:.0%}"
@@ -125,13 +125,13 @@ def _verdict(
     draw.text((left, at[1]), printable(names) + tail, font=face, fill=INK)
 
 
-def _names(caption: Caption, room: float, face: ImageFont.FreeTypeFont) -> str:
-    """Class and prediction within ``room`` px, both cut alike; one name where they agree."""
+def _names(caption: Caption, max_batch: float, face: ImageFont.FreeTypeFont) -> str:
+    """Class and prediction within ``max_batch`` px, both cut alike; one name where they agree."""
     if caption.predicted is None or caption.right:
-        return fitted(caption.class_name, room, face)
+        return fitted(caption.class_name, max_batch, face)
     both: Sequence[str] = (caption.class_name, caption.predicted)
     arrow = " → " if caption.class_name else "→ "
-    space = room - face.getlength(arrow)
+    space = max_batch - face.getlength(arrow)
     if sum(face.getlength(name) for name in both) > space:
         short = min(face.getlength(name) for name in both)
         most = space - short if short < space / 2 else space / 2

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from xai_audit.geometry import Geometry
 from xai_audit.report.answers import read_rows
 from xai_audit.report.heat import paint
 from xai_audit.report.material import gather
@@ -17,15 +16,16 @@ from xai_audit.report.sheet import Thumbnail, cell_side
 from xai_audit.report.strip import Strip, picture, saved
 from xai_audit.report.words import REGION_WORDS, caption_of
 from xai_audit.schema import BOUNDARIES
+from xai_audit.vision.geometry import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.material import Material
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.paths import RunPaths
 
 _KIND = "contrast"
 # Side of a drawn mean map, px.

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import OutputError
-from xai_audit.io import read_json
+from xai_audit.run.files import read_json
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xai_audit.paths import RunPaths
+    from xai_audit.run.paths import RunPaths
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ImageProblem
-from xai_audit.paths import safe_name
-from xai_audit.report.flags import MISTAKE, REASONS
+from xai_audit.flags.outliers import MISTAKE, REASONS
 from xai_audit.report.material import Material, gather
 from xai_audit.report.overlay import Look, draw
 from xai_audit.report.picks import UNFLAGGED, Key, pick
-from xai_audit.report.rows import kinds_of_run
 from xai_audit.report.sheet import Cell, Thumbnail, cell_side, contact_sheet, thumbnail
 from xai_audit.report.words import caption_of, measure
+from xai_audit.run.paths import safe_name
+from xai_audit.run.score_rows import kinds_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.caption import Caption
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.paths import RunPaths
 
     MaskOf = Callable[[str], NDArray[np.generic] | None]
 

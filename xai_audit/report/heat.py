@@ -12,7 +12,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xai_audit.geometry import Geometry
+    from xai_audit.vision.geometry import Geometry
 
 # What the model never saw keeps this share of its brightness.
 _DIM = 0.4

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xai_audit.paths import RunPaths
-from xai_audit.report.rows import of_kinds
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
+from xai_audit.run.score_rows import of_kinds
 from xai_audit.schema import ATTRIBUTIONS, FLAGS, MANIFEST, SCORES
-from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from xai_audit.geometry import view
 from xai_audit.report.caption import INK, PAPER, font, strip
 from xai_audit.report.heat import paint
+from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from xai_audit.config import STAGES
-from xai_audit.io import write_text
+from xai_audit.config.nodes import STAGES
+from xai_audit.flags.outliers import MIN_IMAGES, REASONS
 from xai_audit.report.adversarial import adversarial
 from xai_audit.report.answers import two
 from xai_audit.report.between import between
-from xai_audit.report.flags import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.numbers import fact, times, whole
-from xai_audit.report.rows import kinds_of_run
 from xai_audit.report.strategies import strategies
 from xai_audit.report.tables import (
     CORNERS,
@@ -27,6 +25,8 @@ from xai_audit.report.tables import (
 )
 from xai_audit.report.trust import trust
 from xai_audit.report.words import REGION_WORDS, TITLES, percent
+from xai_audit.run.files import write_text
+from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.schema import OK
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.gallery import ClassGallery
     from xai_audit.report.settings import ReportSettings
     from xai_audit.report.verdicts import Answer
+    from xai_audit.run.paths import RunPaths
 
 # With more classes than this each has a page of its own, so that the first one stays light.
 _INLINE_CLASSES = 40

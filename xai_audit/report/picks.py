@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
-from xai_audit.paths import RunPaths
-from xai_audit.report.rows import collect, of_kinds
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
+from xai_audit.run.score_rows import collect, of_kinds
 from xai_audit.schema import FLAGS, SCORES
-from xai_audit.tables import scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

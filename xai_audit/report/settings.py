@@ -1,21 +1,8 @@
-"""What the pipeline may set about flags and the report; the defaults live in conf."""
+"""What the pipeline may set about the report; the defaults live in config."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class FlagSettings:
-    """When an image's relevance counts as unusual for its class.
-
-    Attributes:
-        z: robust standard deviations away from the class's median.
-        min_excess: and at least this share of relevance away, 0..1.
-    """
-
-    z: float
-    min_excess: float
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import pyarrow.dataset as ds
 from PIL import Image, ImageEnhance
 
 from xai_audit.errors import ImageProblem
-from xai_audit.geometry import view
-from xai_audit.paths import RunPaths, safe_name
 from xai_audit.report.answers import read_rows
 from xai_audit.report.material import gather
 from xai_audit.report.overlay import open_photo, outline_mask
-from xai_audit.report.rows import kinds_of_run, of_kinds
+from xai_audit.run.paths import RunPaths, safe_name
+from xai_audit.run.scan import scan
+from xai_audit.run.score_rows import kinds_of_run, of_kinds
 from xai_audit.schema import BANDS, CLUSTERS, DISCOVERED, REGIONS, SCORES
-from xai_audit.tables import scan
+from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

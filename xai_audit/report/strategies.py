@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from xai_audit.geometry import Geometry
 from xai_audit.report.gallery import class_folder
 from xai_audit.report.heat import paint
-from xai_audit.report.rows import collect
 from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.score_rows import collect
 from xai_audit.schema import CLUSTERS
+from xai_audit.vision.geometry import Geometry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
+    from xai_audit.run.paths import RunPaths
 
 # Side of a drawn mean map, px.
 _SIDE = 168

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from xai_audit.geometry import border_seen, view
-from xai_audit.paths import RunPaths
-from xai_audit.report.rows import of_kinds
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.scan import scan
+from xai_audit.run.score_rows import of_kinds
 from xai_audit.schema import BANDS, FLAGS, MANIFEST, OK, REGIONS, SCORES
-from xai_audit.tables import scan
+from xai_audit.vision.geometry import border_seen, view
 
 if TYPE_CHECKING:
     from xai_audit.types import Preprocess

@@ -8,8 +8,8 @@ from xai_audit.report.answers import read_rows
 from xai_audit.schema import METHODS, RANDOM
 
 if TYPE_CHECKING:
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
+    from xai_audit.run.paths import RunPaths
 
 # Column, heading, and what it says.
 _COLUMNS = (

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from xai_audit.paths import RunPaths
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.gallery import MaskOf
+    from xai_audit.run.paths import RunPaths
 
 # What one page can hold; evidence.parquet and groups.parquet hold everything.
 MOST_CARDS, MOST_CLASSES, MOST_GROUPS = 24, 60, 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.caption import Caption
-from xai_audit.report.flags import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.material import SHOWN_REGIONS
 from xai_audit.report.picks import UNFLAGGED
 

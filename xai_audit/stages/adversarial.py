@@ -12,16 +12,17 @@ import pyarrow.parquet as pq
 
 from xai_audit.adversarial.attacker import Attacker
 from xai_audit.adversarial.search import Settings
-from xai_audit.io import is_readable, write_table
-from xai_audit.manifest import content_fingerprint, drawn, masks_fingerprint
-from xai_audit.paths import RunPaths
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.attribute.parts import FINGERPRINT, drop_stale, pending
+from xai_audit.network.compute import repeatable
+from xai_audit.run.files import is_readable, write_table
+from xai_audit.run.manifest import content_fingerprint, masks_fingerprint
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
+from xai_audit.run.sample import drawn
 from xai_audit.schema import ADVERSARIAL, OK
 from xai_audit.stages.score import scorer_of
-from xai_audit.worker.compute import repeatable
-from xai_audit.worker.loader import LoadSettings, Photos, batches
-from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
+from xai_audit.vision.loader import LoadSettings, Photos, batches
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -114,11 +115,11 @@ def _attack(audit: Audit, rows: pa.Table, todo: dict[int, range], mark: str) -> 
     done = rows.num_rows - sum(map(len, todo.values()))
     stream = batches(Photos(rows, audit.masks, load), list(todo.values()), load)
     bar = audit.settings.progress
-    with progress("adversarial", total=rows.num_rows, done=done, bar=bar) as tell:
+    with progress_bar("adversarial", total=rows.num_rows, done=done, bar=bar) as progress:
         for number, (span, batch) in zip(todo, stream, strict=True):
             target = RunPaths.part(audit.paths.adversarial_parts, number)
             write_table(target, attacker.rows(batch), {FINGERPRINT: mark})
-            tell(len(span))
+            progress(len(span))
             audit.stop.check()
     audit.record.content["adversarial"] |= {
         "forwards": attacker.decision.forwards,

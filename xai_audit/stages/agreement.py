@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from xai_audit.agreement.compare import compare_parts, drop_stale, pending
 from xai_audit.agreement.sample import drawn
 from xai_audit.agreement.summary import agreement_table
-from xai_audit.io import is_readable, write_table
-from xai_audit.paths import RunPaths
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.run.files import is_readable, write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -50,7 +50,7 @@ def _compare(audit: Audit, mark: str) -> None:
     """Commit every part that is missing; a signal stops between two."""
     images, seed = audit.settings.agreement.images, audit.settings.seed
     chosen = drawn(audit.paths, images=images, seed=seed)
-    with progress("agreement", total=None, bar=audit.settings.progress) as tell:
+    with progress_bar("agreement", total=None, bar=audit.settings.progress) as progress:
         for count in compare_parts(audit.paths, chosen, mark):
-            tell(count)
+            progress(count)
             audit.stop.check()

@@ -7,15 +7,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from xai_audit.manifest import content_fingerprint
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
-from xai_audit.signals import PATIENCE
-from xai_audit.stages.score import score_fingerprint, scorer_of, settled
-from xai_audit.worker.compute import repeatable
-from xai_audit.worker.explain import Explainer
-from xai_audit.worker.loader import LoadSettings, Photos
-from xai_audit.worker.parts import (
+from xai_audit.attribute.explain import Explainer
+from xai_audit.attribute.parts import (
     Pass,
     Plan,
     attribute_parts,
@@ -23,7 +16,14 @@ from xai_audit.worker.parts import (
     pending,
     planned,
 )
-from xai_audit.worker.targets import resolved
+from xai_audit.attribute.targets import resolved
+from xai_audit.network.compute import repeatable
+from xai_audit.run.manifest import content_fingerprint
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
+from xai_audit.run.stop import PATIENCE
+from xai_audit.stages.score import score_fingerprint, scorer_of, settled
+from xai_audit.vision.loader import LoadSettings, Photos
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,13 +133,13 @@ def _attribute(audit: Audit, work: Pass, todo: dict[int, range]) -> None:
     done = total - sum(len(span) for span in todo.values())
     with (
         record.timed("attribute", resumed=done > 0),
-        progress("attribute", total=total, done=done, bar=audit.settings.progress) as tell,
+        progress_bar("attribute", total=total, done=done, bar=audit.settings.progress) as progress,
     ):
-        work.explainer.tell = audit.stop.stopping(tell.forwards, patience=PATIENCE)
+        work.explainer.progress = audit.stop.stopping(progress.forwards, patience=PATIENCE)
         start, count = time.perf_counter(), 0
         try:
             for images, committed in attribute_parts(work, todo):
-                tell(images)
+                progress(images)
                 count += images
                 audit.stop.check(patience=0 if committed else PATIENCE)
         finally:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.boundary.table import boundaries
-from xai_audit.io import is_readable, write_table
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.confusion.output import boundaries
+from xai_audit.run.files import is_readable, write_table
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -35,10 +35,10 @@ def run(audit: Audit) -> None:
     audit.record.begin("boundary")
     with (
         audit.record.timed("boundary", resumed=False),
-        progress("boundary", total=None, bar=audit.settings.progress) as shown,
+        progress_bar("boundary", total=None, bar=audit.settings.progress) as shown,
     ):
-        tell = audit.stop.stopping(shown)
+        progress = audit.stop.stopping(shown)
         evidence = None if asked is None else audit.paths.evidence
-        table = boundaries(audit.paths, names, pairs=pairs, evidence=evidence, tell=tell)
+        table = boundaries(audit.paths, names, pairs=pairs, evidence=evidence, progress=progress)
         write_table(audit.paths.boundaries, table)
     audit.record.finished("boundary", found)

@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.errors import ConfigError, DatasetError
-from xai_audit.manifest import stratified
+from xai_audit.run.sample import stratified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from xai_audit.config import AuditConfig
+    from xai_audit.attribute.references import References
+    from xai_audit.config.nodes import AuditConfig
     from xai_audit.engines.local import LocalEngine
-    from xai_audit.paths import RunPaths
-    from xai_audit.run import RunRecord
-    from xai_audit.signals import StopRequest
+    from xai_audit.network.compute import Compute
+    from xai_audit.run.paths import RunPaths
+    from xai_audit.run.record import RunRecord
+    from xai_audit.run.stop import StopRequest
     from xai_audit.types import Attributor, Cue, DatasetSource, LoadedModel, MaskSource, ModelSpec
-    from xai_audit.worker.compute import Compute
-    from xai_audit.worker.references import References
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Audit:
     @cached_property
     def compute(self) -> Compute:
         """Every ``compute.*=auto`` decided for this machine."""
-        from xai_audit.worker.compute import resolve
+        from xai_audit.network.compute import resolve
 
         asked = self.settings.compute
         return resolve(
@@ -97,7 +97,7 @@ class Audit:
             ModelError: it cannot be made, loaded or explained.
             DatasetError: the dataset's classes are not its outputs.
         """
-        from xai_audit.models.prepare import fingerprint, prepare
+        from xai_audit.network.prepare import fingerprint, prepare
 
         spec = self.model_spec(len(self.dataset.class_names()))
         if len(spec.preprocess.mean) not in (1, 3):  # photos are decoded as RGB
@@ -120,8 +120,8 @@ class Audit:
         Whichever were selected, usable or not: what is found out of a photo while the run goes on
         must not draw other ones.
         """
-        from xai_audit.worker.loader import LoadSettings, Photos
-        from xai_audit.worker.references import COUNT, references
+        from xai_audit.attribute.references import COUNT, references
+        from xai_audit.vision.loader import LoadSettings, Photos
 
         load = LoadSettings(
             root=self.dataset.root,
@@ -147,7 +147,7 @@ class Audit:
                 remedy="dataset.class_to_idx=FILE (class name -> output index), or "
                 "model.num_classes=N with a checkpoint of your own",
             )
-        from xai_audit.worker.targets import resolved
+        from xai_audit.attribute.targets import resolved
 
         resolved(self.settings.targets, labels, outputs)
 

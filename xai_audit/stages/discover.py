@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from xai_audit.discovery.discover import discover
 from xai_audit.discovery.settings import DiscoverSettings
-from xai_audit.io import is_readable, write_table
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.run.files import is_readable, write_table
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -37,8 +37,10 @@ def run(audit: Audit) -> None:
     audit.record.begin("discover")
     with (
         audit.record.timed("discover", resumed=False),
-        progress("discover", total=None, bar=audit.settings.progress) as shown,
+        progress_bar("discover", total=None, bar=audit.settings.progress) as shown,
     ):
-        tell = audit.stop.stopping(shown)
-        write_table(audit.paths.clusters, discover(audit.paths, settings=settings, tell=tell))
+        progress = audit.stop.stopping(shown)
+        write_table(
+            audit.paths.clusters, discover(audit.paths, settings=settings, progress=progress)
+        )
     audit.record.finished("discover", found)

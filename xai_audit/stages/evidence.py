@@ -17,28 +17,28 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from xai_audit.evidence.cells import planned_cells
-from xai_audit.evidence.harm import groups
-from xai_audit.evidence.measure import beyond, measured, plan_text
-from xai_audit.evidence.plan import PULL, Cell, shown
-from xai_audit.evidence.summary import summary_table
-from xai_audit.evidence.survey import Survey, survey
-from xai_audit.evidence.table import (
+from xai_audit.attribute.parts import FINGERPRINT, drop_stale, pending
+from xai_audit.evidence.cell_rows import (
     Answers,
     cell_rows,
     core_accuracy,
     evidence_table,
     shares_left,
 )
+from xai_audit.evidence.cells import planned_cells
+from xai_audit.evidence.harm import groups
+from xai_audit.evidence.measure import beyond, measured, plan_text
+from xai_audit.evidence.plan import PULL, Cell, shown
+from xai_audit.evidence.summary import summary_table
+from xai_audit.evidence.survey import Survey, survey
 from xai_audit.evidence.together import ALL
 from xai_audit.evidence.verdict import Limits, candidates, judge
-from xai_audit.io import is_readable, write_table
-from xai_audit.paths import RunPaths
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.run.files import is_readable, write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
 from xai_audit.schema import EVIDENCE, GROUPS, SUMMARY
 from xai_audit.stages.inquiry import CODE, Inquiry, cue_marks
-from xai_audit.worker.parts import FINGERPRINT, drop_stale, pending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,14 +128,14 @@ def _trusted(audit: Audit) -> dict[str, bool | None]:
 def _surveyed(inquiry: Inquiry) -> Survey:
     audit = inquiry.audit
     total, bar = len(inquiry.subjects.sampled), audit.settings.progress
-    with progress("evidence: cues", total=total, bar=bar) as tell:
+    with progress_bar("evidence: cues", total=total, bar=bar) as progress:
         return survey(
             inquiry.source,
             list(inquiry.cues.values()),
             inquiry.subjects,
             audit.paths,
             grid=audit.model[0].grid,
-            tell=audit.stop.stopping(tell),
+            progress=audit.stop.stopping(progress),
         )
 
 
@@ -149,11 +149,13 @@ def _transplanted(inquiry: Inquiry, cells: list[Cell]) -> pd.DataFrame:
     todo = pending(folder, mark, plan)
     if todo:
         drop_stale(folder, mark, plan)
-    with progress("evidence: transplants", total=None, bar=audit.settings.progress) as tell:
+    with progress_bar("evidence: transplants", total=None, bar=audit.settings.progress) as progress:
         for number, span in todo.items():
             mine = {names[place] for place in span}
             part = [cell for cell in cells if cell.class_name in mine]
-            table = measured(inquiry.transplanter, part, inquiry.scope, audit.stop.stopping(tell))
+            table = measured(
+                inquiry.transplanter, part, inquiry.scope, audit.stop.stopping(progress)
+            )
             write_table(RunPaths.part(folder, number), table, {FINGERPRINT: mark})
     return _frame(*(RunPaths.part(folder, number) for number in plan))
 
@@ -185,14 +187,16 @@ def _apart(
     mark = inquiry.mark([[cell.class_name, cell.cue, *rest] for cell, *rest in wanted], _BEYOND)
     target = RunPaths.part(audit.paths.transplants, _APART)
     if pending(audit.paths.transplants, mark, {_APART: range(1)}):
-        with progress("evidence: telling apart", total=None, bar=audit.settings.progress) as tell:
+        with progress_bar(
+            "evidence: telling apart", total=None, bar=audit.settings.progress
+        ) as progress:
             table = beyond(
                 inquiry.transplanter,
                 wanted,
                 inquiry.scope,
                 usable=first.usable_rows(),
                 pairs=_BEYOND,
-                tell=audit.stop.stopping(tell),
+                progress=audit.stop.stopping(progress),
             )
         write_table(target, table, {FINGERPRINT: mark})
     return _frame(target)

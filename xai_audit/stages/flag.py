@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.io import is_readable
-from xai_audit.report.flags import build_flags
-from xai_audit.report.settings import FlagSettings
-from xai_audit.run import code_version, fingerprint
+from xai_audit.flags.outliers import write_flags
+from xai_audit.run.files import is_readable
+from xai_audit.run.record import code_version, fingerprint
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -30,5 +29,5 @@ def run(audit: Audit) -> None:
         return
     audit.record.begin("flag")
     with audit.record.timed("flag", resumed=False):
-        build_flags(audit.paths, settings=FlagSettings(z=chosen.z, min_excess=chosen.min_excess))
+        write_flags(audit.paths, z=chosen.z, min_excess=chosen.min_excess)
     audit.record.finished("flag", found)

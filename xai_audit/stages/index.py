@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from xai_audit.io import is_readable
-from xai_audit.manifest import (
-    IndexSettings,
-    build_manifest,
+from xai_audit.index.manifest import IndexSettings, build_manifest
+from xai_audit.run.files import is_readable
+from xai_audit.run.manifest import (
     counted,
     listing_fingerprint,
     store,
 )
-from xai_audit.progress import progress
+from xai_audit.run.progress import progress_bar
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit
@@ -32,11 +31,11 @@ def run(audit: Audit) -> None:
     )
     with (
         audit.record.timed("index", resumed=False),
-        progress("index", total=None, bar=settings.progress) as tell,
+        progress_bar("index", total=None, bar=settings.progress) as progress,
     ):
 
         def told(count: int) -> None:
-            tell(count)
+            progress(count)
             audit.stop.check()
 
         manifest = build_manifest(audit.dataset, index, told)

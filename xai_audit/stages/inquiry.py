@@ -13,18 +13,18 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.cues.cluster import Cluster
-from xai_audit.evidence.canvas import Source
+from xai_audit.cues._discovered import Cluster
 from xai_audit.evidence.measure import Scope
 from xai_audit.evidence.plan import discovered
 from xai_audit.evidence.sample import sample
 from xai_audit.evidence.survey import Subjects
 from xai_audit.evidence.together import ALL, Together
 from xai_audit.evidence.transplant import Transplanter
-from xai_audit.io import is_readable
-from xai_audit.manifest import content_fingerprint
-from xai_audit.run import code_version, fingerprint
+from xai_audit.run.files import is_readable
+from xai_audit.run.manifest import content_fingerprint
+from xai_audit.run.record import code_version, fingerprint
 from xai_audit.schema import OK
+from xai_audit.vision.canvas import Source
 
 if TYPE_CHECKING:
     from xai_audit.stages.context import Audit

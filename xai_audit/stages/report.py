@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import MaskProblem
-from xai_audit.manifest import record_of
-from xai_audit.report import build_report
+from xai_audit.report.build import build_report
 from xai_audit.report.settings import ReportSettings
-from xai_audit.run import code_version, fingerprint
+from xai_audit.run.manifest import record_of
+from xai_audit.run.record import code_version, fingerprint
 
 if TYPE_CHECKING:
     import numpy as np

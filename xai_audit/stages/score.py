@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from xai_audit.errors import ConfigError
-from xai_audit.io import is_readable
-from xai_audit.manifest import counted, masks_fingerprint, settle
-from xai_audit.paths import RunPaths
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
-from xai_audit.types import Preprocess
-from xai_audit.worker.compute import resolve
-from xai_audit.worker.loader import LoadSettings, Photos
-from xai_audit.worker.parts import (
+from xai_audit.attribute.parts import (
     Plan,
     drop_stale,
     noted_counts,
@@ -27,7 +18,16 @@ from xai_audit.worker.parts import (
     score_parts,
     stored_fingerprint,
 )
-from xai_audit.worker.scoring import Scorer
+from xai_audit.errors import ConfigError
+from xai_audit.network.compute import resolve
+from xai_audit.run.files import is_readable
+from xai_audit.run.manifest import counted, masks_fingerprint, settle
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
+from xai_audit.score.scorer import Scorer
+from xai_audit.types import Preprocess
+from xai_audit.vision.loader import LoadSettings, Photos
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,9 +111,11 @@ def _score(audit: Audit, rows: pa.Table, plan: Plan) -> None:
     )
     photos, scorer = Photos(rows, audit.masks, load), scorer_of(audit, preprocess, "cpu")
     done = rows.num_rows - sum(len(span) for span in todo.values())
-    with progress("score", total=rows.num_rows, done=done, bar=audit.settings.progress) as tell:
+    with progress_bar(
+        "score", total=rows.num_rows, done=done, bar=audit.settings.progress
+    ) as progress:
         for images in score_parts(photos, load, plan, audit.paths, scorer):
-            tell(images)
+            progress(images)
             audit.stop.check()
 
 

@@ -11,29 +11,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.io import is_readable, read_notes, remove_leftovers, write_table
-from xai_audit.manifest import content_fingerprint, drawn
-from xai_audit.paths import RunPaths
-from xai_audit.progress import progress
-from xai_audit.run import code_version, fingerprint
+from xai_audit.attribute.parts import FINGERPRINT
+from xai_audit.attribute.request import MethodServices
+from xai_audit.attribute.targets import kind_of, resolved
+from xai_audit.faithfulness.measure import Checker
+from xai_audit.faithfulness.output import methods_table
+from xai_audit.faithfulness.randomise import DRAWS, draw_of
+from xai_audit.network.adaptive import AdaptiveBatch
+from xai_audit.network.compute import repeatable
+from xai_audit.run.files import is_readable, read_notes, remove_leftovers, write_table
+from xai_audit.run.manifest import content_fingerprint
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import code_version, fingerprint
+from xai_audit.run.sample import drawn
+from xai_audit.run.stop import PATIENCE
 from xai_audit.schema import PREFERRED_KINDS, RANDOM
-from xai_audit.signals import PATIENCE
-from xai_audit.trust.measure import Checker
-from xai_audit.trust.randomise import DRAWS, draw_of
-from xai_audit.trust.table import methods_table
-from xai_audit.worker.adaptive import AdaptiveBatch
-from xai_audit.worker.asked import Lent
-from xai_audit.worker.compute import repeatable
-from xai_audit.worker.loader import Batch, LoadSettings, Photos, batches
-from xai_audit.worker.parts import FINGERPRINT
-from xai_audit.worker.targets import kind_of, resolved
+from xai_audit.vision.loader import Batch, LoadSettings, Photos, batches
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from xai_audit.attribute.targets import NamedClass
     from xai_audit.stages.context import Audit
     from xai_audit.types import Attributor
-    from xai_audit.worker.targets import NamedClass
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _check(
     methods |= {method.name: method for method in audit.methods()}
     draws = _by_draw(rows, audit.settings.seed)
     total = sum(draws[draw].num_rows for _, draw in todo)
-    with progress("trust", total=total, bar=audit.settings.progress) as tell:
+    with progress_bar("trust", total=total, bar=audit.settings.progress) as progress:
         checker = Checker(
             audit.model[0],
             kind=_kind(audit),
@@ -131,10 +132,12 @@ def _check(
             seed=audit.settings.seed,
             adaptive=AdaptiveBatch(audit.compute.batch_size),
             num_workers=audit.compute.num_workers,
-            lent=Lent(audit.stop.stopping(tell.forwards, patience=PATIENCE), audit.references),
+            services=MethodServices(
+                audit.stop.stopping(progress.forwards, patience=PATIENCE), audit.references
+            ),
         )
         for (name, draw), path in todo.items():
-            table = checker.rows(methods[name], _read(audit, draws[draw]), draw, tell)
+            table = checker.rows(methods[name], _read(audit, draws[draw]), draw, progress)
             write_table(path, table, {FINGERPRINT: marks[name]})
             audit.stop.check()
 

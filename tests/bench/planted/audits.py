@@ -15,7 +15,7 @@ from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.judge import COMMAND, Outcome, rows
 from tests.bench.planted.plants import REGIONS
 from tests.bench.rows import NO_BOUND, Row, skipped
-from xai_audit.paths import RunPaths
+from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
     from pathlib import Path

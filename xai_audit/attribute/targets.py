@@ -1,0 +1,100 @@
+"""What is explained: the true class, the predicted one, a margin, a named class, the top k."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.errors import ConfigError
+from xai_audit.types import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """A class that every image is explained for, whatever it shows.
+
+    Attributes:
+        kind: ``class:NAME``, the column's value.
+        index: the model's output.
+    """
+
+    kind: str
+    index: int
+
+
+def kind_of(request: str | NamedClass) -> str:
+    """The target kind, the column's value."""
+    return request if isinstance(request, str) else request.kind
+
+
+def resolved(
+    request: Sequence[str], labels: Mapping[str, int], outputs: int
+) -> list[str | NamedClass]:
+    """``request`` as :func:`make_target` takes it: ``top:3`` is ``top1``, ``top2`` and ``top3``.
+
+    Args:
+        request: the key ``targets``.
+        labels: class name -> model output.
+        outputs: of the model.
+
+    Raises:
+        ConfigError: a class that the dataset does not have, more than the model's outputs.
+    """
+    found: list[str | NamedClass] = []
+    for kind in request:
+        word, _, rest = kind.partition(":")
+        if word == "class":
+            if rest not in labels:
+                near = f"one of {', '.join([*labels][:5])}{', ...' if len(labels) > 5 else ''}"
+                raise ConfigError("no such class", where="targets", expected=near, got=rest)
+            found.append(NamedClass(kind, labels[rest]))
+        elif word == "top":
+            if int(rest) > outputs:
+                raise ConfigError(
+                    "more targets than outputs", where="targets", expected=f"top:{outputs} at most",
+                    got=kind,
+                )  # fmt: skip
+            found += [f"top{place}" for place in range(1, int(rest) + 1)]
+        else:
+            found.append(kind)
+    if len(set(found)) < len(found):
+        raise ConfigError("named twice", where="targets", got=", ".join(request))
+    return found
+
+
+def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tensor) -> Target:
+    """What ``kind`` explains for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
+    if isinstance(kind, NamedClass):
+        return Target(kind.kind, torch.full_like(labels, kind.index))
+    if kind == "label":
+        return Target(kind, labels)
+    if kind == "pred":
+        return Target(kind, logits.argmax(1))
+    if place := re.fullmatch(r"top(\d+)", kind):
+        ranks = logits.argsort(dim=1, descending=True, stable=True)
+        return Target(kind, ranks[:, int(place[1]) - 1])
+    others = logits.scatter(1, labels[:, None], -torch.inf)
+    return Target(kind, labels, others.argmax(1))
+
+
+def make_targets(
+    kinds: Sequence[str | NamedClass], logits: torch.Tensor, labels: torch.Tensor, *, single: bool
+) -> list[Target]:
+    """:func:`make_target` of each of ``kinds``.
+
+    Of a model of one logit (``single``) a class is explained against the other, which is z or -z:
+    the outputs are (0, z), and one that is always 0 could not be.
+    """
+    made = [make_target(kind, logits, labels) for kind in kinds]
+    return [Target(t.kind, t.index, 1 - t.index) for t in made] if single else made
+
+
+def follows_logits(kind: str) -> bool:
+    """Whether the output that ``kind`` explains is unknown where the logits are not finite."""
+    return kind == "pred" or kind.startswith("top")

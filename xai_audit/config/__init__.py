@@ -1,0 +1,1 @@
+"""The configuration: typed nodes with their limits, composed by Hydra, built into plugins."""

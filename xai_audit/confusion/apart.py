@@ -1,0 +1,88 @@
+"""Where the heatmaps of some photos of a class differ from those of its others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as student
+
+from xai_audit.schema import REGIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from xai_audit.confusion.gather import Moments
+
+_ERROR = 0.05
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Masses of the photos on a boundary, and how they differ; NaN is undefined.
+
+    Attributes:
+        mass: (R,) mean over the photos.
+        excess: (R,) that less the mean over the class's other photos.
+        low: (R,) of the excess; the intervals of all regions hold together, 95 times of 100.
+        high: (R,) of the excess.
+        others: number of the class's other photos.
+    """
+
+    mass: NDArray[np.float64]
+    excess: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    others: int
+
+    @property
+    def region(self) -> int | None:
+        """The place of the region with the largest excess in size, None where all are unknown.
+
+        Among those whose interval leaves out 0; else those with an interval; else all.
+        """
+        for among in (
+            (self.low > 0) | (self.high < 0),
+            ~np.isnan(self.low),
+            ~np.isnan(self.excess),
+        ):
+            if among.any():
+                return int(np.argmax(np.where(among, np.abs(self.excess), -1.0)))
+        return None
+
+
+def apart(inside: Moments, outside: Sequence[Moments]) -> Apart:
+    """How the photos of ``inside`` differ from those of ``outside`` together.
+
+    The interval is Welch's (1947, Biometrika 34, 28), at Bonferroni's level: the largest of
+    several differences is picked, so that the plain one would be too narrow.
+    """
+    count, total, squares = (
+        sum((getattr(one, name) for one in outside), np.zeros(len(REGIONS)))
+        for name in ("count", "total", "squares")
+    )
+    mass, error, free = _mean(inside.count, inside.total, inside.squares)
+    other, other_error, other_free = _mean(count, total, squares)
+    excess, square = mass - other, error + other_error
+    known = max(1, int((~np.isnan(excess)).sum()))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = square**2 / (error**2 / free + other_error**2 / other_free)
+    # Without any spread every freedom gives an interval of no width.
+    freedom = np.where(square > 0, freedom, 1.0)
+    half = student.ppf(1 - _ERROR / 2 / known, freedom) * np.sqrt(square)
+    low, high = (excess - half).clip(-1, 1), (excess + half).clip(-1, 1)
+    return Apart(mass, excess, low, high, sum(one.photos for one in outside))
+
+
+def _mean(
+    count: NDArray[np.float64], total: NDArray[np.float64], squares: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Mean, its squared standard error and the degrees of freedom, each (R,); x/0 is NaN."""
+    some = np.where(count > 0, count, np.nan)
+    free = np.where(count > 1, count - 1, np.nan)
+    mean = total / some
+    variance = ((squares - some * mean**2) / free).clip(min=0)
+    return mean, variance / some, free

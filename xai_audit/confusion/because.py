@@ -1,0 +1,75 @@
+"""What separates two confused classes, in one sentence with the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.evidence.because import words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xai_audit.confusion.cues import Cues
+
+# Cues named a class.
+_NAMED = 2
+
+
+def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> str:
+    """One sentence: how many photos are confused, where their heatmaps differ, which cues matter.
+
+    Args:
+        row: the measured columns of BOUNDARIES.
+        mine: confirmed and suspected cues of the class; None where none could be judged.
+        others: of the other class.
+    """
+    name, other = row["class_name"], row["other_class"]
+    if not row["n_images"]:
+        return f"No photo of {name} has {other} as its strongest rival."
+    told = [_taken(row), _differ(row)]
+    if mine is not None or others is not None:
+        told.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
+    return f"{'; '.join(told)}."
+
+
+def _taken(row: Mapping[str, Any]) -> str:
+    count, wrong = row["n_images"], row["n_confused"]
+    whose = f"of {row['class_name']} whose strongest rival is {row['other_class']}"
+    if count == 1:
+        return f"The one photo {whose} is {'' if wrong else 'not '}taken for it"
+    some = "None" if not wrong else f"{wrong}" if wrong < count else "All"
+    return f"{some} of the {count} photos {whose} {'is' if wrong < 2 else 'are'} taken for it"
+
+
+def _differ(row: Mapping[str, Any]) -> str:
+    region, excess = row.get("region"), row.get("region_excess")
+    if region is None or excess is None:
+        return f"there are no other photos of {row['class_name']} to compare their heatmaps with"
+    low, high = row.get("region_low"), row.get("region_high")
+    theirs = f"in the class's {_photos(row['n_others'])} with another rival"
+    points = round(abs(100 * excess))
+    there = f"the {words(region)} holds {points} point{'s' if points != 1 else ''}"
+    there += f" {'more' if excess > 0 else 'less'} of their relevance than {theirs}"
+    if low is None or high is None:
+        return f"{there}, too few to tell a difference from chance"
+    if low <= 0 <= high:
+        return f"no region reliably holds more or less of their relevance than {theirs}"
+    least, most = sorted((abs(100 * low), abs(100 * high)))
+    return f"{there} ({least:.0f} to {most:.0f})"
+
+
+def _photos(count: int) -> str:
+    return f"{count} photo{'s' if count != 1 else ''}"
+
+
+def _against(name: str, cues: Cues | None) -> str:
+    if cues is None:
+        return f"cannot say anything about {name}"
+    if not cues:
+        return f"holds nothing against {name}"
+    told = [f"the {words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
+    if len(cues) > _NAMED:
+        told.append(f"{len(cues) - _NAMED} more")
+    *first, last = told
+    joined = f"{', '.join(first)} and {last}" if first else last
+    return f"holds {joined} against {name}"

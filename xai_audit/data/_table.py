@@ -1,0 +1,133 @@
+"""The rows of a CSV or Parquet file, a batch at a time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from xai_audit.data._names import shown
+from xai_audit.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+COLUMNS = ("path", "label", "mask", "split", "group")
+_NEEDED = COLUMNS[:2]
+_PARQUET = {".parquet", ".pq"}
+_REMEDY = "correct dataset.file"
+_UNREAD = "the table cannot be read"
+_EXPECTED = "path,label[,mask][,split][,group]"
+
+Row = tuple[str | None, str | None, str | None, str | None, str | None]
+
+
+def check_table(file: Path, *, need_split: bool) -> list[str]:
+    """The columns of ``file``, once those that are needed are known to be there.
+
+    Raises:
+        DatasetError: if the file cannot be read or lacks one; names the columns found.
+    """
+    found = _header(file)
+    needed = (*_NEEDED, "split") if need_split else _NEEDED
+    missing = [column for column in needed if column not in found]
+    if missing:
+        raise DatasetError(
+            f"the table lacks the column {', '.join(missing)}", where=file,
+            expected=_EXPECTED, got=",".join(found), remedy="rename the table's columns",
+        )  # fmt: skip
+    twice = sorted({column for column in COLUMNS if found.count(column) > 1})
+    if twice:
+        raise DatasetError(
+            f"the table has the column {', '.join(twice)} twice", where=file,
+            got=",".join(found), remedy="drop one of them",
+        )  # fmt: skip
+    return found
+
+
+def read_rows(file: Path) -> Iterator[Row]:
+    """(path, label, mask, split, group) of every row, absent or empty cells None.
+
+    Raises:
+        DatasetError: if the file cannot be read or lacks a column.
+    """
+    found = check_table(file, need_split=False)
+    present = [column for column in COLUMNS if column in found]
+    with _translated(file):
+        for batch in _batches(file, present):
+            cells = [
+                [_text(value) for value in batch.column(column).to_pylist()]
+                if column in present
+                else [None] * batch.num_rows
+                for column in COLUMNS
+            ]
+            for path, label, mask, split, group in zip(*cells, strict=True):
+                yield path, _valid(label), mask, _valid(split), _valid(group)
+
+
+def _header(file: Path) -> list[str]:
+    """The names of the table's columns."""
+    if not file.is_file():
+        # A pipe would hang, and the table is read more than once.
+        got = "not a regular file" if file.exists() else "no such file"
+        raise DatasetError(_UNREAD, where=file, expected=_EXPECTED, got=got, remedy=_REMEDY)
+    with _translated(file):
+        if file.suffix.lower() in _PARQUET:
+            return list(pa.parquet.read_schema(file).names)
+        with pa.csv.open_csv(file, parse_options=_parse(file)) as reader:
+            return list(reader.schema.names)
+
+
+def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
+    """The record batches of ``columns``, every CSV cell as text."""
+    if file.suffix.lower() in _PARQUET:
+        with pa.parquet.ParquetFile(file) as table:
+            yield from table.iter_batches(batch_size=4096, columns=columns)
+        return
+    # Text throughout: a label 007 keeps its zeros, and a class called NA or null is not missing.
+    options = pa.csv.ConvertOptions(
+        include_columns=columns,
+        column_types={column: pa.string() for column in columns},
+        strings_can_be_null=True,
+        null_values=[""],
+    )
+    with pa.csv.open_csv(file, parse_options=_parse(file), convert_options=options) as reader:
+        yield from reader
+
+
+def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
+    """How the CSV is laid out; names of files may hold newlines, in quotes."""
+    tabs = file.suffix.lower() == ".tsv"
+    return pa.csv.ParseOptions(newlines_in_values=True, delimiter="\t" if tabs else ",")
+
+
+def _text(value: object) -> str | None:
+    """A cell as text; None for what pandas and Arrow write for a missing one."""
+    if value is None or value == "" or value != value:  # noqa: PLR0124 - NaN
+        return None
+    if isinstance(value, float) and value.is_integer():
+        # A column of whole numbers with a hole in it is float to pandas.
+        return str(int(value))
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+def _valid(text: str | None) -> str | None:
+    """``text`` as valid unicode; only a path may hold other bytes."""
+    return None if text is None else shown(text)
+
+
+@contextmanager
+def _translated(file: Path) -> Iterator[None]:
+    """Arrow's and the system's errors about ``file`` as one DatasetError."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as exc:
+        raise DatasetError(
+            _UNREAD, where=file, expected=f"{_EXPECTED} in UTF-8 CSV or Parquet", got=exc,
+            remedy=_REMEDY,
+        ) from exc  # fmt: skip

@@ -1,0 +1,1 @@
+"""Flags: photos that stand out of their own class, and why."""

@@ -1,0 +1,130 @@
+"""Which images deserve a look, and why: unusual for their class, or plainly wrong."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+import pyarrow as pa
+
+from xai_audit.run.files import write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.score_rows import collect, kinds_of_run, of_kinds, preferred_kinds
+from xai_audit.schema import BANDS, FLAGS, SCORES
+
+log = logging.getLogger(__name__)
+
+MISTAKE = "mistake"
+OFF_OBJECT = "off_object"
+# Reason -> the side of the class's median that is suspicious.
+_SIDES = {**dict.fromkeys(BANDS, 1.0), "background": 1.0, "object": -1.0}
+REASONS = (*_SIDES, OFF_OBJECT, MISTAKE)
+
+# Below this a median and a spread say little about a class.
+MIN_IMAGES = 8
+# Half the class may lie on one value (a corner nobody looks at): its MAD is 0, and rounding would
+# be infinitely far away. One percent of the relevance is the least spread we believe.
+MIN_SPREAD = 0.01
+# The MAD of a normal distribution times this is its standard deviation.
+_MAD_TO_SIGMA = 1.4826
+
+_ROW = FLAGS.names[: FLAGS.names.index("reason")]
+_MEASURED = ("value", "class_median", "class_spread", "distance")
+_NEEDED = [*_ROW, *(f"mass_{region}" for region in _SIDES), "pointing_hit"]
+
+
+def find_flags(scores: pd.DataFrame, *, z: float, min_excess: float) -> pd.DataFrame:
+    """The flags (columns of ``schema.FLAGS``) of ``scores``, most suspicious first.
+
+    A region's mass is flagged where it lies ``z`` robust standard deviations (1.4826 MAD of its
+    class and method) and ``min_excess`` from the class's median, on the suspicious side. Each
+    method is judged by its ``contrast`` target where present, else ``label``, else ``pred``.
+
+    Args:
+        scores: rows of ``schema.SCORES``.
+        z: see above.
+        min_excess: share of relevance, 0..1.
+    """
+    kinds = preferred_kinds(scores)
+    rows = scores[scores["target_kind"] == scores["method"].map(kinds)].reset_index(drop=True)
+    found = [
+        _unusual(rows, reason, side=side, z=z, min_excess=min_excess)
+        for reason, side in _SIDES.items()
+    ]
+    found += [_off_object(rows), _mistakes(rows)]
+    filled = [frame for frame in found if len(frame)]
+    return _ranked(pd.concat(filled or found[:1], ignore_index=True))
+
+
+def write_flags(paths: RunPaths, *, z: float, min_excess: float) -> pd.DataFrame:
+    """The flags of a run, also written to ``paths.flags``; reads the columns it needs only."""
+    kinds = kinds_of_run(paths)
+    scores = collect(RunPaths.parts(paths.scores), SCORES, _NEEDED, of_kinds(kinds))
+    flags = find_flags(scores, z=z, min_excess=min_excess)
+    write_table(paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
+    log.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
+    return flags
+
+
+def _against_class(rows: pd.DataFrame, region: str, *, side: float) -> pd.DataFrame:
+    """A row's mass in ``region`` beside its class: the columns of ``_MEASURED`` and ``excess``.
+
+    In a class too small for statistics all but ``value`` are NaN.
+    """
+    by = [rows["method"], rows["class_name"]]
+    value = rows[f"mass_{region}"].astype("float64")
+    median = value.groupby(by, observed=True).transform("median")
+    mad = (value - median).abs().groupby(by, observed=True).transform("median")
+    enough = value.groupby(by, observed=True).transform("count") >= MIN_IMAGES
+    spread = (_MAD_TO_SIGMA * mad).clip(lower=MIN_SPREAD).where(enough)
+    excess = (side * (value - median)).where(enough)
+    measured = (value, median.where(enough), spread, excess / spread)
+    return pd.DataFrame({**dict(zip(_MEASURED, measured, strict=True)), "excess": excess})
+
+
+def _unusual(
+    rows: pd.DataFrame, region: str, *, side: float, z: float, min_excess: float
+) -> pd.DataFrame:
+    """The rows whose mass in ``region`` is far from their class's, on the suspicious side."""
+    measured = _against_class(rows, region, side=side)
+    far = (measured["distance"] >= z) & (measured["excess"] >= min_excess)
+    return _flagged(rows[far], region, measured)
+
+
+def _off_object(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose most relevant point misses the object, told by their mass on the object."""
+    missed = rows["pointing_hit"].eq(False)
+    return _flagged(rows[missed], OFF_OBJECT, _against_class(rows, "object", side=-1.0))
+
+
+def _mistakes(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per image whose prediction is not its label, whatever number of methods saw it."""
+    known = rows["label"].notna() & (rows["label"] >= 0) & rows["pred"].notna()
+    wrong = rows[known & (rows["pred"] != rows["label"])]
+    wrong = wrong.sort_values(["method", "image_id"]).drop_duplicates("image_id")
+    confidence = wrong["confidence"].astype("float64")
+    measured = pd.DataFrame({"value": confidence, "distance": confidence}, columns=[*_MEASURED])
+    return _flagged(wrong, MISTAKE, measured)
+
+
+def _flagged(rows: pd.DataFrame, reason: str, measured: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the reason, what was measured, what the class shows and how far apart."""
+    columns = {name: measured.loc[rows.index, name] for name in _MEASURED}
+    flagged: pd.DataFrame = rows[_ROW].assign(reason=reason, **columns)
+    return flagged
+
+
+def _ranked(flags: pd.DataFrame) -> pd.DataFrame:
+    """``flags`` sorted by class, reason and suspicion, with ``rank`` counted from 1."""
+    # Only ``off_object`` in a class too small for a spread has no distance: less mass on the
+    # object is worse.
+    suspicion = flags["distance"].fillna(-flags["value"])
+    order = flags["reason"].map({reason: i for i, reason in enumerate(REASONS)})
+    flags = flags.assign(suspicion=suspicion, order=order).sort_values(
+        ["class_name", "order", "suspicion", "image_id", "method"],
+        ascending=[True, True, False, True, True],
+        ignore_index=True,
+    )
+    rank = flags.groupby(["class_name", "reason"], dropna=False).cumcount() + 1
+    ranked: pd.DataFrame = flags.assign(rank=rank.astype("int32"))[FLAGS.names]
+    return ranked

@@ -1,0 +1,1 @@
+"""The index stage: an image folder becomes the manifest, every file once with its status."""

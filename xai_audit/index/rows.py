@@ -1,0 +1,91 @@
+"""The manifest's rows: every entry's header, in the entries' order, by a few threads."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.data._names import shown
+from xai_audit.errors import ImageProblem
+from xai_audit.index.probe import probe
+from xai_audit.schema import OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+
+    from xai_audit.types import Entry
+
+# Enough to hide a network disk's latency, few enough that memory stays flat.
+_AHEAD = 256
+_HEADER = ("format", "mode", "width", "height", "orientation", "frames", "file_bytes", "mtime_ns")
+
+
+def probe_all(
+    entries: Iterable[Entry], root: Path, *, max_pixels: int, threads: int
+) -> Iterator[dict[str, Any]]:
+    """One row an entry, whatever happens to it.
+
+    The columns are MANIFEST's without ``label``, ``selected`` and ``mask_status``.
+    ``image_id`` is the path relative to ``root``, or absolute where the photo lies elsewhere;
+    ``raw_path`` holds the path's bytes where ``image_id`` cannot spell them.
+    """
+    escaped: set[str] = set()
+    with ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool:
+        pending: deque[tuple[Entry, Future[dict[str, Any]]]] = deque()
+        try:
+            for entry in entries:
+                pending.append((entry, pool.submit(_examined, entry, root, max_pixels)))
+                if len(pending) >= _AHEAD:
+                    yield _row(*pending.popleft(), escaped)
+            while pending:
+                yield _row(*pending.popleft(), escaped)
+        finally:
+            for _, future in pending:
+                future.cancel()
+
+
+def _row(entry: Entry, examined: Future[dict[str, Any]], escaped: set[str]) -> dict[str, Any]:
+    """The row of one entry; ``escaped`` collects the ids that might be met again."""
+    image_id = shown(entry.path.replace(os.sep, "/"))
+    if "\\x" in image_id:
+        # The byte 0xff and the four letters \xff look alike.
+        plain, number = image_id, 1
+        while image_id in escaped:
+            number += 1
+            image_id = f"{plain}~{number}"
+        escaped.add(image_id)
+    return {
+        "image_id": image_id,
+        "raw_path": None if image_id == entry.path else os.fsencode(entry.path),
+        "class_name": entry.class_name,
+        "split": entry.split,
+        "group": entry.group,
+        "mask": None if entry.mask is None else shown(entry.mask),
+        **examined.result(),
+    }
+
+
+def _examined(entry: Entry, root: Path, max_pixels: int) -> dict[str, Any]:
+    """Status, error and header of one entry."""
+    path = os.fspath(root / entry.path)
+    header: dict[str, Any] = dict.fromkeys(_HEADER)
+    try:
+        if entry.problem is not None:
+            raise ImageProblem(*entry.problem)
+        return {"status": OK, "error": None, **asdict(probe(path, max_pixels=max_pixels))}
+    except ImageProblem as problem:
+        return {"status": problem.status, "error": shown(problem.message), **header, **_stat(path)}
+
+
+def _stat(path: str) -> dict[str, int]:
+    """What is known of a file that is no usable image; nothing where it cannot be reached."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return {}
+    return {"file_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}

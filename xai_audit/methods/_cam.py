@@ -1,0 +1,68 @@
+"""The CAM family: a map from a layer's activations and the gradients there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from xai_audit.network.precision import full
+from xai_audit.types import Attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from xai_audit.types import Request
+
+
+@dataclass(frozen=True)
+class Cam:
+    """A method that weighs activations by gradients; methods of a run share both.
+
+    Attributes:
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
+        layers: dotted names whose maps are fused; none: the model's target layer.
+        weigh: (activations, gradient), both (B, C, h, w) float32 -> (B, h, w) signed.
+    """
+
+    name: str
+    sign: str
+    layers: Sequence[str]
+    weigh: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+    def attribute(self, request: Request) -> Attribution:
+        """Maps on the layer's grid."""
+        return Attribution(
+            fused([self._of(name, request) for name in layers_of(self.layers, request)])
+        )
+
+    def _of(self, layer: str, request: Request) -> torch.Tensor:
+        features = request.features(layer)
+        activations = features.activations.float()
+        gradients = features.gradients
+        with full(activations):
+            return torch.stack([self.weigh(activations, g.float()) for g in gradients], 1)
+
+
+def layers_of(layers: Sequence[str], request: Request) -> Sequence[str]:
+    """The layers to explain: the user's, or the model's target layer."""
+    return layers or (request.model.target_layer,)
+
+
+def fused(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The mean of ``maps`` (B, T, h, w) on the finest of their grids, each scaled to peak at 1.
+
+    A single one stays as it is. What is negative is cut before: layers vote for, not against.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    size = [max(each.shape[side] for each in maps) for side in (2, 3)]
+    scaled = []
+    for each in maps:
+        positive = each.clamp(min=0)
+        peak = positive.amax((2, 3), keepdim=True).clamp(min=torch.finfo(each.dtype).tiny)
+        scaled.append(F.interpolate(positive / peak, size, mode="bilinear"))
+    return torch.stack(scaled).mean(0)

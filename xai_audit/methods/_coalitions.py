@@ -1,0 +1,114 @@
+"""Copies of images in which some superpixels are taken away, and what the model says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.methods._limits import one_of, within
+from xai_audit.methods._segments import SEGMENTERS, filled, segments
+from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import copy_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Request
+
+# What is put where a superpixel was: a baseline, or the superpixel's own mean colour.
+FILLS = ("superpixel", *BASELINES)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """How images are cut and what replaces a piece.
+
+    Attributes:
+        method: name, for messages.
+        superpixels: ``slic`` or ``grid``.
+        count: about how many an image.
+        fill: of FILLS.
+        seed: of the run.
+    """
+
+    method: str
+    superpixels: str
+    count: int
+    fill: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check the names and the count.
+
+        Raises:
+            ConfigError: an unknown name, no piece.
+        """
+        one_of(self.method, "superpixels", self.superpixels, SEGMENTERS)
+        one_of(self.method, "fill", self.fill, FILLS)
+        within(self.method, "pieces", self.count, 1)
+
+    def cut(self, request: Request) -> Cut:
+        """The images in pieces."""
+        labels = segments(request, self.superpixels, self.count)
+        if self.fill == "superpixel":
+            return Cut(labels, filled(request, labels))
+        return Cut(labels, baseline(self.fill, request, self.seed))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Images in pieces.
+
+    Attributes:
+        labels: B of (H, W) int64, F superpixels numbered from 0.
+        fill: (B, C, H, W), what is seen where a piece is taken away.
+    """
+
+    labels: list[torch.Tensor]
+    fill: torch.Tensor
+
+    def scores(
+        self, request: Request, draw: Callable[[str, int], NDArray[np.bool_]]
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The coalitions, B of (S, F) float32 0 or 1, and the targets' scores (B, S, T).
+
+        Args:
+            request: whose images.
+            draw: (image id, F) -> (S, F), which pieces each copy keeps; S is the same for all.
+        """
+        kept = []
+        for image_id, labels in zip(request.image_ids, self.labels, strict=True):
+            drawn = draw(image_id, int(labels.max()) + 1)
+            kept.append(torch.from_numpy(drawn).to(request.images))
+        samples = len(kept[0])
+        device = request.images.device
+        owner = torch.arange(len(kept), device=device).repeat_interleave(samples)
+
+        def take_away(some: slice) -> torch.Tensor:
+            first, last = some.start, min(some.stop, len(owner))
+            shape = (last - first, *request.images.shape[1:])
+            copies = torch.empty(shape, device=device, memory_format=torch.channels_last)
+            # Copies of an image stand together: it is read in place, never gathered.
+            for image in range(first // samples, -(-last // samples)):
+                start, stop = max(image * samples, first), min((image + 1) * samples, last)
+                rows = kept[image][start - image * samples : stop - image * samples]
+                share = rows[:, self.labels[image]][:, None]
+                into = copies[start - first : stop - first]
+                torch.lerp(self.fill[image], request.images[image], share, out=into)
+            return copies
+
+        found = copy_scores(request, owner, take_away)
+        return kept, found.view(len(kept), samples, -1)
+
+    def spread(self, values: list[torch.Tensor]) -> torch.Tensor:
+        """Maps (B, T, H, W) float32 of values, B of (T, F); a piece's value is shared by its px."""
+        maps = []
+        for labels, value in zip(self.labels, values, strict=True):
+            size = torch.bincount(labels.flatten()).to(value)
+            maps.append((value / size)[:, labels])
+        return torch.stack(maps).float()

@@ -1,0 +1,210 @@
+"""A built model made ready for the hot loop: checked, frozen, folded, on its device."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.parameter import is_lazy
+
+from xai_audit.errors import ModelError
+from xai_audit.network import target_layer
+from xai_audit.network.feature_layout import layout_of
+from xai_audit.network.fold import fold_conv_bn, restore
+from xai_audit.network.single import as_two, is_single
+from xai_audit.types import LoadedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+    from xai_audit.network.target_layer import Trace
+    from xai_audit.types import ModelSpec, Preprocess
+
+log = logging.getLogger(__name__)
+
+# Folding rounds differently but must not move a logit further than this, relative to the largest.
+_TOLERANCE = 1e-4
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
+
+
+def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
+    """The frozen model with its target layer, K and grid; ``spec.module`` is changed in place.
+
+    Args:
+        spec: from a model plugin.
+        device: ``cpu`` or ``cuda:0``.
+
+    Raises:
+        ModelError: the forward fails, gives no (B, K), or has no layer to explain.
+    """
+    module = _frozen(spec.module, device)
+    if spec.target_layer is not None:
+        target_layer.require_layer(module, spec.target_layer)
+    probe = _probe(spec.preprocess, device)
+    with _told(module, probe):
+        _shield(module, probe)
+    with _told(module, probe):
+        seen = target_layer.trace(module, probe)
+    logits = _logits(seen)
+    head = _head(spec.head, logits)
+    name = _layer(spec.target_layer, seen, module, probe)
+    _fold(module, name, probe, logits)
+    if is_single(logits):
+        log.info("one logit: output 0 is the negative class, output 1 the positive")
+        module = as_two(module)
+    shape = next(run.shape for run in seen.runs if run.name == name) or ()
+    layout = layout_of(shape, spec.preprocess.crop)
+    return LoadedModel(
+        module=module,
+        preprocess=spec.preprocess,
+        target_layer=name,
+        num_outputs=2 if is_single(logits) else logits.shape[1],
+        grid=(1, 1) if layout is None else layout.grid(shape),
+        device=device,
+        head=head,
+        single_logit=is_single(logits),
+    )
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """A sha256 that changes with a weight, a buffer, a layer or the eval transform.
+
+    Taken before :func:`prepare`, which folds weights together.
+    """
+    digest = hashlib.sha256(repr(spec.preprocess).encode())
+    for name, layer in spec.module.named_modules():
+        # Strides and the like have no weights; an address in a text is another one each run.
+        settings = _ADDRESS.sub("", layer.extra_repr())
+        digest.update(f"{name} {type(layer).__qualname__} {settings}\n".encode())
+    for name, value in spec.module.state_dict().items():
+        if is_lazy(value):
+            raise ModelError(
+                "a layer has no weights yet",
+                where=name,
+                got="a lazy layer, whose shape its first forward decides",
+                remedy="run one forward before the factory returns the model",
+            )
+        if not isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value!r}\n".encode())
+            continue
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        # The same numbers give the same bytes, whatever the memory format.
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _frozen(module: nn.Module, device: str) -> nn.Module:
+    """``module`` in eval mode, float32, without gradients, its kernels channels_last."""
+    module = module.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    for parameter in module.parameters():
+        # Module.to(memory_format=) would refuse a 5-D parameter.
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
+    """One image (1, C, H, W) of noise, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    size = (1, len(preprocess.mean), *preprocess.crop)
+    image = torch.randn(size, generator=generator)
+    return image.to(device).contiguous(memory_format=torch.channels_last)
+
+
+def _shield(module: nn.Module, probe: torch.Tensor) -> None:
+    """Hand a module that works in place on its images a copy of them: they are used again."""
+    given = probe.clone()
+    before = given._version
+    with torch.no_grad():
+        module(given)
+    if given._version != before:
+        module.register_forward_pre_hook(_with_a_copy)
+
+
+def _with_a_copy(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    images, *rest = inputs
+    return images.clone(), *rest
+
+
+@contextmanager
+def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
+    """A block in which ``module`` runs, its errors told in one line."""
+    try:
+        yield
+    except ModelError:
+        raise
+    # The user's forward may raise anything.
+    except Exception as exc:
+        raise ModelError(
+            "the model's forward failed on one image",
+            where=type(module).__name__,
+            got=f"{type(exc).__name__}: {str(exc)[:200]} for input {tuple(probe.shape)}",
+            remedy="model.preprocess.crop is the input's size, "
+            "as many numbers as model.preprocess.mean has are its channels",
+        ) from exc
+
+
+def _layer(asked: str | None, seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """The target layer, found or asked for."""
+    if asked is not None:
+        target_layer.require_map(seen, asked)
+        return asked
+    with _told(module, probe):
+        return target_layer.choose(seen, module, probe)
+
+
+def _logits(seen: Trace) -> torch.Tensor:
+    """The output, checked: (1, K), or a single logit in any shape of one number."""
+    output = seen.output
+    if isinstance(output, torch.Tensor) and (
+        is_single(output) or (output.ndim == 2 and output.shape[0] == 1)
+    ):
+        return output
+    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    raise ModelError(
+        "the model's output is not one row of logits an image",
+        where="forward of one image",
+        expected="a tensor (1, K)",
+        got=got,
+        remedy="model=custom with a module whose forward returns the logits alone",
+    )
+
+
+def _head(asked: str | None, logits: torch.Tensor) -> str:
+    """How the K outputs become probabilities; of a single logit there will be two."""
+    if not is_single(logits):
+        return asked or "softmax"
+    if asked == "softmax":
+        raise ModelError(
+            "a softmax of one output is always 1",
+            where="model.head",
+            expected="sigmoid or null for a model of one logit",
+            got=asked,
+        )
+    return "softmax"
+
+
+def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tensor) -> None:
+    """Fold, and take it back where the logits would not stay the same."""
+    replaced = fold_conv_bn(module, keep=keep)
+    if not replaced:
+        return
+    limit = _TOLERANCE * float(logits.abs().max())
+    try:
+        with torch.no_grad():
+            moved = float((module(probe) - logits).abs().max())
+    # A forward that reads its batch norm's attributes finds an Identity there.
+    except Exception as exc:  # slower without folding, never wrong
+        log.debug("folding undone: %s: %s", type(exc).__name__, exc)
+        restore(module, replaced)
+        return
+    # Not "moved > limit": NaN must undo it too.
+    if not moved <= limit:
+        log.debug("folding undone: it moved a logit by %g", moved)
+        restore(module, replaced)

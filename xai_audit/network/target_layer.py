@@ -1,0 +1,214 @@
+"""Which layer CAM methods explain: the last one before the classifier whose positions decide."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from xai_audit.errors import ModelError, nearest
+from xai_audit.network.deciding import deciding
+from xai_audit.network.feature_layout import MAP, layout_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from xai_audit.network.feature_layout import Layout
+
+# Modules without parameters that only thin out or move numbers; none is a layer to explain.
+_PASSIVE = re.compile(r"Pool|Drop|StochasticDepth|Identity|Flatten|Permute")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of a module in the probe forward.
+
+    Attributes:
+        name: dotted.
+        shape: of the output, None where it is not a float tensor.
+        group: equal for modules that returned the very same tensor.
+        passive: pooling, dropout and the like.
+        weighted: applies a weight matrix or kernels of its own.
+        layout: how its positions lie, None where the output has none.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None
+    group: int
+    passive: bool
+    weighted: bool
+    layout: Layout | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a probe forward showed.
+
+    Attributes:
+        runs: every call, in the order in which they completed.
+        output: what the model returned.
+    """
+
+    runs: tuple[Run, ...]
+    output: object
+
+
+def trace(module: nn.Module, probe: torch.Tensor) -> Trace:
+    """The calls of a forward of ``probe`` (1, C, H, W) without a graph; leaves no hook behind."""
+    runs: list[Run] = []
+    # Only references: keeping every activation of a large network would cost gigabytes.
+    latest: dict[int, tuple[weakref.ref[torch.Tensor], int]] = {}
+
+    def record(name: str, layer: nn.Module, output: object) -> None:
+        group = len(runs)
+        shape = None
+        if isinstance(output, torch.Tensor) and output.is_floating_point():
+            shape = tuple(output.shape)
+            held = latest.get(id(output))
+            if held is not None and held[0]() is output:
+                group = held[1]
+            latest[id(output)] = (weakref.ref(output), group)
+        runs.append(_run(name, layer, shape, group, (probe.shape[2], probe.shape[3])))
+
+    with ExitStack() as hooks:
+        for name, layer in module.named_modules():
+            handle = layer.register_forward_hook(
+                lambda layer, _, output, name=name: record(name, layer, output)
+            )
+            hooks.callback(handle.remove)
+        with torch.no_grad():
+            output = module(probe)
+    return Trace(tuple(runs), output)
+
+
+def _run(
+    name: str, layer: nn.Module, shape: tuple[int, ...] | None, group: int, side: tuple[int, int]
+) -> Run:
+    own = layer.parameters(recurse=False)
+    has_parameters = next(layer.parameters(), None) is not None
+    return Run(
+        name=name,
+        shape=shape,
+        group=group,
+        passive=not has_parameters and bool(_PASSIVE.search(type(layer).__name__)),
+        # Not a whole transformer, whose own are its class token and positions.
+        weighted=any(p.ndim > 1 for p in own) and next(layer.children(), None) is None,
+        layout=None if shape is None or shape[:1] != (1,) else layout_of(shape, side),
+    )
+
+
+def find(module: nn.Module, probe: torch.Tensor) -> str:
+    """The dotted name of the last layer before the classifier whose positions decide.
+
+    Of several modules that return that same tensor (a block's activation, the block, the stage)
+    the outermost is named. Behind the last attention of a transformer only the class token still
+    counts: there the layer is the last one whose patches have a gradient.
+
+    Args:
+        module: in eval mode.
+        probe: one image (1, C, H, W).
+
+    Raises:
+        ModelError: no layer has positions that decide.
+    """
+    return choose(trace(module, probe), module, probe)
+
+
+def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """As :func:`find`, from a trace of ``module``."""
+    calls = Counter(run.name for run in seen.runs)
+    body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]
+    last = body[-1] if body else None
+    if last is not None and last.layout != MAP:
+        # Not what is inside attention, by heads or projected: the tokens that it reads.
+        tokens = [run for run in body if run.layout != MAP and not run.weighted]
+        once = {run.name: run for run in tokens if calls[run.name] == 1}
+        layouts = {name: run.layout for name, run in once.items() if run.layout is not None}
+        head = _head(seen)
+        name = deciding(module, probe, layouts, None if head is None else seen.runs[head].name)
+        last = None if name is None else once[name]
+    if last is None:
+        raise ModelError(
+            "no layer to explain was found",
+            where=type(module).__name__,
+            expected="feature maps or patch tokens before the classifier",
+            got=f"{body[-1].shape} from {body[-1].name}" if body else "none",
+            remedy="model.target_layer=NAME of a layer with such an output",
+        )
+    same = [run for run in body if run.group == last.group and calls[run.name] == 1]
+    # Of siblings the later one is meant: it may have worked in place on the earlier one's output.
+    outermost = min(reversed(same), key=lambda run: run.name.count("."), default=last)
+    return outermost.name
+
+
+def _before_classifier(seen: Trace) -> tuple[Run, ...]:
+    """The runs that completed before the layer that makes the class scores, or all of them.
+
+    SqueezeNet's class scores are maps themselves: they are the classifier, not features.
+    """
+    head = _head(seen)
+    return seen.runs if head is None else seen.runs[:head]
+
+
+def _head(seen: Trace) -> int | None:
+    """Which run makes the class scores, None where it is no layer with weights."""
+    # A single logit may have no axis of its own.
+    shape = (1, *seen.output.shape[1:]) if isinstance(seen.output, torch.Tensor) else (None,)
+    classes = shape[-1]
+    weighted = [i for i, run in enumerate(seen.runs) if run.weighted]
+    if not weighted:
+        return None
+    shape = seen.runs[weighted[-1]].shape or ()
+    is_head = shape[1:2] == (classes,) if len(shape) in (2, 4) else shape[-1:] == (classes,)
+    return weighted[-1] if is_head else None
+
+
+def check(module: nn.Module, name: str, probe: torch.Tensor) -> None:
+    """Refuse a layer that CAM methods cannot explain.
+
+    Args:
+        module: in eval mode.
+        name: the user's ``model.target_layer``.
+        probe: one image (1, C, H, W).
+
+    Raises:
+        ModelError: unknown, not run exactly once, or without (1, C, h, w) output.
+    """
+    require_layer(module, name)
+    require_map(trace(module, probe), name)
+
+
+def require_layer(module: nn.Module, name: str) -> None:
+    """Refuse a ``name`` that ``module`` does not have."""
+    names = [known for known, _ in module.named_modules() if known]
+    if name not in names:
+        raise ModelError(
+            "the model has no such layer",
+            where="model.target_layer",
+            got=repr(name),
+            remedy=f"one of {nearest(name, names)}",
+        )
+
+
+def require_map(seen: Trace, name: str) -> None:
+    """Refuse a layer that was not run once or whose output is not a feature map."""
+    runs = [run for run in seen.runs if run.name == name]
+    if len(runs) != 1:
+        raise ModelError(
+            "the target layer must run once in a forward",
+            where=f"model.target_layer={name}",
+            got="it does not run" if not runs else f"it runs {len(runs)} times",
+        )
+    shape = runs[0].shape
+    if shape is None or runs[0].layout is None:
+        raise ModelError(
+            "the target layer's output has no positions",
+            where=f"model.target_layer={name}",
+            expected="a float tensor (B, C, h, w), (B, h, w, C) or (B, tokens, C)",
+            got=shape or "something else",
+        )

@@ -1,0 +1,1 @@
+"""A run on disk: its file names, atomic files, tables, record and reader; never imports torch."""

@@ -1,0 +1,129 @@
+"""Progress for people: a bar on a terminal, a quiet log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+log = logging.getLogger(__name__)
+
+# Between log lines; a night's run must not fill a log file.
+_QUIET_SECONDS = 15.0
+
+
+class Progress(Protocol):
+    """What has been done, to be told as it is."""
+
+    def __call__(self, images: int) -> None:
+        """Note ``images`` more that are finished."""
+
+    def forwards(self, count: int) -> None:
+        """Note ``count`` more copies of images in hand that went through the model.
+
+        How many there will be is told once the first images are finished.
+        """
+
+
+@contextmanager
+def progress_bar(
+    stage: str, *, total: int | None, done: int = 0, bar: bool | None = None
+) -> Iterator[Progress]:
+    """A function to call with the number of images just finished.
+
+    Args:
+        stage: what is shown.
+        total: images in all, None where unknown.
+        done: images finished by an earlier run.
+        bar: whether to draw; None decides by the terminal.
+    """
+    if sys.stderr.isatty() if bar is None else bar:
+        with (
+            logging_redirect_tqdm([logging.getLogger("xai_audit")]),
+            tqdm(
+                total=total, initial=done, desc=stage, unit=" images", dynamic_ncols=True
+            ) as shown,
+        ):
+            yield _Bar(shown)
+        return
+    quiet = _QuietLog(stage, total, done)
+    yield quiet
+    quiet.close()
+
+
+class _Bar:
+    """A bar with the forwards beside it."""
+
+    def __init__(self, shown: tqdm[Any]) -> None:
+        self._shown, self._first, self._forwards = shown, shown.n, 0
+
+    def __call__(self, images: int) -> None:
+        self._shown.update(images)
+
+    def forwards(self, count: int) -> None:
+        self._forwards += count
+        shown = self._shown
+        left = None if shown.total is None else shown.total - self._first
+        shown.set_postfix_str(_told(self._forwards, shown.n - self._first, left), refresh=False)
+        shown.update(0)  # drawn when it is time to
+
+
+def _told(forwards: int, images: int, total: int | None) -> str:
+    """Forwards so far, and in all as those of the finished ``images`` of ``total`` foretell."""
+    if not images or total is None:
+        return f"{forwards:,} forwards"
+    return f"{forwards:,} of about {max(round(forwards * total / images), forwards):,} forwards"
+
+
+class _QuietLog:
+    """Counts, and says so every few seconds and at the end."""
+
+    def __init__(self, stage: str, total: int | None, done: int) -> None:
+        self._stage, self._total, self._done = stage, total, done
+        self._before, self._start, self._forwards = done, time.monotonic(), 0
+        self._told, self._told_at = self._start, done
+
+    def __call__(self, images: int) -> None:
+        self._done += images
+        self._tell_at_times()
+
+    def forwards(self, count: int) -> None:
+        self._forwards += count
+        self._tell_at_times()
+
+    def close(self) -> None:
+        """Say how it ended, if anything was done."""
+        if self._done > self._told_at:
+            self._tell(time.monotonic())
+
+    def _tell_at_times(self) -> None:
+        now = time.monotonic()
+        if now - self._told >= _QUIET_SECONDS:
+            self._told = now
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        self._told_at = self._done
+        images = self._done - self._before
+        rate = images / max(now - self._start, 1e-9)
+        left = None if self._total is None else self._total - self._before
+        more = f", {_told(self._forwards, images, left)}" if self._forwards else ""
+        if self._total is None:
+            log.info("%s: %d images, %.1f images/s%s", self._stage, self._done, rate, more)
+            return
+        until = ""
+        if rate:
+            seconds = int((self._total - self._done) / rate)
+            until = f", {seconds // 60}:{seconds % 60:02d} left"
+        log.info(
+            "%s: %d of %d images, %.1f images/s%s%s",
+            self._stage, self._done, self._total, rate, more, until,
+        )  # fmt: skip

@@ -1,0 +1,194 @@
+"""A run's own record: who owns the output folder, what it holds, how it went (``run.json``)."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import resource
+import time
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_audit import __version__
+from xai_audit.config.nodes import READS, STAGES
+from xai_audit.errors import OutputError
+from xai_audit.run.files import read_json, write_json, write_text
+from xai_audit.run.paths import RunPaths
+from xai_audit.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PACKAGES = ("torch", "torchvision", "captum", "numpy", "pandas", "pyarrow", "pillow", "timm")
+
+
+def fingerprint(*parts: object) -> str:
+    """A hash of ``parts``, equal for equal JSON."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def code_version(*names: str) -> str:
+    """A hash of the package's modules and folders ``names``: a stage's code version."""
+    digest = hashlib.sha256()
+    for name in names:
+        place = Path(__file__).parent.parent / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class RunRecord:
+    """The record of one output folder, written to ``run.json`` after every stage.
+
+    Args:
+        paths: of the run.
+        config: the resolved configuration.
+        identity: what makes it this audit and no other: dataset, model, methods.
+    """
+
+    def __init__(self, paths: RunPaths, config: dict[str, Any], identity: dict[str, Any]) -> None:
+        self.paths = paths
+        # What earlier commands found out stays; ``config`` is always the last command's.
+        before = read_json(paths.run_json)
+        self.content: dict[str, Any] = before if isinstance(before, dict) else {}
+        self.content |= {
+            "schema_version": SCHEMA_VERSION,
+            "config": config,
+            "seed": config.get("seed"),
+            "versions": _versions(),
+            "warnings": [],
+        }
+        for key in ("fingerprints", "timings"):
+            self.content.setdefault(key, {})
+        self._identity = identity
+
+    def check_owner(self) -> None:
+        """Raise OutputError where the folder holds another audit or files that are not ours."""
+        root, mine = self.paths.root, self._identity
+        noted = read_json(self.paths.run_json)
+        if not isinstance(noted, dict):
+            ours = (self.paths.lock.name,)
+            others = [p.name for p in root.iterdir() if p.name not in ours] if root.is_dir() else []
+            if others:
+                raise OutputError(
+                    "the output folder is not empty and holds no audit",
+                    where=root,
+                    got=", ".join(sorted(others)[:3]),
+                    remedy="output_dir=ANOTHER_FOLDER",
+                )
+            self.content["identity"] = mine
+            return
+        theirs = noted.get("identity", {})
+        for key in sorted({*mine, *theirs}):
+            if mine.get(key) != theirs.get(key):
+                raise OutputError(
+                    "the output folder holds another audit",
+                    where=root,
+                    expected=f"{key}={mine.get(key)}",
+                    got=f"{key}={theirs.get(key)}",
+                    remedy="output_dir=ANOTHER_FOLDER",
+                )
+
+    def is_current(self, stage: str, stage_fingerprint: str) -> bool:
+        """Whether ``stage`` finished with this fingerprint."""
+        return bool(self.content["fingerprints"].get(stage) == stage_fingerprint)
+
+    def current(self, stage: str) -> str | None:
+        """The fingerprint with which ``stage`` last finished, None where it has to run."""
+        found = self.content["fingerprints"].get(stage)
+        return None if found is None else str(found)
+
+    def begin(self, stage: str) -> None:
+        """Note that ``stage`` is about to change its files: it and what reads them are undone."""
+        self.paths.success.unlink(missing_ok=True)
+        undone = {stage}
+        for later in STAGES:  # each stands after those that it reads
+            if undone & {later, *READS[later]}:
+                undone.add(later)
+        for later in undone:
+            self.content["fingerprints"].pop(later, None)
+            if later != stage:  # its own go on where a killed run left off
+                self.content["timings"].pop(f"{later}_seconds", None)
+                self.content["timings"].pop(f"{later}_cpu_seconds", None)
+        self.write()
+
+    def finished(self, stage: str, stage_fingerprint: str) -> None:
+        """Note that ``stage`` is whole, and write the record."""
+        self.content["fingerprints"][stage] = stage_fingerprint
+        self.write()
+
+    def write(self) -> None:
+        """Put the record on disk, atomically."""
+        write_json(self.paths.run_json, self.content)
+
+    @contextmanager
+    def timed(self, stage: str, *, resumed: bool) -> Iterator[None]:
+        """Add the block's wall and CPU seconds to the stage's, or start anew."""
+        wall, cpu = time.perf_counter(), _cpu_seconds()
+        try:
+            yield
+        finally:
+            timings = self.content["timings"]
+            for name, spent in (
+                (f"{stage}_seconds", time.perf_counter() - wall),
+                (f"{stage}_cpu_seconds", _cpu_seconds() - cpu),
+            ):
+                timings[name] = round((timings.get(name, 0.0) if resumed else 0.0) + spent, 3)
+
+    def succeed(self) -> None:
+        """Write ``SUCCESS``, the last file of a run."""
+        write_text(self.paths.success, f"{__version__}\n")
+
+
+def _cpu_seconds() -> float:
+    """User and system seconds of this process and the children it has waited for."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, kinds))
+
+
+def _versions() -> dict[str, str]:
+    found = {"xai_audit": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@contextmanager
+def owned(paths: RunPaths) -> Iterator[None]:
+    """The output folder, made and locked against a second writer.
+
+    Raises:
+        OutputError: it cannot be written, or another process is writing there.
+    """
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(paths.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as exc:
+        raise OutputError(
+            "cannot write the output folder",
+            where=paths.root,
+            got=exc.strerror or exc,
+            remedy="output_dir=A_FOLDER_THAT_YOU_CAN_WRITE",
+        ) from exc
+    try:
+        try:
+            # Not flock: worker processes would inherit it and outlive a killed run by seconds.
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise OutputError(
+                "another process is writing this output folder",
+                where=paths.root,
+                remedy="wait for it, or output_dir=ANOTHER_FOLDER",
+            ) from exc
+        yield
+    finally:
+        os.close(handle)

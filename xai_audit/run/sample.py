@@ -1,0 +1,54 @@
+"""Samples drawn by seed and image id, the same whatever the order of the rows."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xai_audit.schema import OK
+
+
+def drawn(rows: pa.Table, limit: int, seed: int) -> pa.Table:
+    """A sample of at most ``limit`` usable rows of a manifest, each class its share, in order."""
+    usable = pc.equal(rows.column("status"), OK).to_numpy(zero_copy_only=False)
+    limit = min(limit, int(usable.sum()))
+    if not limit:
+        return rows.slice(0, 0)
+    return rows.filter(pa.array(stratified(rows, usable, limit, seed))).combine_chunks()
+
+
+def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    """Which rows (bool) a sample of ``limit`` takes: each class its share, largest remainders.
+
+    The rank of an image is a hash of the seed and its id, so that a larger limit keeps the
+    smaller one's images of every class.
+    """
+    ids = table.column("image_id").to_pylist()
+    rows = np.flatnonzero(usable)
+    names = np.array(table.column("class_name").to_pylist(), dtype=object)[rows]
+    _, classes, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
+    ranks = np.array([hash_order(seed, ids[row]) for row in rows], dtype=np.uint64)
+    order = np.lexsort((ranks, classes))  # class by class, each in the order of its ranks
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    kept = order[place < np.repeat(_quotas(sizes, limit), sizes)]
+    chosen = np.zeros(len(usable), dtype=bool)
+    chosen[rows[kept]] = True
+    return chosen
+
+
+def _quotas(sizes: np.ndarray, limit: int) -> np.ndarray:
+    """Images of each class in a sample of ``limit``, proportional, by largest remainders."""
+    exact = sizes * min(limit, int(sizes.sum())) / sizes.sum()
+    quotas: np.ndarray = np.floor(exact).astype(int)
+    left = min(limit, int(sizes.sum())) - int(quotas.sum())
+    quotas[np.argsort(-(exact - quotas), kind="stable")[:left]] += 1
+    return quotas
+
+
+def hash_order(seed: int, *texts: str) -> int:
+    """A seeded 64-bit hash; sorting by it draws the same sample whatever the input's order."""
+    text = "/".join((str(seed), *texts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())

@@ -1,0 +1,142 @@
+"""Canvases: photos resized for the model but not cropped, with what may be object in them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torchvision import tv_tensors
+
+from xai_audit.errors import ImageProblem, MaskProblem, PluginError
+from xai_audit.run.manifest import record_of
+from xai_audit.types import Canvas
+from xai_audit.vision.geometry import view
+from xai_audit.vision.loader import decoded, placed
+from xai_audit.vision.transform import Coverage, resized, to_view
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from xai_audit.types import Cue, ImageRecord, MaskSource, Preprocess
+
+# Decoded photos a worker keeps: a donor serves several images.
+_KEPT = 48
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where canvases come from.
+
+    Attributes:
+        rows: the selected rows of the manifest.
+        masks: where objects come from.
+        root: of the dataset.
+        preprocess: of the model.
+        max_pixels: no photo above it is decoded.
+        num_workers: processes that read; 0 reads in this one.
+    """
+
+    rows: pa.Table
+    masks: MaskSource
+    root: Path
+    preprocess: Preprocess
+    max_pixels: int
+    num_workers: int
+
+    def read(self, row: int) -> Canvas | None:
+        """The canvas of row ``row``, None for a photo that cannot be decoded."""
+        record = record_of(self.rows, row, self.root)
+        try:
+            geometry = placed(record, self.preprocess, self.max_pixels)
+            pixels = decoded(record, self.preprocess, self.max_pixels)
+        except ImageProblem:
+            return None
+        photo = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
+        whole = resized(photo, geometry, self.preprocess).as_subclass(torch.Tensor)
+        return Canvas(record, whole.contiguous(), self._object(record), self.preprocess)
+
+    def _object(self, record: ImageRecord) -> torch.Tensor | None:
+        """What is not surely background (h, w) uint8 on the canvas: object or void."""
+        try:
+            coverage = self.masks.load(record)
+        except MaskProblem:
+            return None
+        if coverage is None:
+            return None
+        geometry = view((record.height, record.width), self.preprocess)
+        background = Coverage(torch.from_numpy(coverage[1:2]))
+        whole: torch.Tensor = resized(background, geometry, self.preprocess)
+        inverse: torch.Tensor = 255 - whole.as_subclass(torch.Tensor)[0]
+        return inverse
+
+
+class Canvases:
+    """The canvases of a source, the last few kept."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._kept: OrderedDict[int, Canvas | None] = OrderedDict()
+
+    def __getitem__(self, row: int) -> Canvas | None:
+        """The canvas of row ``row``, None for a photo that cannot be decoded."""
+        if row not in self._kept:
+            self._kept[row] = self._source.read(row)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(row)
+        return self._kept[row]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch uses one thread: for small images more only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
+    """What the model sees (C, H, W) of a canvas's photo or region, whatever its aspect."""
+    height, width = photo.shape[-2:]
+    geometry = view((height, width), preprocess)
+    found: torch.Tensor = to_view(tv_tensors.Image(photo), geometry, preprocess)
+    plain: torch.Tensor = found.as_subclass(torch.Tensor)
+    return plain
+
+
+def alike(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
+    """``cue`` with what it measures on a photo set for all ``canvases``, where it measures any."""
+    method = getattr(cue, "alike", None)
+    found: Cue = cue if method is None else method(canvases)
+    return found
+
+
+def transplanted(cue: Cue, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+    """``cue.transplant``, its output checked.
+
+    Raises:
+        PluginError: the cue raises or gives no photo.
+    """
+    where = f"{canvas.record.image_id}, donor {donor.record.image_id}"
+    try:
+        photo = cue.transplant(canvas, donor)
+    except Exception as exc:  # a user's cue may raise anything
+        got = f"{type(exc).__name__}: {exc}"
+        raise PluginError(f"cue {cue.name} failed", where=where, got=got) from exc
+    if photo.dtype != torch.uint8 or photo.ndim != 3 or photo.shape[0] != 3 or not photo.numel():
+        raise PluginError(
+            f"cue {cue.name} broke its contract",
+            where=where,
+            expected="a photo (3, h, w) uint8",
+            got=f"{tuple(photo.shape)} {photo.dtype}",
+        )
+    return photo

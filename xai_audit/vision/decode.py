@@ -1,0 +1,78 @@
+"""A photo's pixels, upright and as 8-bit RGB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xai_audit.vision.opening import identify, open_regular, orientation, translated
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
+
+
+def decode(path: str, *, shorter_side: int | None, max_pixels: int) -> NDArray[np.uint8]:
+    """The photo (H, W, 3) uint8, upright by its EXIF orientation; of an animation the first frame.
+
+    Colours are those of torchvision's default loader, PIL's ``convert("RGB")``: alpha is dropped,
+    not blended, CMYK is converted without a colour profile. Numbers beyond 8 bits are scaled, where
+    PIL would clip them.
+
+    Args:
+        path: the file.
+        shorter_side: what the model's resize will ask for, px; a JPEG is then decoded at 1/2, 1/4
+            or 1/8 as long as its shorter side stays at least twice that. None: at full size.
+        max_pixels: of the photo as stored.
+
+    Raises:
+        ImageProblem: as :func:`xai_audit.index.probe.probe`; ``unreadable`` also where the pixels
+            are cut short.
+    """
+    with open_regular(path) as (file, _):
+        image = identify(file, path, max_pixels=max_pixels)
+        # PIL turns a TIFF itself when it loads it.
+        turned = 1 if image.format == "TIFF" else orientation(image)
+        with translated():
+            if shorter_side is not None:
+                image.draft("RGB", (2 * shorter_side, 2 * shorter_side))
+            image.load()
+            return np.ascontiguousarray(upright(_rgb(image), turned))
+
+
+def upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
+    """``pixels`` (H, W, ...) stored in EXIF orientation ``turned`` (1..8) as they are to be seen.
+
+    Source: CIPA DC-008 (Exif 2.32), tag Orientation.
+    """
+    if turned >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if turned in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if turned in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _rgb(image: ImageFile) -> NDArray[np.uint8]:
+    """The loaded image as a new array (H, W, 3) uint8."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return np.repeat(_eight_bits(np.asarray(image), image.mode)[..., None], 3, axis=2)
+    # PIL warns about a palette's alpha before it drops it, which is what is wanted.
+    image.info.pop("transparency", None)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+    """Grey ``values`` (H, W) of more than 8 bits scaled to 0..255; below zero and NaN are black.
+
+    White is the end of the narrowest usual range that holds them: 65535 for whole numbers; 1, 255
+    or 65535 for floats; failing these the largest value. Infinity is white.
+    """
+    grey = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=np.inf, neginf=0.0)
+    finite = grey[np.isfinite(grey)]
+    peak = float(finite.max()) if finite.size else 0.0
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (65535.0,)
+    white = next((end for end in usual if peak <= end), peak)
+    return np.rint(np.clip(grey / white, 0.0, 1.0) * 255.0).astype(np.uint8)

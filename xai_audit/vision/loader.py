@@ -1,0 +1,222 @@
+"""Photos and masks from disk, decoded and placed in the model's view by worker processes.
+
+Nothing here raises for a bad file: a photo that cannot be used arrives as a problem, a mask that
+cannot be used as a status, and the batch goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from xai_audit.errors import ImageProblem, MaskProblem, is_out_of_memory
+from xai_audit.run.manifest import record_of
+from xai_audit.schema import OK
+from xai_audit.vision.decode import decode
+from xai_audit.vision.geometry import view
+from xai_audit.vision.transform import joint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from xai_audit.types import ImageRecord, MaskSource, Preprocess
+    from xai_audit.vision.geometry import Geometry
+
+# A mask status of its own for a dataset without masks.
+NO_MASK = "none"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The usable images of a few consecutive rows, and what became of the others.
+
+    Attributes:
+        records: the B usable images.
+        photos: (B, 3, H, W) uint8 in the model's view, or None where only masks were asked for.
+        coverage: (B, 2, H, W) uint8 object and background, 0 where there is no mask; None where
+            masks are not in use.
+        mask_status: B statuses.
+        problems: image_id -> (status, message) of the rows that are not usable.
+    """
+
+    records: list[ImageRecord]
+    photos: torch.Tensor | None
+    coverage: torch.Tensor | None
+    mask_status: list[str]
+    problems: dict[str, tuple[str, str]]
+
+    def images(self, piece: slice) -> Batch:
+        """The images ``piece`` of the batch."""
+        return Batch(
+            records=self.records[piece],
+            photos=None if self.photos is None else self.photos[piece],
+            coverage=None if self.coverage is None else self.coverage[piece],
+            mask_status=self.mask_status[piece],
+            problems=self.problems,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory; the DataLoader calls it."""
+        photos = None if self.photos is None else self.photos.pin_memory()
+        coverage = None if self.coverage is None else self.coverage.pin_memory()
+        return replace(self, photos=photos, coverage=coverage)
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """How photos are read.
+
+    Attributes:
+        root: image paths are relative to it.
+        preprocess: places photos in the model's view.
+        max_pixels: no photo above this is decoded.
+        batch_size: images a batch.
+        num_workers: worker processes; 0 decodes in this one.
+        pin_memory: whether batches go to a CUDA device.
+        photos: False reads masks only.
+    """
+
+    root: Path
+    preprocess: Preprocess
+    max_pixels: int
+    batch_size: int
+    num_workers: int
+    pin_memory: bool = False
+    photos: bool = True
+
+
+class Photos(Dataset["_Item"]):
+    """The selected rows of a manifest as decoded photos with their masks."""
+
+    def __init__(self, manifest: pa.Table, masks: MaskSource, settings: LoadSettings) -> None:
+        self._manifest, self._masks, self._settings = manifest, masks, settings
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return int(self._manifest.num_rows)
+
+    def __getitem__(self, index: int) -> _Item:
+        """Row ``index``, decoded; never raises for a bad file."""
+        record = record_of(self._manifest, index, self._settings.root)
+        try:
+            return self._loaded(record)
+        except ImageProblem as problem:
+            status, message = problem.status, problem.message
+        except (MemoryError, RuntimeError) as exc:
+            if not is_out_of_memory(exc):
+                raise
+            status, message = "out_of_memory", "decoding or resizing it does not fit in memory"
+        if not self._settings.photos:  # the image is explained already; only its mask is lost
+            return _Item(record, None, None, status)
+        return _Item(record, None, None, NO_MASK, (status, message))
+
+    def _loaded(self, record: ImageRecord) -> _Item:
+        preprocess, most = self._settings.preprocess, self._settings.max_pixels
+        geometry = placed(record, preprocess, most)
+        photo = decoded(record, preprocess, most) if self._settings.photos else None
+        status, coverage = OK, None
+        try:
+            coverage = self._masks.load(record)
+            status = OK if coverage is not None else NO_MASK
+        except MaskProblem as problem:
+            status = problem.status
+        views = joint(photo, coverage, geometry, preprocess)
+        # Plain tensors from here on: a tv_tensor takes a detour at every operation.
+        view_photo, view_mask = (t if t is None else t.as_subclass(torch.Tensor) for t in views)
+        return _Item(record, view_photo, view_mask, status)
+
+
+def placed(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> Geometry:
+    """Where the photo lands in the model's view.
+
+    Raises:
+        ImageProblem: ``too_large`` once resized, as a strip of one pixel's height would be.
+    """
+    geometry = view((record.height, record.width), preprocess)
+    if math.prod(geometry.resized) > max_pixels:
+        height, width = geometry.resized
+        message = f"resized for the model it has {height} x {width} px, more than {max_pixels}"
+        raise ImageProblem("too_large", message)
+    return geometry
+
+
+def decoded(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> NDArray[np.uint8]:
+    """The photo (h, w, 3), a JPEG as small as the model's resize allows.
+
+    Raises:
+        ImageProblem: it cannot be decoded.
+    """
+    resize = preprocess.resize
+    shorter = resize if isinstance(resize, int) or resize is None else max(resize)
+    if not preprocess.antialias or preprocess.interpolation == "nearest":
+        shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
+    return decode(record.path, shorter_side=shorter, max_pixels=max_pixels)
+
+
+@dataclass(frozen=True)
+class _Item:
+    record: ImageRecord
+    photo: torch.Tensor | None
+    coverage: torch.Tensor | None
+    mask_status: str
+    problem: tuple[str, str] | None = None
+
+
+def batches(
+    photos: Photos, ranges: Sequence[range], settings: LoadSettings
+) -> Iterator[tuple[range, Batch]]:
+    """Every range of rows, in order, in batches that never cross a range's border.
+
+    Yields:
+        The rows that the batch covers, usable or not, and the batch.
+    """
+    size = settings.batch_size
+    slices = [chunk for rows in ranges for chunk in _chunks(rows, size)]
+    loader = DataLoader(
+        photos,
+        batch_sampler=cast("Iterable[list[int]]", slices),
+        num_workers=settings.num_workers,
+        collate_fn=_collate,
+        pin_memory=settings.pin_memory,
+        worker_init_fn=quiet if settings.num_workers else None,
+    )
+    yield from zip(slices, loader, strict=True)
+
+
+def _chunks(rows: range, size: int) -> list[range]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _collate(items: list[_Item]) -> Batch:
+    usable = [item for item in items if item.problem is None]
+    photos = [item.photo for item in usable if item.photo is not None]
+    return Batch(
+        records=[item.record for item in usable],
+        photos=torch.stack(photos) if photos else None,
+        coverage=_stacked([item.coverage for item in usable]),
+        mask_status=[item.mask_status for item in usable],
+        problems={i.record.image_id: i.problem for i in items if i.problem is not None},
+    )
+
+
+def _stacked(coverages: list[torch.Tensor | None]) -> torch.Tensor | None:
+    known = next((c for c in coverages if c is not None), None)
+    if known is None:
+        return None
+    return torch.stack([torch.zeros_like(known) if c is None else c for c in coverages])
+
+
+def quiet(_worker: int) -> None:
+    """Leave signals to the main process: it finishes the part in hand, for which it needs us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,94 @@
+"""A photo and its masks in the model's view, by one and the same resize and crop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.types import Preprocess
+    from xai_audit.vision.geometry import Geometry
+
+_T = TypeVar("_T", bound=torch.Tensor)
+
+
+class Coverage(tv_tensors.TVTensor):  # type: ignore[misc]  # torchvision is untyped
+    """Soft masks (C, H, W) uint8; 255: the pixel is covered entirely.
+
+    Torchvision's own ``Mask`` is resized by nearest neighbour, which moves edges by up to half a
+    pixel; coverage is averaged as the photo is, so that an edge stays where it is and soft.
+    """
+
+    def __new__(cls, data: torch.Tensor) -> Coverage:
+        """``data`` seen as coverage, not copied."""
+        return data.as_subclass(cls)
+
+
+def to_view(image: _T, geometry: Geometry, preprocess: Preprocess) -> _T:
+    """``image`` (C, h, w) uint8, a tv_tensors.Image or Coverage, as the view (C, H, W) uint8.
+
+    The image may be a smaller decoding of the photo: it is resized to what the photo would be.
+    Where the crop reaches beyond the photo the view is 0. Equals torchvision's ``Resize`` and
+    ``CenterCrop`` bit for bit on a photo decoded at full size.
+    """
+    whole = resized(image, geometry, preprocess)
+    view: _T = functional.crop(whole, geometry.top, geometry.left, *geometry.crop)
+    return view
+
+
+def resized(image: _T, geometry: Geometry, preprocess: Preprocess) -> _T:
+    """``image`` (C, h, w) as large as the model's resize makes the photo, not yet cropped."""
+    whole: _T = functional.resize(
+        image,
+        list(geometry.resized),
+        interpolation=InterpolationMode(preprocess.interpolation),
+        antialias=preprocess.antialias,
+    )
+    return whole
+
+
+def joint(
+    photo: NDArray[np.uint8] | None,
+    coverage: NDArray[np.uint8] | None,
+    geometry: Geometry,
+    preprocess: Preprocess,
+) -> tuple[tv_tensors.Image | None, Coverage | None]:
+    """(view of the photo (3, H, W), view of its coverage (C, H, W)), uint8, by one geometry.
+
+    Args:
+        photo: (h, w, 3) as :func:`xai_audit.vision.decode.decode` gives it, or None.
+        coverage: (C, h, w) as a MaskSource gives it, or None; its own size may differ from the
+            photo's, as where the photo was decoded at a fraction.
+        geometry: where the stored photo lands.
+        preprocess: interpolation and antialiasing of the photo.
+    """
+    image = None if photo is None else tv_tensors.Image(torch.from_numpy(photo).permute(2, 0, 1))
+    masks = None if coverage is None else Coverage(torch.from_numpy(coverage))
+    return (
+        None if image is None else to_view(image, geometry, preprocess),
+        None if masks is None else to_view(masks, geometry, preprocess),
+    )
+
+
+def _resize_coverage(coverage: Coverage, size: list[int], **_: Any) -> Coverage:  # noqa: ANN401
+    """Coverage averaged over each new pixel, whatever interpolation the photo asks for."""
+    plain = coverage.as_subclass(torch.Tensor)
+    bilinear = InterpolationMode.BILINEAR
+    return Coverage(functional.resize_image(plain, size, interpolation=bilinear, antialias=True))
+
+
+def _crop_coverage(coverage: Coverage, top: int, left: int, height: int, width: int) -> Coverage:
+    """The crop; beyond the photo nothing is covered."""
+    plain = coverage.as_subclass(torch.Tensor)
+    return Coverage(functional.crop_image(plain, top, left, height, width))
+
+
+functional.register_kernel(functional.resize, Coverage)(_resize_coverage)
+functional.register_kernel(functional.crop, Coverage)(_crop_coverage)

@@ -1,0 +1,1 @@
+"""How stages run: plan, work and merge, parts, progress and stop."""
