@@ -14,7 +14,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
+from xai_audit.config.spec import RunSpec
 from xai_audit.config.validation import validate
 from xai_audit.errors import AuditError, ConfigError, StoppedError
 
@@ -166,7 +167,14 @@ def _audit(cfg: DictConfig) -> None:
         methods = [_method_node(name) for name in cfg.methods]
     from xai_audit.pipeline import audit
 
-    audit(cfg, methods, _cue_nodes(cfg))
+    cues = _cue_nodes(cfg) if "evidence" in cfg.stages else []
+    settings: Any = OmegaConf.to_object(cfg)
+    plain: Any = [
+        tuple(OmegaConf.to_container(node, resolve=True) for node in nodes)
+        for nodes in (methods, cues)
+    ]
+    config: Any = OmegaConf.to_container(cfg, resolve=True)
+    audit(RunSpec(settings, *plain), config)
 
 
 def _translated(exc: Exception, arguments: Sequence[str]) -> ConfigError:

@@ -1,120 +1,127 @@
 """The audit, stage by stage: read this first.
 
-    index      an image folder            -> manifest.parquet
-    attribute  photos and the model       -> attributions/, and scores/ in the same pass
-    score      heatmaps and masks         -> scores/
-    trust      the model and the methods  -> methods.parquet: are the maps to be trusted
-    discover   heatmaps                   -> clusters.parquet, whose regions become cues
-    evidence   cues, scores and the model -> evidence.parquet: three questions, one verdict
-    agreement  heatmaps and scores        -> agreement/, agreement.parquet: do the methods agree
-    boundary   heatmaps and evidence      -> boundaries.parquet: what sets confused classes apart
-    adversarial photos and the model      -> adversarial.parquet: how little flips a decision
-    flag       scores                     -> flags.parquet
-    report     tables and photos          -> report/index.html and galleries
+    index       an image folder             -> manifest.parquet
+    attribute   photos and the model        -> attributions/, and scores/ in the same pass
+    score       heatmaps and masks          -> scores/
+    trust       the model and the methods   -> methods.parquet: are the maps to be trusted
+    discover    heatmaps                    -> clusters.parquet, whose regions become cues
+    survey      photos and cues             -> evidence/survey/: what every photo holds of each cue
+    availability  the survey                -> does a cue alone separate the classes
+    attention   heatmaps and the survey     -> does relevance fall on a cue
+    transplant  photos, donors, the model   -> transplants/: does changing a cue change the decision
+    joint       the same for two cues       -> transplants/: which of two overlapping cues it is
+    verdict     the five tables before      -> evidence.parquet: three questions, one verdict
+    agreement   heatmaps and scores         -> agreement.parquet: do the methods agree
+    boundary    heatmaps and evidence       -> boundaries.parquet: what separates confused classes
+    adversarial photos and the model        -> adversarial.parquet: how little flips a decision
+    flag        scores                      -> flags.parquet
+    gallery     photos and tables           -> report/gallery/
+    page        tables                      -> report/index.html
 
-Each stage reads files and writes files. A stage whose fingerprint (its inputs, its own
-configuration, its own code) still holds is skipped, so changing a threshold redoes only what
-depends on it, and the same command again resumes.
+Each stage is a plan of parts, the work on a part and a merge (:mod:`xai_audit.work.stage`), in the
+file named beside it below. A stage whose fingerprint (its settings, its version, the stages that
+it reads) still holds is skipped, so that changing a threshold redoes only what depends on it, and
+the same command again resumes.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
+from xai_audit.adversarial.stage import ADVERSARIAL
+from xai_audit.agreement.stage import AGREEMENT
+from xai_audit.attribute.stage import ATTRIBUTE
 from xai_audit.config.build import build
-from xai_audit.config.nodes import STAGES, AuditConfig
+from xai_audit.confusion.stage import BOUNDARY
+from xai_audit.discovery.stage import DISCOVER
 from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
+from xai_audit.evidence.stages.attention import ATTENTION
+from xai_audit.evidence.stages.availability import AVAILABILITY
+from xai_audit.evidence.stages.joint import JOINT
+from xai_audit.evidence.stages.survey import SURVEY
+from xai_audit.evidence.stages.transplant import TRANSPLANT
+from xai_audit.evidence.stages.verdict import VERDICT
+from xai_audit.faithfulness.stage import TRUST
+from xai_audit.flags.stage import FLAG
+from xai_audit.index.stage import INDEX
+from xai_audit.report.stage import PAGE
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.run.record import RunRecord, owned
 from xai_audit.run.stop import StopRequest
 from xai_audit.schema import RANDOM
-from xai_audit.stages.context import Audit
+from xai_audit.score.stage import SCORE
+from xai_audit.work.audit import Audit
+from xai_audit.work.runner import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
-log = logging.getLogger(__name__)
+    from xai_audit.config.spec import RunSpec
 
+STAGES = (
+    INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
+    SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, JOINT, VERDICT,
+    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, PAGE,
+)  # fmt: skip
 
+# Those that ask the model something.
+_WITH_MODEL = ("attribute", "trust", "evidence", "adversarial")
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def audit(
-    cfg: DictConfig, method_nodes: Sequence[DictConfig], cue_nodes: Sequence[DictConfig]
-) -> None:
-    """Run the stages that ``cfg`` asks for, in their order.
+def audit(spec: RunSpec, config: Mapping[str, Any]) -> Path:
+    """The output folder of the audit that ``spec`` describes, its stages run in their order.
+
+    Args:
+        spec: of the run.
+        config: the resolved configuration, for ``run.json``.
 
     Raises:
-        AuditError: what the user can mend, before anything computed earlier is touched.
+        AuditError: what the user can fix, before anything computed earlier is touched.
     """
-    stop = StopRequest()
-    job = assembled(cfg, method_nodes, cue_nodes, stop)
+    _check_methods(spec)
+    dataset = build("dataset", spec.settings.dataset)
+    paths, stop = RunPaths(_output_dir(spec, dataset.name)), StopRequest()
+    reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
+    record = RunRecord(paths, config, _identity(spec.keys), reads)
+    job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
+    driver = Driver(job, record, stop, STAGES)
     _check_place(job)
-    job.record.check_owner()
+    record.check_owner()
     job.dataset.prepare()
-    if {"attribute", "trust", "evidence", "adversarial"} & {*job.settings.stages}:
-        _ = job.compute, job.model  # whatever does not fit is told before anything is written
-    with owned(job.paths), stop:
-        job.record.check_owner()  # again: another audit may have come while the model loaded
+    if {*_WITH_MODEL} & {*spec.settings.stages}:
+        _ = job.facts  # what does not fit is an error before anything is written
+    with owned(paths), stop:
+        record.check_owner()  # again: another audit may have come while the model loaded
         try:
+            if {*_WITH_MODEL} & {*spec.settings.stages}:
+                job.note_facts()
             for stage in STAGES:
-                if stage in job.settings.stages:
+                if stage.group in spec.settings.stages:
                     stop.check()
-                    # A stage is imported when its turn comes: the report never loads torch.
-                    import_module(f"xai_audit.stages.{stage}").run(job)
+                    driver.run(stage)
         except StoppedError:
-            job.record.write()  # what the stage in hand has counted and timed
+            record.write()  # what the stage in hand has counted and timed
             raise
         except OSError as exc:
             if exc.errno not in _NO_PLACE:
                 raise
             raise OutputError(
                 "cannot write; everything finished so far is kept",
-                where=exc.filename or job.paths.root,
+                where=exc.filename or paths.root,
                 got=exc.strerror,
                 remedy="make room or give the right to write, then run the same command again",
             ) from exc
-        _finish(job)
+        _finish(job, record)
+    return paths.root
 
 
-def _check_place(job: Audit) -> None:
-    """Raise OutputError where the run's own pictures would be listed as photos next time."""
-    output, photos = job.paths.root.resolve(), job.dataset.root.resolve()
-    listed = "file" not in job.keys["dataset"]  # a table names its photos itself
-    if listed and output.is_relative_to(photos):
-        raise OutputError(
-            "the output folder lies among the photos",
-            where=job.paths.root,
-            expected=f"a folder outside {job.dataset.root}",
-            remedy="output_dir=ANOTHER_FOLDER",
-        )
-
-
-def assembled(
-    cfg: DictConfig,
-    method_nodes: Sequence[DictConfig],
-    cue_nodes: Sequence[DictConfig],
-    stop: StopRequest,
-) -> Audit:
-    """The audit that ``cfg`` describes; the last place that knows ``cfg``."""
-    settings = OmegaConf.to_object(cfg)
-    if not isinstance(settings, AuditConfig):
-        raise TypeError(f"cfg is not an AuditConfig but {type(settings).__name__}")
-    keys: dict[str, Any] = {
-        group: OmegaConf.to_container(cfg[group], resolve=True)
-        for group in ("dataset", "masks", "model", "engine")
-    }
-    keys["methods"] = [OmegaConf.to_container(node, resolve=True) for node in method_nodes]
-    keys["cues"] = [OmegaConf.to_container(node, resolve=True) for node in cue_nodes]
-    for method in keys["methods"]:
+def _check_methods(spec: RunSpec) -> None:
+    for method in spec.methods:
         if method.get("sign") not in ("positive", "absolute"):
             raise ConfigError(
                 "unknown sign rule",
@@ -126,35 +133,28 @@ def assembled(
             raise ConfigError(
                 "a method cannot have the name of maps of noise", where="method.name", got=RANDOM
             )
-    asked = "evidence" in settings.stages  # a cue's file loads torch
-    dataset = build("dataset", cfg.dataset)
-    paths = RunPaths(_output_dir(cfg, dataset.name, method_nodes))
-    return Audit(
-        settings=settings,
-        paths=paths,
-        record=RunRecord(paths, _plain(cfg), _identity(keys)),
-        stop=stop,
-        dataset=dataset,
-        masks=build("masks", cfg.masks),
-        engine=build("engine", cfg.engine),
-        model_spec=lambda classes: build("model", cfg.model, num_classes_of_dataset=classes),
-        methods=lambda: [build("method", node) for node in method_nodes],
-        cues=[build("cue", node) for node in cue_nodes] if asked else [],
-        keys=keys,
-    )
 
 
-def _output_dir(cfg: DictConfig, dataset: str, method_nodes: Sequence[DictConfig]) -> Path:
-    if cfg.output_dir:
-        return Path(cfg.output_dir).expanduser().absolute()
-    model = cfg.model.get("name") or cfg.model.get("arch") or cfg.model.get("factory")
-    methods = "+".join(node.name for node in method_nodes)
-    return Path("outputs", *map(safe_name, (dataset, str(model), methods)))
+def _check_place(job: Audit) -> None:
+    """Raise OutputError where the run's own pictures would be listed as photos next time."""
+    output, photos = job.paths.root.resolve(), job.dataset.root.resolve()
+    listed = "file" not in job.settings.dataset  # a table names its photos itself
+    if listed and output.is_relative_to(photos):
+        raise OutputError(
+            "the output folder lies among the photos",
+            where=job.paths.root,
+            expected=f"a folder outside {job.dataset.root}",
+            remedy="output_dir=ANOTHER_FOLDER",
+        )
 
 
-def _plain(cfg: DictConfig) -> dict[str, Any]:
-    content: Any = OmegaConf.to_container(cfg, resolve=True)
-    return dict(content)
+def _output_dir(spec: RunSpec, dataset: str) -> Path:
+    if spec.settings.output_dir:
+        return Path(spec.settings.output_dir).expanduser().absolute()
+    node = spec.settings.model
+    model = node.get("name") or node.get("arch") or node.get("factory")
+    parts = (dataset, str(model), "+".join(spec.method_names))
+    return Path("outputs", *map(safe_name, parts))
 
 
 # Keys of a group that change an audit without making it another one, and those that are files.
@@ -176,11 +176,11 @@ def _identity(keys: dict[str, Any]) -> dict[str, Any]:
     return identity | {"methods": [method["name"] for method in keys["methods"]]}
 
 
-def _finish(job: Audit) -> None:
-    """Say how it ended; SUCCESS once every stage is current."""
-    job.record.write()
-    if all(job.record.current(stage) for stage in STAGES):
-        job.record.succeed()
+def _finish(job: Audit, record: RunRecord) -> None:
+    """Note how it ended; SUCCESS once every stage is current."""
+    record.write()
+    if all(record.current(stage.name) for stage in STAGES):
+        record.succeed()
     failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
     if failed > most:
         raise TooManyFailuresError(
@@ -188,5 +188,6 @@ def _finish(job: Audit) -> None:
             where=job.paths.manifest,
             expected=f"at most {most:.1%}",
             got=f"{failed:.1%}",
-            remedy="see its columns status and error, or raise max_failed_fraction",
+            remedy="see statuses.parquet and the manifest's columns status and error, or raise "
+            "max_failed_fraction",
         )

@@ -43,7 +43,25 @@ MANIFEST = pa.schema(
         ("file_bytes", pa.int64()),
         ("mtime_ns", pa.int64()),
         ("mask", pa.string()),
-        ("mask_status", pa.string()),
+    ]
+)
+
+# Photos that were listed as usable and could not be decoded; they hold here, not in the manifest.
+STATUSES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        ("error", pa.string()),
+    ]
+)
+
+# What the index stage lists before it looks into the files.
+LISTING = pa.schema(
+    [
+        pa.field("path", pa.binary(), nullable=False),
+        ("mask", pa.binary()),
+        *[(name, pa.string()) for name in ("class_name", "split", "group", "status", "error")],
+        *[(name, pa.int64()) for name in ("file_bytes", "mtime_ns")],
     ]
 )
 
@@ -167,8 +185,8 @@ TRANSPLANTS = pa.schema(
         pa.field("cue", pa.string(), nullable=False),
         # reliance: image_id is of class_name. pull: it is of another class.
         pa.field("question", pa.string(), nullable=False),
-        # The cue whose pixels stayed as they were, to tell two overlapping cues apart; else null.
-        ("beyond", pa.string()),
+        # The cue whose content was put back, to separate two overlapping cues; else null.
+        ("given", pa.string()),
         pa.field("image_id", pa.string(), nullable=False),
         ("image_class", pa.string()),
         ("donor_with", pa.string()),

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.attribute.call_method import call_method
-from xai_audit.attribute.request import CachedRequest, MethodServices
+from xai_audit.attribute.request import CachedRequest, MethodServices, ignore
 from xai_audit.attribute.targets import follows_logits, make_targets
 from xai_audit.errors import PluginError
 from xai_audit.network.adaptive import AdaptiveBatch
@@ -46,9 +46,8 @@ class Explainer:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: images a call; halved and regrown where memory is short.
         references: photos that a baseline may be, see :mod:`xai_audit.attribute.references`.
-
-    Attributes:
-        progress: called with the number of changed copies that went through the model.
+        progress: called with the number of changed copies that went through the model; may raise
+            to stop.
     """
 
     def __init__(
@@ -59,10 +58,10 @@ class Explainer:
         precision: str,
         batch_size: int,
         references: Callable[[], References] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         self.model, self._targets, self._precision = model, targets, precision
-        self.progress: Callable[[int], None] = lambda _: None
-        self._references = references
+        self._services = MethodServices(progress or ignore, references)
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
@@ -117,7 +116,7 @@ class Explainer:
             partial(make_targets, self._targets, labels=labels, single=self.model.single_logit),
             image_ids=[record.image_id for record in records],
             max_batch=self.adaptive.size,
-            services=MethodServices(self.progress, self._references),
+            services=self._services,
         )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 import torch
 
 from xai_audit.errors import DatasetError
 from xai_audit.network.inputs import Inputs
+from xai_audit.run.sample import stratified
 from xai_audit.vision.loader import batches
 
 if TYPE_CHECKING:
@@ -16,11 +19,25 @@ if TYPE_CHECKING:
 
     from xai_audit.types import LoadedModel
     from xai_audit.vision.loader import LoadSettings, Photos
+    from xai_audit.work.audit import Audit
 
 # They stay in memory, on the model's device.
 COUNT = 16
 
 References = tuple[list[str], torch.Tensor]
+
+
+def references_of(audit: Audit) -> Callable[[], References]:
+    """A function that reads the photos that baselines are drawn from, once and only if called.
+
+    Whichever were selected, usable or not: what is found of a photo while the run goes on must not
+    draw other ones.
+    """
+    rows = audit.selected()
+    chosen = stratified(rows, np.ones(rows.num_rows, dtype=bool), COUNT, audit.settings.seed)
+    load = audit.load(batch_size=COUNT, num_workers=0)
+    photos = audit.photos(rows.filter(pa.array(chosen)), load)
+    return references(audit.model, photos, load)
 
 
 def references(model: LoadedModel, photos: Photos, load: LoadSettings) -> Callable[[], References]:

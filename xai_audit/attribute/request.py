@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from xai_audit.types import LoadedModel, Target
 
 
-def _ignore(_count: int) -> None:
-    """Told, and nothing done."""
+def ignore(_count: int) -> None:
+    """Nothing: the progress of who shows none."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MethodServices:
         references: reads photos that a baseline may be, see :mod:`xai_audit.attribute.references`.
     """
 
-    progress: Callable[[int], None] = _ignore
+    progress: Callable[[int], None] = ignore
     references: Callable[[], References] | None = None
 
 

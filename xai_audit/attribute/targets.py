@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import torch
 
 from xai_audit.errors import ConfigError
 from xai_audit.types import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import torch
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def resolved(
 def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tensor) -> Target:
     """What ``kind`` explains for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
     if isinstance(kind, NamedClass):
-        return Target(kind.kind, torch.full_like(labels, kind.index))
+        return Target(kind.kind, labels.new_full(labels.shape, kind.index))
     if kind == "label":
         return Target(kind, labels)
     if kind == "pred":
@@ -79,7 +80,7 @@ def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tens
     if place := re.fullmatch(r"top(\d+)", kind):
         ranks = logits.argsort(dim=1, descending=True, stable=True)
         return Target(kind, ranks[:, int(place[1]) - 1])
-    others = logits.scatter(1, labels[:, None], -torch.inf)
+    others = logits.scatter(1, labels[:, None], -math.inf)
     return Target(kind, labels, others.argmax(1))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def build(group: str, node: DictConfig, **extra: object) -> Any:  # noqa: ANN401 - any plugin
+def build(group: str, node: DictConfig | dict[str, Any], **extra: object) -> Any:  # noqa: ANN401 - any plugin
     """The object that the ``_target_`` of ``node`` makes of its keys and ``extra``.
 
     Every value arrives as a plain Python one, checked against the plugin's own annotations.
@@ -24,7 +24,7 @@ def build(group: str, node: DictConfig, **extra: object) -> Any:  # noqa: ANN401
     Raises:
         ConfigError: a target that does not exist, a key it does not take, a value of another type.
     """
-    given = OmegaConf.to_container(node, resolve=True)
+    given = node if isinstance(node, dict) else OmegaConf.to_container(node, resolve=True)
     if not isinstance(given, dict) or "_target_" not in given:
         raise ConfigError("no _target_", where=group, remedy="name the plugin's dotted path")
     keywords = {str(key): value for key, value in given.items()}

@@ -22,20 +22,6 @@ STAGES = (
     *("index", "attribute", "score", "trust", "discover", "evidence", "agreement", "boundary"),
     *("adversarial", "flag", "report"),
 )
-# Stage -> the stages whose files it reads: what is changed undoes these and theirs, nothing else.
-READS = {
-    "index": (),
-    "attribute": ("index",),
-    "score": ("attribute",),
-    "trust": ("attribute",),  # not its files, but the same model
-    "discover": ("score",),
-    "evidence": ("score", "trust", "discover"),
-    "agreement": ("score",),
-    "boundary": ("score", "evidence"),
-    "adversarial": ("attribute",),
-    "flag": ("score",),
-    "report": ("flag", "trust", "evidence", "agreement", "boundary", "adversarial"),
-}
 TARGET_KINDS = ("label", "pred", "contrast")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -80,8 +66,11 @@ class EvidenceConfig:
 
     # Images a class and cue that are transplanted, each twice.
     images_per_class: int = 32
-    # Whether the transplants of a cell end as soon as its effect is surely below min_reliance.
+    # Whether the transplants of a cell end as soon as its effect is surely below stop_below.
     sequential: bool = True
+    # Transplants of a cell end early once its effect is surely below this; verdicts are judged
+    # with min_reliance.
+    stop_below: float = 0.2
     # Images a class that are read for availability and attention.
     read_per_class: int = 96
     # Smallest change of probability that counts as reliance or pull.

@@ -1,1 +1,1 @@
-"""Where the work of a run happens, one file and one YAML each."""
+"""Where parts are worked on, one file and one YAML each; an engine knows no stage."""

@@ -1,56 +1,129 @@
-"""The whole plan: a cell for every class and cue, and one a class for all cues together."""
+"""The plan of all transplants: a cell for every class and cue, and one a class for all cues."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from xai_audit.evidence.plan import Cell, Known, cell, owner, pools
-from xai_audit.evidence.read import CueReading
-from xai_audit.evidence.together import ALL
+from xai_audit.evidence.plan import Known, Roster, cell, owner, pools
+from xai_audit.evidence.readings import CueReading, SurveyTables
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from xai_audit.evidence.survey import Survey
+    from numpy.typing import NDArray
+
+    from xai_audit.evidence.plan import Cell
+
+# Every cue at once, for how much accuracy rests on cues together.
+ALL = "all"
 
 
-def planned_cells(survey: Survey, ways: Mapping[str, str], budget: int) -> list[Cell]:
-    """The cells in the order of classes and cues; ``all`` cells last.
+@dataclass(frozen=True)
+class Separation:
+    """How well one cue separates the classes, by the cue-only classifier.
 
-    Args:
-        survey: the first pass.
-        ways: key of a cue -> its way.
+    Attributes:
+        distinct: class -> AUROC; NaN where unknown.
+        presence: class -> (n,) cross-validated score of each photo; NaN unknown.
+    """
+
+    distinct: Mapping[str, float]
+    presence: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Planning:
+    """Everything that decides which photos are transplanted.
+
+    Attributes:
+        survey: what was read of every cue.
+        names: classes with photos in the survey, in the order of the labels.
+        seed: of the run.
         budget: pairs a cell at most.
     """
-    roster = survey.roster
-    unknown = np.full(len(roster.rows), np.nan)
-    of_cue = {key: pools(roster, key, read.usable) for key, read in survey.readings.cues.items()}
-    cells = []
-    for column, name in enumerate(roster.names):
-        for key, reading in survey.readings.cues.items():
+
+    survey: SurveyTables
+    names: Sequence[str]
+    seed: int
+    budget: int
+
+    @cached_property
+    def roster(self) -> Roster:
+        """The photos of the survey, by class, and who is confused with whom."""
+        confusion: dict[str, dict[str, float]] = {}
+        for row in pq.read_table(self.survey.paths.confusion).to_pylist():
+            confusion.setdefault(row["class_name"], {})[row["other_class"]] = row["photos"]
+        return Roster(
+            ids=self.survey.ids,
+            classes=self.survey.classes,
+            names=self.names,
+            confusion=confusion,
+            seed=self.seed,
+        )
+
+    @cached_property
+    def _separations(self) -> dict[str, Separation]:
+        found: dict[str, Separation] = {}
+        for file in RunPaths.parts(self.survey.paths.availability):
+            table = pq.read_table(file, columns=["cue", "class_name", "value", "presence"])
+            if table.num_rows:
+                names = table.column("class_name").to_pylist()
+                presence = table.column("presence").combine_chunks()
+                scores = presence.flatten().to_numpy().reshape(len(names), -1)
+                values = table.column("value").fill_null(np.nan).to_pylist()
+                found[table.column("cue")[0].as_py()] = Separation(
+                    dict(zip(names, values, strict=True)), dict(zip(names, scores, strict=True))
+                )
+        return found
+
+    @cached_property
+    def pools(self) -> dict[str, dict[str, list[int]]]:
+        """Key of a cue -> class -> places of its usable photos, in the order of spending."""
+        readings = self.survey.readings
+        return {key: pools(self.roster, key, reading.usable) for key, reading in readings.items()}
+
+    def cells(self, name: str) -> list[Cell]:
+        """The cells of class ``name`` in the order of the cues; that of all cues is the last."""
+        if not self.roster.ids:
+            return []
+        unknown = np.full(len(self.roster.ids), np.nan)
+        found = []
+        for key, reading in self.survey.readings.items():
             if owner(key) not in (None, name):  # discovered in another class
                 continue
-            found = survey.available.get(key)
-            estimates = {} if found is None else found.estimates
-            cells.append(
-                cell(
-                    roster,
-                    name,
-                    Known(
-                        cue=key,
-                        way=ways[key],
-                        reading=reading,
-                        pools=of_cue[key],
-                        distinct={other: estimate.value for other, estimate in estimates.items()},
-                        presence=unknown if found is None else found.presence[:, column],
-                    ),
-                    budget=budget,
-                )
+            separation = self._separations.get(key)
+            known = Known(
+                cue=key,
+                way=self.survey.cues[key][0],
+                reading=reading,
+                pools=self.pools[key],
+                distinct={} if separation is None else separation.distinct,
+                presence=unknown if separation is None else separation.presence[name],
             )
-    whole = CueReading(
-        None, None, unknown, unknown, np.ones(len(unknown), dtype=bool), needs_mask=False
+            found.append(cell(self.roster, name, known, budget=self.budget))
+        return [*found, cell(self.roster, name, self._everything, budget=self.budget)]
+
+    @cached_property
+    def _everything(self) -> Known:
+        """All cues at once: every photo can take and give them."""
+        count = len(self.roster.ids)
+        unknown, usable = np.full(count, np.nan), np.ones(count, dtype=bool)
+        whole = CueReading(unknown, unknown, usable, needs_mask=False)
+        return Known(ALL, "both", whole, pools(self.roster, ALL, usable), {}, unknown)
+
+
+def cells_text(cells: Sequence[Cell]) -> str:
+    """The pairs of ``cells``, for a fingerprint."""
+    return fingerprint(
+        [
+            [c.class_name, c.cue, c.measured_on, [vars(p) for p in (*c.reliance, *c.pull)]]
+            for c in cells
+        ]
     )
-    everything = Known(ALL, "both", whole, pools(roster, ALL, whole.usable), {}, unknown)
-    return cells + [cell(roster, name, everything, budget=budget) for name in roster.names]

@@ -1,8 +1,7 @@
-"""Pairs measured look by look, until an effect is surely small; committed a few classes a part."""
+"""Pairs measured look by look, until an effect is surely small."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,16 +25,16 @@ class Scope:
     """What the measuring needs to know besides the cells.
 
     Attributes:
-        ids: image ids of the selected rows.
-        classes: their class names.
+        place: image id -> its place in the manifest.
+        classes: image id -> its class.
         labels: class name -> model output.
-        limit: smallest effect that counts.
+        limit: an effect surely below it is not measured further.
         sequential: whether a question is closed as soon as its effect is surely below the limit.
         seed: of the run.
     """
 
-    ids: Sequence[str]
-    classes: Sequence[str]
+    place: Mapping[str, int]
+    classes: Mapping[str, str]
     labels: Mapping[str, int]
     limit: float
     sequential: bool
@@ -50,16 +49,16 @@ def measured(
     A question is closed when its pairs are spent; if ``sequential`` also when its interval lies
     below the limit.
     """
-    asked = [(cell, RELIANCE, cell.reliance) for cell in cells]
-    asked += [(cell, PULL, cell.pull) for cell in cells]
-    outcomes: list[list[Outcome]] = [[] for _ in asked]
-    spent = [0] * len(asked)
-    still = [number for number, (_, _, pairs) in enumerate(asked) if pairs]
+    planned = [(cell, RELIANCE, cell.reliance) for cell in cells]
+    planned += [(cell, PULL, cell.pull) for cell in cells]
+    outcomes: list[list[Outcome]] = [[] for _ in planned]
+    spent = [0] * len(planned)
+    still = [number for number, (_, _, pairs) in enumerate(planned) if pairs]
     while still:
         tasks: dict[Task, int] = {}
         for number in still:
-            cell, question, pairs = asked[number]
-            # Most cells pull nobody, which four pairs show; where pull is all there is, look well.
+            cell, question, pairs = planned[number]
+            # Pull is rare, so 4 pairs decide whether to go on; 8 where reliance cannot be measured.
             first = question == PULL and cell.reliance and not spent[number]
             size = LOOK // 2 if first else LOOK
             look = pairs[spent[number] : spent[number] + size]
@@ -71,17 +70,17 @@ def measured(
         still = [
             number
             for number in still
-            if spent[number] < len(asked[number][2]) and _open(outcomes[number], scope)
+            if spent[number] < len(planned[number][2]) and _open(outcomes[number], scope)
         ]
-    return rows_of([outcome for found in outcomes for outcome in sorted(found, key=_order)], scope)
+    return rows_of([one for found in outcomes for one in _in_order(found, scope)], scope)
 
 
-def beyond(
+def measured_jointly(
     transplanter: Transplanter,
     wanted: Sequence[tuple[Cell, str, str]],
     scope: Scope,
     *,
-    usable: Mapping[str, Set[int]],
+    usable: Callable[[str], Set[str]],
     pairs: int,
     progress: Callable[[int], None],
 ) -> pa.Table:
@@ -91,31 +90,39 @@ def beyond(
         transplanter: the model.
         wanted: (cell, the question that it answered with yes, the other cue).
         scope: of the run.
-        usable: cue -> the rows of the photos that it can be put back into.
+        usable: cue -> the photos that it can be put back into.
         pairs: of each cell.
         progress: called with the number of transplanted photos just measured.
     """
+    able_to = {other: usable(other) for _, _, other in wanted}
     tasks = []
     for cell, question, other in wanted:
-        given = cell.reliance if question == RELIANCE else cell.pull
-        able = [pair for pair in given if pair.image in usable[other]][:pairs]
-        tasks += [_task(cell, question, pair, scope, beyond=other) for pair in able]
+        planned = cell.reliance if question == RELIANCE else cell.pull
+        able = [pair for pair in planned if pair.image in able_to[other]][:pairs]
+        tasks += [_task(cell, question, pair, scope, given=other) for pair in able]
     found = []
     for outcome in transplanter.run(tasks):
         found.append(outcome)
         progress(2)
-    return rows_of(sorted(found, key=_order), scope)
+    return rows_of(_in_order(found, scope), scope)
 
 
-def _task(cell: Cell, question: str, pair: Pair, scope: Scope, beyond: str | None = None) -> Task:
+def _task(cell: Cell, question: str, pair: Pair, scope: Scope, given: str | None = None) -> Task:
     label = scope.labels[cell.class_name]
-    return Task(cell.class_name, label, cell.cue, question, pair, beyond)
+    return Task(cell.class_name, label, cell.cue, question, pair, given)
 
 
-def _order(outcome: Outcome) -> tuple[str, ...]:
-    task = outcome.task
-    pair = (task.pair.image, task.pair.donor_with, task.pair.donor_without)
-    return (task.class_name, task.cue, task.beyond or "", *(f"{row:012d}" for row in pair))
+def _in_order(outcomes: Sequence[Outcome], scope: Scope) -> list[Outcome]:
+    """By class, cue and the photos' places in the manifest, whatever order they came in."""
+
+    def order(outcome: Outcome) -> tuple[str, str, str, int, int, int]:
+        task, pair = outcome.task, outcome.task.pair
+        image, first, second = (
+            scope.place[one] for one in (pair.image, pair.donor_with, pair.donor_without)
+        )
+        return task.class_name, task.cue, task.given or "", image, first, second
+
+    return sorted(outcomes, key=order)
 
 
 def _open(outcomes: list[Outcome], scope: Scope) -> bool:
@@ -132,18 +139,19 @@ def rows_of(outcomes: Sequence[Outcome], scope: Scope) -> pa.Table:
     rows = []
     for outcome in outcomes:
         task = outcome.task
-        pair, own = task.pair, scope.labels[scope.classes[task.pair.image]]
+        pair = task.pair
+        own = scope.labels[scope.classes[pair.image]]
         failed = -1 in outcome.pred
         rows.append(
             {
                 "class_name": task.class_name,
                 "cue": shown(task.cue),
                 "question": task.question,
-                "beyond": None if task.beyond is None else shown(task.beyond),
-                "image_id": scope.ids[pair.image],
+                "given": None if task.given is None else shown(task.given),
+                "image_id": pair.image,
                 "image_class": scope.classes[pair.image],
-                "donor_with": scope.ids[pair.donor_with],
-                "donor_without": scope.ids[pair.donor_without],
+                "donor_with": pair.donor_with,
+                "donor_without": pair.donor_without,
                 "donor_without_class": scope.classes[pair.donor_without],
                 "p_with": _null(outcome.probability[0]),
                 "p_without": _null(outcome.probability[1]),
@@ -158,13 +166,3 @@ def rows_of(outcomes: Sequence[Outcome], scope: Scope) -> pa.Table:
 
 def _null(value: float) -> float | None:
     return None if value != value else value
-
-
-def plan_text(cells: Sequence[Cell]) -> str:
-    """The cells as text, for a fingerprint."""
-    return json.dumps(
-        [
-            [c.class_name, c.cue, c.measured_on, [vars(p) for p in (*c.reliance, *c.pull)]]
-            for c in cells
-        ]
-    )

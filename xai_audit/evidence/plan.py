@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.read import CueReading
+    from xai_audit.evidence.readings import CueReading
 
 RELIANCE, PULL = "reliance", "pull"
 OWN, OTHERS = "own", "others"
@@ -54,14 +54,14 @@ class Pair:
     """One photo that gets a cue of the class asked about, and that of another class.
 
     Attributes:
-        image: row of the photo among the selected ones.
-        donor_with: row of the donor of the class asked about.
-        donor_without: row of the donor of another class (for pull: of the photo's own).
+        image: id of the photo.
+        donor_with: id of the donor of the cell's class.
+        donor_without: id of the donor of another class (for pull: of the photo's own).
     """
 
-    image: int
-    donor_with: int
-    donor_without: int
+    image: str
+    donor_with: str
+    donor_without: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,6 @@ class Roster:
     """The photos that were read, by class.
 
     Attributes:
-        rows: (n,) among the selected ones.
         ids: (n,) image ids.
         classes: (n,) class names.
         names: every class of the dataset.
@@ -100,7 +99,6 @@ class Roster:
         seed: of the run.
     """
 
-    rows: NDArray[np.int64]
     ids: Sequence[str]
     classes: NDArray[np.str_]
     names: Sequence[str]
@@ -219,5 +217,5 @@ def _other_than(image: int, donors: list[int], place: int) -> int:
 
 
 def _pair(roster: Roster, image: int, donor_with: int, donor_without: int) -> Pair:
-    rows = roster.rows
-    return Pair(int(rows[image]), int(rows[donor_with]), int(rows[donor_without]))
+    ids = roster.ids
+    return Pair(ids[image], ids[donor_with], ids[donor_without])

@@ -1,24 +1,26 @@
-"""What a sample of photos tells of every cue: descriptors, regions on the heatmap's grid, levels.
+"""What photos hold of every cue: descriptors, regions on the heatmap's grid, levels.
 
-One pass over the photos, no model; memory holds a bounded sample, whatever the dataset.
+One pass over a sample of the photos, no model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.errors import PluginError
+from xai_audit.evidence.columns import SURVEY
 from xai_audit.evidence.near import perceptual_hash
 from xai_audit.vision.canvas import one_thread, seen
 from xai_audit.vision.loader import quiet
 from xai_audit.vision.regions import pull_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,84 +30,58 @@ if TYPE_CHECKING:
 _CHUNK = 16
 
 
-@dataclass(frozen=True)
-class CueReading:
-    """What n photos tell of one cue; NaN rows where a photo does not.
-
-    Attributes:
-        descriptors: (n, D) float32, or None where no photo has any.
-        regions: (n, h, w) float32 pulled down onto the heatmap's grid, None for a property.
-        areas: (n,) share of the view.
-        levels: (n,), for ``way="down"``.
-        usable: (n,) bool, whether the photo can take and give the cue.
-        needs_mask: of the cue.
-    """
-
-    descriptors: NDArray[np.float32] | None
-    regions: NDArray[np.float32] | None
-    areas: NDArray[np.float64]
-    levels: NDArray[np.float64]
-    usable: NDArray[np.bool_]
-    needs_mask: bool
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What was read of n photos.
-
-    Attributes:
-        rows: (n,) their rows among the selected ones; photos that cannot be decoded are left out.
-        hashes: n perceptual hashes.
-        cues: by name.
-    """
-
-    rows: NDArray[np.int64]
-    hashes: list[int]
-    cues: dict[str, CueReading]
-
-
-def read(
+def surveyed(
     source: Source,
-    cues: Sequence[Cue],
-    rows: Sequence[int],
+    cues: Mapping[str, Cue],
+    parts: Sequence[Sequence[str]],
     *,
     grid: tuple[int, int],
     progress: Callable[[int], None],
-) -> Readings:
-    """The readings of ``rows``, in order.
+) -> Iterator[pa.Table]:
+    """The rows of SURVEY of each part; a photo that cannot be decoded has none.
 
     Args:
         source: of canvases.
-        cues: to read.
-        rows: of the selected images.
+        cues: by key, in the order of the rows.
+        parts: image ids of each part.
         grid: (h, w) of the heatmaps.
-        progress: called with the number of photos just read.
+        progress: called with the number of photos just read; may raise to stop.
 
     Raises:
         PluginError: a cue raises or breaks its contract.
     """
+    ids = [image_id for part in parts for image_id in part]
     loader = DataLoader(
-        _Sample(source, cues, rows, grid),
+        _Sample(source, cues, ids, grid),
         batch_size=_CHUNK,
         num_workers=source.num_workers,
         collate_fn=list,
         worker_init_fn=quiet if source.num_workers else None,
     )
-    kept: list[int] = []
-    hashes: list[int] = []
-    read_of: dict[str, list[_One]] = {cue.name: [] for cue in cues}
-    done = 0
-    for chunk in loader:
-        for row, item in zip(rows[done : done + len(chunk)], chunk, strict=True):
+    items = (item for chunk in loader for item in chunk)
+    for part in parts:
+        rows: list[dict[str, Any]] = []
+        for image_id in part:
+            item = next(items)
+            progress(1)
             if item is not None:
-                kept.append(row)
-                hashes.append(item[0])
-                for name, one in item[1].items():
-                    read_of[name].append(one)
-        done += len(chunk)
-        progress(len(chunk))
-    stacked = {cue.name: _stacked(cue, read_of[cue.name], grid) for cue in cues}
-    return Readings(np.array(kept, dtype=np.int64), hashes, stacked)
+                rows += _rows(image_id, *item)
+        yield pa.Table.from_pylist(rows, schema=SURVEY)
+
+
+def _rows(image_id: str, fingerprint: int, ones: Mapping[str, _One]) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": image_id,
+            "cue": key,
+            "hash": fingerprint,
+            "descriptors": one.descriptors,
+            "region": None if one.region is None else one.region.ravel(),
+            "area": None if one.area != one.area else one.area,
+            "level": None if one.level != one.level else one.level,
+        }
+        for key, one in ones.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -118,19 +94,19 @@ class _One:
 
 class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
     def __init__(
-        self, source: Source, cues: Sequence[Cue], rows: Sequence[int], grid: tuple[int, int]
+        self, source: Source, cues: Mapping[str, Cue], ids: Sequence[str], grid: tuple[int, int]
     ) -> None:
-        self._source, self._cues, self._rows, self._grid = source, cues, rows, grid
+        self._source, self._cues, self._ids, self._grid = source, cues, ids, grid
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._ids)
 
     def __getitem__(self, index: int) -> tuple[int, dict[str, _One]] | None:
         with one_thread():
-            canvas = self._source.read(self._rows[index])
+            canvas = self._source.read(self._ids[index])
             if canvas is None:
                 return None
-            ones = {cue.name: self._one(cue, canvas) for cue in self._cues}
+            ones = {key: self._one(cue, canvas) for key, cue in self._cues.items()}
             return perceptual_hash(canvas.photo), ones
 
     def _one(self, cue: Cue, canvas: Canvas) -> _One:
@@ -153,30 +129,3 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
         inside = seen(region[None], canvas.preprocess)[0].double()
         pulled = pull_down(inside, self._grid).numpy().astype(np.float32)
         return _One(descriptors, pulled, float(inside.mean()), level)
-
-
-def _stacked(cue: Cue, ones: list[_One], grid: tuple[int, int]) -> CueReading:
-    described = [one.descriptors for one in ones]
-    sizes = {len(d) for d in described if d is not None}
-    if len(sizes) > 1:
-        raise PluginError(
-            f"cue {cue.name} broke its contract", expected="descriptors of one length", got=sizes
-        )
-    with_region = any(one.region is not None for one in ones)
-    nowhere = np.full(grid, np.nan, np.float32)
-    area = np.array([one.area for one in ones])
-    descriptors = None
-    if sizes:
-        unknown = np.full(sizes.pop(), np.nan, np.float32)
-        descriptors = np.stack([unknown if d is None else d for d in described])
-    return CueReading(
-        descriptors=descriptors,
-        regions=np.stack([nowhere if one.region is None else one.region for one in ones])
-        if with_region
-        else None,
-        areas=area,
-        levels=np.array([one.level for one in ones]),
-        # NaN, an unknown area, is not above 0.
-        usable=area > 0 if with_region or cue.needs_mask else np.ones(len(ones), dtype=bool),
-        needs_mask=cue.needs_mask,
-    )

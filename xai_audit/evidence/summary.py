@@ -1,4 +1,4 @@
-"""How much accuracy rests on each cue, over all classes."""
+"""Tables over all photos and classes: how much accuracy rests on each cue, and who was read."""
 
 from __future__ import annotations
 
@@ -7,35 +7,97 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
+from xai_audit.evidence.near import near_groups
 from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
 from xai_audit.evidence.stats import paired
-from xai_audit.schema import DISCOVERED, SUMMARY
+from xai_audit.schema import DISCOVERED, SUMMARY, TRANSPLANTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
-    from xai_audit.evidence.cell_rows import Answers
+    from xai_audit.types import Cue
 
 
-def summary_table(answers: Answers) -> pa.Table:
+def photo_table(
+    hashes: Mapping[str, int], class_of: Mapping[str, str], correct: Mapping[str, bool]
+) -> pa.Table:
+    """The photos of the survey in PHOTOS.
+
+    Args:
+        hashes: image id -> perceptual hash, in the order of the survey.
+        class_of: image id -> class.
+        correct: image id -> whether the model is right; absent is taken for wrong.
+    """
+    ids = list(hashes)
+    columns = {
+        "image_id": ids,
+        "class_name": [class_of[one] for one in ids],
+        "near_group": near_groups(list(hashes.values())),
+        "correct": [correct.get(one, False) for one in ids],
+    }
+    return pa.table(columns, schema=PHOTOS)
+
+
+def confusion_table(confusion: Mapping[str, Mapping[str, float]]) -> pa.Table:
+    """Who is taken for whom, in CONFUSION."""
+    rows = [
+        {"class_name": name, "other_class": other, "photos": photos}
+        for name, others in sorted(confusion.items())
+        for other, photos in sorted(others.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=CONFUSION)
+
+
+def cue_table(cues: Mapping[str, Cue]) -> pa.Table:
+    """The cues of the survey in CUES, in its order."""
+    rows = [{"cue": key, "way": cue.way, "needs_mask": cue.needs_mask} for key, cue in cues.items()]
+    return pa.Table.from_pylist(rows, schema=CUES)
+
+
+def transplant_frame(files: Sequence[Path]) -> pd.DataFrame:
+    """The rows of some parts of ``transplants/``."""
+    frames = [pq.read_table(file).to_pandas() for file in files]
+    return pd.concat(frames, ignore_index=True) if frames else _empty()
+
+
+def _empty() -> pd.DataFrame:
+    frame: pd.DataFrame = TRANSPLANTS.empty_table().to_pandas()
+    return frame
+
+
+def summary_table(transplants: pd.DataFrame, effects: Sequence[Path], *, seed: int) -> pa.Table:
     """How much accuracy rests on each cue, in SUMMARY, the largest gap first.
 
     Discovered regions are left out: ``cluster_1`` of one class is another region than that of the
     next.
+
+    Args:
+        transplants: the measured pairs.
+        effects: files of EFFECTS, which say on whose photos a cell was measured.
+        seed: of the sign flips.
     """
-    plain = answers.transplants[answers.transplants["beyond"].isna()]
-    plain = plain[~plain["cue"].str.startswith(DISCOVERED)]
-    on_others = {(c.class_name, shown(c.cue)) for c in answers.cells if c.measured_on == OTHERS}
+    plain = transplants[~transplants["cue"].str.startswith(DISCOVERED)]
+    on_others = {
+        (row["class_name"], shown(row["cue"]))
+        for file in effects
+        for row in pq.read_table(file, columns=["class_name", "cue", "measured_on"]).to_pylist()
+        if row["measured_on"] == OTHERS
+    }
     rows: list[dict[str, Any]] = []
     for cue, found in plain.groupby("cue"):
-        asked = [(str(name), str(cue)) in on_others for name in found["class_name"]]
-        images = _by_image(found, np.array(asked, dtype=bool))
+        moved = [(str(name), str(cue)) in on_others for name in found["class_name"]]
+        images = _by_image(found, np.array(moved, dtype=bool))
         if images.empty:
             continue
         gaps = images["with"] - images["without"]
         by_class = gaps.groupby(images["image_class"]).mean()
-        gap = paired(gaps.to_numpy(np.float64), seed=answers.seed)
+        gap = paired(gaps.to_numpy(np.float64), seed=seed)
         rows.append(
             {
                 "cue": str(cue),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xai_audit.evidence.cells import ALL
 from xai_audit.vision.canvas import alike, transplanted
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas, Cue
-
-ALL = "all"
 
 
 class Together:

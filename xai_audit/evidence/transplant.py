@@ -35,12 +35,12 @@ class Task:
     """One pair to measure.
 
     Attributes:
-        class_name: asked about.
+        class_name: of the cell.
         label: its output.
         cue: what is transplanted.
         question: ``reliance`` or ``pull``.
         pair: the photo and its donors.
-        beyond: the cue whose content is put back afterwards, or None.
+        given: the cue whose content is put back afterwards, or None.
     """
 
     class_name: str
@@ -48,7 +48,7 @@ class Task:
     cue: str
     question: str
     pair: Pair
-    beyond: str | None = None
+    given: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Transplanter:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """The outcome of every task, those of one photo together."""
-        groups: dict[int, list[Task]] = {}
+        groups: dict[str, list[Task]] = {}
         for task in tasks:
             groups.setdefault(task.pair.image, []).append(task)
         loader = DataLoader(
@@ -124,9 +124,9 @@ class Transplanter:
         """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""
         self.forwards += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
-        rows = [task.pair.image for task in tasks for _ in range(2)]
+        ids = [task.pair.image for task in tasks for _ in range(2)]
         pieces = self.adaptive.over(
-            len(views), lambda piece: self._logits(views[piece], rows[piece])
+            len(views), lambda piece: self._logits(views[piece], ids[piece])
         )
         for piece, result in pieces:
             if result is not None:
@@ -140,11 +140,10 @@ class Transplanter:
             two = slice(2 * place, 2 * place + 2)
             yield Outcome(task, _two(probability[two]), _two(odds.numpy()[two]), _two(pred[two]))
 
-    def _logits(self, views: torch.Tensor, rows: list[int]) -> torch.Tensor:
-        """(B, K) float32 on the CPU, of views of the photos ``rows``."""
+    def _logits(self, views: torch.Tensor, ids: list[str]) -> torch.Tensor:
+        """(B, K) float32 on the CPU, of views of the photos ``ids``."""
         images = self._inputs.normalised(views)
-        ids = self._source.rows.column("image_id").take(list(dict.fromkeys(rows))).to_pylist()
-        with torch.no_grad(), model_errors(self._model.module, ids):
+        with torch.no_grad(), model_errors(self._model.module, list(dict.fromkeys(ids))):
             with self._inputs.autocast():
                 logits = self._model.module(images)
             if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):
@@ -183,9 +182,8 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
             return None
         done, views = [], []
         for place, task in enumerate(group):
-            donors = [
-                self._canvases[row] for row in (task.pair.donor_with, task.pair.donor_without)
-            ]
+            pair = task.pair
+            donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
             known = [donor for donor in donors if donor is not None]
             if len(known) == 2 and (both := self._both(task, canvas, known)) is not None:
                 views += both
@@ -198,11 +196,11 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
         cue, views = alike(self._cues[task.cue], [canvas, *donors]), []
         for donor in donors:
             photo = transplanted(cue, canvas, donor)
-            if task.beyond is not None:
+            if task.given is not None:
                 # What is put back lies where it was: a photo of another shape has no such place.
                 if photo.shape != canvas.photo.shape:
                     return None
                 back = replace(canvas, photo=photo)
-                photo = transplanted(self._cues[task.beyond], back, canvas)
+                photo = transplanted(self._cues[task.given], back, canvas)
             views.append(seen(photo, canvas.preprocess))
         return views

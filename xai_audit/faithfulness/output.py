@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import t as student
 
+from xai_audit.network.seeds import seed_of
 from xai_audit.schema import METHODS, OK, RANDOM, TRUST_MEASURES
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ _RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}
 _RANGES |= {"infidelity": (0.0, 1.0)} | dict.fromkeys(_BY_DRAW, (0.0, 1.0))
 # The depths of randomised weights that decide, in words.
 _DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
+# Draws of the weights; one net's chance is not the method's.
+DRAWS = 5
+
+
+def draw_of(image_id: str, seed: int) -> int:
+    """Which of the draws an image is compared under."""
+    return seed_of(seed, image_id, "draw") % DRAWS
 
 
 def methods_table(tables: Mapping[str, pa.Table], *, kind: str, max_similarity: float) -> pa.Table:

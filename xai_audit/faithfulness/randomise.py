@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 # Share of the layers that are randomised, counted from the outputs; 0: the last one alone.
 DEPTHS: Mapping[str, float] = {"head": 0.0, "half": 0.5, "all": 1.0}
-# Draws of the weights; one net's chance is not the method's.
-DRAWS = 5
-
-
-def draw_of(image_id: str, seed: int) -> int:
-    """Which of the draws an image is compared under."""
-    return seed_of(seed, image_id, "draw") % DRAWS
 
 
 def randomised(

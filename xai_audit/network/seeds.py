@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def seed_of(seed: int, image_id: str, *more: object) -> int:
@@ -21,6 +24,8 @@ def rng_of(seed: int, image_id: str, *more: object) -> np.random.Generator:
 
 def normal(like: torch.Tensor, seed: int) -> torch.Tensor:
     """Standard normal noise of the shape, type and device of ``like``."""
+    import torch  # the hash alone needs none
+
     generator = torch.Generator(like.device).manual_seed(seed)
     return torch.empty_like(like, memory_format=torch.contiguous_format).normal_(
         generator=generator

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = b"xai_audit."
+# Of temporaries' names: letters and digits only, for dots separate the fields.
+_HOST = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
+_DAY = 86_400.0  # seconds
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary sibling of ``path`` that takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    writer = f".{path.name}.{_HOST}.{os.getpid()}."
+    handle, name = tempfile.mkstemp(prefix=writer, suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -93,6 +101,14 @@ def read_notes(path: Path) -> dict[str, str]:
     }
 
 
+def content_hash(path: Path) -> str | None:
+    """A hash of a file's bytes, None where there is no file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return None
+
+
 def is_readable(path: Path) -> bool:
     """Whether ``path`` is a Parquet file with a whole footer."""
     try:
@@ -103,9 +119,33 @@ def is_readable(path: Path) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete temporaries that a killed process left in ``folder``."""
+    """Delete temporaries in ``folder`` whose writers are dead.
+
+    A temporary carries its writer's host and process. Of another host nothing is known: what is
+    older than a day goes.
+    """
     for path in folder.glob(".*.tmp"):
+        if _is_alive(path):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_alive(temporary: Path) -> bool:
+    """Whether the process that writes ``temporary`` may still be at it."""
+    fields = temporary.name.split(".")
+    host, process = (fields[-4], fields[-3]) if len(fields) > 4 else ("", "")
+    if host != _HOST or not process.isdigit():
+        try:
+            return time.time() - temporary.stat().st_mtime < _DAY
+        except OSError:
+            return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,4 +1,4 @@
-"""The manifest: every file found, once, with what became of it, and which rows a run uses."""
+"""Rows of the manifest: records, counts, fingerprints, and the statuses that decoding found."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.run.files import write_table
-from xai_audit.schema import MANIFEST, OK
+from xai_audit.schema import MANIFEST, OK, STATUSES
 from xai_audit.types import ImageRecord
 
 if TYPE_CHECKING:
@@ -62,39 +61,32 @@ def listing_fingerprint(manifest: pa.Table) -> str:
     return digest.hexdigest()[:16]
 
 
-def store(path: Path, manifest: pa.Table) -> None:
-    """Write a freshly listed manifest."""
-    write_table(path, manifest)
-
-
-def settle(
-    path: Path, problems: Mapping[str, tuple[str, str]], masks: Mapping[str, str]
-) -> pa.Table:
-    """The manifest with what decoding and mask reading found, written in place.
-
-    Args:
-        path: of the manifest.
-        problems: image_id -> (status, message).
-        masks: image_id -> mask status.
-    """
-    manifest = pq.read_table(path)
+def with_statuses(manifest: pa.Table, path: Path) -> pa.Table:
+    """``manifest`` with what decoding found, of the table of statuses at ``path``, if any."""
+    if not path.is_file():
+        return manifest
+    found = pq.read_table(path)
+    problems = zip(*(found.column(n).to_pylist() for n in ("status", "error")), strict=True)
+    by_id = dict(zip(found.column("image_id").to_pylist(), problems, strict=True))
     ids = manifest.column("image_id").to_pylist()
-    # A selected row was ok when it was listed; whatever it says now is an earlier settling.
-    selected = manifest.column("selected").to_pylist()
     status, error = (manifest.column(name).to_pylist() for name in ("status", "error"))
-    for row, (image_id, chosen) in enumerate(zip(ids, selected, strict=True)):
-        if chosen:
-            status[row], error[row] = problems.get(image_id, (OK, None))
-    for name, values in (
-        ("status", status),
-        ("error", error),
-        ("mask_status", [masks.get(image_id) for image_id in ids]),
-    ):
+    for row, image_id in enumerate(ids):
+        if image_id in by_id:
+            status[row], error[row] = by_id[image_id]
+    for name, values in (("status", status), ("error", error)):
         field = MANIFEST.field(name)
         column = pa.array(values, field.type)
         manifest = manifest.set_column(MANIFEST.get_field_index(name), field, column)
-    write_table(path, manifest)
     return manifest
+
+
+def statuses_table(problems: Mapping[str, tuple[str, str]]) -> pa.Table:
+    """The table of statuses of image_id -> (status, message)."""
+    rows = [
+        {"image_id": image_id, "status": status, "error": message}
+        for image_id, (status, message) in sorted(problems.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=STATUSES)
 
 
 def counted(manifest: pa.Table) -> dict[str, int]:

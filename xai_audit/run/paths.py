@@ -30,6 +30,66 @@ class RunPaths:
         return self.root / "run.json"
 
     @property
+    def plan_json(self) -> Path:
+        """The run's description, and the parts of every stage."""
+        return self.root / "plan.json"
+
+    @property
+    def model_json(self) -> Path:
+        """What opening the model showed."""
+        return self.root / "model.json"
+
+    @property
+    def index(self) -> Path:
+        """The folder of listed files and their headers."""
+        return self.root / "index"
+
+    @property
+    def listing(self) -> Path:
+        """One row a file found, before anyone has looked inside."""
+        return self.index / "listing.parquet"
+
+    @property
+    def statuses(self) -> Path:
+        """One row a photo that was listed as usable and could not be decoded after all."""
+        return self.root / "statuses.parquet"
+
+    @property
+    def survey(self) -> Path:
+        """The folder of what photos hold of every cue, one file some photos."""
+        return self.root / "evidence" / "survey"
+
+    @property
+    def surveyed(self) -> Path:
+        """One row a photo of the survey: its class, near-duplicates, whether it is right."""
+        return self.root / "evidence" / "photos.parquet"
+
+    @property
+    def cues(self) -> Path:
+        """One row a cue of the survey."""
+        return self.root / "evidence" / "cues.parquet"
+
+    @property
+    def confusion(self) -> Path:
+        """One row a pair of classes: how many photos of one are taken for the other."""
+        return self.root / "evidence" / "confusion.parquet"
+
+    @property
+    def availability(self) -> Path:
+        """The folder of how well each cue alone separates the classes, one file a cue."""
+        return self.root / "evidence" / "availability"
+
+    @property
+    def attention(self) -> Path:
+        """The folder of how much relevance falls on each cue, one file a cue."""
+        return self.root / "evidence" / "attention"
+
+    @property
+    def effects(self) -> Path:
+        """The folder of reliance and pull of each class and cue, one file a class."""
+        return self.root / "evidence" / "effects"
+
+    @property
     def manifest(self) -> Path:
         """One row an image found."""
         return self.root / "manifest.parquet"
@@ -135,11 +195,11 @@ class RunPaths:
         return self.root / ".lock"
 
     @staticmethod
-    def part(folder: Path, number: int) -> Path:
+    def part(folder: Path, number: int, *, prefix: str = "part") -> Path:
         """The file of part ``number`` in ``folder``."""
-        return folder / f"part-{number:05d}.parquet"
+        return folder / f"{prefix}-{number:05d}.parquet"
 
     @staticmethod
-    def parts(folder: Path) -> list[Path]:
+    def parts(folder: Path, *, prefix: str = "part") -> list[Path]:
         """Every committed part of ``folder``, in order."""
-        return sorted(folder.glob("part-*.parquet"))
+        return sorted(folder.glob(f"{prefix}-*.parquet"))

@@ -11,18 +11,16 @@ import resource
 import time
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit import __version__
-from xai_audit.config.nodes import READS, STAGES
 from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, write_json, write_text
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 _PACKAGES = ("torch", "torchvision", "captum", "numpy", "pandas", "pyarrow", "pillow", "timm")
 
@@ -33,16 +31,6 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def code_version(*names: str) -> str:
-    """A hash of the package's modules and folders ``names``: a stage's code version."""
-    digest = hashlib.sha256()
-    for name in names:
-        place = Path(__file__).parent.parent / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
 class RunRecord:
     """The record of one output folder, written to ``run.json`` after every stage.
 
@@ -50,23 +38,30 @@ class RunRecord:
         paths: of the run.
         config: the resolved configuration.
         identity: what makes it this audit and no other: dataset, model, methods.
+        reads: stage -> the stages whose tables it reads, in the order in which they run.
     """
 
-    def __init__(self, paths: RunPaths, config: dict[str, Any], identity: dict[str, Any]) -> None:
-        self.paths = paths
+    def __init__(
+        self,
+        paths: RunPaths,
+        config: Mapping[str, Any],
+        identity: Mapping[str, Any],
+        reads: Mapping[str, Collection[str]],
+    ) -> None:
+        self.paths, self._reads = paths, reads
         # What earlier commands found out stays; ``config`` is always the last command's.
         before = read_json(paths.run_json)
         self.content: dict[str, Any] = before if isinstance(before, dict) else {}
         self.content |= {
             "schema_version": SCHEMA_VERSION,
-            "config": config,
+            "config": dict(config),
             "seed": config.get("seed"),
             "versions": _versions(),
             "warnings": [],
         }
         for key in ("fingerprints", "timings"):
             self.content.setdefault(key, {})
-        self._identity = identity
+        self._identity = dict(identity)
 
     def check_owner(self) -> None:
         """Raise OutputError where the folder holds another audit or files that are not ours."""
@@ -108,8 +103,8 @@ class RunRecord:
         """Note that ``stage`` is about to change its files: it and what reads them are undone."""
         self.paths.success.unlink(missing_ok=True)
         undone = {stage}
-        for later in STAGES:  # each stands after those that it reads
-            if undone & {later, *READS[later]}:
+        for later, reads in self._reads.items():  # each stands after those that it reads
+            if undone & {later, *reads}:
                 undone.add(later)
         for later in undone:
             self.content["fingerprints"].pop(later, None)
@@ -118,9 +113,23 @@ class RunRecord:
                 self.content["timings"].pop(f"{later}_cpu_seconds", None)
         self.write()
 
-    def finished(self, stage: str, stage_fingerprint: str) -> None:
-        """Note that ``stage`` is whole, and write the record."""
+    def finished(self, stage: str, stage_fingerprint: str, found: Mapping[str, Any]) -> None:
+        """Note that ``stage`` is whole and what its merge ``found``, and write the record."""
+        self.content |= found
         self.content["fingerprints"][stage] = stage_fingerprint
+        self.write()
+
+    def note_rate(self, stage: str, images: int, seconds: float) -> None:
+        """Note how many images a second the main pass explained."""
+        if stage == "attribute":
+            self.content["images_per_second"] = images / seconds
+
+    def add_up(self, group: str, stages: Collection[str]) -> None:
+        """Note the time of ``group``, the sum of its ``stages``, and write the record."""
+        timings = self.content["timings"]
+        for what in ("seconds", "cpu_seconds"):
+            spent = [timings.get(f"{stage}_{what}", 0.0) for stage in stages]
+            timings[f"{group}_{what}"] = round(sum(spent), 3)
         self.write()
 
     def write(self) -> None:
@@ -129,7 +138,7 @@ class RunRecord:
 
     @contextmanager
     def timed(self, stage: str, *, resumed: bool) -> Iterator[None]:
-        """Add the block's wall and CPU seconds to the stage's, or start anew."""
+        """Add the block's wall and CPU seconds to those of ``stage``, or start anew."""
         wall, cpu = time.perf_counter(), _cpu_seconds()
         try:
             yield

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from xai_audit.schema import ATTRIBUTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -100,3 +101,21 @@ def explained_from(table: pa.Table, image_ids: Sequence[str]) -> list[Explained]
             )
         )
     return blocks
+
+
+def ordered(
+    tables: Sequence[pa.Table], schema: pa.Schema, failed: Collection[str] = ()
+) -> pa.Table:
+    """One table in one order whatever the batch size, without the images that ``failed``."""
+    if not tables:
+        return schema.empty_table()
+    table = pa.concat_tables(tables).combine_chunks()
+    if failed:
+        out = pc.is_in(table.column("image_id"), value_set=pa.array(list(failed)))
+        table = table.filter(pc.invert(out))
+    # Blocks came a method or a grid at a time; rows of an image belong together.
+    image = pc.dictionary_encode(table.column("image_id")).combine_chunks().indices
+    keys = pa.table({"image": image, "method": table.column("method")})
+    keys = keys.append_column("row", pa.array(np.arange(table.num_rows)))
+    order = [(name, "ascending") for name in ("image", "method", "row")]
+    return table.take(pc.sort_indices(keys, sort_keys=order))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,9 +50,14 @@ class Source:
     max_pixels: int
     num_workers: int
 
-    def read(self, row: int) -> Canvas | None:
-        """The canvas of row ``row``, None for a photo that cannot be decoded."""
-        record = record_of(self.rows, row, self.root)
+    @cached_property
+    def _rows_by_id(self) -> dict[str, int]:
+        ids = self.rows.column("image_id").to_pylist()
+        return {image_id: row for row, image_id in enumerate(ids)}
+
+    def read(self, image_id: str) -> Canvas | None:
+        """The canvas of ``image_id``, None for a photo that cannot be decoded."""
+        record = record_of(self.rows, self._rows_by_id[image_id], self.root)
         try:
             geometry = placed(record, self.preprocess, self.max_pixels)
             pixels = decoded(record, self.preprocess, self.max_pixels)
@@ -81,16 +87,16 @@ class Canvases:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._kept: OrderedDict[int, Canvas | None] = OrderedDict()
+        self._kept: OrderedDict[str, Canvas | None] = OrderedDict()
 
-    def __getitem__(self, row: int) -> Canvas | None:
-        """The canvas of row ``row``, None for a photo that cannot be decoded."""
-        if row not in self._kept:
-            self._kept[row] = self._source.read(row)
+    def __getitem__(self, image_id: str) -> Canvas | None:
+        """The canvas of ``image_id``, None for a photo that cannot be decoded."""
+        if image_id not in self._kept:
+            self._kept[image_id] = self._source.read(image_id)
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(row)
-        return self._kept[row]
+        self._kept.move_to_end(image_id)
+        return self._kept[image_id]
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""attribute: photos -> predictions and heatmaps in part files, scored in the same pass."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.attribute.targets import resolved
+from xai_audit.run.files import read_notes, write_table
+from xai_audit.run.manifest import content_fingerprint, counted, statuses_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
+from xai_audit.score.stage import part_mark, score_mark, scorer_of
+from xai_audit.work.parts import files_of
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.attribute.parts import Explanations, Pass
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+_COUNTS, _PROBLEMS, _BATCH = "counts", "problems", "batch_size"
+# Keys of the model group that the facts hold as found, or that only say where weights came from.
+_NOT_THE_FUNCTION = (
+    "name", "preprocess", "target_layer", "head", "checkpoint", "trust_checkpoint",
+)  # fmt: skip
+
+
+def plan(audit: Audit) -> Plan:
+    """Parts of ``compute.part_size`` selected rows."""
+    rows, settings, size = audit.selected(), audit.settings, audit.settings.compute.part_size
+    mark = fingerprint(
+        _VERSION,
+        content_fingerprint(rows),
+        audit.facts.mark,
+        {k: v for k, v in settings.model.items() if k not in _NOT_THE_FUNCTION},
+        list(audit.spec.methods),
+        list(settings.targets),
+        audit.facts.precision,
+        size,
+    )
+    scores = part_mark(mark, score_mark(audit, rows)) if "score" in settings.stages else None
+
+    def parts() -> list[Part]:
+        spans = [range(rows.num_rows)[at : at + size] for at in range(0, rows.num_rows, size)]
+        return [
+            Part(
+                number=number,
+                fingerprint=mark,
+                args={"start": span.start, "stop": span.stop, "scores": scores},
+                size=len(span),
+            )
+            for number, span in enumerate(spans)
+        ]
+
+    return Plan(mark, parts)
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """One pass over the photos of the parts; what it finds goes to attributions and scores."""
+    from xai_audit.attribute.parts import explained_parts
+
+    main = _pass(audit, progress, with_scores=any(part.args["scores"] for part in parts))
+    spans = [range(part.args["start"], part.args["stop"]) for part in parts]
+    for part, found in zip(parts, explained_parts(main, spans, progress), strict=True):
+        yield _finished(audit, part, found, main.explainer.adaptive.smallest)
+
+
+def _pass(audit: Audit, progress: Progress, *, with_scores: bool) -> Pass:
+    from xai_audit.attribute.explain import Explainer
+    from xai_audit.attribute.parts import Pass
+    from xai_audit.attribute.references import references_of
+
+    compute, model = audit.compute, audit.model
+    load = audit.load(batch_size=compute.batch_size, num_workers=compute.num_workers)
+    explainer = Explainer(
+        model,
+        targets=resolved(audit.settings.targets, audit.labels, model.num_outputs),
+        precision=compute.precision,
+        batch_size=compute.batch_size,
+        references=references_of(audit),
+        progress=progress.forwards,
+    )
+    return Pass(
+        explainer=explainer,
+        methods=audit.methods,
+        photos=audit.photos(audit.selected(), load),
+        load=load,
+        scorer=scorer_of(audit, compute.device) if with_scores else None,
+    )
+
+
+def _finished(audit: Audit, part: Part, found: Explanations, batch_size: int) -> Finished:
+    notes = {
+        _PROBLEMS: json.dumps(found.problems),
+        _COUNTS: json.dumps(found.counts),
+        _BATCH: str(batch_size),
+    }
+    also = []
+    if (mark := part.args["scores"]) is not None:
+        also.append((RunPaths.part(audit.paths.scores, part.number), mark, found.score_table()))
+    return Finished(part, found.attribution_table(), notes, also)
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write what decoding found of each photo; what later stages need to know of the model."""
+    problems: dict[str, tuple[str, str]] = {}
+    retries, smallest = {"oom_retries": 0, "nonfinite_retries": 0}, []
+    for file in files_of(audit.paths, ATTRIBUTE, parts):
+        notes = read_notes(file)
+        problems |= {i: (s, message) for i, (s, message) in json.loads(notes[_PROBLEMS]).items()}
+        smallest.append(int(notes[_BATCH]))
+        for name, count in json.loads(notes[_COUNTS]).items():
+            retries[name] += count
+    write_table(audit.paths.statuses, statuses_table(problems))
+    facts, settings = audit.facts, audit.settings
+    model = {k: v for k, v in settings.model.items() if not isinstance(v, dict)}
+    return {
+        "counts": counted(audit.manifest()) | retries,
+        "device": audit.compute.device,
+        "precision": facts.precision,
+        "preprocess": asdict(facts.preprocess),
+        "part_size": settings.compute.part_size,
+        "batch_size": {
+            "asked": audit.compute.batch_size,
+            "used": min(smallest, default=audit.compute.batch_size),
+        },
+        "model": model
+        | {
+            "target_layer": facts.target_layer,
+            "head": facts.head,
+            "num_outputs": facts.num_outputs,
+            "grid": list(facts.grid),
+        },
+    }
+
+
+ATTRIBUTE = Stage(
+    "attribute", "attribute", _VERSION, "attributions", plan, merge, work, needs=("index",)
+)

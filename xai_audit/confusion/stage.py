@@ -1,0 +1,64 @@
+"""boundary: heatmaps of the margin and evidence -> what separates the most confused classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from xai_audit.run.files import content_hash, write_table
+from xai_audit.run.record import fingerprint
+from xai_audit.work.parts import part_file, parts_mark
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+
+
+def plan(audit: Audit) -> Plan:
+    """One part: which pairs are the most confused shows only over all photos."""
+    mark = fingerprint(
+        _VERSION,
+        parts_mark(audit.paths, "score"),
+        content_hash(audit.paths.evidence) if audit.is_current("verdict") else None,
+        sorted(audit.labels.items()),
+        audit.settings.boundary.pairs,
+    )
+    return Plan(mark, lambda: [Part(0, mark)], (audit.paths.boundaries,))
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """What separates the most confused pairs of classes."""
+    from xai_audit.confusion.output import boundaries
+
+    evidence, pairs = audit.paths.evidence, audit.settings.boundary.pairs
+    names = {output: name for name, output in audit.labels.items()}
+    for part in parts:
+        table = boundaries(
+            audit.paths,
+            names,
+            pairs=pairs,
+            evidence=evidence if audit.is_current("verdict") else None,
+            progress=progress,
+        )
+        yield Finished(part, table)
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Put the table where readers look for it."""
+    for part in parts:
+        write_table(
+            audit.paths.boundaries, pq.read_table(part_file(audit.paths, BOUNDARY, part.number))
+        )
+    return {}
+
+
+BOUNDARY = Stage(
+    "boundary", "boundary", _VERSION, "boundary", plan, merge, work,
+    needs=("score",), reads=("verdict",),
+)  # fmt: skip

@@ -1,0 +1,96 @@
+"""Columns of the evidence's working tables, which only its own stages read."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+# What one photo holds of one cue; rows of a photo together, in the order of CUES.
+SURVEY = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("cue", pa.string(), nullable=False),
+        # Perceptual hash of the photo.
+        pa.field("hash", pa.uint64(), nullable=False),
+        # Null where undefined for this photo.
+        ("descriptors", pa.list_(pa.float32())),
+        # (h, w) on the heatmap's grid, row by row; null for a property, or where unknown.
+        ("region", pa.list_(pa.float32())),
+        # Share of the view, and what is left of a property; null where undefined.
+        ("area", pa.float64()),
+        ("level", pa.float64()),
+    ]
+)
+
+# The photos of the survey, in its order.
+PHOTOS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        # Near-duplicates share a number.
+        pa.field("near_group", pa.int64(), nullable=False),
+        pa.field("correct", pa.bool_(), nullable=False),
+    ]
+)
+
+CUES = pa.schema(
+    [
+        pa.field("cue", pa.string(), nullable=False),
+        pa.field("way", pa.string(), nullable=False),
+        pa.field("needs_mask", pa.bool_(), nullable=False),
+    ]
+)
+
+# How many photos of other_class are taken for class_name; where it comes second they count half.
+CONFUSION = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("other_class", pa.string(), nullable=False),
+        pa.field("photos", pa.float64(), nullable=False),
+    ]
+)
+
+_ESTIMATE = [(name, pa.float64()) for name in ("value", "low", "high", "p")]
+
+AVAILABILITY = pa.schema(
+    [
+        pa.field("cue", pa.string(), nullable=False),
+        pa.field("class_name", pa.string(), nullable=False),
+        *_ESTIMATE,
+        # Accuracy on the class's photos where the cue agrees with the label and where it does not.
+        *[(name, pa.float64()) for name in ("accuracy_agree", "accuracy_disagree")],
+        *[(name, pa.int32()) for name in ("n_agree", "n_disagree")],
+        # Cross-validated score of each photo of the survey.
+        ("presence", pa.list_(pa.float64())),
+    ]
+)
+
+ATTENTION = pa.schema(
+    [
+        *[pa.field(n, pa.string(), nullable=False) for n in ("cue", "class_name", "method")],
+        pa.field("target_kind", pa.string(), nullable=False),
+        *_ESTIMATE,
+        *[(name, pa.float64()) for name in ("mass", "area")],
+    ]
+)
+
+# Reliance and pull of one cell, before any limit.
+EFFECTS = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("cue", pa.string(), nullable=False),
+        ("n_images", pa.int32()),
+        ("n_read", pa.int32()),
+        ("measured_on", pa.string()),
+        ("way", pa.string()),
+        ("why", pa.string()),
+        ("wanted", pa.int32()),
+        ("sd", pa.float64()),
+        *[
+            (f"{question}{end}", pa.float64())
+            for question in ("reliance", "pull")
+            for end in ("", "_low", "_high", "_p", "_log_odds")
+        ],
+        *[(name, pa.float64()) for name in ("accuracy_with", "accuracy_without")],
+        ("forwards", pa.int32()),
+    ]
+)

@@ -1,0 +1,65 @@
+"""The cues of a run, those that were discovered among them, and what identifies them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from xai_audit.evidence.plan import discovered
+from xai_audit.run.files import content_hash, is_readable
+from xai_audit.work.facts import file_stamps
+
+if TYPE_CHECKING:
+    from xai_audit.types import Cue
+    from xai_audit.work.audit import Audit
+
+_OURS = "xai_audit."
+
+
+def cues_of(audit: Audit) -> dict[str, Cue]:
+    """Key -> cue; a discovered region's key names its class. Loads torch."""
+    from xai_audit.cues._discovered import Cluster
+
+    cues: dict[str, Cue] = {cue.name: cue for cue in audit.cues}
+    for row in clusters(audit):
+        cells = np.array(row["region"]).reshape(row["height"], row["width"]).tolist()
+        key = discovered(row["cue"], row["class_name"])
+        cues[key] = Cluster(name=key, cells=cells)
+    return cues
+
+
+def clusters(audit: Audit) -> list[dict[str, Any]]:
+    """The discovered regions that are examined as cues: rows of CLUSTERS."""
+    path, columns = audit.paths.clusters, ["class_name", "cue", "region", "height", "width"]
+    if not audit.is_current("discover") or not is_readable(path):
+        return []
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    return [row for row in rows if row["cue"] is not None]
+
+
+def cue_marks(audit: Audit) -> list[object]:
+    """What the cues are, for a fingerprint: their keys, and of a user's own their code and files.
+
+    Cues of this package are not built for it, so that it needs no torch.
+    """
+    marks: list[object] = []
+    for place, node in enumerate(audit.spec.cues):
+        target = str(node["_target_"])
+        if target.startswith(_OURS):
+            marks.append([node, file_stamps(node)])
+            continue
+        module = find_spec(target.rpartition(".")[0])
+        source = None if module is None or module.origin is None else Path(module.origin)
+        content = getattr(audit.cues[place], "fingerprint", None)  # a cue made of a file has one
+        marks.append(
+            [
+                node,
+                None if source is None else content_hash(source),
+                content() if callable(content) else None,
+            ]
+        )
+    return marks

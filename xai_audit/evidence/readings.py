@@ -1,0 +1,136 @@
+"""What the survey's tables say of every cue: descriptors, regions on the heatmap's grid, levels.
+
+Rows of the survey are photo by photo, the cues of each in one order, so that a cue is every k-th.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from xai_audit.errors import PluginError
+from xai_audit.evidence.columns import SURVEY
+from xai_audit.run.paths import RunPaths
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class CueReading:
+    """What n photos hold of one cue, as far as planning needs it.
+
+    Attributes:
+        areas: (n,) share of the view; NaN where there is no region.
+        levels: (n,), for ``way="down"``; NaN elsewhere.
+        usable: (n,) bool, whether the photo can take and give the cue.
+        needs_mask: of the cue.
+    """
+
+    areas: NDArray[np.float64]
+    levels: NDArray[np.float64]
+    usable: NDArray[np.bool_]
+    needs_mask: bool
+
+
+@dataclass(frozen=True)
+class SurveyTables:
+    """The finished survey of a run.
+
+    Attributes:
+        paths: of the run.
+    """
+
+    paths: RunPaths
+
+    @cached_property
+    def photos(self) -> pa.Table:
+        """The n photos, in PHOTOS."""
+        return pq.read_table(self.paths.surveyed)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The n image ids."""
+        ids: list[str] = self.photos.column("image_id").to_pylist()
+        return ids
+
+    @cached_property
+    def classes(self) -> NDArray[np.str_]:
+        """(n,) class names."""
+        return np.array(self.photos.column("class_name").to_pylist(), dtype=str)
+
+    @cached_property
+    def cues(self) -> dict[str, tuple[str, bool]]:
+        """Key of a cue -> its way, and whether it needs a mask; in the survey's order."""
+        rows = pq.read_table(self.paths.cues).to_pylist()
+        return {row["cue"]: (row["way"], row["needs_mask"]) for row in rows}
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """Key of a cue -> its way."""
+        return {key: way for key, (way, _) in self.cues.items()}
+
+    @cached_property
+    def readings(self) -> dict[str, CueReading]:
+        """Key of a cue -> what is known of it."""
+        table = self._read("area", "level") if self.ids else None
+        return {key: self._reading(table, place) for place, key in enumerate(self.cues)}
+
+    def _reading(self, table: pa.Table | None, place: int) -> CueReading:
+        needs_mask = [*self.cues.values()][place][1]
+        if table is None:
+            nothing = np.empty(0)
+            return CueReading(nothing, nothing, np.empty(0, dtype=bool), needs_mask)
+        areas, levels = (
+            table.column(name).fill_null(np.nan).to_numpy().reshape(-1, len(self.cues))[:, place]
+            for name in ("area", "level")
+        )
+        has_region = bool(np.isfinite(areas).any())
+        # NaN, an unknown area, is not above 0.
+        usable = areas > 0 if has_region or needs_mask else np.ones(len(areas), dtype=bool)
+        return CueReading(areas, levels, usable, needs_mask)
+
+    def usable_ids(self, cue: str) -> set[str]:
+        """The photos that can take and give ``cue``."""
+        return {self.ids[place] for place in np.flatnonzero(self.readings[cue].usable)}
+
+    def descriptors(self, cue: str) -> NDArray[np.float32] | None:
+        """(n, D) of ``cue``, NaN where undefined; None where no photo has any.
+
+        Raises:
+            PluginError: they differ in length.
+        """
+        return self._vectors(cue, "descriptors")
+
+    def regions(self, cue: str, grid: tuple[int, int]) -> NDArray[np.float32] | None:
+        """(n, h, w) of ``cue`` on the heatmap's ``grid``; None for a property."""
+        flat = self._vectors(cue, "region")
+        return None if flat is None else flat.reshape(len(flat), *grid)
+
+    def _vectors(self, cue: str, column: str) -> NDArray[np.float32] | None:
+        place, step = [*self.cues].index(cue), len(self.cues)
+        if not self.ids:
+            return None
+        rows = self._read(column).column(column).combine_chunks()
+        lists = rows.take(pa.array(np.arange(place, len(rows), step)))
+        known = lists.is_valid().to_numpy(zero_copy_only=False)
+        sizes = {*np.diff(lists.drop_null().offsets.to_numpy()).tolist()}
+        if not sizes:
+            return None
+        if len(sizes) > 1:
+            raise PluginError(
+                f"cue {cue} broke its contract", expected=f"{column} of one length", got=sizes
+            )
+        found = np.full((len(lists), sizes.pop()), np.nan, np.float32)
+        found[known] = lists.drop_null().flatten().to_numpy().reshape(int(known.sum()), -1)
+        return found
+
+    def _read(self, *columns: str) -> pa.Table:
+        files = [str(file) for file in RunPaths.parts(self.paths.survey)]
+        return ds.dataset(files, schema=SURVEY).to_table(columns=[*columns])

@@ -1,0 +1,1 @@
+"""The stages of evidence: survey, availability, attention, transplant, joint, verdict."""

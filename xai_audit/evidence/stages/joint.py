@@ -1,0 +1,114 @@
+"""joint: two confirmed cues of one class at once -> ``transplants/``, which of them it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from xai_audit.evidence.cell_rows import cell_rows
+from xai_audit.evidence.plan import PULL, shown
+from xai_audit.evidence.readings import SurveyTables
+from xai_audit.evidence.verdict import Limits, candidates
+from xai_audit.run.record import fingerprint
+from xai_audit.work.parts import parts_mark, read_parts
+from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.evidence.cells import Planning
+    from xai_audit.evidence.plan import Cell
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+_PAIRS = 12  # so many separate two overlapping cues
+MIN_IMAGES = 6  # fewer pairs answer nothing
+
+
+def limits_of(audit: Audit) -> Limits:
+    """From where on a finding counts."""
+    chosen = audit.settings.evidence
+    return Limits(
+        q=chosen.q,
+        reliance=chosen.min_reliance,
+        attention=chosen.min_attention,
+        availability=chosen.min_availability,
+        min_images=MIN_IMAGES,
+    )
+
+
+def trusted(audit: Audit) -> dict[str, bool | None]:
+    """Method -> whether its maps are to be trusted, as far as they have been checked."""
+    if not audit.is_current("trust"):
+        return {}
+    rows = pq.read_table(audit.paths.methods, columns=["method", "trusted"]).to_pylist()
+    return {row["method"]: row["trusted"] for row in rows}
+
+
+def plan(audit: Audit) -> Plan:
+    """A part for every class with several cues that change its decision."""
+    chosen, paths = audit.settings.evidence, audit.paths
+    mark = fingerprint(
+        _VERSION,
+        parts_mark(paths, "transplant"),
+        parts_mark(paths, "availability"),
+        [chosen.q, chosen.min_reliance, chosen.min_availability],
+    )
+
+    def parts() -> list[Part]:
+        found = candidates(cell_rows(paths, audit.spec.method_names, {}), limits_of(audit))
+        # No photo has what is put on for a test, so that none has it to put back.
+        ways = {shown(key): way for key, way in SurveyTables(paths).ways.items()}
+        measured = {p.args["class_name"]: p for p in read_parts(paths, "transplant")}
+        made = []
+        for name, questions in sorted(found.items()):
+            several = {cue: q for cue, q in questions.items() if ways[cue] != "added"}
+            if len(several) > 1:
+                own = measured[name]
+                fixed = fingerprint(_VERSION, own.fingerprint, several)
+                args = {"class_name": name, "questions": several}
+                pairs = len(several) * (len(several) - 1) * _PAIRS
+                made.append(Part(own.number, fixed, args, 2 * pairs))
+        return made
+
+    return Plan(mark, parts)
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """The pairs of each cue of a class with the content of each other cue put back."""
+    from xai_audit.evidence.measure import measured_jointly
+    from xai_audit.evidence.source import scope_of, transplanter_of
+    from xai_audit.evidence.stages.transplant import planning_of
+
+    planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
+    for part in parts:
+        table = measured_jointly(
+            transplanter,
+            _wanted(planning, part.args["class_name"], part.args["questions"]),
+            scope,
+            usable=planning.survey.usable_ids,
+            pairs=_PAIRS,
+            progress=progress,
+        )
+        yield Finished(part, table)
+
+
+def _wanted(
+    planning: Planning, name: str, questions: dict[str, str]
+) -> list[tuple[Cell, str, str]]:
+    """(cell, the question that confirmed it, key of the other cue)."""
+    cells = {shown(cell.cue): cell for cell in planning.cells(name)}
+    return [
+        (cells[cue], question if cells[cue].reliance else PULL, cells[other].cue)
+        for cue, question in questions.items()
+        for other in questions
+        if other != cue
+    ]
+
+
+JOINT = Stage(
+    "joint", "evidence", _VERSION, "transplants", plan, no_merge, work,
+    needs=("transplant",), prefix="joint",
+)  # fmt: skip

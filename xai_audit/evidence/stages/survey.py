@@ -1,0 +1,118 @@
+"""survey: a sample of photos and the cues -> what each photo holds of each cue; no model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.evidence.cue_set import clusters, cue_marks
+from xai_audit.evidence.sample import sample
+from xai_audit.run.files import write_table
+from xai_audit.run.manifest import content_fingerprint
+from xai_audit.run.record import fingerprint
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+_PHOTOS = 64  # a part: what a kill can cost
+
+
+def plan(audit: Audit) -> Plan:
+    """Parts of 64 sampled photos."""
+    rows = _sampled(audit)
+    same = fingerprint(
+        _VERSION,
+        cue_marks(audit),
+        clusters(audit),
+        audit.facts.preprocess,
+        list(audit.facts.grid),
+        audit.settings.max_pixels,
+    )
+
+    def parts() -> list[Part]:
+        pieces = [rows.slice(at, _PHOTOS) for at in range(0, rows.num_rows, _PHOTOS)]
+        return [
+            Part(
+                number=number,
+                fingerprint=fingerprint(same, content_fingerprint(piece), audit.mask_mark(piece)),
+                args={"image_ids": piece.column("image_id").to_pylist()},
+                size=piece.num_rows,
+            )
+            for number, piece in enumerate(pieces)
+        ]
+
+    mark = fingerprint(same, content_fingerprint(rows), audit.mask_mark(rows))
+    paths = audit.paths
+    return Plan(mark, parts, (paths.surveyed, paths.confusion, paths.cues, paths.groups))
+
+
+def _sampled(audit: Audit) -> pa.Table:
+    """The rows of the manifest that are read."""
+    rows, settings = audit.usable(), audit.settings
+    ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
+    per_class = settings.evidence.read_per_class
+    return rows.take(sample(ids, classes, per_class=per_class, seed=settings.seed))
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """Descriptors, region and level of every cue in the photos of a part."""
+    from xai_audit.evidence.cue_set import cues_of
+    from xai_audit.evidence.read import surveyed
+    from xai_audit.evidence.source import source_of
+
+    tables = surveyed(
+        source_of(audit),
+        cues_of(audit),
+        [part.args["image_ids"] for part in parts],
+        grid=audit.facts.grid,
+        progress=progress,
+    )
+    for part, table in zip(parts, tables, strict=True):
+        yield Finished(part, table)
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write the photos that were read with their near-duplicates, and who is confused with whom."""
+    from xai_audit.evidence.cue_set import cues_of
+    from xai_audit.evidence.harm import groups
+    from xai_audit.evidence.heatmaps import predictions
+    from xai_audit.evidence.summary import confusion_table, cue_table, photo_table
+
+    paths, usable = audit.paths, audit.usable()
+    class_of = dict(
+        zip(*(usable.column(n).to_pylist() for n in ("image_id", "class_name")), strict=True)
+    )
+    cues = cues_of(audit)
+    hashes = _hashes(audit, parts, len(cues))
+    seen = predictions(paths, list(hashes), {i: name for name, i in audit.labels.items()})
+    write_table(paths.surveyed, photo_table(hashes, class_of, seen.correct))
+    write_table(paths.confusion, confusion_table(seen.confusion))
+    write_table(paths.cues, cue_table(cues))
+    write_table(paths.groups, groups(paths))
+    return {}
+
+
+def _hashes(audit: Audit, parts: Sequence[Part], cues: int) -> dict[str, int]:
+    """Image id -> perceptual hash, in the order of the survey."""
+    import pyarrow.parquet as pq
+
+    from xai_audit.work.parts import files_of
+
+    found: dict[str, int] = {}
+    for file in files_of(audit.paths, SURVEY, parts):
+        table = pq.read_table(file, columns=["image_id", "hash"])
+        ids, hashes = (table.column(name).to_pylist()[::cues] for name in table.column_names)
+        found |= dict(zip(ids, hashes, strict=True))
+    return found
+
+
+SURVEY = Stage(
+    "survey", "evidence", _VERSION, "evidence/survey", plan, merge, work,
+    needs=("score",), reads=("discover",),
+)  # fmt: skip

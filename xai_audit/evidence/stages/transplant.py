@@ -1,0 +1,130 @@
+"""transplant: photos, donors and the model -> ``transplants/``, reliance and pull of every cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xai_audit.evidence.cells import Planning, cells_text
+from xai_audit.evidence.cue_set import clusters, cue_marks
+from xai_audit.evidence.readings import SurveyTables
+from xai_audit.run.files import write_table
+from xai_audit.run.manifest import content_fingerprint
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
+from xai_audit.work.parts import files_of, parts_mark
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.evidence.plan import Cell
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+_FORWARDS, _RETRIES = "forwards", "oom_retries"
+
+
+def planning_of(audit: Audit) -> Planning:
+    """What decides which photos are transplanted."""
+    survey = SurveyTables(audit.paths)
+    present = {*survey.classes.tolist()}
+    names = [name for name in audit.labels if name in present]
+    return Planning(survey, names, audit.settings.seed, audit.settings.evidence.images_per_class)
+
+
+def plan(audit: Audit) -> Plan:
+    """A part for every class with photos in the survey."""
+    chosen, paths = audit.settings.evidence, audit.paths
+    same = fingerprint(
+        _VERSION,
+        audit.facts.mark,
+        audit.facts.precision,
+        cue_marks(audit),
+        [chosen.stop_below, chosen.sequential, audit.settings.seed],
+        audit.settings.max_pixels,
+    )
+
+    def parts() -> list[Part]:
+        planning, rows = planning_of(audit), audit.usable()
+        found = []
+        for number, name in enumerate(planning.names):
+            cells = planning.cells(name)
+            mark = fingerprint(same, cells_text(cells), _content(audit, rows, cells, name))
+            pairs = sum(len(cell.reliance) + len(cell.pull) for cell in cells)
+            found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
+        return found
+
+    mark = fingerprint(
+        same,
+        chosen.images_per_class,
+        parts_mark(paths, "survey"),
+        parts_mark(paths, "availability"),
+    )
+    return Plan(mark, parts, (paths.summary,))
+
+
+def _content(audit: Audit, rows: pa.Table, cells: Sequence[Cell], name: str) -> list[Any]:
+    """What lies in the photos and masks of ``cells``, and the regions discovered in the class."""
+    ids = {
+        one
+        for cell in cells
+        for pair in (*cell.reliance, *cell.pull)
+        for one in (pair.image, pair.donor_with, pair.donor_without)
+    }
+    found = pc.is_in(rows.column("image_id"), value_set=pa.array(sorted(ids), pa.string()))
+    mine = rows.filter(found)
+    regions = [row for row in clusters(audit) if row["class_name"] == name]
+    return [content_fingerprint(mine), audit.mask_mark(mine), regions]
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """The pairs of a class measured, and the effects that they show."""
+    from xai_audit.evidence.effects import effects_table
+    from xai_audit.evidence.measure import measured
+    from xai_audit.evidence.source import scope_of, transplanter_of
+
+    planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
+    for part in parts:
+        name = part.args["class_name"]
+        cells, before = planning.cells(name), _spent(transplanter)
+        table = measured(transplanter, cells, scope, progress)
+        effects = effects_table(
+            cells,
+            table.to_pandas(),
+            ways=planning.survey.ways,
+            usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+            seed=audit.settings.seed,
+        )
+        spent = {key: str(now - before[key]) for key, now in _spent(transplanter).items()}
+        also = [(RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)]
+        yield Finished(part, table, spent, also)
+
+
+def _spent(transplanter: Any) -> dict[str, int]:  # noqa: ANN401 - its class loads torch
+    return {_FORWARDS: transplanter.forwards, _RETRIES: transplanter.adaptive.retries}
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write how much accuracy rests on each cue; effects of another plan go."""
+    from xai_audit.evidence.summary import summary_table, transplant_frame
+    from xai_audit.run.files import read_notes
+
+    files = files_of(audit.paths, TRANSPLANT, parts)
+    wanted = {RunPaths.part(audit.paths.effects, part.number) for part in parts}
+    for stale in {*RunPaths.parts(audit.paths.effects)} - wanted:
+        stale.unlink()
+    frame = transplant_frame(files)
+    table = summary_table(frame, RunPaths.parts(audit.paths.effects), seed=audit.settings.seed)
+    write_table(audit.paths.summary, table)
+    notes = [read_notes(file) for file in files]
+    spent = {key: sum(int(n[key]) for n in notes) for key in (_FORWARDS, _RETRIES)}
+    return {"evidence": {"images_read": len(SurveyTables(audit.paths).ids), **spent}}
+
+
+TRANSPLANT = Stage(
+    "transplant", "evidence", _VERSION, "transplants", plan, merge, work, needs=("availability",)
+)

@@ -1,0 +1,61 @@
+"""verdict: availability, attention, effects and joint pairs -> ``evidence.parquet``; arithmetic."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.evidence.stages.joint import JOINT, MIN_IMAGES, limits_of, trusted
+from xai_audit.run.files import write_table
+from xai_audit.run.record import fingerprint
+from xai_audit.schema import EVIDENCE
+from xai_audit.work.parts import files_of, parts_mark, read_parts
+from xai_audit.work.stage import Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from xai_audit.work.audit import Audit
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1
+
+
+def plan(audit: Audit) -> Plan:
+    """No parts: verdicts are arithmetic over tables."""
+    paths = audit.paths
+    measured = [parts_mark(paths, n) for n in ("availability", "attention", "transplant", "joint")]
+    mark = fingerprint(measured, vars(limits_of(audit)), trusted(audit), audit.spec.method_names)
+    return Plan(mark, outputs=(paths.evidence,))
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Judge every cell."""
+    from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
+    from xai_audit.evidence.stages.transplant import TRANSPLANT
+    from xai_audit.evidence.summary import transplant_frame
+    from xai_audit.evidence.verdict import judge
+
+    del parts
+    paths = audit.paths
+    frame = cell_rows(paths, audit.spec.method_names, trusted(audit))
+    if frame.empty:  # not one photo can be decoded
+        write_table(paths.evidence, EVIDENCE.empty_table())
+        return {}
+    joint, single = (
+        transplant_frame(files_of(paths, stage, read_parts(paths, stage.name)))
+        for stage in (JOINT, TRANSPLANT)
+    )
+    judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
+    judged["core_accuracy"] = core_accuracy(judged)
+    write_table(paths.evidence, evidence_table(judged))
+    counts = Counter(judged["verdict"]).most_common()
+    found = ", ".join(f"{count} {verdict}" for verdict, count in counts)
+    log.info("evidence: of %d classes x cues %s", len(judged), found)
+    return {"limits": vars(limits_of(audit))}
+
+
+VERDICT = Stage(
+    "verdict", "evidence", _VERSION, "evidence/verdict", plan, merge,
+    needs=("joint", "attention"), reads=("trust",),
+)  # fmt: skip

@@ -1,0 +1,96 @@
+"""index: an image folder -> ``manifest.parquet``, every file once with its status."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xai_audit.index.listing import entries_of, listed, rows_hash
+from xai_audit.index.manifest import manifest_of
+from xai_audit.index.rows import probe_all
+from xai_audit.run.files import read_notes, write_table
+from xai_audit.run.manifest import counted
+from xai_audit.run.record import fingerprint
+from xai_audit.schema import MANIFEST
+from xai_audit.work.parts import files_of
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+log = logging.getLogger(__name__)
+
+_VERSION = 1
+_ROWS = 1024  # files a part
+_THREADS = 8
+_HASH = "rows"
+
+
+def plan(audit: Audit) -> Plan:
+    """Parts of the files that the dataset lists now, so that a change is seen."""
+    listing, settings = listed(audit.dataset), audit.settings
+    whole = rows_hash(listing)
+
+    def parts() -> list[Part]:
+        if read_notes(audit.paths.listing).get(_HASH) != whole:
+            write_table(audit.paths.listing, listing, {_HASH: whole})
+        starts = range(0, max(listing.num_rows, 1), _ROWS)
+        pieces = [listing.slice(start, _ROWS) for start in starts]
+        return [
+            Part(
+                number=number,
+                fingerprint=fingerprint(_VERSION, rows_hash(piece), settings.max_pixels),
+                args={"start": start},
+                size=piece.num_rows,
+            )
+            for number, (start, piece) in enumerate(zip(starts, pieces, strict=True))
+        ]
+
+    mark = fingerprint(whole, audit.labels, settings.max_pixels, settings.limit, settings.seed)
+    return Plan(mark, parts, (audit.paths.manifest,))
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """The header of every file of a part, by a few threads; no pixel is decoded."""
+    listing = pq.read_table(audit.paths.listing)
+    for part in parts:
+        rows = []
+        for row in probe_all(
+            entries_of(listing.slice(part.args["start"], _ROWS)),
+            audit.dataset.root,
+            max_pixels=audit.settings.max_pixels,
+            threads=_THREADS,
+        ):
+            rows.append(row | {"label": None, "selected": False})
+            progress(1)
+        yield Finished(part, pa.Table.from_pylist(rows, schema=MANIFEST))
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write the manifest; what decoding found of an earlier listing goes."""
+    rows = pa.concat_tables([pq.read_table(file) for file in files_of(audit.paths, INDEX, parts)])
+    settings, labels = audit.settings, audit.labels
+    manifest = manifest_of(
+        rows, audit.dataset.root, labels=labels, limit=settings.limit, seed=settings.seed
+    )
+    write_table(audit.paths.manifest, manifest)
+    audit.paths.statuses.unlink(missing_ok=True)
+    counts = counted(manifest)
+    log.info(
+        "index: %d files: %d usable, %d failed, %d no images, %d left out by limit",
+        counts["images"], counts["ok"], counts["failed"], counts["skipped"], counts["left_out"],
+    )  # fmt: skip
+    return {
+        "classes": {i: name for name, i in sorted(labels.items(), key=lambda item: item[1])},
+        "dataset_root": str(audit.dataset.root),
+        "counts": counts,
+    }
+
+
+INDEX = Stage("index", "index", _VERSION, "index", plan, merge, work)

@@ -1,0 +1,83 @@
+"""score: stored heatmaps -> where their relevance lies; needs masks and sizes, no model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
+from xai_audit.work.parts import read_parts
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.score.scorer import Scorer
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+
+
+def plan(audit: Audit) -> Plan:
+    """A part for every part of the heatmaps."""
+    attributions, own = read_parts(audit.paths, "attribute"), score_mark(audit, audit.selected())
+
+    def parts() -> list[Part]:
+        return [
+            Part(part.number, part_mark(part.fingerprint, own), dict(part.args), part.size)
+            for part in attributions
+        ]
+
+    return Plan(fingerprint([part.fingerprint for part in attributions], own), parts)
+
+
+def score_mark(audit: Audit, rows: pa.Table) -> str:
+    """Everything that decides the scores of ``rows`` besides the heatmaps."""
+    regions = audit.settings.regions
+    return fingerprint(_VERSION, [regions.border, regions.corner], audit.mask_mark(rows))
+
+
+def part_mark(attributions: str, own: str) -> str:
+    """The fingerprint of the scores of a part of the heatmaps."""
+    return fingerprint(attributions, own)
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """The scores of the stored heatmaps of each part."""
+    from xai_audit.network.compute import resolve
+    from xai_audit.score.passes import score_parts
+
+    workers = audit.settings.compute.num_workers
+    compute = resolve(device="cpu", precision="fp32", batch_size="auto", num_workers=workers)
+    load = audit.load(batch_size=compute.batch_size, num_workers=compute.num_workers, photos=False)
+    spans = [range(part.args["start"], part.args["stop"]) for part in parts]
+    heatmaps = [RunPaths.part(audit.paths.attributions, part.number) for part in parts]
+    scorer = scorer_of(audit, "cpu")
+    tables = score_parts(audit.photos(audit.selected(), load), load, spans, heatmaps, scorer)
+    for part, table in zip(parts, tables, strict=True):
+        progress(part.size)
+        yield Finished(part, table)
+
+
+def scorer_of(audit: Audit, device: str) -> Scorer:
+    """The Scorer of this audit's regions; loads torch."""
+    from xai_audit.score.scorer import Scorer
+
+    regions = audit.settings.regions
+    preprocess = audit.noted_facts().preprocess
+    return Scorer(
+        preprocess=preprocess, border=regions.border, corner=regions.corner, device=device
+    )
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Note the regions that the scores are about; a later command may want others."""
+    del parts
+    return {"regions": asdict(audit.settings.regions)}
+
+
+SCORE = Stage("score", "score", _VERSION, "scores", plan, merge, work, needs=("attribute",))

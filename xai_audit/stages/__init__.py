@@ -1,1 +1,0 @@
-"""The stages of an audit, one module each with ``run(audit)``; files in, files out."""

@@ -1,0 +1,235 @@
+"""An audit with what is live of it; each thing is opened when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from xai_audit.config.build import build
+from xai_audit.errors import ConfigError, DatasetError
+from xai_audit.run.files import read_json, write_json
+from xai_audit.run.manifest import masks_fingerprint, with_statuses
+from xai_audit.schema import OK
+from xai_audit.work.facts import ModelFacts, model_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xai_audit.config.nodes import AuditConfig
+    from xai_audit.config.spec import RunSpec
+    from xai_audit.network.compute import Compute
+    from xai_audit.run.paths import RunPaths
+    from xai_audit.types import Attributor, Cue, DatasetSource, LoadedModel, MaskSource
+    from xai_audit.vision.loader import LoadSettings, Photos
+
+
+class Audit:
+    """What every stage is handed: the description, the files and the plugins.
+
+    Nothing is built before it is first needed, so that a command whose stages are current loads
+    neither torch nor a model.
+
+    Args:
+        paths: of the output folder.
+        spec: of the run.
+        current: stage -> whether its tables are up to date.
+        planned: whether a driver has noted the model's facts for this process to rely on.
+
+    Attributes:
+        settings: every key that is not a plugin's own.
+        is_current: stage -> whether its tables are up to date.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        spec: RunSpec,
+        current: Callable[[str], bool],
+        *,
+        planned: bool = False,
+    ) -> None:
+        self.paths, self.spec, self.is_current = paths, spec, current
+        self.settings: AuditConfig = spec.settings
+        self._planned = planned
+
+    @cached_property
+    def dataset(self) -> DatasetSource:
+        """Where photos come from."""
+        source: DatasetSource = build("dataset", self.settings.dataset)
+        return source
+
+    @cached_property
+    def masks(self) -> MaskSource:
+        """Where objects come from."""
+        source: MaskSource = build("masks", self.settings.masks)
+        return source
+
+    @cached_property
+    def methods(self) -> list[Attributor]:
+        """The attribution methods; loads torch."""
+        return [build("method", node) for node in self.spec.methods]
+
+    @cached_property
+    def cues(self) -> list[Cue]:
+        """The candidate shortcuts; loads torch."""
+        return [build("cue", node) for node in self.spec.cues]
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """Class name -> model output index.
+
+        Raises:
+            DatasetError: a class that ``dataset.class_to_idx`` does not name.
+        """
+        names = self.dataset.class_names()
+        given = self.dataset.class_to_idx
+        if given is None:
+            return {name: index for index, name in enumerate(names)}
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise DatasetError(
+                "classes without a model output",
+                where="dataset.class_to_idx",
+                expected=f"all {len(names)} classes of the dataset",
+                got=f"none for {', '.join(missing[:3])}",
+            )
+        return {name: given[name] for name in names}
+
+    @cached_property
+    def facts(self) -> ModelFacts:
+        """What opening the model showed; opened only where ``model.json`` does not say.
+
+        Raises:
+            ModelError: it cannot be made, loaded or explained.
+            DatasetError: the dataset's classes are not its outputs.
+        """
+        if self._planned:
+            return self.noted_facts()
+        key, noted = model_key(self.spec, len(self.labels)), read_json(self.paths.model_json)
+        if key is not None and isinstance(noted, dict) and noted.get("key") == key:
+            facts = ModelFacts.from_json(noted["facts"])
+            self._check_outputs(facts.num_outputs)
+            return facts
+        model, weights = self._opened
+        return ModelFacts.of(model, weights, self.compute.precision)
+
+    def noted_facts(self) -> ModelFacts:
+        """The facts of the model that the heatmaps were made with.
+
+        Raises:
+            ConfigError: no model has been opened for this folder.
+        """
+        noted = read_json(self.paths.model_json)
+        if not isinstance(noted, dict):
+            raise ConfigError(
+                "no model has been opened for this output folder",
+                where=self.paths.model_json,
+                remedy="add attribute to stages",
+            )
+        return ModelFacts.from_json(noted["facts"])
+
+    def note_facts(self) -> None:
+        """Write :attr:`facts` for workers and later commands; the driver's."""
+        content = {"key": model_key(self.spec, len(self.labels)), "facts": self.facts.to_json()}
+        if read_json(self.paths.model_json) != content:
+            write_json(self.paths.model_json, content)
+
+    @cached_property
+    def compute(self) -> Compute:
+        """Every ``compute.*=auto`` decided for this machine; loads torch."""
+        from xai_audit.network.compute import resolve
+
+        wanted = self.settings.compute
+        return resolve(
+            device=wanted.device,
+            precision=self.noted_facts().precision if self._planned else wanted.precision,
+            batch_size=wanted.batch_size,
+            num_workers=wanted.num_workers,
+        )
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model, ready for the hot loop and checked against the dataset; loads torch."""
+        return self._opened[0]
+
+    @cached_property
+    def _opened(self) -> tuple[LoadedModel, str]:
+        """The prepared model and the fingerprint of its weights."""
+        from xai_audit.network.prepare import fingerprint, prepare
+
+        classes = len(self.dataset.class_names())
+        spec = build("model", self.settings.model, num_classes_of_dataset=classes)
+        if len(spec.preprocess.mean) not in (1, 3):  # photos are decoded as RGB
+            raise ConfigError(
+                "photos have three channels, or one for a grey-scale model",
+                where="model.preprocess.mean",
+                expected="3 values or 1",
+                got=len(spec.preprocess.mean),
+                remedy="model=custom with a module that makes its other channels from RGB",
+            )
+        weights = fingerprint(spec)  # before folding changes them
+        model = prepare(spec, device=self.compute.device)
+        self._check_outputs(model.num_outputs)
+        return model, weights
+
+    def _check_outputs(self, outputs: int) -> None:
+        labels, mapped = self.labels, self.dataset.class_to_idx is not None
+        if (mapped and max(labels.values()) >= outputs) or (not mapped and len(labels) != outputs):
+            raise DatasetError(
+                "the dataset's classes are not the model's outputs",
+                where=self.dataset.root,
+                expected=f"{outputs} classes, as the model has outputs",
+                got=f"index {max(labels.values())}" if mapped else f"{len(labels)} classes",
+                remedy="dataset.class_to_idx=FILE (class name -> output index), or "
+                "model.num_classes=N with a checkpoint of your own",
+            )
+
+    def manifest(self) -> pa.Table:
+        """The manifest with what decoding found of each photo.
+
+        Raises:
+            DatasetError: the index stage has not run.
+        """
+        if not self.paths.manifest.is_file():
+            raise DatasetError(
+                "no manifest yet", where=self.paths.manifest, remedy="add index to stages"
+            )
+        return with_statuses(pq.read_table(self.paths.manifest), self.paths.statuses)
+
+    def selected(self) -> pa.Table:
+        """The manifest's rows that this run uses, in order."""
+        manifest = self.manifest()
+        return manifest.filter(manifest.column("selected")).combine_chunks()
+
+    def usable(self) -> pa.Table:
+        """The selected rows whose photos can be decoded, in order."""
+        rows = self.selected()
+        return rows.filter(pc.equal(rows.column("status"), OK)).combine_chunks()
+
+    def mask_mark(self, rows: pa.Table) -> list[Any]:
+        """Everything that decides the masks of ``rows``, for fingerprints."""
+        return [self.settings.masks, self.masks.fingerprint(), masks_fingerprint(rows)]
+
+    def photos(self, rows: pa.Table, load: LoadSettings) -> Photos:
+        """The photos of ``rows`` with their masks, as the model sees them."""
+        from xai_audit.vision.loader import Photos
+
+        return Photos(rows, self.masks, load)
+
+    def load(self, *, batch_size: int, num_workers: int, photos: bool = True) -> LoadSettings:
+        """How photos are read in this run."""
+        from xai_audit.vision.loader import LoadSettings
+
+        return LoadSettings(
+            root=self.dataset.root,
+            preprocess=self.facts.preprocess if photos else self.noted_facts().preprocess,
+            max_pixels=self.settings.max_pixels,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            pin_memory=photos and self.compute.device != "cpu",
+            photos=photos,
+        )

@@ -1,0 +1,117 @@
+"""What opening the model showed, kept in ``model.json`` so that most commands need no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_audit import __version__
+from xai_audit.run.record import fingerprint
+from xai_audit.types import Preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xai_audit.config.spec import RunSpec
+    from xai_audit.types import LoadedModel
+
+_OURS = "xai_audit."
+# Its factory is the user's code, which may give another network tomorrow.
+_CUSTOM = "xai_audit.models.custom.build"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A prepared model without the model.
+
+    Attributes:
+        weights: fingerprint of parameters and code.
+        target_layer: dotted name, found or requested.
+        num_outputs: K.
+        grid: (h, w) of the target layer's activations.
+        head: how logits become probabilities.
+        preprocess: its eval transform.
+        precision: what ``compute.precision`` came to, so that every worker takes the same.
+    """
+
+    weights: str
+    target_layer: str
+    num_outputs: int
+    grid: tuple[int, int]
+    head: str
+    preprocess: Preprocess
+    precision: str
+
+    @classmethod
+    def of(cls, model: LoadedModel, weights: str, precision: str) -> ModelFacts:
+        """Of a prepared model."""
+        return cls(
+            weights=weights,
+            target_layer=model.target_layer,
+            num_outputs=model.num_outputs,
+            grid=model.grid,
+            head=model.head,
+            preprocess=model.preprocess,
+            precision=precision,
+        )
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> ModelFacts:
+        """The facts that :meth:`to_json` gave."""
+        values = dict(noted)
+        values["preprocess"] = Preprocess.from_json(values["preprocess"])
+        height, width = values["grid"]
+        return cls(**values | {"grid": (height, width)})
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as JSON values."""
+        return asdict(self)
+
+    @property
+    def mark(self) -> list[Any]:
+        """Everything of the model that decides what it says, for fingerprints."""
+        return [self.weights, self.target_layer, self.head, asdict(self.preprocess)]
+
+
+def model_key(spec: RunSpec, classes: int) -> str | None:
+    """A fingerprint of what the model is made from; None where only opening it can say.
+
+    Files count by path, size and time of change, packages by version.
+    """
+    node = spec.settings.model
+    target = str(node.get("_target_"))
+    own = any(node.get(key) for key in ("checkpoint", "weights", "pretrained"))
+    if not target.startswith(_OURS) or target == _CUSTOM:
+        return None
+    if not own and "arch" in node:  # weights drawn at random
+        return None
+    compute = spec.settings.compute
+    return fingerprint(
+        node,
+        classes,
+        file_stamps(node),
+        [compute.device, compute.precision],
+        [__version__, *map(_version, ("torch", "torchvision", "timm"))],
+    )
+
+
+def file_stamps(node: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """(key, size, time of change) of the values of ``node`` that are files."""
+    found = []
+    for key, value in sorted(node.items()):
+        if isinstance(value, str) and value:
+            try:
+                stat = Path(value).stat()
+            except (OSError, ValueError):
+                continue
+            found.append((key, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,124 @@
+"""Part files: done is what lies there with the right fingerprint; missing is the plan less that."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.config.spec import RunSpec
+from xai_audit.errors import OutputError
+from xai_audit.run.files import read_json, read_notes, remove_leftovers, write_json, write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
+from xai_audit.work.stage import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from xai_audit.work.stage import Finished, Stage
+
+FINGERPRINT = "fingerprint"
+_THREADS = 8
+
+
+def part_file(paths: RunPaths, stage: Stage, number: int) -> Path:
+    """The file of part ``number`` of ``stage``."""
+    return RunPaths.part(paths.root / stage.folder, number, prefix=stage.prefix)
+
+
+def files_of(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]:
+    """The files of ``parts``, in their order."""
+    return [part_file(paths, stage, part.number) for part in parts]
+
+
+def missing(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
+    """The parts that are not there with their fingerprint; each footer is read once."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        notes = pool.map(read_notes, files_of(paths, stage, parts))
+        return [
+            part
+            for part, found in zip(parts, notes, strict=True)
+            if found.get(FINGERPRINT) != part.fingerprint
+        ]
+
+
+def commit(paths: RunPaths, stage: Stage, finished: Finished) -> None:
+    """Write a finished part; what belongs to other stages first, so that the part is the last."""
+    for path, mark, table in finished.also:
+        write_table(path, table, {FINGERPRINT: mark})
+    notes = {FINGERPRINT: finished.part.fingerprint, **finished.notes}
+    write_table(part_file(paths, stage, finished.part.number), finished.table, notes)
+
+
+def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> None:
+    """Delete parts of another plan and what dead writers left; the driver's, before work begins."""
+    folder = paths.root / stage.folder
+    remove_leftovers(folder)
+    wanted = set(files_of(paths, stage, parts))
+    stale = {*files_of(paths, stage, missing(paths, stage, parts))}
+    for path in RunPaths.parts(folder, prefix=stage.prefix):
+        if path not in wanted or path in stale:
+            path.unlink(missing_ok=True)
+
+
+def write_plan(
+    paths: RunPaths, spec: RunSpec, stage: str, parts: Sequence[Part], *, current: Sequence[str]
+) -> None:
+    """Freeze the parts of ``stage`` in ``plan.json``, beside those of the other stages.
+
+    Args:
+        paths: of the run.
+        spec: its description.
+        stage: name.
+        parts: of the stage.
+        current: the stages whose tables are up to date.
+    """
+    noted = read_json(paths.plan_json)
+    stages: dict[str, Any] = noted.get("stages", {}) if isinstance(noted, dict) else {}
+    stages[stage] = [asdict(part) for part in parts]
+    content = {"spec": spec.to_json(), "current": list(current), "stages": stages}
+    write_json(paths.plan_json, content)
+
+
+def read_spec(paths: RunPaths) -> RunSpec:
+    """The description that the driver froze.
+
+    Raises:
+        OutputError: there is none.
+    """
+    return RunSpec.from_json(_plan(paths)["spec"])
+
+
+def read_current(paths: RunPaths) -> frozenset[str]:
+    """The stages whose tables were up to date when the driver planned last.
+
+    Raises:
+        OutputError: there is no plan.
+    """
+    return frozenset(_plan(paths)["current"])
+
+
+def read_parts(paths: RunPaths, stage: str) -> list[Part]:
+    """The parts that the driver planned for ``stage``; none where it has not."""
+    noted = read_json(paths.plan_json)
+    stages = noted["stages"] if isinstance(noted, dict) else {}
+    return [Part(**part) for part in stages.get(stage, [])]
+
+
+def parts_mark(paths: RunPaths, stage: str) -> str:
+    """A fingerprint of all planned parts of ``stage``: what their rows are."""
+    return fingerprint([part.fingerprint for part in read_parts(paths, stage)])
+
+
+def _plan(paths: RunPaths) -> dict[str, Any]:
+    noted = read_json(paths.plan_json)
+    if not isinstance(noted, dict):
+        raise OutputError(
+            "no plan yet",
+            where=paths.plan_json,
+            expected="the plan that an audit writes when it starts",
+            remedy="run the audit itself, or name its output folder",
+        )
+    return noted

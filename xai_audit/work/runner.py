@@ -1,0 +1,140 @@
+"""The driver's way through the stages: plan, clean, let the engine work, merge, record."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from xai_audit.config.build import build
+from xai_audit.errors import ConfigError, OutputError
+from xai_audit.run.files import is_readable
+from xai_audit.run.progress import progress_bar
+from xai_audit.run.record import fingerprint
+from xai_audit.run.stop import PATIENCE
+from xai_audit.work.parts import clean, files_of, missing, read_parts, write_plan
+from xai_audit.work.worker import work_on
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.run.record import RunRecord
+    from xai_audit.run.stop import StopRequest
+    from xai_audit.types import Engine
+    from xai_audit.work.audit import Audit
+    from xai_audit.work.stage import Part, Plan, Stage
+
+
+class Driver:
+    """The one process that plans, cleans, merges and records.
+
+    Args:
+        audit: what is audited.
+        record: of the run.
+        stop: checked between parts, and within one whose signal has waited long.
+        stages: all of them, in the order in which they run.
+    """
+
+    def __init__(
+        self, audit: Audit, record: RunRecord, stop: StopRequest, stages: Sequence[Stage]
+    ) -> None:
+        self.audit, self.record, self.stop = audit, record, stop
+        self._stages = {stage.name: stage for stage in stages}
+        self._engine: Engine = build("engine", audit.settings.engine, here=self._work_here)
+        self._progress: _Stopping | None = None
+
+    def run(self, stage: Stage) -> None:
+        """Bring the tables of ``stage`` up to date.
+
+        Raises:
+            ConfigError: a stage that it needs has not finished.
+            StoppedError: a signal came; committed parts are kept.
+        """
+        self._check_needs(stage)
+        plan = stage.plan(self.audit)
+        read = [self.record.current(name) for name in (*stage.needs, *stage.reads)]
+        mark = fingerprint(stage.version, read, plan.fingerprint)
+        if self.record.is_current(stage.name, mark) and self._is_whole(stage, plan):
+            return
+        self.record.begin(stage.name)
+        parts = plan.parts()
+        current = [name for name in self._stages if self.record.current(name) is not None]
+        write_plan(self.audit.paths, self.audit.spec, stage.name, parts, current=current)
+        clean(self.audit.paths, stage, parts)
+        todo = missing(self.audit.paths, stage, parts)
+        with self.record.timed(stage.name, resumed=len(todo) < len(parts)):
+            if todo:
+                self._make(stage, parts, todo)
+            found = stage.merge(self.audit, parts)
+        self.record.finished(stage.name, mark, found)
+        self.record.add_up(stage.group, [s.name for s in self._of_group(stage.group)])
+
+    def _check_needs(self, stage: Stage) -> None:
+        for name in stage.needs:
+            if self.record.current(name) is None:
+                group = self._stages[name].group
+                raise ConfigError(
+                    f"the {group} stage has not finished for this configuration",
+                    where=self.audit.paths.root,
+                    remedy=f"add {group} to stages",
+                )
+
+    def _is_whole(self, stage: Stage, plan: Plan) -> bool:
+        """Whether the files of a finished stage are still there."""
+        paths = self.audit.paths
+        parts = files_of(paths, stage, read_parts(paths, stage.name))
+        return all(map(_is_there, plan.outputs)) and all(path.is_file() for path in parts)
+
+    def _of_group(self, group: str) -> list[Stage]:
+        return [stage for stage in self._stages.values() if stage.group == group]
+
+    def _make(self, stage: Stage, parts: Sequence[Part], todo: Sequence[Part]) -> None:
+        """Let the engine make ``todo``; what it leaves out is an error."""
+        root = self.audit.paths.root
+        total = sum(part.size for part in parts)
+        done = total - sum(part.size for part in todo)
+        shown = stage.name if stage.name == stage.group else f"{stage.group}: {stage.name}"
+        bar = self.audit.settings.progress
+        with progress_bar(shown, total=total or None, done=done, bar=bar) as progress:
+            self._progress, start = _Stopping(progress, self.stop), time.perf_counter()
+            try:
+                self._engine.run(root, stage.name, [part.number for part in todo])
+            finally:
+                seconds = time.perf_counter() - start
+                self.record.note_rate(stage.name, self._progress.images, seconds)
+        if left := missing(self.audit.paths, stage, todo):
+            raise OutputError(
+                f"parts of stage {stage.name} were not made",
+                where=root / stage.folder,
+                expected=f"{len(todo)} parts",
+                got=f"none of number {', '.join(str(part.number) for part in left[:5])}",
+                remedy="run the same command again",
+            )
+
+    def _work_here(self, stage: str, numbers: Sequence[int]) -> None:
+        """Make parts in this process; a signal stops between two."""
+        if self._progress is None:
+            raise RuntimeError("no stage is running")
+        for _ in work_on(self.audit, self._stages[stage], numbers, self._progress):
+            self.stop.check()
+
+
+class _Stopping:
+    """Progress that ends what is in hand once a signal has waited."""
+
+    def __init__(self, shown: Progress, stop: StopRequest) -> None:
+        self._shown, self._stop, self.images = shown, stop, 0
+
+    def __call__(self, images: int) -> None:
+        self._shown(images)
+        self.images += images
+        self._stop.check(patience=PATIENCE)
+
+    def forwards(self, count: int) -> None:
+        self._shown.forwards(count)
+        self._stop.check(patience=PATIENCE)
+
+
+def _is_there(path: Path) -> bool:
+    return is_readable(path) if path.suffix == ".parquet" else path.exists()
