@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 
 from tests import tiny
-from xai_audit.config.nodes import READS, STAGES
+from xai_audit.config.nodes import STAGES as GROUPS
+from xai_audit.pipeline import STAGES
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
 
 
@@ -179,23 +180,27 @@ def test_every_file_is_accounted_for(folder, tmp_path):
     assert result.returncode == 0, result.stderr
     manifest = pd.read_parquet(tmp_path / "out" / "manifest.parquet").set_index("image_id")
     assert manifest.index.is_unique
-    status = manifest.status.to_dict()
+    assert manifest.status["circle/half.jpg"] == "ok"  # its header is; decoding is a later stage
+    found = pd.read_parquet(tmp_path / "out" / "statuses.parquet").set_index("image_id")
+    assert list(found.index) == ["circle/half.jpg"]
+    status = manifest.status.to_dict() | found.status.to_dict()
     assert status["circle/zero.jpg"] == "empty"
     assert status["circle/half.jpg"] == "unreadable"
-    assert "truncated" in manifest.error["circle/half.jpg"]
+    assert "truncated" in found.error["circle/half.jpg"]
     assert status["circle/notes.txt"] == status["circle/pipe.jpg"] == "unsupported"
     assert status["square/loop"] == "symlink_loop"
     assert status[f"circle/{odd}"] == status["circle/caf\\xe9.jpg"] == "ok"
-    assert manifest.mask_status["square/0000.jpg"] == "missing"
-    assert manifest.mask_status["square/0001.jpg"] == "corrupt"
-    assert manifest.mask_status["square/0002.jpg"] == "size_mismatch"
-    assert manifest.mask_status["square/0003.jpg"] == "empty"
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     counts = run["counts"]
     assert counts["images"] == 18 + 7 == len(manifest)
     assert (counts["ok"], counts["failed"], counts["skipped"]) == (20, 2, 3)
     scores = pd.read_parquet(tmp_path / "out" / "scores")
     assert set(scores.image_id) == {name for name, value in status.items() if value == "ok"}
+    masks = scores.drop_duplicates("image_id").set_index("image_id").mask_status
+    assert masks["square/0000.jpg"] == "missing"
+    assert masks["square/0001.jpg"] == "corrupt"
+    assert masks["square/0002.jpg"] == "size_mismatch"
+    assert masks["square/0003.jpg"] == "empty"
     bare = scores[scores.image_id == "square/0000.jpg"]
     assert bare.mass_object.isna().all()
     assert bare.mass_border.notna().all()
@@ -442,6 +447,8 @@ def test_the_report_says_which_stages_it_does_not_tell_of(folder, tmp_path):
 
 
 def test_every_stage_stands_after_those_that_it_reads():
-    assert {*READS} == {*STAGES}
-    for stage, read in READS.items():
-        assert all(STAGES.index(other) < STAGES.index(stage) for other in read)
+    names = [stage.name for stage in STAGES]
+    assert len({*names}) == len(names)
+    assert [*dict.fromkeys(stage.group for stage in STAGES)] == [*GROUPS]
+    for place, stage in enumerate(STAGES):
+        assert {*stage.needs, *stage.reads} <= {*names[:place]}

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from tests.discovery.runs import write
+from xai_audit.agreement.compare import compared
+from xai_audit.run.files import write_table
 from xai_audit.schema import REGIONS
 
 __all__ = ["row", "run_of", "write"]
@@ -32,3 +34,10 @@ def run_of(rng: np.random.Generator, images: int, grids: dict[str, tuple[int, in
             masses = {f"mass_{region}": float(rng.uniform()) for region in REGIONS[2:]}
             rows.append(row(image_id, method, heatmap, **masses, **more))
     return rows
+
+
+def compare(paths, chosen) -> None:
+    """Write the agreement of every part, as the stage does."""
+    for file in paths.parts(paths.attributions):
+        table = compared(file, paths.scores / file.name, chosen)
+        write_table(paths.agreement_images / file.name, table)

@@ -8,8 +8,7 @@ import pytest
 from scipy.stats import ConstantInputWarning, spearmanr
 
 from tests.agreement.rows import row, run_of, write
-from xai_audit.agreement.compare import compare_parts, compared, drop_stale, pending
-from xai_audit.run.files import read_notes
+from xai_audit.agreement.compare import compared
 from xai_audit.schema import AGREEMENT_IMAGES, BANDS, REGIONS
 from xai_audit.score.ranks import rank_correlations
 
@@ -133,29 +132,3 @@ def test_one_method_only_the_chosen_and_each_kind_apart(tmp_path):
     found = images_of(both, chosen=["tulip/000.jpg", "daisy/003.jpg", "elsewhere"])
     assert list(found.image_id) == ["tulip/000.jpg"] * 2 + ["daisy/003.jpg"] * 2
     assert list(found.target_kind) == ["contrast", "label"] * 2
-
-
-def test_a_kill_between_parts_costs_one_part(tmp_path):
-    paths = write(tmp_path, run_of(np.random.default_rng(4), 9, {"a": (3, 3), "b": (4, 4)}), part=6)
-    chosen = {*pd.read_parquet(paths.attributions).image_id}
-    steps = compare_parts(paths, chosen, "one")
-    assert next(steps) == 3
-    steps.close()  # killed after the first part
-    assert [file.name for file in pending(paths, "one")] == [
-        "part-00001.parquet",
-        "part-00002.parquet",
-    ]
-    first = paths.agreement_images / "part-00000.parquet"
-    before = first.stat().st_mtime_ns
-    drop_stale(paths, "one")
-    assert list(compare_parts(paths, chosen, "one")) == [3, 3]
-    assert first.stat().st_mtime_ns == before
-    whole = pd.read_parquet(paths.agreement_images)
-    pd.testing.assert_frame_equal(whole, images_of(paths))
-    # Another configuration keeps nothing of it.
-    (paths.agreement_images / "part-00007.parquet").write_bytes(first.read_bytes())
-    drop_stale(paths, "two")
-    assert not paths.parts(paths.agreement_images)
-    assert len(pending(paths, "two")) == 3
-    assert list(compare_parts(paths, chosen, "two")) == [3, 3, 3]
-    assert read_notes(first) == {"fingerprint": "two"}

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.agreement.rows import row, run_of, write
-from xai_audit.agreement.compare import compare_parts
+from tests.agreement.rows import compare, row, run_of, write
 from xai_audit.agreement.sample import drawn
 from xai_audit.agreement.summary import agreement_table
 from xai_audit.schema import AGREEMENT
@@ -14,7 +13,7 @@ from xai_audit.schema import AGREEMENT
 
 def summed(paths, chosen=None) -> pd.DataFrame:
     ids = {*pd.read_parquet(paths.attributions).image_id} if chosen is None else chosen
-    list(compare_parts(paths, ids, "mark"))
+    compare(paths, ids)
     table = agreement_table(paths)
     assert table.schema.equals(AGREEMENT, check_metadata=False)
     return table.to_pandas()

@@ -32,8 +32,8 @@ def evidence_share(paths: RunPaths) -> float:
 
 def apart(paths: RunPaths) -> int:
     """Forwards of the pairs with another cue's content put back."""
-    pairs = pq.read_table(paths.transplants, columns=["beyond"])
-    return 2 * (len(pairs) - pairs.column("beyond").null_count)
+    pairs = pq.read_table(paths.transplants, columns=["given"])
+    return 2 * (len(pairs) - pairs.column("given").null_count)
 
 
 def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> list[Row]:

@@ -15,7 +15,7 @@ from xai_audit.types import Entry
 # By thread: a pool that waits for a pipe cannot be interrupted.
 pytestmark = pytest.mark.timeout(20, method="thread")
 
-BY_CALLER = {"label", "selected", "mask_status"}
+BY_CALLER = {"label", "selected"}
 LIMIT = 10**6
 
 
@@ -61,7 +61,7 @@ def test_a_row_each_whatever_the_file(tmp_path):
     for row in rows:
         assert set(row) == set(MANIFEST.names) - BY_CALLER
         assert (row["error"] is None) == (row["status"] == "ok")
-    full = [row | {"label": None, "selected": False, "mask_status": None} for row in rows]
+    full = [row | {"label": None, "selected": False} for row in rows]
     assert pa.Table.from_pylist(full, schema=MANIFEST).num_rows == 9
 
 

@@ -16,7 +16,7 @@ from xai_audit.evidence.plan import (
     pools,
     shown,
 )
-from xai_audit.evidence.read import CueReading
+from xai_audit.evidence.readings import CueReading
 from xai_audit.evidence.sample import sample
 
 NAMES = ["framed", "rival", "rose", "tulip"]
@@ -26,7 +26,6 @@ EACH = 10
 def roster(seed: int = 0) -> Roster:
     classes = np.repeat(NAMES, EACH)
     return Roster(
-        rows=np.arange(len(classes)) + 100,
         ids=[f"{name}/{i}.jpg" for i, name in enumerate(classes)],
         classes=classes,
         names=NAMES,
@@ -39,8 +38,6 @@ def known(way: str = "both", levels: list[float] | None = None, usable=None, see
     n = len(NAMES) * EACH
     levels = [float("nan")] * 4 if levels is None else levels
     reading = CueReading(
-        descriptors=None,
-        regions=np.ones((n, 2, 2), np.float32),
         areas=np.ones(n),
         levels=np.repeat(levels, EACH),
         usable=np.ones(n, dtype=bool) if usable is None else usable,
@@ -53,8 +50,13 @@ def known(way: str = "both", levels: list[float] | None = None, usable=None, see
     )
 
 
-def classes_of(rows: list[int]) -> list[str]:
-    return [NAMES[(row - 100) // EACH] for row in rows]
+def classes_of(ids: list[str]) -> list[str]:
+    return [image_id.partition("/")[0] for image_id in ids]
+
+
+def place(image_id: str) -> int:
+    """Its place among the photos of its class."""
+    return int(image_id.partition("/")[2].removesuffix(".jpg")) % EACH
 
 
 def test_the_planted_class_gets_any_border_and_its_rival_never_the_frame():
@@ -74,10 +76,9 @@ def test_the_planted_class_gets_any_border_and_its_rival_never_the_frame():
 def test_donors_are_those_that_show_the_cue_best():
     found = cell(roster(), "framed", known(), budget=32)
     pairs = found.reliance + found.pull
-    place = [(row - 100) % EACH for row in range(100, 100 + len(NAMES) * EACH)]
-    assert {place[p.donor_with - 100] for p in pairs} <= {5, 6, 7, 8, 9}
-    assert {place[p.donor_without - 100] for p in pairs} > {0, 1, 2, 3, 4}
-    assert {place[p.image - 100] for p in found.reliance} == set(range(EACH))
+    assert {place(p.donor_with) for p in pairs} <= {5, 6, 7, 8, 9}
+    assert {place(p.donor_without) for p in pairs} > {0, 1, 2, 3, 4}
+    assert {place(p.image) for p in found.reliance} == set(range(EACH))
     assert len({p.donor_with for p in found.reliance}) == 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pandas as pd
@@ -11,8 +12,9 @@ from PIL import Image
 
 from tests import tiny
 from tests.evidence import framed
+from xai_audit.evidence import measure, transplant
 from xai_audit.schema import EVIDENCE, TRANSPLANTS
-from xai_audit.stages import evidence as stage
+from xai_audit.vision import decode
 
 CUES = "cues=[border,corner_top_left,background,brightness,sharpness,file]"
 
@@ -28,6 +30,13 @@ def audited(photos, tmp_path_factory):
     done = tiny.audit(framed.overrides(photos, output, "reading_net", CUES))
     assert done.returncode == 0, done.stderr
     return output
+
+
+def stamps(output, folder="transplants"):
+    """When each part was written."""
+    parts = sorted((output / folder).glob("*.parquet"))
+    assert parts
+    return {path.name: path.stat().st_mtime_ns for path in parts}
 
 
 def evidence(output):
@@ -81,7 +90,7 @@ def test_summary_tells_what_rests_on_cues(audited):
 def test_transplants_are_a_table_and_cost_what_is_promised(audited):
     pairs = pd.read_parquet(audited / "transplants")
     assert list(pairs.columns) == TRANSPLANTS.names
-    cost = 2 * pairs[pairs["beyond"].isna()].groupby(["class_name", "cue"]).size()
+    cost = 2 * pairs[pairs["given"].isna()].groupby(["class_name", "cue"]).size()
     assert cost.max() <= 2 * 32
     content = json.loads((audited / "run.json").read_text())
     assert content["evidence"]["forwards"] == 2 * len(pairs)
@@ -100,10 +109,10 @@ def test_parts_that_stand_are_not_measured_again(photos, tmp_path):
     command = framed.overrides(photos, tmp_path / "again", "reading_net", "cues=[border]")
     assert tiny.audit(command).returncode == 0
     first = (tmp_path / "again" / "evidence.parquet").read_bytes()
+    before = stamps(tmp_path / "again")
     (tmp_path / "again" / "evidence.parquet").unlink()
     assert tiny.audit(command).returncode == 0
-    content = json.loads((tmp_path / "again" / "run.json").read_text())
-    assert content["evidence"]["forwards"] == 0
+    assert stamps(tmp_path / "again") == before
     assert (tmp_path / "again" / "evidence.parquet").read_bytes() == first
 
 
@@ -117,14 +126,47 @@ def test_every_pair_is_spent_where_that_is_asked_for(photos, tmp_path):
     assert set(spent.loc[:, "border", "pull"]) == {8}
 
 
-def test_a_threshold_measures_nothing_again_and_another_cue_does(photos, tmp_path):
-    command = framed.overrides(photos, tmp_path / "more", "reading_net")
+def test_a_threshold_is_arithmetic_and_another_cue_is_not(photos, tmp_path, monkeypatch):
+    out, command = tmp_path / "more", framed.overrides(photos, tmp_path / "more", "reading_net")
     assert tiny.audit([*command, "cues=[border]"]).returncode == 0
-    assert tiny.audit([*command, "cues=[border]", "evidence.min_attention=0.3"]).returncode == 0
-    content = json.loads((tmp_path / "more" / "run.json").read_text())
-    assert content["evidence"]["forwards"] == 0
+    assert evidence(out).loc["framed", "border"]["verdict"] == "confirmed"
+    folders = ("survey", "availability", "attention", "effects")
+    before = [stamps(out), *(stamps(out, f"evidence/{name}") for name in folders)]
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "decode", None)  # no photo is needed
+        patch.setattr(transplant, "Transplanter", None)
+        more = ("evidence.min_reliance=0.99", "evidence.q=0.01", "stages=[evidence]")
+        assert tiny.audit([*command, "cues=[border]", *more]).returncode == 0
+    assert evidence(out).loc["framed", "border"]["verdict"] != "confirmed"
+    assert before == [stamps(out), *(stamps(out, f"evidence/{name}") for name in folders)]
     assert tiny.audit([*command, "cues=[border,background]"]).returncode == 0
-    assert {"border", "background"} <= {cue for _, cue in evidence(tmp_path / "more").index}
+    assert {"border", "background"} <= {cue for _, cue in evidence(out).index}
+
+
+def test_one_class_s_change_is_measured_again_alone(photos, tmp_path):
+    shutil.copytree(photos, tmp_path / "photos")
+    out = tmp_path / "out"
+    command = framed.overrides(tmp_path / "photos", out, "reading_net", "cues=[border]")
+    assert tiny.audit(command).returncode == 0
+    pairs, before = pd.read_parquet(out / "transplants"), stamps(out)
+    # A photo that only one class's pairs use.
+    users = {}
+    for name in ("image_id", "donor_with", "donor_without"):
+        for image_id, of in zip(pairs[name], pairs["class_name"], strict=True):
+            users.setdefault(image_id, set()).add(of)
+    planned = json.loads((out / "plan.json").read_text())["stages"]["transplant"]
+    number = {part["args"]["class_name"]: part["number"] for part in planned}
+    alone = sorted(image_id for image_id, of in users.items() if len(of) == 1)
+    if not alone:
+        pytest.skip("every photo serves several classes")
+    changed = tmp_path / "photos" / "images" / alone[0]
+    changed.write_bytes(changed.read_bytes())
+    os.utime(changed, ns=(1, 1))
+    assert tiny.audit(command).returncode == 0
+    after = stamps(out)
+    moved = {name for name in before if before[name] != after[name]}
+    assert f"part-{number[next(iter(users[alone[0]]))]:05d}.parquet" in moved
+    assert len(moved) < len(before)
 
 
 def test_without_masks_the_background_is_undetermined_and_says_why(photos, tmp_path):
@@ -150,7 +192,7 @@ def test_overlapping_cues_are_told_apart_where_some_photos_have_no_mask(photos, 
     assert table.index[table["verdict"] == "confirmed"].tolist() == [("framed", "border")]
     assert table.loc["framed", "background"]["explained_by"] == "border"
     pairs = pd.read_parquet(tmp_path / "some" / "transplants")
-    assert not pairs[pairs["beyond"] == "background"]["p_with"].isna().any()
+    assert not pairs[pairs["given"] == "background"]["p_with"].isna().any()
 
 
 def test_an_unknown_cue_is_one_line(photos, tmp_path):
@@ -172,41 +214,36 @@ def test_a_stamp_drawn_anew_is_asked_anew(photos, tmp_path):
     command = framed.overrides(
         photos, tmp_path / "out", "reading_net", "cues=[border]", f"stamp.image={ruler}"
     )
-    forwards = []
+    written = []
     for colour in ("black", "black", "white"):
         Image.new("RGB", (30, 10), colour).save(ruler)
         done = tiny.audit(command)
         assert done.returncode == 0, done.stderr
         (tmp_path / "out" / "evidence.parquet").unlink()
-        content = json.loads((tmp_path / "out" / "run.json").read_text())
-        forwards.append(content["evidence"]["forwards"])
-    assert forwards[1] == 0 < forwards[0]
-    assert forwards[2] > 0
+        written.append(stamps(tmp_path / "out"))
+    assert written[0] == written[1] != written[2]
 
 
 def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatch):
     whole = framed.overrides(photos, tmp_path / "whole", "reading_net", "cues=[border]")
     killed = framed.overrides(photos, tmp_path / "killed", "reading_net", "cues=[border]")
-    monkeypatch.setattr(stage, "_CLASSES", 1)
     assert tiny.audit(whole).returncode == 0
-    measured, calls = stage.measured, []
+    plain, calls = measure.measured, []
 
     def dying(*arguments):
         calls.append(arguments)
         if len(calls) == 3:
             raise RuntimeError("the power went")
-        return measured(*arguments)
+        return plain(*arguments)
 
-    monkeypatch.setattr(stage, "measured", dying)
-    assert tiny.audit(killed).returncode == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(measure, "measured", dying)
+        assert tiny.audit(killed).returncode == 1
     assert not (tmp_path / "killed" / "evidence.parquet").exists()
-    monkeypatch.setattr(stage, "measured", measured)
+    before = stamps(tmp_path / "killed")
+    assert len(before) == 2
     assert tiny.audit(killed).returncode == 0
-    spent = [
-        json.loads((tmp_path / name / "run.json").read_text())["evidence"]["forwards"]
-        for name in ("whole", "killed")
-    ]
-    assert 0 < spent[1] < spent[0]
+    assert before.items() <= stamps(tmp_path / "killed").items()
     tables = [pd.read_parquet(tmp_path / name / "evidence.parquet") for name in ("whole", "killed")]
     pd.testing.assert_frame_equal(*tables)
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from xai_audit.evidence.cell_rows import shares_left
+from xai_audit.evidence.columns import EFFECTS
 from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
 from xai_audit.evidence.summary import summary_table
 
 
 def pair(image, p_with, p_without, **changes):
     row = {
-        "class_name": "a", "cue": "border", "question": RELIANCE, "beyond": None,
+        "class_name": "a", "cue": "border", "question": RELIANCE, "given": None,
         "image_id": f"{image}.jpg", "image_class": "a", "donor_with": "d.jpg",
         "donor_without": "e.jpg", "p_with": p_with, "p_without": p_without,
         "correct_with": p_with > 0.5, "correct_without": p_without > 0.5,
@@ -26,24 +30,26 @@ def pair(image, p_with, p_without, **changes):
 def test_what_is_left_is_a_share_of_the_same_pairs_effect():
     # The first six photos show an effect of 0.8, the others none.
     plain = [pair(n, 0.9, 0.1 if n < 6 else 0.9) for n in range(24)]
-    put_back = [pair(n, 0.9, 0.7, beyond="background") for n in range(6)]
+    put_back = [pair(n, 0.9, 0.7, given="background") for n in range(6)]
     found = shares_left(pd.DataFrame(put_back), pd.DataFrame(plain), least=6)
     assert found == {("a", "border", "background"): pytest.approx(0.25)}  # not 0.2 / 0.2
     # Too few, or no effect on those photos: nothing is said.
     assert shares_left(pd.DataFrame(put_back[:5]), pd.DataFrame(plain), least=6) == {}
-    none = [pair(n, 0.9, 0.9, beyond="background") for n in range(6, 12)]
+    none = [pair(n, 0.9, 0.9, given="background") for n in range(6, 12)]
     assert shares_left(pd.DataFrame(none), pd.DataFrame(plain), least=6) == {}
     failed = [row | {"p_with": np.nan} for row in put_back]
     assert shares_left(pd.DataFrame(failed), pd.DataFrame(plain), least=6) == {}
 
 
 def summary(rows, measured_on):
-    cells = [
-        SimpleNamespace(class_name=name, cue=cue, measured_on=on)
+    effects = [
+        {"class_name": name, "cue": cue, "measured_on": on}
         for (name, cue), on in measured_on.items()
     ]
-    answers = SimpleNamespace(transplants=pd.DataFrame(rows), cells=cells, seed=0)
-    return summary_table(answers).to_pandas().set_index("cue")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "part-00000.parquet"
+        pq.write_table(pa.Table.from_pylist(effects, schema=EFFECTS), file)
+        return summary_table(pd.DataFrame(rows), [file], seed=0).to_pandas().set_index("cue")
 
 
 def test_accuracy_with_and_without_the_cue_of_the_own_class():

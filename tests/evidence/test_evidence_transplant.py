@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -16,9 +18,12 @@ from xai_audit.evidence.measure import Scope, measured
 from xai_audit.evidence.plan import OWN, Cell, Pair
 from xai_audit.evidence.together import Together
 from xai_audit.evidence.transplant import Task, Transplanter
-from xai_audit.index.manifest import IndexSettings, build_manifest
+from xai_audit.index.listing import entries_of, listed
+from xai_audit.index.manifest import manifest_of
+from xai_audit.index.rows import probe_all
 from xai_audit.masks.folder import FolderMasks
 from xai_audit.network.prepare import prepare
+from xai_audit.schema import MANIFEST
 from xai_audit.types import ModelSpec, Preprocess
 from xai_audit.vision.canvas import Canvases, Source, seen
 
@@ -29,8 +34,13 @@ PREPROCESS = Preprocess(resize=72, crop=(64, 64))
 def source(folder):
     dataset = ImageFolder(root=str(folder / "images"), name=None, class_to_idx=None)
     labels = {name: index for index, name in enumerate(tiny.CLASSES)}
-    settings = IndexSettings(max_pixels=10**8, limit=None, seed=0, labels=labels)
-    rows = build_manifest(dataset, settings, lambda _: None).combine_chunks()
+    entries = entries_of(listed(dataset))
+    probed = [
+        row | {"label": None, "selected": False}
+        for row in probe_all(entries, dataset.root, max_pixels=10**8, threads=2)
+    ]
+    table = pa.Table.from_pylist(probed, schema=MANIFEST)
+    rows = manifest_of(table, dataset.root, labels=labels, limit=None, seed=0).combine_chunks()
     masks = FolderMasks(root=str(folder / "masks"), object=[255], background=[0], soft=False)
     return Source(rows, masks, dataset.root, PREPROCESS, 10**8, 0)
 
@@ -50,8 +60,15 @@ def transplanter(source, model, *, batch_size=5, workers=0, **cues):
     )
 
 
+IDS = [f"{name}/{number:04d}.jpg" for name in tiny.CLASSES for number in range(6)]
+
+
+def pair(*places: int) -> Pair:
+    return Pair(*(IDS[place] for place in places))
+
+
 TASKS = [
-    Task(tiny.CLASSES[image // 6], image // 6, "left", "reliance", Pair(image, donor, other))
+    Task(tiny.CLASSES[image // 6], image // 6, "left", "reliance", pair(image, donor, other))
     for image, donor, other in [
         (0, 1, 7),
         (1, 2, 8),
@@ -68,8 +85,8 @@ def plain(source, model, task):
     canvases = Canvases(source)
     canvas = canvases[task.pair.image]
     found = []
-    for row in (task.pair.donor_with, task.pair.donor_without):
-        photo = LeftHalf().transplant(canvas, canvases[row])
+    for donor in (task.pair.donor_with, task.pair.donor_without):
+        photo = LeftHalf().transplant(canvas, canvases[donor])
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PREPROCESS.mean, PREPROCESS.std))
         image = (seen(photo, PREPROCESS).float() / 255 - mean) / std
         with torch.no_grad():
@@ -91,7 +108,7 @@ def test_equal_to_one_at_a_time(source, model, batch_size, workers):
 
 
 def test_putting_back_the_same_cue_leaves_no_effect(source, model):
-    tasks = [replace(task, beyond="left") for task in TASKS]
+    tasks = [replace(task, given="left") for task in TASKS]
     for outcome in transplanter(source, model).run(tasks):
         assert outcome.probability[0] == pytest.approx(outcome.probability[1], abs=1e-6)
 
@@ -113,9 +130,9 @@ class AlikeHalf(LeftHalf):
 
 
 def test_nothing_is_put_back_into_a_photo_of_another_shape(source, model):
-    tasks = [replace(TASKS[0], cue="mine", beyond=beyond) for beyond in (None, "left")]
+    tasks = [replace(TASKS[0], cue="mine", given=given) for given in (None, "left")]
     outcomes = transplanter(source, model, mine=Taller(name="mine")).run(tasks)
-    found = {outcome.task.beyond: outcome for outcome in outcomes}
+    found = {outcome.task.given: outcome for outcome in outcomes}
     assert np.isfinite(found[None].probability).all()
     assert np.isnan(found["left"].probability).all()
 
@@ -136,14 +153,13 @@ def test_all_cues_together_are_edited_alike_too(source, model):
 
 
 def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tmp_path):
-    rows = source.rows.set_column(
-        0, "image_id", [["gone.jpg", *source.rows.column("image_id").to_pylist()[1:]]]
-    )
-    found = {
-        outcome.task: outcome
-        for outcome in transplanter(replace(source, rows=rows), model).run(TASKS)
-    }
-    lost = [task for task in TASKS if 0 in vars(task.pair).values()]
+    for name in tiny.CLASSES:
+        shutil.copytree(source.root / name, tmp_path / name)
+    (tmp_path / IDS[0]).unlink()
+    without = replace(source, root=tmp_path)
+    found = {outcome.task: outcome for outcome in transplanter(without, model).run(TASKS)}
+    lost = [task for task in TASKS if IDS[0] in vars(task.pair).values()]
+    assert lost
     for task in TASKS:
         assert np.isnan(found[task].probability[0]) == (task in lost)
     assert len(found) == len(TASKS)
@@ -165,9 +181,10 @@ def test_a_broken_cue_is_named(source, model, cue, message):
 
 
 def scope(source, limit: float) -> Scope:
+    ids, classes = (source.rows.column(n).to_pylist() for n in ("image_id", "class_name"))
     return Scope(
-        ids=source.rows.column("image_id").to_pylist(),
-        classes=source.rows.column("class_name").to_pylist(),
+        place={image_id: place for place, image_id in enumerate(ids)},
+        classes=dict(zip(ids, classes, strict=True)),
         labels={name: index for index, name in enumerate(tiny.CLASSES)},
         limit=limit,
         sequential=True,
@@ -176,7 +193,7 @@ def scope(source, limit: float) -> Scope:
 
 
 def test_looks_stop_when_the_answer_is_clear(source, model):
-    pairs = tuple(Pair(i % 6, (i + 1) % 6, 6 + i // 6) for i in range(24))
+    pairs = tuple(pair(i % 6, (i + 1) % 6, 6 + i // 6) for i in range(24))
     cells = [Cell("circle", "left", OWN, pairs, ())]
     clear = measured(transplanter(source, model), cells, scope(source, 0.9), lambda _: None)
     assert clear.num_rows == 8  # an untrained network: nothing near 0.9
@@ -190,7 +207,7 @@ def test_looks_stop_when_the_answer_is_clear(source, model):
 
 
 def test_rows_do_not_depend_on_the_batch(source, model):
-    pairs = tuple(Pair(i, (i + 1) % 6, 6 + i) for i in range(6))
+    pairs = tuple(pair(i, (i + 1) % 6, 6 + i) for i in range(6))
     cells = [Cell("circle", "left", OWN, pairs, ()), Cell("square", "left", OWN, (), pairs[:4])]
     first, second = (
         measured(

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.agreement.rows import compare
 from tests.report.conftest import FLAGS_AT, SMALL
 from tests.report.test_page import check_links, reported
-from xai_audit.agreement.compare import compare_parts
 from xai_audit.agreement.summary import agreement_table
 from xai_audit.confusion.output import boundaries
 from xai_audit.flags.outliers import write_flags
@@ -48,7 +48,7 @@ def compared(builder):
     paths = builder.write(part=8)
     facts = read_facts(paths)
     ids = {*pd.read_parquet(paths.attributions).image_id}
-    list(compare_parts(paths, ids, "mark"))
+    compare(paths, ids)
     write_table(paths.agreement, agreement_table(paths))
     table = boundaries(paths, facts.classes, pairs=10, evidence=None, progress=lambda n: None)
     write_table(paths.boundaries, table)

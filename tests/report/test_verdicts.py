@@ -97,8 +97,8 @@ def answered(tiny_run):
         ],
         pairs=[
             {"class_name": "daisy", "cue": "border", "question": "reliance"}
-            | {"p_with": p, "p_without": p - 0.81, "beyond": beyond}
-            for p, beyond in ((0.9, None), (1.0, None), (0.1, "background"))
+            | {"p_with": p, "p_without": p - 0.81, "given": given}
+            for p, given in ((0.9, None), (1.0, None), (0.1, "background"))
         ],
     )
     return tiny_run

@@ -11,14 +11,12 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.agreement.maps import Grid, Maps, coarser
-from xai_audit.run.files import read_notes, remove_leftovers, write_table
-from xai_audit.run.paths import RunPaths
 from xai_audit.run.scan import scan
 from xai_audit.schema import AGREEMENT_IMAGES, ATTRIBUTIONS, OK, REGIONS, SCORES
 from xai_audit.score.ranks import rank_correlations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -28,46 +26,6 @@ _HEATMAP = ["heatmap", "heatmap_height", "heatmap_width"]
 _MASS = [f"mass_{region}" for region in REGIONS]
 _DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]
 _FLAT = "relevance=flat"
-# As in the parts of attributions and scores; the module that makes those loads torch.
-_FINGERPRINT = "fingerprint"
-
-
-def pending(paths: RunPaths, mark: str) -> list[Path]:
-    """The parts of ``paths.attributions`` that have no agreement with fingerprint ``mark`` yet."""
-    return [
-        file
-        for file in RunPaths.parts(paths.attributions)
-        if read_notes(paths.agreement_images / file.name).get(_FINGERPRINT) != mark
-    ]
-
-
-def drop_stale(paths: RunPaths, mark: str) -> None:
-    """Delete parts of another configuration, so that old and new rows never stand together."""
-    remove_leftovers(paths.agreement_images)
-    wanted = {file.name for file in RunPaths.parts(paths.attributions)}
-    for file in RunPaths.parts(paths.agreement_images):
-        if file.name not in wanted or read_notes(file).get(_FINGERPRINT) != mark:
-            file.unlink()
-
-
-def compare_parts(paths: RunPaths, chosen: Collection[str], mark: str) -> Iterator[int]:
-    """Compare the methods in every pending part.
-
-    Args:
-        paths: of the run.
-        chosen: ids of the images to compare.
-        mark: fingerprint that the parts are committed with.
-
-    Yields:
-        The number of images compared in each part after it is committed.
-
-    Raises:
-        OutputError: a part cannot be read.
-    """
-    for file in pending(paths, mark):
-        table = compared(file, paths.scores / file.name, chosen)
-        write_table(paths.agreement_images / file.name, table, {_FINGERPRINT: mark})
-        yield len(table.column("image_id").unique())
 
 
 def compared(attributions: Path, scores: Path, chosen: Collection[str]) -> pa.Table:

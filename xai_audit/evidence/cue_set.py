@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from xai_audit.evidence.plan import discovered
 from xai_audit.run.files import content_hash, is_readable
-from xai_audit.work.facts import file_stamps
 
 if TYPE_CHECKING:
     from xai_audit.types import Cue
@@ -50,7 +49,8 @@ def cue_marks(audit: Audit) -> list[object]:
     for place, node in enumerate(audit.spec.cues):
         target = str(node["_target_"])
         if target.startswith(_OURS):
-            marks.append([node, file_stamps(node)])
+            files = [v for v in node.values() if isinstance(v, str) and Path(v).is_file()]
+            marks.append([node, [content_hash(Path(file)) for file in files]])
             continue
         module = find_spec(target.rpartition(".")[0])
         source = None if module is None or module.origin is None else Path(module.origin)

@@ -68,6 +68,23 @@ class Outcome:
     pred: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What measuring cost.
+
+    Attributes:
+        forwards: photos that went through the model.
+        oom_retries: batches redone smaller.
+    """
+
+    forwards: int
+    oom_retries: int
+
+    def notes(self) -> dict[str, str]:
+        """The costs as notes of a part."""
+        return {name: str(count) for name, count in vars(self).items()}
+
+
 class Transplanter:
     """Measures pairs with one model.
 
@@ -92,6 +109,11 @@ class Transplanter:
         self._inputs, self._precision = Inputs(model, precision), precision
         self.adaptive = AdaptiveBatch(batch_size)
         self.forwards = 0
+
+    def spent(self, since: Spent | None = None) -> Spent:
+        """What was spent, ``since`` an earlier moment or from the beginning."""
+        before = since or Spent(0, 0)
+        return Spent(self.forwards - before.forwards, self.adaptive.retries - before.oom_retries)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """The outcome of every task, those of one photo together."""

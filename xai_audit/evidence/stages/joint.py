@@ -84,6 +84,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
     planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
     for part in parts:
+        before = transplanter.spent()
         table = measured_jointly(
             transplanter,
             _wanted(planning, part.args["class_name"], part.args["questions"]),
@@ -92,7 +93,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             pairs=_PAIRS,
             progress=progress,
         )
-        yield Finished(part, table)
+        yield Finished(part, table, transplanter.spent(before).notes())
 
 
 def _wanted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from xai_audit.evidence.cue_set import clusters, cue_marks
 from xai_audit.evidence.sample import sample
 from xai_audit.run.files import write_table
@@ -13,8 +15,6 @@ from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
@@ -57,7 +57,8 @@ def _sampled(audit: Audit) -> pa.Table:
     rows, settings = audit.usable(), audit.settings
     ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
     per_class = settings.evidence.read_per_class
-    return rows.take(sample(ids, classes, per_class=per_class, seed=settings.seed))
+    places = sample(ids, classes, per_class=per_class, seed=settings.seed)
+    return rows.take(pa.array(places, pa.int64()))
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:

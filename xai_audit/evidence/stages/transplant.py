@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
 
 _VERSION = 1
-_FORWARDS, _RETRIES = "forwards", "oom_retries"
 
 
 def planning_of(audit: Audit) -> Planning:
@@ -90,7 +89,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
     for part in parts:
         name = part.args["class_name"]
-        cells, before = planning.cells(name), _spent(transplanter)
+        cells, before = planning.cells(name), transplanter.spent()
         table = measured(transplanter, cells, scope, progress)
         effects = effects_table(
             cells,
@@ -99,30 +98,21 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             usable={key: len(photos[name]) for key, photos in planning.pools.items()},
             seed=audit.settings.seed,
         )
-        spent = {key: str(now - before[key]) for key, now in _spent(transplanter).items()}
         also = [(RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)]
-        yield Finished(part, table, spent, also)
-
-
-def _spent(transplanter: Any) -> dict[str, int]:  # noqa: ANN401 - its class loads torch
-    return {_FORWARDS: transplanter.forwards, _RETRIES: transplanter.adaptive.retries}
+        yield Finished(part, table, transplanter.spent(before).notes(), also)
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write how much accuracy rests on each cue; effects of another plan go."""
     from xai_audit.evidence.summary import summary_table, transplant_frame
-    from xai_audit.run.files import read_notes
 
-    files = files_of(audit.paths, TRANSPLANT, parts)
     wanted = {RunPaths.part(audit.paths.effects, part.number) for part in parts}
     for stale in {*RunPaths.parts(audit.paths.effects)} - wanted:
         stale.unlink()
-    frame = transplant_frame(files)
+    frame = transplant_frame(files_of(audit.paths, TRANSPLANT, parts))
     table = summary_table(frame, RunPaths.parts(audit.paths.effects), seed=audit.settings.seed)
     write_table(audit.paths.summary, table)
-    notes = [read_notes(file) for file in files]
-    spent = {key: sum(int(n[key]) for n in notes) for key in (_FORWARDS, _RETRIES)}
-    return {"evidence": {"images_read": len(SurveyTables(audit.paths).ids), **spent}}
+    return {}
 
 
 TRANSPLANT = Stage(

@@ -6,8 +6,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.stages.joint import JOINT, MIN_IMAGES, limits_of, trusted
-from xai_audit.run.files import write_table
+from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import EVIDENCE
 from xai_audit.work.parts import files_of, parts_mark, read_parts
@@ -42,17 +43,22 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     if frame.empty:  # not one photo can be decoded
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
-    joint, single = (
-        transplant_frame(files_of(paths, stage, read_parts(paths, stage.name)))
-        for stage in (JOINT, TRANSPLANT)
-    )
+    files = [files_of(paths, s, read_parts(paths, s.name)) for s in (JOINT, TRANSPLANT)]
+    joint, single = map(transplant_frame, files)
     judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.evidence, evidence_table(judged))
     counts = Counter(judged["verdict"]).most_common()
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts)
     log.info("evidence: of %d classes x cues %s", len(judged), found)
-    return {"limits": vars(limits_of(audit))}
+    spent = [read_notes(file) for each in files for file in each]
+    return {
+        "limits": vars(limits_of(audit)),
+        "evidence": {
+            "images_read": len(SurveyTables(paths).ids),
+            **{key: sum(int(n[key]) for n in spent) for key in ("forwards", "oom_retries")},
+        },
+    }
 
 
 VERDICT = Stage(
