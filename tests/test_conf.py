@@ -1,51 +1,162 @@
-"""The YAML files are the registry: each composes, and names a plugin that can be imported."""
+"""The configuration: every file builds its plugin, every key has one default and its limits."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import math
+import pickle
+import re
+import typing
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-import xai_audit.cli  # noqa: F401 - registers the schema
 from tests import tiny
 from xai_audit.config.build import build
+from xai_audit.config.compose import compose
 from xai_audit.config.nodes import AuditConfig
-from xai_audit.config.validation import validate
+from xai_audit.config.validation import leaves, validate
 from xai_audit.errors import ConfigError
 
 CONF = tiny.REPO / "conf"
 PLUGINS = sorted(CONF.glob("*/*.yaml"))
+GROUPS = ("dataset", "masks", "model", "method", "engine", "cue")
+# The keys without a default, and what keeps a build from downloading; {place} is a folder.
+NEEDS = {
+    "dataset=csv": ["dataset.file={place}/photos.csv"],
+    "dataset=imagefolder": ["dataset.root={place}"],
+    "masks=boxes": ["masks.file={place}/boxes.csv"],
+    "masks=coco": ["masks.file={place}/coco.json"],
+    "masks=folder": ["masks.root={place}"],
+    "masks=voc": ["masks.root={place}"],
+    "model=custom": ["model.factory=tests.tiny:net"],
+    "model=timm": ["model.arch=resnet18", "model.pretrained=false"],
+    "model=torchvision": ["model.arch=resnet18", "model.weights=null"],
+    "cue=stamp": ["stamp.text=suspected"],
+}
+EXTRAS = {"masks=coco": "pycocotools", "model=timm": "timm", "method=lrp": "zennit"}
+# What each group's objects are used by (types.py).
+HAVE = {
+    "dataset": ("name", "root", "class_to_idx", "prepare", "class_names", "entries"),
+    "masks": ("load", "fingerprint"),
+    "model": ("module", "preprocess", "name", "target_layer"),
+    "method": ("name", "sign", "attribute"),
+    "engine": ("run",),
+    "cue": ("name", "way", "needs_mask", "region", "descriptors", "level", "transplant"),
+}
 
 
-def composed(*overrides: str):
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        return compose("config", overrides=list(overrides))
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder that holds a file of every kind that a plugin reads when it is built."""
+    root = tmp_path_factory.mktemp("place")
+    (root / "photos.csv").write_text("path,label\na.jpg,x\n")
+    (root / "boxes.csv").write_text("path,x_min,y_min,x_max,y_max\na.jpg,1,1,5,5\n")
+    empty = {"images": [], "annotations": [], "categories": []}
+    (root / "coco.json").write_text(json.dumps(empty))
+    return root
+
+
+def chosen(path, place):
+    """The keys of the plugin of a YAML file, composed as ``group=name`` composes them."""
+    choice = f"{path.parent.name}={path.stem}"
+    needs = [override.format(place=place) for override in NEEDS.get(choice, ())]
+    if path.parent.name == "cue":
+        others = ["cues=[]", "stages=[index]"] if path.stem == "stamp" else [f"cues=[{path.stem}]"]
+        return compose([*others, *needs]).cues[0]
+    return getattr(compose([choice, *needs]).settings, path.parent.name)
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}={path.stem}")
-def test_plugin(path):
+def test_plugin_is_built_from_its_file(path, place):
     group, name = path.parent.name, path.stem
-    node = composed(f"{group}={name}")[group]
-    module, _, attribute = node._target_.rpartition(".")
-    assert callable(getattr(__import__(module, fromlist=[attribute]), attribute))
+    if package := EXTRAS.get(f"{group}={name}"):
+        pytest.importorskip(package)
+    keys = chosen(path, place)
     if group in ("method", "cue"):
-        assert node.name == name
+        assert keys["name"] == name
     if group == "method":
-        assert node.sign in ("positive", "absolute")
+        assert keys["sign"] in ("positive", "absolute")
+    extra = {"num_classes_of_dataset": 10} if group == "model" else {}
+    plugin = build(group, keys, **extra)
+    for attribute in HAVE[group]:
+        assert hasattr(plugin, attribute), attribute
+    if group in ("method", "cue"):
+        assert plugin.name == name
 
 
-def test_defaults_are_valid_and_stand_in_one_place():
-    cfg = composed()
-    validate(cfg)
-    settings = OmegaConf.to_object(cfg)
-    assert isinstance(settings, AuditConfig)
-    assert settings.targets == ["label", "contrast"]
-    assert settings.regions.border == 0.08
-    assert settings.regions.corner == 0.25
-    assert settings.max_failed_fraction == 0.05
-    assert cfg.dataset.name == "flowers"
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_a_plugins_defaults_stand_in_its_file_only(path, place):
+    module, _, name = chosen(path, place)["_target_"].rpartition(".")
+    parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
+    assert [p.name for p in parameters if p.default is not inspect.Parameter.empty] == []
+
+
+def test_every_default_is_the_dataclass_one_and_valid():
+    composed = compose([])
+    for node in (composed.settings, AuditConfig()):
+        validate(node)
+    defaults = {k: v for k, v, _ in leaves(AuditConfig()) if k not in GROUPS}
+    assert {k: v for k, v, _ in leaves(composed.settings) if k not in GROUPS} == defaults
+    assert len(defaults) > 40
+    for key, value in defaults.items():
+        assert OmegaConf.select(OmegaConf.create(composed.config), key) == value, key
+    assert composed.settings.dataset["name"] == "flowers"
+
+
+def nodes(kind=AuditConfig, prefix=""):
+    """Each key below the dataclass ``kind``: dotted name, its types, its metadata."""
+    hints = typing.get_type_hints(kind)
+    for field in fields(kind):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            yield from nodes(hint, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", {*(typing.get_args(hint) or (hint,))}, field.metadata
+
+
+NUMBERS = {key: limits for key, types, limits in nodes() if types & {int, float}}
+
+
+def test_every_number_has_limits():
+    without = [key for key, limits in NUMBERS.items() if not {"min", "above"} & {*limits}]
+    assert without == []
+    known = {"min", "max", "above", "choices", "forms", "distinct"}
+    assert {name for _, _, limits in nodes() for name in limits} <= known
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_a_number_outside_its_limits_is_refused(key):
+    limits = NUMBERS[key]
+    bad = [limits["above"] if "above" in limits else limits["min"] - 1]
+    bad += [limits["max"] + 1] if "max" in limits else []
+    for value in bad:
+        line = rf"^bad value: {re.escape(key)} \| expected .+ \| got {value}(\.0)?$"
+        with pytest.raises(ConfigError, match=line):
+            compose([f"{key}={value}"])
+    settings = compose([]).settings
+    group, _, name = key.rpartition(".")
+    setattr(getattr(settings, group) if group else settings, name, math.nan)
+    with pytest.raises(ConfigError, match="got nan"):
+        validate(settings)
+
+
+def test_composed_is_plain_and_picklable(tmp_path):
+    composed = compose(["methods=[lime,gradcam]", "cues=[border]", "seed=7", "regions.border=0.2"])
+    assert pickle.loads(pickle.dumps(composed)) == composed
+    assert json.loads(json.dumps(composed.config)) == composed.config
+    assert type(composed.settings) is AuditConfig
+    for plain in (composed.settings.model, *composed.methods, *composed.cues):
+        assert type(plain) is dict
+    assert [method["name"] for method in composed.methods] == ["lime", "gradcam"]
+    # What a plugin takes from other keys is what the user has set.
+    assert composed.methods[0]["seed"] == 7
+    assert composed.cues == [
+        {"_target_": "xai_audit.cues.border.Border", "name": "border", "width": 0.2}
+    ]
 
 
 def test_experiment_beats_groups_and_the_command_line_beats_both(tmp_path):
@@ -53,10 +164,50 @@ def test_experiment_beats_groups_and_the_command_line_beats_both(tmp_path):
     (tmp_path / "experiment" / "wide.yaml").write_text(
         "# @package _global_\nregions:\n  border: 0.2\nlimit: 7\n"
     )
-    extra = f"hydra.searchpath=[file://{tmp_path}]"
-    cfg = composed(extra, "experiment=wide", "limit=9")
-    assert cfg.regions.border == 0.2
-    assert cfg.limit == 9
+    settings = compose(["experiment=wide", "limit=9"], config_dirs=[tmp_path]).settings
+    assert settings.regions.border == 0.2
+    assert settings.limit == 9
+
+
+def test_files_of_the_users_own(tmp_path):
+    """Methods, cues and new groups' options, from two folders, one with a quote and a space."""
+    one, two = tmp_path / "one", tmp_path / "the user's own"
+    for folder, group, name, text in (
+        (one, "method", "mine", "_target_: a.b\nname: mine\nsign: positive\nseed: ${seed}\n"),
+        (two, "method", "based", "defaults: [rise, _self_]\nname: based\nsamples: 5\n"),
+        (two, "cue", "border", "_target_: a.b\nname: border\nwidth: ${regions.border}\n"),
+        (two, "dataset", "plants", "_target_: a.b\nname: plants\nroot: x\n"),
+    ):
+        (folder / group).mkdir(parents=True, exist_ok=True)
+        (folder / group / f"{name}.yaml").write_text(text)
+    given = ["dataset=plants", "methods=[mine,based]", "seed=3", "cues=[border,a.b:C]"]
+    composed = compose(given, config_dirs=[one, two])
+    mine, based = composed.methods
+    assert mine == {"_target_": "a.b", "name": "mine", "sign": "positive", "seed": 3}
+    assert based["_target_"] == "xai_audit.methods.rise.Rise"
+    assert (based["name"], based["samples"], based["seed"]) == ("based", 5, 3)
+    assert composed.cues == [
+        {"_target_": "a.b", "name": "border", "width": 0.08},
+        {"_target_": "a.b.C", "name": "C"},
+    ]
+    assert composed.settings.dataset["name"] == "plants"
+    # By default all cues, the user's own of a name instead of ours, no stamp.
+    cues = {cue["name"]: cue for cue in compose([], config_dirs=[two]).cues}
+    assert {*cues} == {path.stem for path in (CONF / "cue").glob("*.yaml")} - {"stamp"}
+    assert cues["border"]["_target_"] == "a.b"
+
+
+def test_a_stamp_joins_the_cues():
+    composed = compose(["cues=[border]", "stamp.text=A ruler", "stamp.size=0.5"])
+    assert [cue["name"] for cue in composed.cues] == ["border", "stamp"]
+    assert (composed.cues[1]["text"], composed.cues[1]["size"]) == ("A ruler", 0.5)
+
+
+def test_what_only_the_command_line_takes(tmp_path):
+    with pytest.raises(ConfigError, match=r"Hydra's own: hydra\.run\.dir=x"):
+        compose(["hydra.run.dir=x"])
+    with pytest.raises(ConfigError, match="no such folder"):
+        compose([], config_dirs=[tmp_path / "nowhere"])
 
 
 def maker(*, count: int, rate: float, name: str | None) -> tuple[int, float, str | None]:
@@ -76,4 +227,9 @@ def test_build_checks_types_and_keys():
     with pytest.raises(ConfigError, match="unexpected keyword argument 'colour'"):
         build("g", node(count=1, rate=1.0, name=None, colour="red"))
     with pytest.raises(ConfigError, match=r"no such plugin: g\._target_ \| got nowhere\.at_all"):
-        build("g", OmegaConf.create({"_target_": "nowhere.at_all"}))
+        build("g", {"_target_": "nowhere.at_all"})
+    with pytest.raises(ConfigError, match="no _target_: g"):
+        build("g", {"name": "x"})
+    # Plain keys and a node of them are the same.
+    keys = {"_target_": "tests.test_conf.maker", "count": 1, "rate": 2, "name": "x"}
+    assert build("g", keys) == build("g", OmegaConf.create(keys)) == (1, 2, "x")

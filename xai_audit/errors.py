@@ -15,14 +15,12 @@ ImageProblem and MaskProblem are not errors of the run: each becomes the status 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-from typing import ClassVar
-
-# What a CPU allocator's failure says; CUDA has a type of its own.
+# Parts of the messages of CPU allocators that fail; CUDA raises a type of its own.
 _CPU_SIGNS = (
     "can't allocate memory",
     "not enough memory",
@@ -34,7 +32,7 @@ _CPU_SIGNS = (
 
 
 class AuditError(Exception):
-    """A failure that is told to the user in one line.
+    """A failure that the user sees as one line.
 
     Args:
         what: what went wrong, in a few words.
@@ -127,7 +125,7 @@ class MaskProblem(ImageProblem):
 
 def is_out_of_memory(exc: BaseException) -> bool:
     """Whether ``exc`` is an allocator's failure, on a GPU or a CPU."""
-    # torch.OutOfMemoryError by its name: not everyone who asks has loaded torch.
+    # torch.OutOfMemoryError by its name: not every caller has loaded torch.
     if isinstance(exc, MemoryError) or type(exc).__name__ == "OutOfMemoryError":
         return True
     return isinstance(exc, RuntimeError) and any(sign in str(exc) for sign in _CPU_SIGNS)
@@ -136,5 +134,16 @@ def is_out_of_memory(exc: BaseException) -> bool:
 def nearest(name: object, names: Iterable[str]) -> str:
     """Up to three of ``names`` that look like ``name``, else the first few, as one text."""
     known = list(names)
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4)
+    close = similar(name, known)
     return ", ".join(close) if close else ", ".join([*known[:5], "..."][: len(known)])
+
+
+def similar(name: object, names: Iterable[str]) -> list[str]:
+    """Up to three of ``names`` that look like ``name``, the most similar first.
+
+    Where none does, one with the same last word: ``regions.border`` for ``b.border``.
+    """
+    known = list(names)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    last = str(name).rpartition(".")[2]
+    return close or [key for key in known if key.rpartition(".")[2] == last][:1]

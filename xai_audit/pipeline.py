@@ -58,8 +58,6 @@ from xai_audit.work.audit import Audit
 from xai_audit.work.runner import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from xai_audit.config.spec import RunSpec
 
 STAGES = (
@@ -73,12 +71,8 @@ _WITH_MODEL = ("attribute", "trust", "evidence", "adversarial")
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def audit(spec: RunSpec, config: Mapping[str, Any]) -> Path:
+def audit(spec: RunSpec) -> Path:
     """The output folder of the audit that ``spec`` describes, its stages run in their order.
-
-    Args:
-        spec: of the run.
-        config: the resolved configuration, for ``run.json``.
 
     Raises:
         AuditError: what the user can fix, before anything computed earlier is touched.
@@ -87,7 +81,7 @@ def audit(spec: RunSpec, config: Mapping[str, Any]) -> Path:
     dataset = build("dataset", spec.settings.dataset)
     paths, stop = RunPaths(_output_dir(spec, dataset.name)), StopRequest()
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
-    record = RunRecord(paths, config, _identity(spec.keys), reads)
+    record = RunRecord(paths, spec.config, _identity(spec.keys), reads)
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
     driver = Driver(job, record, stop, STAGES)
     _check_place(job)

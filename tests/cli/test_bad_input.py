@@ -24,7 +24,7 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "words"),
     [
         ("dataset.rot=x", ["dataset.rot", "did you mean 'dataset.root'?"]),
         ("datset=flowers", ["datset", "did you mean 'dataset'?"]),
@@ -47,16 +47,64 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
         ("dataset=imagefolder", ["dataset.root", "dataset.root=..."]),
         ("--limit=5", ["--limit=5", "without dashes: limit=..."]),
         ("model.kwargs.depth=5", ["model.kwargs.depth", "+model.kwargs.NAME=VALUE"]),
+        ("seed=-1", ["seed", ">= 0", "-1"]),
+        ("flags.z=-1", ["flags.z", ">= 0", "-1.0"]),
+        ("evidence.stop_below=2", ["evidence.stop_below", "0 to 1", "2.0"]),
+        ("evidence.q=nan", ["evidence.q", "0 to 1", "nan"]),
+        ("stamp.size=0", ["stamp.size", "above 0, up to 1", "0.0"]),
+        ("compute.precision=fp8", ["compute.precision", "auto, fp32, bf16, fp16", "fp8"]),
+        ("compute.device=${no.such}", ["compute.device", "no.such"]),
+        ("discover.algorithm=kmeans", ["discover.algorithm", "spectral, hdbscan", "kmeans"]),
+        ("targets=[labl]", ["targets", "label, pred, contrast, class:NAME, top:K", "labl"]),
+        ("targets=[]", ["nothing chosen", "targets", "class:NAME, top:K"]),
+        ("methods=[]", ["nothing chosen", "methods", "at least one"]),
+        ("cues=[bordr]", ["cues=[bordr]", "did you mean 'border'?"]),
+        ("cues=[]", ["no cue to examine", "cues=null"]),
+        ("cues=[border", ["cannot read an override", "cues=[border"]),
+        ("seed=x", ["seed=x", "Integer"]),
+        ("seed=1,2", ["seed=1,2", "--multirun"]),
+        ("~model.nothing", ["model.nothing", "does not exist"]),
+        ("+seed=3", ["seed", "already"]),
     ],
 )
-def test_command_line(argument, told, folder, tmp_path):
+def test_command_line(argument, words, folder, tmp_path):
     base = ["dataset=imagefolder", "model=custom", "model.factory=tests.tiny:net"]
     if argument != "dataset=imagefolder":
         base.append(f"dataset.root={folder / 'images'}")
     line = refused(tiny.audit([*base, f"output_dir={tmp_path / 'out'}", argument]))
-    for words in told:
-        assert words in line
+    for word in words:
+        assert word in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("group", "text", "argument", "words"),
+    [
+        ("method", "sign: positive", "method.sgn=x", ["method.sgn", "did you mean 'method.sign'?"]),
+        ("method", "sign: [positive", "seed=1", ["cannot read a YAML file", "mine.yaml, line"]),
+        ("cue", "sign: [positive", "cues=[mine]", ["cannot read a YAML file", "mine.yaml, line"]),
+        ("dataset", "sign: x", "dataset.rot=x", ["dataset.rot"]),
+        ("experiment", "# @package _global_\nregions: {bordr: 1}", "seed=1", ["'regions.border'?"]),
+        ("experiment", "# @package _global_\nregions: {border: 1}", "seed=1", ["0 to 0.5"]),
+    ],
+)
+def test_files_of_the_users_own(group, text, argument, words, tmp_path):
+    (tmp_path / group).mkdir()
+    head = "" if group == "experiment" else "_target_: a.b\nname: mine\n"
+    (tmp_path / group / "mine.yaml").write_text(f"{head}{text}\n")
+    choice = [] if group == "cue" else [f"{group}=mine"]
+    for flag in (["--config-dir", str(tmp_path)], [f"--config-dir={tmp_path}"]):
+        line = refused(tiny.audit([*flag, *choice, argument]))
+        for word in words:
+            assert word in line
+
+
+def test_a_sweep_goes_on_after_a_bad_value(tmp_path, monkeypatch):
+    """Each job answers for itself; the exit code is the first failure's."""
+    monkeypatch.setenv("XAI_AUDIT_SWEEP_DIR", str(tmp_path))
+    result = tiny.audit(["-m", "flags.z=-1,-2", "stages=[index]"])
+    assert result.returncode == 2
+    assert [line.rpartition(" ")[2] for line in result.stderr.splitlines()] == ["-1.0", "-2.0"]
 
 
 def test_keys_of_one_method_beside_a_list(folder, tmp_path):
@@ -195,7 +243,7 @@ def test_a_factory_that_makes_no_module(folder, tmp_path, monkeypatch):
 
 
 def test_an_error_of_ours_is_a_traceback(folder, tmp_path, monkeypatch):
-    """Exit 1, never a polite line: somebody has to mend it."""
+    """Exit 1, never a polite line: somebody has to fix it."""
     monkeypatch.setattr("xai_audit.attribute.explain.make_targets", lambda *_, **__: 1 / 0)
     result = tiny.audit(tiny.overrides(folder, tmp_path / "out"))
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""``build()``: a plugin from its node of the configuration, its keys checked first."""
+"""``build()``: a plugin from its keys of the configuration, their types checked first."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ import typing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.errors import AuditError, ConfigError
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from collections.abc import Mapping
 
 
-def build(group: str, node: DictConfig | dict[str, Any], **extra: object) -> Any:  # noqa: ANN401 - any plugin
-    """The object that the ``_target_`` of ``node`` makes of its keys and ``extra``.
+def build(group: str, keys: Mapping[str, Any], **extra: object) -> Any:  # noqa: ANN401 - any plugin
+    """The object that the ``_target_`` among ``keys`` makes of the other keys and ``extra``.
 
     Every value arrives as a plain Python one, checked against the plugin's own annotations.
 
     Raises:
         ConfigError: a target that does not exist, a key it does not take, a value of another type.
     """
-    given = node if isinstance(node, dict) else OmegaConf.to_container(node, resolve=True)
-    if not isinstance(given, dict) or "_target_" not in given:
+    given: Any = (
+        OmegaConf.to_container(keys, resolve=True) if isinstance(keys, DictConfig) else keys
+    )
+    if "_target_" not in given:
         raise ConfigError("no _target_", where=group, remedy="name the plugin's dotted path")
     keywords = {str(key): value for key, value in given.items()}
     factory = _resolve(group, str(keywords.pop("_target_")))

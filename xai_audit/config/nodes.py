@@ -1,6 +1,9 @@
-"""The typed nodes of the configuration and their validation.
+"""The typed nodes of the configuration: each key's default and, in its metadata, its limits.
 
-Defaults of these nodes live here; a plugin's defaults live in its YAML under ``conf/``.
+``config.validation`` reads the metadata: ``min`` and ``max``, both allowed; ``above``, not allowed
+itself; ``choices``; for lists ``distinct`` (not empty, nothing twice) and ``forms`` (what is
+allowed beside ``choices``: how it is written -> regular expression). A plugin's own defaults live
+in its YAML under ``conf/``.
 """
 
 from __future__ import annotations
@@ -17,34 +20,35 @@ CONF_DIR = next(
     (d for d in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if d.is_dir()), _PACKAGE / "conf"
 )
 
-# What runs, in this order.
+# Every stage, in the order in which they run.
 STAGES = (
     *("index", "attribute", "score", "trust", "discover", "evidence", "agreement", "boundary"),
     *("adversarial", "flag", "report"),
 )
 TARGET_KINDS = ("label", "pred", "contrast")
+TARGET_FORMS = {"class:NAME": r"class:.+", "top:K": r"top:[1-9]\d*"}
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 @dataclass
 class ComputeConfig:
-    """How the model runs; none of it changes a row, except ``precision``."""
+    """How the model runs; only ``precision`` can change a row."""
 
     device: str = "auto"
-    precision: str = "auto"
-    batch_size: int | str = "auto"
-    num_workers: int | str = "auto"
+    precision: str = field(default="auto", metadata={"choices": PRECISIONS})
+    batch_size: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 1})
+    num_workers: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 0})
     deterministic: bool = False
-    # Images a part file: what a kill can cost, and what a shard hands out.
-    part_size: int = 256
+    # Images per part file: the most that is computed again after a kill.
+    part_size: int = field(default=256, metadata={"min": 1})
 
 
 @dataclass
 class RegionsConfig:
     """Widths as shares of the shorter side of the photo as stored."""
 
-    border: float = 0.08
-    corner: float = 0.25
+    border: float = field(default=0.08, metadata={"min": 0, "max": 0.5})
+    corner: float = field(default=0.25, metadata={"min": 0, "max": 0.5})
 
 
 @dataclass
@@ -52,65 +56,64 @@ class TrustConfig:
     """How the maps of each method are checked, and when they are not to be trusted."""
 
     # Images that each method is checked on, drawn by seed.
-    images: int = 24
+    images: int = field(default=24, metadata={"min": 1})
     # Steps of the insertion and deletion curves.
-    steps: int = 16
-    # Rank correlation of maps with those of random weights from which on they are not trusted:
-    # half of what they say (0.7 squared) is then said without the model.
-    max_similarity: float = 0.7
+    steps: int = field(default=16, metadata={"min": 1})
+    # Maps are not trusted from this rank correlation with the maps of random weights on: half of
+    # their variance (0.7 squared) then does not come from what the model has learned.
+    max_similarity: float = field(default=0.7, metadata={"min": -1, "max": 1})
 
 
 @dataclass
 class EvidenceConfig:
-    """How the three questions are asked, and which effects count."""
+    """How availability, attention and reliance are measured, and which effects count."""
 
-    # Images a class and cue that are transplanted, each twice.
-    images_per_class: int = 32
+    # Images per class and cue that are transplanted, each twice.
+    images_per_class: int = field(default=32, metadata={"min": 1})
     # Whether the transplants of a cell end as soon as its effect is surely below stop_below.
     sequential: bool = True
     # Transplants of a cell end early once its effect is surely below this; verdicts are judged
     # with min_reliance.
-    stop_below: float = 0.2
-    # Images a class that are read for availability and attention.
-    read_per_class: int = 96
+    stop_below: float = field(default=0.2, metadata={"min": 0, "max": 1})
+    # Images per class that are read for availability and attention.
+    read_per_class: int = field(default=96, metadata={"min": 1})
     # Smallest change of probability that counts as reliance or pull.
-    min_reliance: float = 0.2
-    # Smallest share of the relevance beyond what is expected.
-    min_attention: float = 0.05
+    min_reliance: float = field(default=0.2, metadata={"min": 0, "max": 1})
+    # Smallest share of the relevance above the share that is expected.
+    min_attention: float = field(default=0.05, metadata={"min": 0, "max": 1})
     # Smallest AUROC of a class from the cue alone.
-    min_availability: float = 0.65
+    min_availability: float = field(default=0.65, metadata={"min": 0.5, "max": 1})
     # False discovery rate over all classes and cues (Benjamini and Hochberg 1995).
-    q: float = 0.05
-    permutations: int = 200
+    q: float = field(default=0.05, metadata={"min": 0, "max": 1})
+    permutations: int = field(default=200, metadata={"min": 1})
 
 
 @dataclass
 class DiscoverConfig:
     """How heatmaps are clustered (SpRAy, Lapuschkin et al. 2019)."""
 
-    # spectral or hdbscan
-    algorithm: str = "spectral"
-    neighbours: int = 10
-    # Heatmaps a class.
-    images: int = 400
-    max_clusters: int = 8
-    min_images: int = 20
+    algorithm: str = field(default="spectral", metadata={"choices": ("spectral", "hdbscan")})
+    neighbours: int = field(default=10, metadata={"min": 1})
+    # Heatmaps per class.
+    images: int = field(default=400, metadata={"min": 1})
+    max_clusters: int = field(default=8, metadata={"min": 1})
+    min_images: int = field(default=20, metadata={"min": 1})
 
 
 @dataclass
 class AgreementConfig:
     """Whose heatmaps are compared between methods."""
 
-    # Images a class, the same draw as discover's.
-    images: int = 400
+    # Images per class, the same draw as discover's.
+    images: int = field(default=400, metadata={"min": 1})
 
 
 @dataclass
 class BoundaryConfig:
-    """How many pairs of classes are told apart."""
+    """How many pairs of confused classes are compared."""
 
     # The most confused ones.
-    pairs: int = 10
+    pairs: int = field(default=10, metadata={"min": 1})
 
 
 @dataclass
@@ -118,11 +121,11 @@ class AdversarialConfig:
     """How the smallest changes that flip a decision are searched."""
 
     # Images in all, a sample stratified by class; 0 searches none.
-    images: int = 32
-    # Of PGD, a budget.
-    steps: int = 10
+    images: int = field(default=32, metadata={"min": 0, "max": 1_000_000})
+    # Steps of PGD per budget.
+    steps: int = field(default=10, metadata={"min": 1})
     # Largest budget, grey levels of 255.
-    max_epsilon: float = 8.0
+    max_epsilon: float = field(default=8.0, metadata={"min": 0.1, "max": 255})
 
 
 @dataclass
@@ -134,28 +137,28 @@ class StampConfig:
     # A corner, centre, or [y, x] as shares of the photo.
     where: Any = "bottom_right"
     # Longer side as a share of the photo's shorter side.
-    size: float = 0.25
-    opacity: float = 1.0
+    size: float = field(default=0.25, metadata={"above": 0, "max": 1})
+    opacity: float = field(default=1.0, metadata={"above": 0, "max": 1})
 
 
 @dataclass
 class FlagsConfig:
-    """When an image is suspicious against its own class."""
+    """When an image is suspicious compared with its own class."""
 
     # Robust z, the outlier limit of Iglewicz and Hoaglin 1993.
-    z: float = 3.5
+    z: float = field(default=3.5, metadata={"min": 0})
     # Share of the relevance; smaller differences are not worth a look.
-    min_excess: float = 0.1
+    min_excess: float = field(default=0.1, metadata={"min": 0, "max": 1})
 
 
 @dataclass
 class ReportConfig:
     """What the galleries show."""
 
-    # Images a class and reason.
-    per_reason: int = 12
+    # Images per class and reason.
+    per_reason: int = field(default=12, metadata={"min": 1})
     # Shorter side of a photo in the galleries, px.
-    tile: int = 320
+    tile: int = field(default=320, metadata={"min": 1})
 
 
 @dataclass
@@ -168,13 +171,18 @@ class AuditConfig:
     method: Any = MISSING
     engine: Any = MISSING
     # Method names; null: the one of ``method``.
-    methods: list[str] | None = None
+    methods: list[str] | None = field(default=None, metadata={"distinct": True})
     # Candidate shortcuts: names or import paths; null: all that the data allows.
     cues: list[str] | None = None
     # Takes the node of one cue at a time; set ``cues`` instead.
     cue: Any = None
-    targets: list[str] = field(default_factory=lambda: ["label", "contrast"])
-    stages: list[str] = field(default_factory=lambda: list(STAGES))
+    targets: list[str] = field(
+        default_factory=lambda: ["label", "contrast"],
+        metadata={"distinct": True, "choices": TARGET_KINDS, "forms": TARGET_FORMS},
+    )
+    stages: list[str] = field(
+        default_factory=lambda: list(STAGES), metadata={"distinct": True, "choices": STAGES}
+    )
     regions: RegionsConfig = field(default_factory=RegionsConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
@@ -186,10 +194,10 @@ class AuditConfig:
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
-    limit: int | None = None
-    seed: int = 0
-    # Decompression bombs: no photo above this is decoded.
-    max_pixels: int = 250_000_000
-    max_failed_fraction: float = 0.05
+    limit: int | None = field(default=None, metadata={"min": 1})
+    seed: int = field(default=0, metadata={"min": 0})
+    # Protects against decompression bombs: no photo above this is decoded.
+    max_pixels: int = field(default=250_000_000, metadata={"min": 1})
+    max_failed_fraction: float = field(default=0.05, metadata={"min": 0, "max": 1})
     output_dir: str | None = None
     progress: bool | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.config.nodes import AuditConfig
@@ -21,15 +21,17 @@ class RunSpec:
     Attributes:
         settings: every key; the groups hold plain dictionaries with their ``_target_``.
         methods: a node an attribution method.
-        cues: a node a candidate shortcut; empty where evidence does not run.
+        cues: a node a candidate shortcut.
+        config: all keys, resolved, as ``run.json`` keeps them.
     """
 
     settings: AuditConfig
     methods: tuple[dict[str, Any], ...]
     cues: tuple[dict[str, Any], ...]
+    config: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """The description as JSON values."""
+        """The description as JSON values, without ``config``."""
         return {
             "settings": asdict(self.settings),
             "methods": list(self.methods),
@@ -56,8 +58,8 @@ class RunSpec:
 
 def _typed(node: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any node
     """``node`` with ``values``, its dataclasses filled in turn."""
-    for field in fields(node):
-        if field.name in values:
-            value, inner = values[field.name], getattr(node, field.name)
-            setattr(node, field.name, _typed(inner, value) if is_dataclass(inner) else value)
+    for each in fields(node):
+        if each.name in values:
+            value, inner = values[each.name], getattr(node, each.name)
+            setattr(node, each.name, _typed(inner, value) if is_dataclass(inner) else value)
     return node
