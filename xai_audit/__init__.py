@@ -1,3 +1,101 @@
-"""xai_audit tells whether an image classifier is right for the right reasons."""
+"""xai_audit examines whether an image classifier is right for the right reasons.
+
+It explains a model's decisions on a folder of photos, measures where the relevance lies, and tests
+by experiment which shortcuts (borders, corners, backgrounds, stamps, colours, ...) the model
+relies on. The command line is ``python -m xai_audit --help``; from Python::
+
+    import xai_audit
+
+    run = xai_audit.audit("dataset=flowers", "method=gradcam", "limit=60", "output_dir=out")
+    same = xai_audit.load("out")
+
+The modules by layer; each imports only from layers above its own in this table:
+
+    layer  module         what it holds
+    -----  -------------  --------------------------------------------------------------------
+        1  errors         the errors that users see, one line each
+        1  types          the contracts of all plugins, and the data that they exchange
+        1  schema         names and types of the columns of all tables
+        2  config         typed keys with their limits, composed by Hydra, built into plugins
+        3  run            the files of an output folder: paths, record, manifest, reading back
+        4  vision         photos: opening, decoding, the eval transform, regions
+        5  network        the model: preparing, target layer, precision, batch size, seeds
+        6  data           plugins: folders, tables and data sets of photos
+        6  models         plugins: torchvision, timm, one's own
+        6  methods        plugins: attribution methods
+        6  masks          plugins: where the object is
+        6  cues           plugins: candidate shortcuts
+        7  index          image folder -> manifest
+        7  score          heatmaps and regions -> where the relevance lies
+        7  flags          images that are suspicious within their class
+        7  work           how a stage's parts are planned, worked on and merged
+        7  engines        where the parts are worked on
+        8  attribute      photos and model -> heatmaps
+        8  demo           the embedded data set: rendered flowers with known shortcuts
+        8  discovery      clusters of heatmaps that become cues
+        8  report         tables and photos -> HTML
+        9  evidence       availability, attention, reliance and the verdict of each cue
+       10  faithfulness   whether the maps of a method are to be trusted
+       10  agreement      whether the methods agree
+       10  confusion      what separates classes that the model confuses
+       10  adversarial    how little changes a decision
+       11  stages         when each analysis runs again, and which files it reads and writes
+       12  pipeline       the stages in their order
+       13  cli            command line -> configuration -> pipeline -> exit code
+       14  __main__       python -m xai_audit
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xai_audit.run.reader import Run
 
 __version__ = "0.1.0"
+__all__ = ["audit", "load"]
+
+
+def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
+    """The finished run of the audit that ``overrides`` describe; the same again resumes it.
+
+    It is the command line's run, with its keys and defaults, relative paths from the current
+    folder. Logging stays as the caller has set it up. In the main thread SIGINT and SIGTERM end it
+    with what is finished kept; in other threads signals are not handled.
+
+    Example:
+        >>> run = audit("dataset=imagefolder", "dataset.root=photos", "output_dir=out")
+
+    Args:
+        *overrides: ``key=value`` and ``group=option``, as on the command line.
+        config_dir: folder of YAML files of one's own, as ``--config-dir``.
+
+    Raises:
+        ConfigError: a key, a value, a dataset, a model or an output folder that cannot work.
+        TooManyFailuresError: more images failed than ``max_failed_fraction``; the run is complete.
+        StoppedError: a signal ended it.
+        PluginError: a plugin broke its contract.
+    """
+    from pathlib import Path
+
+    from xai_audit.config.compose import compose, nodes
+
+    composed = compose(overrides, config_dirs=[] if config_dir is None else [Path(config_dir)])
+    from xai_audit import pipeline
+
+    return load(pipeline.audit(*nodes(composed)))
+
+
+def load(folder: str | Path) -> Run:
+    """The run in ``folder``, an output folder, for reading its tables; torch is not imported.
+
+    Example:
+        >>> run = load("outputs/flowers/flowers/gradcam")
+    """
+    from pathlib import Path
+
+    from xai_audit.run.reader import Run
+
+    return Run(Path(folder).expanduser().absolute())

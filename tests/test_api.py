@@ -1,0 +1,191 @@
+"""The package from Python: the command line's own run, and the caller's process left as it was."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobRuntime
+from hydra.version import VersionBase
+
+import xai_audit
+from tests import tiny
+from xai_audit import pipeline
+from xai_audit.config.compose import compose
+from xai_audit.errors import AuditError, ConfigError, TooManyFailuresError
+
+
+def child(code: str, cwd: Path) -> str:
+    """What ``code`` prints in a Python of its own that has loaded nothing yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(tiny.REPO)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_costs_nothing(tmp_path):
+    code = (
+        "import sys, time, typing\n"
+        "before, start = set(sys.modules), time.perf_counter()\n"
+        "import xai_audit\n"
+        "spent = time.perf_counter() - start\n"
+        "print(spent, *set(sys.modules) - before)\n"
+    )
+    spent, *loaded = child(code, tmp_path).split()
+    assert {*loaded} <= {"xai_audit", "__future__"}
+    assert float(spent) < 0.05
+
+
+def test_load_reads_without_torch(tmp_path):
+    code = (
+        "import sys, xai_audit\n"
+        "run = xai_audit.load('.')\n"
+        "print(run.root)\n"
+        "print([name for name in ('torch', 'hydra', 'captum') if name in sys.modules])\n"
+    )
+    root, heavy = child(code, tmp_path).splitlines()
+    assert Path(root) == tmp_path
+    assert heavy == "[]"
+
+
+def test_public_names():
+    assert xai_audit.__all__ == ["audit", "load"]
+    for name in xai_audit.__all__:
+        assert "Example:" in (getattr(xai_audit, name).__doc__ or "")
+
+
+def test_an_audit_is_the_command_lines(folder, tmp_path, monkeypatch):
+    """One path: the same arguments arrive at the pipeline, whoever was called."""
+    arrived = []
+    monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
+    given = tiny.overrides(
+        folder, tmp_path / "out", "methods=[lime,gradcam]", "stamp.text=x", "seed=5", "+note.by=me"
+    )
+    xai_audit.audit(*given)
+    assert tiny.audit(given).returncode == 0
+    assert arrived[0] == arrived[1]
+
+
+def test_files_of_the_users_own(folder, tmp_path, monkeypatch):
+    arrived = []
+    monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
+    (tmp_path / "conf" / "method").mkdir(parents=True)
+    text = "_target_: a.b\nname: mine\nsign: positive\n"
+    (tmp_path / "conf" / "method" / "mine.yaml").write_text(text)
+    given = tiny.overrides(folder, tmp_path / "out", "method=mine")
+    monkeypatch.chdir(tmp_path)
+    xai_audit.audit(*given, config_dir="conf")
+    assert tiny.audit(["--config-dir", "conf", *given]).returncode == 0
+    assert arrived[0] == arrived[1]
+
+
+def state():
+    """What of this process an audit must leave alone."""
+    loggers = [logging.getLogger(name) for name in ("", "xai_audit")]
+    return (
+        [(list(logger.handlers), logger.level) for logger in loggers],
+        list(sys.argv),
+        [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        Path.cwd(),
+        os.environ.get("HYDRA_FULL_ERROR"),
+        hydra_state(),
+    )
+
+
+def hydra_state():
+    instance = GlobalHydra.instance()
+    name = JobRuntime.instance().get("name")
+    return id(instance), id(instance.hydra), name, VersionBase.instance().getbase()
+
+
+def test_a_run_and_the_callers_process(folder, tmp_path, monkeypatch):
+    """In a folder of its own, with a relative output folder, inside a thread and outside."""
+    monkeypatch.chdir(tmp_path)
+    before = state()
+    given = tiny.overrides(folder, Path("out"), "stages=[index]", "limit=4")
+    run = xai_audit.audit(*given)
+    assert state() == before
+    assert run.root == tmp_path / "out"
+    assert pd.read_parquet(run.root / "manifest.parquet").selected.sum() == 4
+    assert xai_audit.load("out").root == run.root
+    found = []
+    for limit in ("limit=5", "limit=6"):
+        arguments = [*given[:-1], limit]
+        thread = threading.Thread(
+            target=lambda a: found.append(xai_audit.audit(*a)), args=[arguments]
+        )
+        thread.start()
+        thread.join()
+    assert [again.root for again in found] == [run.root] * 2
+    assert state() == before
+    assert pd.read_parquet(run.root / "manifest.parquet").selected.sum() == 6
+
+
+@pytest.mark.parametrize("override", ["regions.border=0.7", "datset=x", "dataset.root=nowhere"])
+def test_an_error_is_the_line_of_the_command_line(override, folder, tmp_path):
+    before = state()
+    given = tiny.overrides(folder, tmp_path / "out", "stages=[index]", override)
+    with pytest.raises(ConfigError) as refused:
+        xai_audit.audit(*given)
+    assert isinstance(refused.value, AuditError)
+    assert tiny.audit(given).stderr == f"xai_audit: {refused.value}\n"
+    assert state() == before
+
+
+def test_too_many_failures_are_raised(tmp_path):
+    root = tiny.make_folder(tmp_path / "photos", per_class=1)
+    for path in sorted((root / "images").rglob("*.jpg"))[1:]:
+        path.write_bytes(b"no photo")
+    with pytest.raises(TooManyFailuresError):
+        xai_audit.audit(*tiny.overrides(root, tmp_path / "out", "stages=[index]"))
+
+
+def test_composing_inside_an_application_of_the_users_own(tmp_path):
+    """Its GlobalHydra stays the very same object, whether composing works or not."""
+    (tmp_path / "config.yaml").write_text("theirs: 1\n")
+    base = VersionBase.instance().getbase()
+    with initialize_config_dir(str(tmp_path), job_name="theirs", version_base="1.2"):
+        before = hydra_state()
+        compose(["methods=[gradcam,lime]"])
+        with pytest.raises(ConfigError):
+            compose(["datset=x"])
+        assert hydra_state() == before
+    VersionBase.instance().version_base = base
+
+
+def test_an_audit_inside_the_users_own_hydra_command(tmp_path):
+    """A script with @hydra.main of its own, which changes its working directory."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "mine.yaml").write_text("seed: 3\nhydra: {job: {chdir: true}}\n")
+    (tmp_path / "app.py").write_text(
+        "import json, hydra, os\n"
+        "from hydra.core.hydra_config import HydraConfig\n"
+        "from xai_audit.config.compose import compose\n"
+        "@hydra.main(version_base=None, config_path='conf', config_name='mine')\n"
+        "def main(cfg):\n"
+        "    cwd = os.getcwd()\n"
+        "    seeds = [compose([f'seed={cfg.seed}', 'method=rise']).methods[0]['seed']]\n"
+        "    again = hydra.compose('mine', overrides=['seed=4'])\n"
+        "    seeds += [again.seed, cfg.seed]\n"
+        "    print(json.dumps([seeds, HydraConfig.get().job.name, cwd == os.getcwd()]))\n"
+        "main()\n"
+    )
+    code = "import sys, runpy; sys.argv = ['app.py']; runpy.run_path('app.py', run_name='__main__')"
+    assert json.loads(child(code, tmp_path)) == [[3, 4, 3], "app", True]
