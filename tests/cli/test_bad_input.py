@@ -217,19 +217,19 @@ def test_score_without_heatmaps(folder, tmp_path):
     assert "attribute" in line
 
 
-def test_help_answers_without_torch(tmp_path):
-    code = (
-        "import sys, json\n"
-        "sys.argv = ['xai_audit', '--help']\n"
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("regions.border=0.7", 2)])
+def test_an_answer_without_anything_heavy(argument, code, tmp_path):
+    script = (
+        f"import sys, json\nsys.argv = ['xai_audit', {argument!r}]\n"
         "from xai_audit.cli import main\n"
-        "code = main()\n"
-        "json.dump([code, 'torch' in sys.modules], open('seen.json', 'w'))\n"
+        "heavy = {'torch', 'pandas', 'pyarrow', 'numpy', 'PIL'}\n"
+        "json.dump([main(), sorted(heavy & {*sys.modules})], open('seen.json', 'w'))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert json.loads((tmp_path / "seen.json").read_text()) == [0, False]
-    assert "python -m xai_audit dataset=flowers method=gradcam" in done.stdout
+    assert json.loads((tmp_path / "seen.json").read_text()) == [code, []]
+    assert code or "python -m xai_audit dataset=flowers method=gradcam" in done.stdout
     assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["seen.json"]
 
 
