@@ -8,7 +8,7 @@ import math
 import pickle
 import re
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 
 import pytest
@@ -18,6 +18,7 @@ from tests import tiny
 from xai_audit.config.build import build
 from xai_audit.config.compose import compose
 from xai_audit.config.nodes import AuditConfig
+from xai_audit.config.spec import RunSpec
 from xai_audit.config.validation import leaves, validate
 from xai_audit.errors import ConfigError
 
@@ -80,7 +81,7 @@ def test_plugin_is_built_from_its_file(path, place):
         assert keys["name"] == name
     if group == "method":
         assert keys["sign"] in ("positive", "absolute")
-    extra = {"num_classes_of_dataset": 10} if group == "model" else {}
+    extra = {"model": {"num_classes_of_dataset": 10}, "engine": {"here": print}}.get(group, {})
     plugin = build(group, keys, **extra)
     for attribute in HAVE[group]:
         assert hasattr(plugin, attribute), attribute
@@ -154,9 +155,11 @@ def test_composed_is_plain_and_picklable(tmp_path):
     assert [method["name"] for method in composed.methods] == ["lime", "gradcam"]
     # What a plugin takes from other keys is what the user has set.
     assert composed.methods[0]["seed"] == 7
-    assert composed.cues == [
-        {"_target_": "xai_audit.cues.border.Border", "name": "border", "width": 0.2}
-    ]
+    assert composed.cues == (
+        {"_target_": "xai_audit.cues.border.Border", "name": "border", "width": 0.2},
+    )
+    again = RunSpec.from_json(json.loads(json.dumps(composed.to_json())))
+    assert replace(again, config=composed.config) == composed
 
 
 def test_experiment_beats_groups_and_the_command_line_beats_both(tmp_path):
@@ -186,10 +189,10 @@ def test_files_of_the_users_own(tmp_path):
     assert mine == {"_target_": "a.b", "name": "mine", "sign": "positive", "seed": 3}
     assert based["_target_"] == "xai_audit.methods.rise.Rise"
     assert (based["name"], based["samples"], based["seed"]) == ("based", 5, 3)
-    assert composed.cues == [
+    assert composed.cues == (
         {"_target_": "a.b", "name": "border", "width": 0.08},
         {"_target_": "a.b.C", "name": "C"},
-    ]
+    )
     assert composed.settings.dataset["name"] == "plants"
     # By default all cues, the user's own of a name instead of ours, no stamp.
     cues = {cue["name"]: cue for cue in compose([], config_dirs=[two]).cues}

@@ -25,24 +25,23 @@ The modules by layer; each imports only from layers above its own in this table:
         6  methods        plugins: attribution methods
         6  masks          plugins: where the object is
         6  cues           plugins: candidate shortcuts
-        7  index          image folder -> manifest
-        7  score          heatmaps and regions -> where the relevance lies
-        7  flags          images that are suspicious within their class
-        7  work           how a stage's parts are planned, worked on and merged
-        7  engines        where the parts are worked on
-        8  attribute      photos and model -> heatmaps
-        8  demo           the embedded data set: rendered flowers with known shortcuts
-        8  discovery      clusters of heatmaps that become cues
-        8  report         tables and photos -> HTML
-        9  evidence       availability, attention, reliance and the verdict of each cue
-       10  faithfulness   whether the maps of a method are to be trusted
-       10  agreement      whether the methods agree
-       10  confusion      what separates classes that the model confuses
-       10  adversarial    how little changes a decision
-       11  stages         when each analysis runs again, and which files it reads and writes
+        7  work           what a stage is, its parts, and the driver that runs stages
+        8  engines        where the parts are worked on
+        8  index          image folder -> manifest
+        8  score          heatmaps and regions -> where the relevance lies
+        8  flags          images that are suspicious within their class
+        9  attribute      photos and model -> heatmaps
+        9  demo           the embedded data set: rendered flowers with known shortcuts
+        9  discovery      clusters of heatmaps that become cues
+        9  report         tables and photos -> HTML
+       10  evidence       availability, attention, reliance and the verdict of each cue
+       11  faithfulness   whether the maps of a method are to be trusted
+       11  agreement      whether the methods agree
+       11  confusion      what separates classes that the model confuses
+       11  adversarial    how little changes a decision
        12  pipeline       the stages in their order
        13  cli            command line -> configuration -> pipeline -> exit code
-       14  __main__       python -m xai_audit
+       14  __main__       python -m xai_audit, python -m xai_audit.work
 """
 
 from __future__ import annotations
@@ -80,12 +79,12 @@ def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
     """
     from pathlib import Path
 
-    from xai_audit.config.compose import compose, nodes
+    from xai_audit.config.compose import compose
 
-    composed = compose(overrides, config_dirs=[] if config_dir is None else [Path(config_dir)])
+    spec = compose(overrides, config_dirs=[] if config_dir is None else [Path(config_dir)])
     from xai_audit import pipeline
 
-    return load(pipeline.audit(*nodes(composed)))
+    return load(pipeline.audit(spec))
 
 
 def load(folder: str | Path) -> Run:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.run.record import RunRecord
     from xai_audit.run.stop import StopRequest
-    from xai_audit.types import Engine
     from xai_audit.work.audit import Audit
-    from xai_audit.work.stage import Part, Plan, Stage
+    from xai_audit.work.stage import Engine, Part, Plan, Stage
 
 
 class Driver:

@@ -108,6 +108,21 @@ class Stage:
     prefix: str = "part"
 
 
+class Engine(Protocol):
+    """Where the parts of a stage are worked on; it knows no stage and keeps no state.
+
+    Its factory gets, besides its own keys, ``here(stage, numbers)``, which makes parts in the
+    driver's process.
+    """
+
+    def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
+        """See that the parts ``numbers`` of ``stage`` are made; return when nothing more will be.
+
+        A part is made by ``python -m xai_audit.work FOLDER STAGE NUMBERS`` or the same in process.
+        What counts is what lies in ``folder`` afterwards: the driver looks for itself.
+        """
+
+
 def no_merge(_audit: Audit, _parts: list[Part]) -> dict[str, Any]:
     """Nothing: the parts are the table."""
     return {}
