@@ -388,9 +388,9 @@ def test_a_photo_that_grows_beyond_all_bounds(folder, tmp_path):
         tiny.overrides(root, tmp_path / "out", "max_failed_fraction=0.1", "max_pixels=1000000")
     )
     assert result.returncode == 0, result.stderr
-    manifest = pd.read_parquet(tmp_path / "out" / "manifest.parquet").set_index("image_id")
-    assert manifest.status["circle/strip.png"] == "too_large"
-    assert "72 x 4320000 px" in manifest.error["circle/strip.png"]
+    statuses = pd.read_parquet(tmp_path / "out" / "statuses.parquet").set_index("image_id")
+    assert statuses.status["circle/strip.png"] == "too_large"
+    assert "72 x 4320000 px" in statuses.error["circle/strip.png"]
 
 
 def test_failures_are_judged_against_the_files_they_are_of(folder, tmp_path):
@@ -432,7 +432,7 @@ def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
     alone = tiny.overrides(folder, out, *given, "trust.max_similarity=-0.5", "stages=[trust]")
     assert tiny.audit(alone).returncode == 0
     record = json.loads((out / "run.json").read_text())["fingerprints"]
-    assert {*STAGES} - {*record} == {"evidence", "boundary", "report"}
+    assert {*GROUPS} - {*record} == {"evidence", "boundary", "report"}
 
 
 def test_the_report_says_which_stages_it_does_not_tell_of(folder, tmp_path):

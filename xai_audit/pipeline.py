@@ -81,7 +81,8 @@ def audit(spec: RunSpec) -> Path:
     dataset = build("dataset", spec.settings.dataset)
     paths, stop = RunPaths(_output_dir(spec, dataset.name)), StopRequest()
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
-    record = RunRecord(paths, spec.config, _identity(spec.keys), reads)
+    groups = {stage.name: stage.group for stage in STAGES}
+    record = RunRecord(paths, spec.config, _identity(spec.keys), reads, groups)
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
     driver = Driver(job, record, stop, STAGES)
     _check_place(job)

@@ -39,6 +39,7 @@ class RunRecord:
         config: the resolved configuration.
         identity: what makes it this audit and no other: dataset, model, methods.
         reads: stage -> the stages whose tables it reads, in the order in which they run.
+        groups: stage -> the word of ``stages=[...]`` that it runs under.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class RunRecord:
         config: Mapping[str, Any],
         identity: Mapping[str, Any],
         reads: Mapping[str, Collection[str]],
+        groups: Mapping[str, str],
     ) -> None:
-        self.paths, self._reads = paths, reads
+        self.paths, self._reads, self._groups = paths, reads, groups
         # What earlier commands found out stays; ``config`` is always the last command's.
         before = read_json(paths.run_json)
         self.content: dict[str, Any] = before if isinstance(before, dict) else {}
@@ -108,6 +110,7 @@ class RunRecord:
                 undone.add(later)
         for later in undone:
             self.content["fingerprints"].pop(later, None)
+            self.content["fingerprints"].pop(self._groups[later], None)
             if later != stage:  # its own go on where a killed run left off
                 self.content["timings"].pop(f"{later}_seconds", None)
                 self.content["timings"].pop(f"{later}_cpu_seconds", None)
@@ -117,6 +120,7 @@ class RunRecord:
         """Note that ``stage`` is whole and what its merge ``found``, and write the record."""
         self.content |= found
         self.content["fingerprints"][stage] = stage_fingerprint
+        self._add_up(self._groups[stage])
         self.write()
 
     def note_rate(self, stage: str, images: int, seconds: float) -> None:
@@ -124,13 +128,16 @@ class RunRecord:
         if stage == "attribute":
             self.content["images_per_second"] = images / seconds
 
-    def add_up(self, group: str, stages: Collection[str]) -> None:
-        """Note the time of ``group``, the sum of its ``stages``, and write the record."""
-        timings = self.content["timings"]
-        for what in ("seconds", "cpu_seconds"):
-            spent = [timings.get(f"{stage}_{what}", 0.0) for stage in stages]
-            timings[f"{group}_{what}"] = round(sum(spent), 3)
-        self.write()
+    def _add_up(self, group: str) -> None:
+        """Note of ``group`` the time of its stages, and that it is whole once all of them are."""
+        stages = [stage for stage, of in self._groups.items() if of == group]
+        timings, marks = self.content["timings"], self.content["fingerprints"]
+        if stages != [group]:
+            for what in ("seconds", "cpu_seconds"):
+                spent = [timings.get(f"{stage}_{what}", 0.0) for stage in stages]
+                timings[f"{group}_{what}"] = round(sum(spent), 3)
+            if all(stage in marks for stage in stages):
+                marks[group] = fingerprint([marks[stage] for stage in stages])
 
     def write(self) -> None:
         """Put the record on disk, atomically."""

@@ -67,7 +67,6 @@ class Driver:
                 self._make(stage, parts, todo)
             found = stage.merge(self.audit, parts)
         self.record.finished(stage.name, mark, found)
-        self.record.add_up(stage.group, [s.name for s in self._of_group(stage.group)])
 
     def _check_needs(self, stage: Stage) -> None:
         for name in stage.needs:
@@ -84,9 +83,6 @@ class Driver:
         paths = self.audit.paths
         parts = files_of(paths, stage, read_parts(paths, stage.name))
         return all(map(_is_there, plan.outputs)) and all(path.is_file() for path in parts)
-
-    def _of_group(self, group: str) -> list[Stage]:
-        return [stage for stage in self._stages.values() if stage.group == group]
 
     def _make(self, stage: Stage, parts: Sequence[Part], todo: Sequence[Part]) -> None:
         """Let the engine make ``todo``; what it leaves out is an error."""
