@@ -1,0 +1,1 @@
+"""The tests. The folders below need no such file; this one keeps every other ``tests`` away."""

@@ -96,7 +96,7 @@ def test_what_photos_cannot_feed_is_one_line(folder, tmp_path):
 
 def test_timms_grey_models():
     pytest.importorskip("timm")
-    from tests.models.test_model_plugins import build
+    from tests.models.test_plugins import build
 
     spec = build("timm", arch="resnet18", pretrained=False, kwargs={"in_chans": 1})
     assert spec.preprocess.mean == (pytest.approx((0.485 + 0.456 + 0.406) / 3),)

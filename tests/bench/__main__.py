@@ -1,4 +1,7 @@
-"""Runs benches and prints a table, one line a number; exits with 1 where a bound is not met."""
+"""Every measured number of this project, with its bound: ``python -m tests.bench [NAME ...]``.
+
+Runs benches and prints a table, one line a number; exits with 1 where a bound is not met.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tests.bench")
 
+_SUMMARY = "Run benches and print a table; the exit code is 1 where a bound is not met."
+
 # A module of this folder each, with run(shared, quick) -> rows; in this order.
 BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
@@ -28,7 +33,7 @@ BENCHES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where every bound is met, else 1."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=_SUMMARY)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="few images: shows that it runs")
     asked = parser.parse_args(arguments)

@@ -28,7 +28,7 @@ from torchvision.models import resnet18, resnet50
 from tests.bench import photos
 from tests.bench.child import audit_command, finished, shown
 from tests.bench.rows import Row, skipped
-from tests.methods.asking import asked, loaded, method
+from tests.methods.asking import loaded, method, request
 from xai_audit.methods._segments import segments
 from xai_audit.types import Preprocess
 
@@ -89,7 +89,7 @@ def _question(model: LoadedModel, count: int) -> CachedRequest:
     rough = torch.randn(count, 3, 14, 14, generator=torch.Generator().manual_seed(1))
     images = torch.nn.functional.interpolate(rough, (SIDE, SIDE), mode="bicubic")
     images = images.contiguous(memory_format=torch.channels_last)
-    return asked(model, images, torch.arange(count) % 17, max_batch=ROOM)
+    return request(model, images, torch.arange(count) % 17, max_batch=ROOM)
 
 
 def _integrated_gradients(model: LoadedModel, rounds: int, steps: int) -> Row:

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from data_files import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
+from tests.data.photo_files import noise
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 from xai_audit.vision.transform import Coverage, joint, to_view

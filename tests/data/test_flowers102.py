@@ -5,10 +5,10 @@ import urllib.request
 
 import numpy as np
 import pytest
-from data_files import noise, save
 from scipy.io import savemat
 from torchvision.datasets import Flowers102 as Torchvision
 
+from tests.data.photo_files import noise, save
 from xai_audit.data.flowers102 import Flowers102
 from xai_audit.errors import DatasetError
 

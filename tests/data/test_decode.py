@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_files import exif, noise, png, save, seen
 from PIL import Image
 
+from tests.data.photo_files import exif, noise, png, save, seen
 from xai_audit.errors import ImageProblem
 from xai_audit.index.probe import probe
 from xai_audit.vision.decode import decode, upright

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_files import exif, noise, png, png_chunk, save
 from PIL import Image
 
+from tests.data.photo_files import exif, noise, png, png_chunk, save
 from xai_audit.errors import ImageProblem
 from xai_audit.index.probe import Probed, probe
 from xai_audit.vision.opening import FORMATS

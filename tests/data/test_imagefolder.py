@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from data_files import save
 from torchvision import datasets
 
+from tests.data.photo_files import save
 from xai_audit.data import imagefolder
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import DatasetError

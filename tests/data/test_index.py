@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from data_files import exif, noise, png, save
 
+from tests.data.photo_files import exif, noise, png, save
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.index import rows as index
 from xai_audit.index.probe import probe
