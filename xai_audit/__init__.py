@@ -18,30 +18,31 @@ The modules by layer; each imports only from layers above its own in this table:
         1  schema         names and types of the columns of all tables
         2  config         typed keys with their limits, composed by Hydra, built into plugins
         3  run            the files of an output folder: paths, record, manifest, reading back
-        4  vision         photos: opening, decoding, the eval transform, regions
-        5  network        the model: preparing, target layer, precision, batch size, seeds
-        6  data           plugins: folders, tables and data sets of photos
-        6  models         plugins: torchvision, timm, one's own
-        6  methods        plugins: attribution methods
-        6  masks          plugins: where the object is
-        6  cues           plugins: candidate shortcuts
-        7  work           what a stage is, its parts, and the driver that runs stages
-        8  engines        where the parts are worked on
-        8  index          image folder -> manifest
-        8  score          heatmaps and regions -> where the relevance lies
-        8  flags          images that are suspicious within their class
-        9  attribute      photos and model -> heatmaps
-        9  demo           the embedded data set: rendered flowers with known shortcuts
-        9  discovery      clusters of heatmaps that become cues
-        9  report         tables and photos -> HTML
-       10  evidence       availability, attention, reliance and the verdict of each cue
-       11  faithfulness   whether the maps of a method are to be trusted
-       11  agreement      whether the methods agree
-       11  confusion      what separates classes that the model confuses
-       11  adversarial    how little changes a decision
-       12  pipeline       the stages in their order
-       13  cli            command line -> configuration -> pipeline -> exit code
-       14  __main__       python -m xai_audit, python -m xai_audit.work
+        4  statistics     intervals, p-values and placements
+        5  vision         photos: opening, decoding, the eval transform, regions
+        6  network        the model: preparing, target layer, precision, batch size, seeds
+        7  data           plugins: folders, tables and data sets of photos
+        7  models         plugins: torchvision, timm, one's own
+        7  methods        plugins: attribution methods
+        7  masks          plugins: where the object is
+        7  cues           plugins: candidate shortcuts
+        8  work           what a stage is, its parts, and the driver that runs stages
+        9  engines        where the parts are worked on
+        9  index          image folder -> manifest
+        9  score          heatmaps and regions -> where the relevance lies
+        9  flags          images that are suspicious within their class
+       10  attribute      photos and model -> heatmaps
+       10  demo           the embedded data set: rendered flowers with known shortcuts
+       10  discovery      clusters of heatmaps that become cues
+       10  report         tables and photos -> HTML
+       11  evidence       availability, attention, reliance and the verdict of each cue
+       12  faithfulness   whether the maps of a method are to be trusted
+       12  agreement      whether the methods agree
+       12  confusion      what separates classes that the model confuses
+       12  adversarial    how little changes a decision
+       13  pipeline       the stages in their order
+       14  cli            command line -> configuration -> pipeline -> exit code
+       15  __main__       python -m xai_audit, python -m xai_audit.work
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from xai_audit.evidence.attention import attention
-from xai_audit.evidence.stats import paired
+from xai_audit.statistics.estimate import paired
 
 CLASSES = ["a", "b", "c"]
 

@@ -49,7 +49,7 @@ def summary(rows, measured_on):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "part-00000.parquet"
         pq.write_table(pa.Table.from_pylist(effects, schema=EFFECTS), file)
-        return summary_table(pd.DataFrame(rows), [file], seed=0).to_pandas().set_index("cue")
+        return summary_table(pd.DataFrame(rows), [file]).to_pandas().set_index("cue")
 
 
 def test_accuracy_with_and_without_the_cue_of_the_own_class():

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.stats import t as student
 
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.scan import scan
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, REGIONS
+from xai_audit.statistics.intervals import student_interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BY = ["class_name", "method", "other_method", "target_kind"]
 _DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]
-_TAIL = 0.975
-# What is told with an interval, and the least and the most that it can be.
+# What has an interval, and the least and the most that it can be.
 _RANGES = {"rank_correlation": (-1.0, 1.0), "mass_agreement": (0.0, 1.0)}
 
 
@@ -53,7 +57,7 @@ def _summands(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _means(sums: pd.DataFrame) -> pd.DataFrame:
     """The table's columns from sums and counts; x/0 is NaN."""
-    columns = {
+    columns: dict[str, pd.Series | NDArray[np.float64]] = {
         "n_images": sums["n_rank_correlation"].astype("int32"),
         "n_undefined": sums["undefined"].astype("int32"),
     }
@@ -64,8 +68,8 @@ def _means(sums: pd.DataFrame) -> pd.DataFrame:
         mean = sums[name] / count.where(count > 0)
         free = (count - 1).where(count > 1)  # one image has no spread
         variance = ((sums[f"{name}_squared"] - count * mean**2) / free).clip(lower=0)
-        half = student.ppf(_TAIL, free) * np.sqrt(variance / count)
+        error = np.sqrt((variance / count).to_numpy(np.float64))
+        ends = student_interval(mean.to_numpy(np.float64), error, free.to_numpy(np.float64))
         columns[name] = mean
-        columns[f"{name}_low"] = (mean - half).clip(lower=least)
-        columns[f"{name}_high"] = (mean + half).clip(upper=most)
+        columns[f"{name}_low"], columns[f"{name}_high"] = (end.clip(least, most) for end in ends)
     return pd.DataFrame(columns)

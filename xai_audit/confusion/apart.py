@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student
 
 from xai_audit.schema import REGIONS
+from xai_audit.statistics.intervals import LEVEL, student_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.confusion.gather import Moments
-
-_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def apart(inside: Moments, outside: Sequence[Moments]) -> Apart:
         freedom = square**2 / (error**2 / free + other_error**2 / other_free)
     # Without any spread every freedom gives an interval of no width.
     freedom = np.where(square > 0, freedom, 1.0)
-    half = student.ppf(1 - _ERROR / 2 / known, freedom) * np.sqrt(square)
-    low, high = (excess - half).clip(-1, 1), (excess + half).clip(-1, 1)
+    ends = student_interval(excess, np.sqrt(square), freedom, level=1 - (1 - LEVEL) / known)
+    low, high = (end.clip(-1, 1) for end in ends)
     return Apart(mass, excess, low, high, sum(one.photos for one in outside))
 
 

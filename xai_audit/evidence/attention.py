@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.evidence.stats import UNKNOWN, Estimate, paired
+from xai_audit.statistics.estimate import UNKNOWN, Estimate, paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,8 @@ def attention(
 
     An image's expectation is what the other classes' mean map, each class weighted alike, puts in
     the same region: the null is other images' maps on this image's mask. The interval and the
-    sign-flip p are those of :func:`~xai_audit.evidence.stats.paired`; the excesses are spread out
-    by as much as the other classes' mean map is itself uncertain.
+    sign-flip p are those of :func:`~xai_audit.statistics.estimate.paired`; the excesses are spread
+    out by as much as the other classes' mean map is itself uncertain.
 
     Args:
         shares: (n, h, w) relevance as shares of its total; a row with NaN is undefined.

@@ -13,7 +13,8 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
-from xai_audit.evidence.stats import UNKNOWN, Estimate, placement_interval, placements
+from xai_audit.statistics.estimate import UNKNOWN, Estimate
+from xai_audit.statistics.placements import placement_interval, placements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ import pyarrow as pa
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import EFFECTS
 from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
-from xai_audit.evidence.stats import paired
+from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

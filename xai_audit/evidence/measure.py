@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from xai_audit.evidence.plan import LOOK, PULL, RELIANCE, shown
-from xai_audit.evidence.stats import paired
 from xai_audit.evidence.transplant import Outcome, Task
 from xai_audit.schema import TRANSPLANTS
+from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set
@@ -131,7 +131,7 @@ def _open(outcomes: list[Outcome], scope: Scope) -> bool:
         return True
     effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
     # Not closed by an effect above the limit: of many cells that would pick the lucky looks.
-    return not paired(effects[np.isfinite(effects)], seed=scope.seed).high < scope.limit
+    return not difference_interval(effects[np.isfinite(effects)])[1] < scope.limit
 
 
 def rows_of(outcomes: Sequence[Outcome], scope: Scope) -> pa.Table:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from xai_audit.evidence.availability import availability
 from xai_audit.evidence.columns import AVAILABILITY
 from xai_audit.evidence.harm import harm
-from xai_audit.evidence.stats import UNKNOWN
+from xai_audit.statistics.estimate import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
 from xai_audit.evidence.near import near_groups
 from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
-from xai_audit.evidence.stats import paired
 from xai_audit.schema import DISCOVERED, SUMMARY, TRANSPLANTS
+from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def _empty() -> pd.DataFrame:
     return frame
 
 
-def summary_table(transplants: pd.DataFrame, effects: Sequence[Path], *, seed: int) -> pa.Table:
+def summary_table(transplants: pd.DataFrame, effects: Sequence[Path]) -> pa.Table:
     """How much accuracy rests on each cue, in SUMMARY, the largest gap first.
 
     Discovered regions are left out: ``cluster_1`` of one class is another region than that of the
@@ -80,7 +80,6 @@ def summary_table(transplants: pd.DataFrame, effects: Sequence[Path], *, seed: i
     Args:
         transplants: the measured pairs.
         effects: files of EFFECTS, which say on whose photos a cell was measured.
-        seed: of the sign flips.
     """
     plain = transplants[~transplants["cue"].str.startswith(DISCOVERED)]
     on_others = {
@@ -96,17 +95,17 @@ def summary_table(transplants: pd.DataFrame, effects: Sequence[Path], *, seed: i
         if images.empty:
             continue
         gaps = images["with"] - images["without"]
+        low, high = difference_interval(gaps.to_numpy(np.float64))
         by_class = gaps.groupby(images["image_class"]).mean()
-        gap = paired(gaps.to_numpy(np.float64), seed=seed)
         rows.append(
             {
                 "cue": str(cue),
                 "n_images": len(gaps),
                 "accuracy_with": float(images["with"].mean()),
                 "accuracy_without": float(images["without"].mean()),
-                "gap": gap.value,
-                "gap_low": gap.low,
-                "gap_high": gap.high,
+                "gap": float(gaps.mean()),
+                "gap_low": low,
+                "gap_high": high,
                 "worst_class": str(by_class.idxmax()),
                 "worst_gap": float(by_class.max()),
             }

@@ -11,8 +11,8 @@ import pandas as pd
 
 from xai_audit.evidence.because import because
 from xai_audit.evidence.naming import Suspect, explained
-from xai_audit.evidence.stats import benjamini_hochberg
 from xai_audit.schema import DISCOVERED, QUESTIONS
+from xai_audit.statistics.p_values import benjamini_hochberg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

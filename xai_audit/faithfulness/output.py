@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import t as student
 
 from xai_audit.network.seeds import seed_of
 from xai_audit.schema import METHODS, OK, RANDOM, TRUST_MEASURES
+from xai_audit.statistics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Fewer images do not tell whether maps change with the weights.
 _MIN_IMAGES = 5
-_TAIL = 0.975
 _BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
 _RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}
 _RANGES |= {"infidelity": (0.0, 1.0)} | dict.fromkeys(_BY_DRAW, (0.0, 1.0))
@@ -84,14 +83,10 @@ def mean_of(
 
     The interval is cut at the ``bounds`` that no value can pass.
     """
-    if not len(values):
-        return None, None, None
-    mean = float(values.mean())
-    if len(values) < 2:
-        return mean, None, None
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(student.ppf(_TAIL, len(values) - 1)) * error
-    return mean, max(mean - reach, bounds[0]), min(mean + reach, bounds[1])
+    mean, low, high = mean_interval(values)
+    if math.isnan(low):
+        return None if math.isnan(mean) else mean, None, None
+    return mean, max(low, bounds[0]), min(high, bounds[1])
 
 
 def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int) -> str:

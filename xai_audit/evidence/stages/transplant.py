@@ -110,7 +110,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     for stale in {*RunPaths.parts(audit.paths.effects)} - wanted:
         stale.unlink()
     frame = transplant_frame(files_of(audit.paths, TRANSPLANT, parts))
-    table = summary_table(frame, RunPaths.parts(audit.paths.effects), seed=audit.settings.seed)
+    table = summary_table(frame, RunPaths.parts(audit.paths.effects))
     write_table(audit.paths.summary, table)
     return {}
 

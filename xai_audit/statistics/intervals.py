@@ -1,0 +1,106 @@
+"""95 % intervals of means: Student's, and one for skewed differences of few photos."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEVEL = 0.95
+# Both found by simulation. On 85 populations of real transplants (17 classes, 5 cues) and
+# n = 8, 16, 24, 32 the interval then covers .96 .95 .95 .94; Student's t alone .91 .92 .93 .93,
+# Hall's alone .90 .91 .91 .92. The whole of Hall's surplus covers too much of bimodal ones (.99).
+_HALL = 0.4
+_UNSEEN = 0.1
+
+
+def student_interval(
+    mean: NDArray[np.float64] | float,
+    error: NDArray[np.float64] | float,
+    freedom: NDArray[np.float64] | float,
+    *,
+    level: float = LEVEL,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The low and the high end of Student's interval of each mean; NaN where anything is NaN.
+
+    A standard error of 0 gives an interval of no width.
+
+    Args:
+        mean: any shape.
+        error: standard error of each mean.
+        freedom: degrees of freedom, above 0.
+        level: that the intervals cover, each by itself.
+    """
+    # Not scipy's loc and scale: a scale of 0 would give NaN.
+    reach = student.interval(level, freedom)[1] * np.asarray(error)
+    return mean - reach, mean + reach
+
+
+def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The mean of values (n,) and the two ends of its Student interval; NaN where undefined."""
+    count = len(values)
+    if not count:
+        return math.nan, math.nan, math.nan
+    mean = float(values.mean())
+    if count < 2:
+        return mean, math.nan, math.nan
+    error = float(values.std(ddof=1)) / math.sqrt(count)
+    low, high = student_interval(mean, error, count - 1)
+    return mean, float(low), float(high)
+
+
+def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % interval (low, high) of the mean of differences (n,) in -1..1; NaN below two.
+
+    It is Student's, each end moved 0.4 of the way to Hall's where that is further out: Hall's is
+    corrected for skewness (Hall 1992, JRSS B 54, 221, the cubic transformation), and either alone
+    covers too little of differences that are mostly noise with a few large ones. An allowance of
+    0.1/n for what n images did not show is added in quadrature. It is too narrow where large
+    effects are so rare that n images are likely to show none: of those in one image out of 20, 24
+    images show none in 3 samples out of 10, and the interval then misses them.
+
+    Args:
+        differences: float64, finite.
+    """
+    count = len(differences)
+    if count < 2:
+        return math.nan, math.nan
+    values = np.asarray(differences, dtype=np.float64)
+    mean = float(values.mean())
+    below, above = _reach(values)
+    unseen = _UNSEEN / count
+    low, high = mean - math.hypot(below, unseen), mean + math.hypot(above, unseen)
+    return max(low, min(mean, -1.0)), min(high, max(mean, 1.0))
+
+
+def _reach(values: NDArray[np.float64]) -> tuple[float, float]:
+    """How far the interval of the mean reaches below and above it."""
+    count = len(values)
+    error = float(values.std(ddof=1)) / math.sqrt(count)
+    centred = values - values.mean()
+    spread = float(np.sqrt((centred**2).mean()))
+    # Equal up to rounding: no skewness to speak of.
+    if spread <= 1e-12:
+        return 0.0, 0.0
+    quantile = float(student.interval(LEVEL, count - 1)[1])
+    skewness = float((centred**3).mean()) / spread**3
+    below = max(0.0, _uncubed(quantile, skewness, count) - quantile)
+    above = max(0.0, -_uncubed(-quantile, skewness, count) - quantile)
+    return (quantile + _HALL * below) * error, (quantile + _HALL * above) * error
+
+
+def _uncubed(quantile: float, skewness: float, count: int) -> float:
+    """The studentised mean T whose Hall transform T + aT²/3 + a²T³/27 + a/6 is ``quantile``.
+
+    a is skewness / sqrt(count).
+    """
+    a = skewness / math.sqrt(count)
+    shifted = quantile - a / 6
+    if abs(a) < 1e-9:
+        return shifted
+    return float(3 * (np.cbrt(1 + a * shifted) - 1) / a)
