@@ -7,7 +7,7 @@ T targets.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,8 +59,7 @@ class Entry:
         path: where it is, as the file system spells it, relative to the dataset's root.
         class_name: its class, None where the folder or table names none.
         mask: the dataset's own mask of it, absolute, or None.
-        split: ``train``, ``test``, ... or None.
-        group: the user's grouping, or None.
+        split, group: ``train``, ``test``, ... and the user's own grouping, or None.
         problem: (status, message) where the listing already knows that it is not usable.
     """
 
@@ -94,6 +93,9 @@ class DatasetSource(Protocol):
     def entries(self) -> Iterator[Entry]:
         """Every file found, each once, in a stable order."""
 
+    def open(self, path: str) -> BinaryIO:
+        """The bytes of the photo at ``root`` / its entry's path, see ``vision.opening``."""
+
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -101,12 +103,11 @@ class ImageRecord:
 
     Attributes:
         image_id: POSIX path relative to the dataset's root, valid unicode.
-        path: where the file is.
-        class_name: its class.
-        label: the class's index among the model's outputs.
-        height: of the photo in px, after EXIF orientation.
-        width: of the photo in px, after EXIF orientation.
+        path: where the file is: the dataset's root / the path of its entry.
+        class_name, label: its class, and the class's index among the model's outputs.
+        height, width: of the photo in px, after EXIF orientation.
         mask: the dataset's own mask file, or None.
+        file_bytes, mtime_ns: of the file when it was indexed, None where unknown.
     """
 
     image_id: str
@@ -116,6 +117,8 @@ class ImageRecord:
     height: int
     width: int
     mask: str | None = None
+    file_bytes: int | None = None
+    mtime_ns: int | None = None
 
 
 class MaskSource(Protocol):
@@ -289,15 +292,16 @@ class Canvas:
     Attributes:
         record: of the photo; its height and width are those of the stored photo.
         photo: (3, h, w) uint8.
-        object: (h, w) uint8, 255 where the pixel may be object (object or void), None without a
-            usable mask.
+        object: (h, w) uint8, 255 where it may be object (object or void); None without a mask.
         preprocess: of the model, which crops what it sees out of the canvas.
+        opener: the dataset's, for a cue that reads the file itself; None for a local file.
     """
 
     record: ImageRecord
     photo: torch.Tensor
     object: torch.Tensor | None
     preprocess: Preprocess
+    opener: Callable[[str], BinaryIO] | None = None
 
 
 class Cue(Protocol):

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.data.photo_files import exif, noise, png, png_chunk, save
 from xai_audit.errors import ImageProblem
 from xai_audit.index.probe import Probed, probe
-from xai_audit.vision.opening import FORMATS
+from xai_audit.vision.header import FORMATS
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -13,6 +13,7 @@ from xai_audit.data._table import check_table, read_rows
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
 from xai_audit.types import Entry
+from xai_audit.vision.opening import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +96,8 @@ class CsvTable:
             log.warning("%s: %d rows without a path are left out", self.name, nameless)
         if not seen:
             self._nothing(splits)
+
+    open = staticmethod(local)
 
     def _nothing(self, splits: set[str]) -> None:
         """Say that no row is left, and which splits there are."""

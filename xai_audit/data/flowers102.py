@@ -19,6 +19,7 @@ from xai_audit.data._names import absolute
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
 from xai_audit.types import Entry
+from xai_audit.vision.opening import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +89,8 @@ class Flowers102:
                     mask=os.fspath(self._base / "segmim" / f"segmim_{number:05d}.jpg"),
                     split=split,
                 )
+
+    open = staticmethod(local)
 
     def _finish_photos(self) -> None:
         """Unpack the photos again where that was interrupted: torchvision looks at the folder."""

@@ -13,6 +13,7 @@ from xai_audit.data._names import absolute, shown
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
 from xai_audit.types import Entry
+from xai_audit.vision.opening import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +77,8 @@ class ImageFolder:
                 "dataset.root holds no file", where=shown(str(self.root)), expected=_LAYOUT,
                 remedy="correct dataset.root",
             )  # fmt: skip
+
+    open = staticmethod(local)
 
     def _top(self) -> list[os.DirEntry[str]]:
         """The root's own listing."""

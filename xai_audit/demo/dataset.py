@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xai_audit.demo.generate import RENDERER_VERSION, generate
 from xai_audit.run.progress import progress_bar
 from xai_audit.types import Entry
+from xai_audit.vision.opening import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,3 +63,5 @@ class Flowers:
             for photo in sorted((self.root / name).iterdir()):
                 mask = self._folder / "masks" / name / f"{photo.stem}.png"
                 yield Entry(f"{name}/{photo.name}", name, str(mask), split="test")
+
+    open = staticmethod(local)

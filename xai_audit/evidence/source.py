@@ -10,6 +10,7 @@ from xai_audit.evidence.measure import Scope
 from xai_audit.evidence.together import Together
 from xai_audit.evidence.transplant import Transplanter
 from xai_audit.vision.canvas import Source
+from xai_audit.vision.opening import opener_of
 
 if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
@@ -24,6 +25,7 @@ def source_of(audit: Audit) -> Source:
         preprocess=audit.facts.preprocess,
         max_pixels=audit.settings.max_pixels,
         num_workers=audit.compute.num_workers,
+        opener=opener_of(audit.dataset),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from xai_audit.types import Entry
+    from xai_audit.vision.opening import Opener
 
 # Enough to hide a network disk's latency, few enough that memory stays flat.
 _AHEAD = 256
@@ -26,20 +27,32 @@ _HEADER = ("format", "mode", "width", "height", "orientation", "frames", "file_b
 
 
 def probe_all(
-    entries: Iterable[Entry], root: Path, *, max_pixels: int, threads: int
+    entries: Iterable[Entry],
+    root: Path,
+    *,
+    max_pixels: int,
+    threads: int,
+    opener: Opener | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row an entry, whatever happens to it.
 
     The columns are MANIFEST's without ``label``, ``selected`` and ``mask_status``.
     ``image_id`` is the path relative to ``root``, or absolute where the photo lies elsewhere;
     ``raw_path`` holds the path's bytes where ``image_id`` cannot spell them.
+
+    Args:
+        entries: as the dataset lists them.
+        root: of the dataset.
+        max_pixels: photos above it are ``too_large``.
+        threads: that read headers.
+        opener: the dataset's; None for local files.
     """
     escaped: set[str] = set()
     with ThreadPoolExecutor(threads, thread_name_prefix="probe") as pool:
         pending: deque[tuple[Entry, Future[dict[str, Any]]]] = deque()
         try:
             for entry in entries:
-                pending.append((entry, pool.submit(_examined, entry, root, max_pixels)))
+                pending.append((entry, pool.submit(_examined, entry, root, max_pixels, opener)))
                 if len(pending) >= _AHEAD:
                     yield _row(*pending.popleft(), escaped)
             while pending:
@@ -70,14 +83,15 @@ def _row(entry: Entry, examined: Future[dict[str, Any]], escaped: set[str]) -> d
     }
 
 
-def _examined(entry: Entry, root: Path, max_pixels: int) -> dict[str, Any]:
+def _examined(entry: Entry, root: Path, max_pixels: int, opener: Opener | None) -> dict[str, Any]:
     """Status, error and header of one entry."""
     path = os.fspath(root / entry.path)
     header: dict[str, Any] = dict.fromkeys(_HEADER)
     try:
         if entry.problem is not None:
             raise ImageProblem(*entry.problem)
-        return {"status": OK, "error": None, **asdict(probe(path, max_pixels=max_pixels))}
+        found = probe(path, max_pixels=max_pixels, opener=opener)
+        return {"status": OK, "error": None, **asdict(found)}
     except ImageProblem as problem:
         return {"status": problem.status, "error": shown(problem.message), **header, **_stat(path)}
 

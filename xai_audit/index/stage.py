@@ -15,6 +15,7 @@ from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import counted
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import MANIFEST
+from xai_audit.vision.opening import opener_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
@@ -66,6 +67,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             audit.dataset.root,
             max_pixels=audit.settings.max_pixels,
             threads=_THREADS,
+            opener=opener_of(audit.dataset),
         ):
             rows.append(row | {"label": None, "selected": False})
             progress(1)

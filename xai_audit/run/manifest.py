@@ -23,7 +23,10 @@ NOT_IMAGES = ("unsupported", "no_class", "symlink_loop")
 
 def record_of(manifest: pa.Table, index: int, root: Path) -> ImageRecord:
     """Row ``index`` of a manifest as an ImageRecord."""
-    columns = ("image_id", "raw_path", "class_name", "label", "height", "width", "mask")
+    columns = (
+        *("image_id", "raw_path", "class_name", "label", "height", "width", "mask"),
+        *("file_bytes", "mtime_ns"),
+    )
     row = {name: manifest.column(name)[index].as_py() for name in columns}
     raw = row.pop("raw_path")
     relative = row["image_id"] if raw is None else raw.decode("utf-8", "surrogateescape")

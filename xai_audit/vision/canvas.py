@@ -14,8 +14,9 @@ from torchvision import tv_tensors
 from xai_audit.errors import ImageProblem, MaskProblem, PluginError
 from xai_audit.run.manifest import record_of
 from xai_audit.types import Canvas
+from xai_audit.vision.decode import decoded
 from xai_audit.vision.geometry import view
-from xai_audit.vision.loader import decoded, placed
+from xai_audit.vision.loader import placed
 from xai_audit.vision.transform import Coverage, resized, to_view
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from xai_audit.types import Cue, ImageRecord, MaskSource, Preprocess
+    from xai_audit.vision.opening import Opener
 
 # Decoded photos a worker keeps: a donor serves several images.
 _KEPT = 48
@@ -41,6 +43,7 @@ class Source:
         preprocess: of the model.
         max_pixels: no photo above it is decoded.
         num_workers: processes that read; 0 reads in this one.
+        opener: the dataset's; None for local files.
     """
 
     rows: pa.Table
@@ -49,6 +52,7 @@ class Source:
     preprocess: Preprocess
     max_pixels: int
     num_workers: int
+    opener: Opener | None = None
 
     @cached_property
     def _rows_by_id(self) -> dict[str, int]:
@@ -60,12 +64,16 @@ class Source:
         record = record_of(self.rows, self._rows_by_id[image_id], self.root)
         try:
             geometry = placed(record, self.preprocess, self.max_pixels)
-            pixels = decoded(record, self.preprocess, self.max_pixels)
+            pixels = decoded(
+                record, self.preprocess, max_pixels=self.max_pixels, opener=self.opener
+            )
         except ImageProblem:
             return None
         photo = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
         whole = resized(photo, geometry, self.preprocess).as_subclass(torch.Tensor)
-        return Canvas(record, whole.contiguous(), self._object(record), self.preprocess)
+        return Canvas(
+            record, whole.contiguous(), self._object(record), self.preprocess, self.opener
+        )
 
     def _object(self, record: ImageRecord) -> torch.Tensor | None:
         """What is not surely background (h, w) uint8 on the canvas: object or void."""

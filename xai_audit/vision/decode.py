@@ -1,4 +1,9 @@
-"""A photo's pixels, upright and as 8-bit RGB."""
+"""A photo's pixels, upright and as 8-bit RGB: those that the model, the cues and the report see.
+
+Colours are those of torchvision's default loader, PIL's ``convert("RGB")``, since that is what a
+model was trained with: alpha is dropped, not blended, CMYK is converted without a colour profile.
+Numbers beyond 8 bits are scaled, where PIL would clip them.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +11,84 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_audit.vision.opening import identify, open_regular, orientation, translated
+from xai_audit.vision.header import identify, orientation, translated
+from xai_audit.vision.opening import opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
+    from xai_audit.types import ImageRecord, Preprocess
+    from xai_audit.vision.opening import Opener
 
-def decode(path: str, *, shorter_side: int | None, max_pixels: int) -> NDArray[np.uint8]:
-    """The photo (H, W, 3) uint8, upright by its EXIF orientation; of an animation the first frame.
 
-    Colours are those of torchvision's default loader, PIL's ``convert("RGB")``: alpha is dropped,
-    not blended, CMYK is converted without a colour profile. Numbers beyond 8 bits are scaled, where
-    PIL would clip them.
+def decoded(
+    record: ImageRecord,
+    preprocess: Preprocess,
+    *,
+    max_pixels: int,
+    opener: Opener | None = None,
+    smallest: int = 0,
+) -> NDArray[np.uint8]:
+    """The photo (h, w, 3) uint8 as the model's resize gets it: a JPEG as small as that allows.
 
     Args:
-        path: the file.
-        shorter_side: what the model's resize will ask for, px; a JPEG is then decoded at 1/2, 1/4
-            or 1/8 as long as its shorter side stays at least twice that. None: at full size.
+        record: of the photo.
+        preprocess: of the model.
         max_pixels: of the photo as stored.
+        opener: the dataset's; None for local files.
+        smallest: px that the shorter side of a large photo keeps at least, whatever the resize.
+
+    Raises:
+        ImageProblem: as :func:`decode`.
+    """
+    resize = preprocess.resize
+    shorter = resize if isinstance(resize, int) or resize is None else max(resize)
+    if not preprocess.antialias or preprocess.interpolation == "nearest":
+        shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
+    if shorter is not None:
+        shorter = max(shorter, -(-smallest // 2))  # decode keeps twice as many px
+    return decode(record.path, shorter_side=shorter, max_pixels=max_pixels, opener=opener)
+
+
+def decode(
+    path: str, *, shorter_side: int | None, max_pixels: int, opener: Opener | None = None
+) -> NDArray[np.uint8]:
+    """The photo (H, W, 3) uint8, upright by its EXIF orientation; of an animation the first frame.
+
+    Args:
+        path: as ``ImageRecord.path``.
+        shorter_side: of the model's resize, px; a JPEG is then decoded at 1/2, 1/4 or 1/8 as long
+            as its shorter side stays at least twice that. None: at full size.
+        max_pixels: of the photo as stored.
+        opener: the dataset's; None for a local file.
 
     Raises:
         ImageProblem: as :func:`xai_audit.index.probe.probe`; ``unreadable`` also where the pixels
             are cut short.
     """
-    with open_regular(path) as (file, _):
-        image = identify(file, path, max_pixels=max_pixels)
+    pixels, turned = as_stored(
+        path, shorter_side=shorter_side, max_pixels=max_pixels, opener=opener
+    )
+    return np.ascontiguousarray(upright(pixels, turned))
+
+
+def as_stored(
+    path: str, *, shorter_side: int | None, max_pixels: int, opener: Opener | None = None
+) -> tuple[NDArray[np.uint8], int]:
+    """The pixels (H, W, 3) uint8 before they are turned, and the EXIF orientation to turn them by.
+
+    Args and errors are those of :func:`decode`. A TIFF comes upright, with orientation 1.
+    """
+    with opened(path, opener) as file:
+        image = identify(file.stream, path, max_pixels=max_pixels)
         # PIL turns a TIFF itself when it loads it.
         turned = 1 if image.format == "TIFF" else orientation(image)
         with translated():
             if shorter_side is not None:
                 image.draft("RGB", (2 * shorter_side, 2 * shorter_side))
             image.load()
-            return np.ascontiguousarray(upright(_rgb(image), turned))
+            return _rgb(image), turned
 
 
 def upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:

@@ -18,19 +18,18 @@ from torch.utils.data import DataLoader, Dataset
 from xai_audit.errors import ImageProblem, MaskProblem, is_out_of_memory
 from xai_audit.run.manifest import record_of
 from xai_audit.schema import OK
-from xai_audit.vision.decode import decode
+from xai_audit.vision.decode import decoded
 from xai_audit.vision.geometry import view
 from xai_audit.vision.transform import joint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from xai_audit.types import ImageRecord, MaskSource, Preprocess
     from xai_audit.vision.geometry import Geometry
+    from xai_audit.vision.opening import Opener
 
 # A mask status of its own for a dataset without masks.
 NO_MASK = "none"
@@ -84,6 +83,7 @@ class LoadSettings:
         num_workers: worker processes; 0 decodes in this one.
         pin_memory: whether batches go to a CUDA device.
         photos: False reads masks only.
+        opener: the dataset's, by which worker processes read; None for local files.
     """
 
     root: Path
@@ -93,6 +93,7 @@ class LoadSettings:
     num_workers: int
     pin_memory: bool = False
     photos: bool = True
+    opener: Opener | None = None
 
 
 class Photos(Dataset["_Item"]):
@@ -122,8 +123,10 @@ class Photos(Dataset["_Item"]):
 
     def _loaded(self, record: ImageRecord) -> _Item:
         preprocess, most = self._settings.preprocess, self._settings.max_pixels
-        geometry = placed(record, preprocess, most)
-        photo = decoded(record, preprocess, most) if self._settings.photos else None
+        geometry, photo = placed(record, preprocess, most), None
+        if self._settings.photos:
+            opener = self._settings.opener
+            photo = decoded(record, preprocess, max_pixels=most, opener=opener)
         status, coverage = OK, None
         try:
             coverage = self._masks.load(record)
@@ -148,19 +151,6 @@ def placed(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> Geom
         message = f"resized for the model it has {height} x {width} px, more than {max_pixels}"
         raise ImageProblem("too_large", message)
     return geometry
-
-
-def decoded(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> NDArray[np.uint8]:
-    """The photo (h, w, 3), a JPEG as small as the model's resize allows.
-
-    Raises:
-        ImageProblem: it cannot be decoded.
-    """
-    resize = preprocess.resize
-    shorter = resize if isinstance(resize, int) or resize is None else max(resize)
-    if not preprocess.antialias or preprocess.interpolation == "nearest":
-        shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
-    return decode(record.path, shorter_side=shorter, max_pixels=max_pixels)
 
 
 @dataclass(frozen=True)

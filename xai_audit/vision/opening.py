@@ -1,166 +1,148 @@
-"""Files opened so that nothing hostile can hang, execute or fill the memory; PIL's own adapter."""
+"""A photo's bytes opened, wherever they are, so that no file can block the run.
+
+Every reader of photos goes through :func:`opened`: index, decoder, cues and report. The bytes come
+from ``DatasetSource.open(path)``, ``path`` being the dataset's ``root`` / the path of an entry:
+
+- it returns a binary stream at its start that can seek, and is called by several threads and
+  worker processes at once (where processes are spawned, the dataset is pickled);
+- whatever it raises makes that one photo ``unreadable``; an ``ImageProblem`` names another status;
+- a stream that is no file of the system may have ``mtime_ns``, an attribute by which the next run
+  notices that the photo was changed; else only another size shows it;
+- a dataset without the method has its photos in the file system: :func:`local`.
+"""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
+from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cache
-from pathlib import PurePath
-from typing import IO, TYPE_CHECKING
-
-from PIL import Image
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xai_audit.errors import ImageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from PIL.ImageFile import ImageFile
+    from xai_audit.types import DatasetSource
 
-# What photos come in. PIL knows more, among it formats that start other programs (EPS) and formats
-# so loosely marked that any file may pass for one (TGA). MPO comes with JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "QOI")
-# Their mark is two letters, with which a text may start too.
-_LOOSE = {"BMP", "PPM"}
-# Ordinary reading; and neither a pipe without a writer nor a terminal keeps us.
-_FLAGS = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY")
-)
-_ORIENTATION = 0x0112
+# Neither a pipe without a writer nor a terminal blocks.
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
+
+# DatasetSource.open: a photo's path -> its bytes.
+Opener = Callable[[str], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open photo.
+
+    Attributes:
+        stream: its bytes; can seek.
+        mtime_ns: time of its last change, None where unknown.
+        stat: what the system says of it, None where it is no file of the system.
+    """
+
+    stream: BinaryIO
+    mtime_ns: int | None
+    stat: os.stat_result | None
+
+    @property
+    def size(self) -> int:
+        """Its number of bytes."""
+        if self.stat is not None:
+            return self.stat.st_size
+        place = self.stream.tell()
+        end = self.stream.seek(0, os.SEEK_END)
+        self.stream.seek(place)
+        return end
+
+
+def local(path: str) -> BinaryIO:
+    """The bytes of the file at ``path``; never waits for a pipe's writer.
+
+    Raises:
+        OSError, ValueError: as the built-in ``open``; ValueError for a NUL byte in the path.
+    """
+    return open(path, "rb", opener=_descriptor)  # noqa: PTH123, SIM115 - Path.open has no opener
+
+
+def opener_of(dataset: DatasetSource) -> Opener:
+    """``dataset.open``, or :func:`local` for a plugin without it."""
+    return getattr(dataset, "open", None) or local
 
 
 @contextmanager
-def open_regular(path: str) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """The file at ``path`` for reading and what the system says of it.
+def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
+    """The photo at ``path``, open.
+
+    Args:
+        path: as ``ImageRecord.path``.
+        opener: the dataset's; None for a local file.
 
     Raises:
-        ImageProblem: ``unreadable``, or ``unsupported`` where it is not a regular file, or
-            ``empty``.
+        ImageProblem: ``unreadable``, or ``unsupported`` where it is not a regular file.
     """
     try:
-        descriptor = os.open(path, _FLAGS)
-    except (OSError, ValueError) as exc:
-        # ValueError: a NUL byte in the path. ENXIO: a socket.
-        raise _unopened(exc) from exc
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(descriptor)
-        raise ImageProblem("unsupported", "not a regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        if found.st_size == 0:
-            raise ImageProblem("empty", "the file has no bytes")
-        yield file, found
-
-
-def identify(file: IO[bytes], path: str, *, max_pixels: int) -> ImageFile:
-    """The image in ``file``, of which no more than the header has been read.
-
-    PIL's ``Image.open`` is not used, since its limit on pixels is a global of the process that
-    belongs to the user; ours is an argument.
-
-    Raises:
-        ImageProblem: ``unsupported``, ``unreadable`` or ``too_large``.
-    """
-    with translated():
-        prefix = file.read(16)
-    reasons = []
-    for name in _formats():
-        factory, accept = Image.OPEN[name]
-        accepted = accept(prefix) if accept else True
-        if isinstance(accepted, str):
-            raise ImageProblem("unsupported", accepted)
-        if not accepted:
-            continue
-        file.seek(0)
-        try:
-            with translated():
-                image = factory(file, path)
-        except ImageProblem as problem:
-            if problem.status == "too_large":
-                raise
-            if name not in _LOOSE:
-                reasons.append(f"broken {name} header: {problem.message}")
-        else:
-            return _checked(image, max_pixels)
-    if reasons:
-        raise ImageProblem("unreadable", reasons[0])
-    if PurePath(path).suffix.lower() in _suffixes():
-        raise ImageProblem("unreadable", "the content is not that of an image")
-    raise ImageProblem("unsupported", "not an image of a supported format")
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Whatever PIL raises on a hostile file as an ImageProblem."""
-    try:
-        yield
+        stream = (opener or local)(path)
     except ImageProblem:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        raise ImageProblem("too_large", f"{exc}") from exc
-    except Exception as exc:
-        # On damaged files PIL raises nearly everything: struct.error, SyntaxError, KeyError,
-        # OverflowError, MemoryError, zlib.error, RecursionError, ...
-        raise ImageProblem("unreadable", str(exc) or type(exc).__name__) from exc
+    except Exception as exc:  # what a user's dataset reads from may raise anything
+        raise _unopened(exc) from exc
+    with stream:
+        raw = getattr(stream, "raw", stream)
+        if not isinstance(raw, io.FileIO):
+            own = io.BufferedReader(_Plain(stream))
+            yield Opened(cast("BinaryIO", own), getattr(stream, "mtime_ns", None), None)
+            return
+        found = os.fstat(raw.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ImageProblem("unsupported", "not a regular file")
+        yield Opened(stream, found.st_mtime_ns, found)
 
 
-def orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8; 1 where there is none or where it cannot be read.
+class _Plain(io.RawIOBase):
+    """A stream of some library with nothing but what PIL needs.
 
-    Must be asked before the pixels are loaded: a PNG may carry EXIF behind them.
+    That of a tar archive, for one, has a ``fileno`` that fails in a way PIL does not expect.
     """
-    try:
-        if image.format == "TIFF":
-            value = image.tag_v2.get(_ORIENTATION)  # type: ignore[attr-defined]
-        else:
-            # The base class's: PngImageFile's own decodes all pixels first.
-            value = Image.Image.getexif(image).get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 - see translated(); such a photo can still be shown
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether the stream is."""
+        return self._stream.seekable()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """The new place, from the start."""
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """The number of bytes put into ``buffer``; 0 at the end."""
+        found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
 
-def size(image: Image.Image, turned: int) -> tuple[int, int]:
-    """(height, width) of the photo in px after orientation ``turned``."""
-    if image.format == "TIFF":
-        # Versions of PIL differ in whether ``size`` is already turned.
-        width, height = (int(image.tag_v2[tag]) for tag in (256, 257))  # type: ignore[attr-defined]
-    else:
-        width, height = image.size
-    return (width, height) if turned >= 5 else (height, width)
+def _descriptor(path: str, flags: int) -> int:
+    """The system's open file, for the built-in ``open``."""
+    return os.open(path, flags | _FLAGS)
 
 
-def _checked(image: ImageFile, max_pixels: int) -> ImageFile:
-    """``image``, once its size is known to be one that may be decoded."""
-    with translated():
-        height, width = size(image, 1)
-    if height < 1 or width < 1:
-        raise ImageProblem("unreadable", f"{width} x {height} px")
-    if height * width > max_pixels:
-        raise ImageProblem("too_large", f"{width} x {height} px, max_pixels is {max_pixels}")
-    return image
-
-
-def _unopened(exc: OSError | ValueError) -> ImageProblem:
-    """Why the system would not open a file."""
-    if isinstance(exc, OSError) and exc.errno == errno.ENXIO:
+def _unopened(exc: Exception) -> ImageProblem:
+    """Why a photo could not be opened."""
+    # ENXIO: a socket.
+    if isinstance(exc, OSError) and exc.errno in (errno.ENXIO, errno.EISDIR):
         return ImageProblem("unsupported", "not a regular file")
     if isinstance(exc, FileNotFoundError):
         return ImageProblem("unreadable", "no such file")
-    return ImageProblem("unreadable", getattr(exc, "strerror", None) or str(exc))
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    """FORMATS as far as this PIL was built with them."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-@cache
-def _suffixes() -> frozenset[str]:
-    """The suffixes of FORMATS."""
-    Image.init()
-    return frozenset(end for end, name in Image.EXTENSION.items() if name in {*FORMATS, "MPO"})
+    reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return ImageProblem("unreadable", reason)

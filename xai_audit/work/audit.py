@@ -223,6 +223,7 @@ class Audit:
     def load(self, *, batch_size: int, num_workers: int, photos: bool = True) -> LoadSettings:
         """How photos are read in this run."""
         from xai_audit.vision.loader import LoadSettings
+        from xai_audit.vision.opening import opener_of
 
         return LoadSettings(
             root=self.dataset.root,
@@ -232,4 +233,5 @@ class Audit:
             num_workers=num_workers,
             pin_memory=photos and self.compute.device != "cpu",
             photos=photos,
+            opener=opener_of(self.dataset),
         )
