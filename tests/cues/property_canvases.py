@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,12 @@ def canvas(
 ) -> Canvas:
     """``pixels`` (h, w, 3) as a canvas of a photo stored at ``stored`` (height, width)."""
     height, width = stored or pixels.shape[:2]
-    record = ImageRecord(str(path) or "a/b.png", str(path), "a", 0, height, width)
+    found = Path(path).stat() if Path(path).is_file() else None
+    record = ImageRecord(
+        *(str(path) or "a/b.png", str(path), "a", 0, height, width),
+        file_bytes=None if found is None else found.st_size,
+        mtime_ns=None if found is None else found.st_mtime_ns,
+    )
     photo = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     mask = None if object_mask is None else torch.from_numpy(object_mask.astype(np.uint8) * 255)
     return Canvas(record, photo, mask, preprocess or Preprocess())
@@ -46,6 +53,13 @@ def stored(pixels: np.ndarray, path: Path, **options: object) -> Canvas:
     Image.fromarray(pixels).save(path, **options)
     with Image.open(path) as image:
         return canvas(np.array(image.convert("RGB")), path=path)
+
+
+def elsewhere(photo: Canvas, content: bytes) -> Canvas:
+    """``photo`` with its file's ``content`` in a store instead of on the disk."""
+    record = replace(photo.record, path=f"/store/{Path(photo.record.path).name}")
+    store = {record.path: content}
+    return replace(photo, record=record, opener=lambda path: io.BytesIO(store[path]))
 
 
 def odd() -> dict[str, Canvas]:

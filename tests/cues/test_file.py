@@ -80,3 +80,12 @@ def test_a_file_that_cannot_be_read_says_only_its_sides(tmp_path, content):
     assert found[:2] == pytest.approx([math.log(160), math.log(120)])
     assert not found[2:].any()
     assert read(str(path)) is None
+
+
+def test_a_photo_in_a_store_has_the_same_facts(tmp_path):
+    path = tmp_path / "a.jpg"
+    on_disk = made.stored(made.textured(), path, exif=exif(make="Canon"))
+    in_store = made.elsewhere(on_disk, path.read_bytes())
+    np.testing.assert_array_equal(CUE.descriptors(in_store), CUE.descriptors(on_disk))
+    path.unlink()
+    assert not CUE.descriptors(on_disk)[2:].any()

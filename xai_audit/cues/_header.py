@@ -1,19 +1,28 @@
-"""What a photo's file says of itself before any pixel is decoded; PIL's own adapter for cues."""
+"""What a photo's file says of itself, and its luma as stored, for the cues about files."""
 
 from __future__ import annotations
 
+import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from xai_audit.cues._photo_stats import LUMA
+from xai_audit.errors import ImageProblem
+from xai_audit.vision.decode import as_stored
+from xai_audit.vision.header import identify, translated
+from xai_audit.vision.opening import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from xai_audit.vision.opening import Opener
 
 _MAKE, _MODEL, _SOFTWARE, _TAKEN, _EXIF = 0x010F, 0x0110, 0x0131, 0x0132, 0x8769
 
@@ -23,11 +32,11 @@ class Header:
     """The file-level facts of one photo.
 
     Attributes:
-        file_bytes: its size on disk.
+        file_bytes: its size.
         format: as PIL names it; MPO, a JPEG with a second picture, is JPEG.
         mode: as PIL names it.
         luma_table: the JPEG's first quantisation table, 64 steps, or None.
-        exif: whether anything of a camera or of the time is noted.
+        exif: whether it notes a camera or a time.
         camera: its make and model, empty where unknown.
         software: whether a program signed it.
     """
@@ -41,31 +50,35 @@ class Header:
     software: bool
 
 
-def read(path: str) -> Header | None:
-    """The header of the file, or None where it is not there or not readable; never raises."""
+def read(path: str, opener: Opener | None = None) -> Header | None:
+    """The header of the photo, or None where it cannot be opened or read; never raises."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            size = Path(path).stat().st_size
-            with Image.open(path) as image:
-                return _header(image, size)
-    except Exception:
-        # On damaged files PIL raises nearly everything; an unknown file is an answer here.
+        with _quiet(), opened(path, opener) as file:
+            # No pixel is decoded, so there may be any number of them.
+            image = identify(file.stream, path, max_pixels=sys.maxsize)
+            with translated():
+                return _header(image, file.size)
+    except ImageProblem:
         return None
 
 
-def luma(path: str) -> NDArray[np.float32] | None:
+def luma(path: str, *, max_pixels: int, opener: Opener | None = None) -> NDArray[np.float32] | None:
     """The stored photo's luma (height, width) float32, 0..255, not turned by EXIF; or None."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("RGB"), dtype=np.float32)
-    except Exception:
-        # As above.
+        with _quiet():
+            pixels, _ = as_stored(path, shorter_side=None, max_pixels=max_pixels, opener=opener)
+    except ImageProblem:
         return None
-    light: NDArray[np.float32] = pixels @ LUMA
+    light: NDArray[np.float32] = pixels.astype(np.float32) @ LUMA
     return light
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A block in which PIL's warnings about odd metadata are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _header(image: Image.Image, size: int) -> Header:

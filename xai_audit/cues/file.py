@@ -1,4 +1,4 @@
-"""What a photo's file tells without its pixels: size, format, camera."""
+"""Facts of a photo's file apart from its pixels: size, format, camera."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CAMERAS = 8
 
 
 class FileFacts(PhotoProperty):
-    """File-level facts; a model sees none of them, so only their availability is asked.
+    """File-level facts; a model sees none of them, so only their availability is measured.
 
     Args:
         name: of the cue.
@@ -34,17 +34,17 @@ class FileFacts(PhotoProperty):
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Logs of size and sides, format, mode, EXIF, camera, software: (27,); 0 where unknown."""
         record = canvas.record
+        head = header.read(record.path, canvas.opener)
         sides = [math.log(max(record.width, 1)), math.log(max(record.height, 1))]
-        return np.array([*sides, *_facts(record.path, sum(sides))], dtype=np.float32)
+        return np.array([*sides, *_facts(head, sum(sides))], dtype=np.float32)
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo as it is."""
         return canvas.photo
 
 
-def _facts(path: str, log_pixels: float) -> list[float]:
-    """The file's facts, all 0 where it cannot be opened."""
-    head = header.read(path)
+def _facts(head: header.Header | None, log_pixels: float) -> list[float]:
+    """The file's facts, all 0 where it cannot be read."""
     if head is None:
         return [0.0] * (2 + len(_FORMATS) + 1 + len(_MODES) + 1 + 2 + _CAMERAS)
     size = math.log(max(head.file_bytes, 1))

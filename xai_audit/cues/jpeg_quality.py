@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas
+    from xai_audit.vision.opening import Opener
 
 # A photo stored at more than this many times the canvas, a side, keeps no trace in it.
 _LARGEST_SCALE = 2.0
@@ -31,7 +31,7 @@ _KNOTS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)
 class JpegQuality(PhotoProperty):
     """The quality 1..100 of libjpeg's scale; 100 for a lossless or unknown file.
 
-    Told from the file's quantisation table and, where the photo is not stored much larger than
+    Read from the file's quantisation table and, where the photo is not stored much larger than
     the canvas, also from its pixels: a bad JPEG saved again, as PNG or better JPEG, stays one.
 
     Args:
@@ -63,22 +63,25 @@ def _traces(canvas: Canvas) -> tuple[float, float]:
     """(quality, blockiness) of the stored photo; (100, 0) where it cannot be opened."""
     record = canvas.record
     height, width = canvas.photo.shape[-2:]
-    decode = record.height * record.width <= _LARGEST_SCALE**2 * height * width
-    try:
-        found = Path(record.path).stat()
-    except (OSError, ValueError):
-        return _BEST, 0.0
-    return _read(record.path, found.st_mtime_ns, found.st_size, decode)
+    pixels = record.height * record.width
+    # The file as it was indexed, so that a changed one is read again.
+    file = (record.path, record.file_bytes, record.mtime_ns)
+    return _read(file, canvas.opener, pixels if pixels <= _LARGEST_SCALE**2 * height * width else 0)
 
 
 @lru_cache(maxsize=8192)
-def _read(path: str, mtime_ns: int, size: int, decode: bool) -> tuple[float, float]:
-    """As :func:`_traces`, of a file as it was at that time; with or without its pixels."""
-    head = header.read(path)
+def _read(
+    file: tuple[str, int | None, int | None], opener: Opener | None, max_pixels: int
+) -> tuple[float, float]:
+    """As :func:`_traces`; without its pixels where there are more than ``max_pixels``."""
+    path = file[0]
+    head = header.read(path, opener)
     quality = _BEST
     if head is not None and head.luma_table is not None:
         quality = jpeg_traces.of_table(head.luma_table)
-    light = header.luma(path) if decode and head is not None else None
+    light = None
+    if max_pixels and head is not None:
+        light = header.luma(path, max_pixels=max_pixels, opener=opener)
     if light is None:
         return quality, 0.0
     return min(quality, jpeg_traces.of_pixels(light)), jpeg_traces.blockiness(light)

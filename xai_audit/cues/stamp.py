@@ -12,7 +12,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from xai_audit.cues._strips import blended
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, ImageProblem
+from xai_audit.vision.header import identify, translated
+from xai_audit.vision.opening import opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,8 @@ _PLACES = {
 }
 # Text is drawn at this size and scaled to the photo; px.
 _LETTER = 64
+# Pixels of a stamp's image.
+_MOST = 10**8
 
 
 class Stamp:
@@ -169,16 +173,15 @@ def _stamp(image: str | None, text: str | None) -> Image.Image:
     """The stamp as RGBA."""
     if image is not None:
         try:
-            with Image.open(image) as opened:
-                return opened.convert("RGBA")
-        # PIL's plugins raise whatever a broken file makes them stumble over.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
+            with opened(image) as file, translated():
+                return identify(file.stream, image, max_pixels=_MOST).convert("RGBA")
+        except ImageProblem as problem:
             raise ConfigError(
                 "cannot read the stamp",
                 where=f"stamp.image={image}",
                 expected="an image, PNG with alpha for a shape of its own",
-                got=exc,
-            ) from exc
+                got=problem.message,
+            ) from problem
     if text is None or not text.strip():
         raise ConfigError(
             "nothing to put on",
