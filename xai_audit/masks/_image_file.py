@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import stat
+import os
 import struct
+import sys
 import warnings
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from xai_audit.errors import MaskProblem
+from xai_audit.errors import ImageProblem, MaskProblem
 from xai_audit.masks._coverage import CORRUPT, MISSING, SIZE_MISMATCH, same_size
 from xai_audit.masks._sources import reason, shown
+from xai_audit.vision.header import identify
+from xai_audit.vision.opening import opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 # What masks come in; none of these starts a program, as EPS does.
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF")
-# What Pillow raises on damaged files: UnidentifiedImageError is an OSError.
+# What Pillow raises on damaged pixels; no MemoryError, which is no fault of the mask's.
 _DAMAGE = (
     OSError,
     SyntaxError,
@@ -45,19 +48,22 @@ def read_pixels(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
     """Pillow's mode and the pixels as stored, (H, W) or (H, W, C), of a mask image.
 
     Raises:
-        MaskProblem: ``missing``, ``size_mismatch`` (told from the header, nothing is decoded) or
+        MaskProblem: ``missing``, ``size_mismatch`` (by the header, nothing is decoded) or
             ``corrupt`` for what is no regular file or cannot be read or decoded.
     """
     try:
-        # A pipe or device would block or never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise MaskProblem(CORRUPT, f"{shown(path)} is not a regular file")
-        # Warnings about odd metadata and large sizes: the size is checked here, exactly.
+        # Warnings about odd metadata: the size is checked here, exactly.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _decoded(path, image)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        raise MaskProblem(MISSING, f"there is no {shown(path)}") from exc
+    except MaskProblem:
+        raise
+    except ImageProblem as problem:
+        if isinstance(problem.__cause__, FileNotFoundError | NotADirectoryError):
+            raise MaskProblem(MISSING, f"there is no {shown(path)}") from problem
+        status = SIZE_MISMATCH if problem.status == "too_large" else CORRUPT
+        message = f"{shown(path)} cannot be read: {problem.message}"
+        raise MaskProblem(status, message) from problem
     except Image.DecompressionBombError as exc:
         raise MaskProblem(SIZE_MISMATCH, f"{shown(path)} is far too large: {reason(exc)}") from exc
     except _DAMAGE as exc:
@@ -65,7 +71,9 @@ def read_pixels(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
 
 
 def _decoded(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
-    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
+    name = os.fspath(path)
+    with opened(name) as file:
+        picture = identify(file.stream, name, max_pixels=sys.maxsize, formats=_FORMATS)
         same_size(picture.height, picture.width, image, what=shown(path))
         # Pillow keeps the upper 8 of 16 bits a colour channel: labels 1, 2, ... would all be 0.
         if picture.mode in ("RGB", "RGBA", "LA") and "16" in str(picture.tile):
