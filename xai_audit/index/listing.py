@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from xai_audit.errors import ImageProblem
 from xai_audit.schema import LISTING
 from xai_audit.types import Entry
+from xai_audit.vision.opening import local, opened, opener_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from xai_audit.types import DatasetSource
+    from xai_audit.vision.opening import Opener
 
 _ROWS = 16_384  # a record batch
 _THREADS = 8
@@ -32,7 +35,7 @@ def _batches(dataset: DatasetSource) -> Iterator[pa.RecordBatch]:
     with ThreadPoolExecutor(_THREADS) as pool:
 
         def batch() -> pa.RecordBatch:
-            rows = list(pool.map(lambda entry: _row(entry, dataset.root), entries))
+            rows = list(pool.map(lambda entry: _row(entry, dataset), entries))
             entries.clear()
             return pa.RecordBatch.from_pylist(rows, schema=LISTING)
 
@@ -43,13 +46,9 @@ def _batches(dataset: DatasetSource) -> Iterator[pa.RecordBatch]:
         yield batch()
 
 
-def _row(entry: Entry, root: Path) -> dict[str, Any]:
+def _row(entry: Entry, dataset: DatasetSource) -> dict[str, Any]:
     status, error = entry.problem or (None, None)
-    try:
-        found = (root / entry.path).stat()
-        stamp = {"file_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
-    except (OSError, ValueError):
-        stamp = {}
+    stamp = _stamp(dataset.root / entry.path, opener_of(dataset)) if status is None else {}
     return {
         "path": os.fsencode(entry.path),
         "mask": None if entry.mask is None else os.fsencode(entry.mask),
@@ -60,6 +59,22 @@ def _row(entry: Entry, root: Path) -> dict[str, Any]:
         "error": error,
         **stamp,
     }
+
+
+def _stamp(path: Path, opener: Opener) -> dict[str, int | None]:
+    """Size and time of change of a photo; nothing where it cannot be reached."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        if opener is local:
+            return {}
+    else:
+        return {"file_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
+    try:
+        with opened(os.fspath(path), opener) as photo:
+            return {"file_bytes": photo.size, "mtime_ns": photo.mtime_ns}
+    except ImageProblem:
+        return {}
 
 
 def entries_of(listing: pa.Table) -> list[Entry]:
