@@ -1,0 +1,43 @@
+"""An engine whose parts are all made by ``python -m xai_audit.work``, two processes at a time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests import tiny
+
+
+def made_by(folder: Path, stage: str, numbers: Sequence[int]) -> subprocess.Popen[str]:
+    """A worker process on ``numbers``."""
+    spelled = ",".join(map(str, numbers))
+    command = [sys.executable, "-m", "xai_audit.work", str(folder), stage, spelled]
+    return subprocess.Popen(command, cwd=tiny.REPO, stderr=subprocess.PIPE, text=True)
+
+
+class Processes:
+    """Two workers, the parts dealt out in turn; ``here`` is never used."""
+
+    def __init__(self, *, here: object) -> None:
+        del here
+
+    def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
+        workers = [made_by(folder, stage, some) for some in (numbers[::2], numbers[1::2]) if some]
+        for worker in workers:
+            _, said = worker.communicate()
+            if worker.returncode:
+                raise RuntimeError(said)
+
+
+class Forgetful:
+    """Makes all parts but the last, as a cluster may."""
+
+    def __init__(self, *, here: object) -> None:
+        self._here = here
+
+    def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
+        del folder
+        if numbers[:-1]:
+            self._here(stage, numbers[:-1])
