@@ -205,7 +205,8 @@ TRANSPLANTS = pa.schema(
 
 # A discovered region is the cue cluster_<k> of its class.
 DISCOVERED = "cluster_"
-QUESTIONS = ("availability", "attention", "reliance", "pull")
+RELIANCE, PULL = "reliance", "pull"
+QUESTIONS = ("availability", "attention", RELIANCE, PULL)
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 
 EVIDENCE = pa.schema(
@@ -232,6 +233,9 @@ EVIDENCE = pa.schema(
         pa.field("because", pa.string(), nullable=False),
         # The cue that explains this one's effect.
         ("explained_by", pa.string()),
+        # The question that shows that the decision depends on the cue, also where another cue
+        # explains that: reliance, or pull where only pull does. Null: neither shows it.
+        ("question", pa.string()),
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),
         ("reliance_log_odds", pa.float32()),

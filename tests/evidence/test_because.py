@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from xai_audit.evidence.because import because, words
-from xai_audit.evidence.verdict import Limits
+from xai_audit.evidence.because import because
+from xai_audit.evidence.limits import Limits
 
 LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
 NAN = math.nan
@@ -14,6 +14,7 @@ NAN = math.nan
 def told(verdict, **changes):
     row = {
         "class_name": "marguerite", "cue": "border", "verdict": verdict, "explained_by": None,
+        "question": "reliance",
         "n_images": 24, "wanted": 24, "way": "both", "why": None, "sd": 0.2, "mass": 0.4,
         "measured_on": "own",
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
@@ -24,7 +25,13 @@ def told(verdict, **changes):
 
 
 EFFECT = "Replacing only the border by that of other classes lowers the probability of marguerite"
-NONE = {"reliance": 0.03, "reliance_low": -0.02, "reliance_high": 0.08, "reliance_q": 0.3}
+NONE = {
+    "question": None,
+    "reliance": 0.03,
+    "reliance_low": -0.02,
+    "reliance_high": 0.08,
+    "reliance_q": 0.3,
+}
 SMALL = f"{EFFECT} by 0.03 (95 % interval -0.02 to 0.08, 24 images), below the limit of 0.20"
 
 
@@ -37,7 +44,7 @@ def test_confirmed():
 
 
 def test_confirmed_by_pull():
-    assert told("confirmed", **NONE) == (
+    assert told("confirmed", **NONE | {"question": "pull"}) == (
         "Giving photos of other classes only the border of marguerite raises the probability of "
         "marguerite by 0.50 (95 % interval 0.30 to 0.70); the border alone tells marguerite "
         "(AUROC 0.99)."
@@ -63,7 +70,7 @@ def test_explained():
     )
     assert told("clear", explained_by="colour").endswith("but the colour cast explains this.")
     # What was explained is what had confirmed it.
-    pulled = told("clear", explained_by="colour", **NONE)
+    pulled = told("clear", explained_by="colour", **NONE | {"question": "pull"})
     assert "raises the probability of marguerite by 0.50" in pulled
     assert "by 0.03" not in pulled
     assert told("available", explained_by="colour").endswith("tells marguerite (AUROC 0.99).")
@@ -77,8 +84,8 @@ def test_suspected_and_available():
         "The border alone tells marguerite (AUROC 0.99). " + SMALL + "."
     )
     assert told("available", way="none", cue="file", reliance=NAN) == (
-        "The file itself (size, format, camera) alone tells marguerite (AUROC 0.99); it is not in "
-        "the pixels, so a use of it cannot be tested."
+        "The file metadata alone tells marguerite (AUROC 0.99); it is not in the pixels, so a use "
+        "of it cannot be tested."
     )
 
 
@@ -126,16 +133,15 @@ def test_undetermined():
 )
 def test_how_many_images_would_do(value, sd, needed):
     text = told("undetermined", n_images=16, reliance=value, reliance_high=0.3, sd=sd)
-    assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would tell.")
+    assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would decide.")
 
 
 def test_more_images_than_were_asked_are_had_by_a_key():
     text = told("undetermined", reliance=0.3, reliance_low=0.1, reliance_high=0.5, sd=0.45)
-    assert text.endswith("about 90 images would tell (evidence.images_per_class).")
+    assert text.endswith("about 90 images would decide (evidence.images_per_class).")
 
 
-def test_words():
-    assert words("corner_bottom_left") == "bottom left corner"
-    assert words("cluster_3") == "discovered region 3"
-    assert words("my.package:ruler") == "ruler"
-    assert words("my.package.Ruler") == "Ruler"
+def test_the_sentence_follows_the_question_and_judges_nothing_itself():
+    """A reliance above the limit did not confirm with too few images: the pull did."""
+    assert told("confirmed", n_images=7, question="pull").startswith("Giving photos of other")
+    assert told("confirmed", **NONE | {"question": "reliance"}).startswith("Replacing only the")

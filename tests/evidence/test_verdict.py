@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_audit.evidence.verdict import Limits, candidates, judge
+from xai_audit.evidence.limits import Limits
+from xai_audit.evidence.verdict import candidates, judge
 from xai_audit.statistics.p_values import benjamini_hochberg
 
 LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
@@ -109,6 +110,41 @@ def verdicts(rows, beyond=None, limits=LIMITS):
 def test_the_verdict_of_one_cell(changes, verdict):
     told = verdicts([cell("iris", "border", **changes)])
     assert told == {("iris", "border"): (verdict, None)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "question"),
+    [
+        ({}, None),
+        ({"reliance": 0.8}, "reliance"),
+        ({"reliance": 0.8, "pull": 0.9, "availability": 0.9}, "reliance"),
+        ({"pull": 0.5, "availability": 0.9}, "pull"),
+        ({"pull": 0.5}, None),
+        ({"attention": 0.3, "availability": 0.9}, None),
+        ({"reliance": 0.23, "pull": 0.5, "availability": 0.9}, "pull"),  # low is under the limit
+        ({"reliance": 0.8, "reliance_p": 0.2, "pull": 0.5, "availability": 0.9}, "pull"),
+        ({"reliance": 0.8, "n_images": 7}, None),
+        ({"reliance": 0.8, "n_images": 7, "pull": 0.5, "availability": 0.9}, "pull"),
+    ],
+)
+def test_the_question_that_confirms_is_one_decision(changes, question):
+    """Row, candidates and sentence all have the question that the verdict rests on."""
+    frame = pd.DataFrame([cell("iris", "border", **changes)])
+    (row,) = judge(frame, {}, LIMITS).to_dict("records")
+    assert row["question"] == question
+    assert (row["verdict"] == "confirmed") == (question is not None)
+    assert candidates(frame, LIMITS) == ({"iris": {"border": question}} if question else {})
+    if question is not None:
+        effect = f"by {row[question]:.2f}"
+        assert effect in row["because"]
+        assert row["because"].startswith("Giving" if question == "pull" else "Replacing")
+
+
+def test_an_explained_cue_keeps_the_question_that_showed_its_effect():
+    rows = [relied("iris", "border"), relied("iris", "background", n_images=7)]
+    judged = judge(pd.DataFrame(rows), left(background__border=0.0), LIMITS)
+    assert list(judged["question"]) == ["reliance", "pull"]
+    assert judged["because"][1].startswith("Giving photos of other classes only the background")
 
 
 def test_q_counts_what_several_methods_share_once():

@@ -18,7 +18,6 @@ from xai_audit.flags.outliers import write_flags
 from xai_audit.report import lead, page, verdicts
 from xai_audit.report.answers import (
     Finding,
-    cue_words,
     probabilities,
     read_findings,
     two,
@@ -47,6 +46,7 @@ def finding(
 
 def cell(name: str, cue: str, verdict: str = "clear", **more) -> dict:
     row = {"class_name": name, "cue": cue, "method": "gradcam", "verdict": verdict}
+    row |= {"question": "reliance" if verdict == "confirmed" else None}
     return row | {"because": f"Said of {name} and <{cue}>", "n_images": 24} | more
 
 
@@ -133,7 +133,7 @@ def test_a_card_tells_the_sentence_the_numbers_and_the_harm(answered):
 
 
 def test_a_card_leaves_out_what_is_not_known(tiny_run):
-    write(tiny_run, [cell("daisy", "colour", "confirmed", **relied(0.4, "pull"))])
+    write(tiny_run, [cell("daisy", "colour", "confirmed", question="pull", **relied(0.4, "pull"))])
     told = reported(tiny_run).words
     assert "Probability of daisy on photos of other classes 0.40 more 0.33 to 0.43" in told
     for words in ("AUROC", "Right where", "Right by the object", "points beyond", "explains."):
@@ -211,7 +211,7 @@ def test_evidence_that_has_to_run_again_is_not_shown(answered, builder):
     builder.told = {"fingerprints": {"flag": "f"}}
     told = reported(builder.write()).words
     assert "What the model relies on" not in told
-    builder.told = {"fingerprints": {"flag": "f", "evidence": "e"}}
+    builder.told = {"fingerprints": {"flag": "f", "verdict": "e"}}
     assert "What the model relies on" in reported(builder.write()).words
 
 
@@ -322,24 +322,19 @@ def test_of_two_methods_the_graver_verdict_speaks(tiny_run, i, j, order):
 @pytest.mark.parametrize(
     ("row", "question", "effect"),
     [
-        (relied(0.5), "reliance", 0.5),
-        (relied(0.5, "pull"), "pull", 0.5),
-        # As the sentence: where both show it, on the class's own photos.
-        (relied(0.3) | relied(0.5, "pull"), "reliance", 0.3),
-        # A reliance whose interval reaches the limit (0.2) did not confirm.
-        ({"reliance": 0.3, "reliance_low": 0.1} | relied(0.5, "pull"), "pull", 0.5),
-        (relied(0.5) | relied(0.3, "pull"), "reliance", 0.5),
-        # A large value whose interval reaches zero shows nothing.
-        (relied(0.3) | {"pull": 0.5, "pull_low": -0.1, "pull_high": 0.9}, "reliance", 0.3),
-        ({}, "reliance", None),
-        ({"reliance": float("nan")}, "reliance", None),
+        # Numbers decide nothing here: judge has, and its column is read.
+        (relied(0.3) | relied(0.5, "pull") | {"question": "reliance"}, "reliance", 0.3),
+        (relied(0.5) | relied(0.3, "pull") | {"question": "pull"}, "pull", 0.3),
+        (relied(0.1) | relied(0.5, "pull") | {"question": "pull"}, "pull", 0.5),
+        # Nothing confirmed: what was measured, on the class's own photos first.
+        (relied(0.5) | {"question": None}, "reliance", 0.5),
+        (relied(0.5, "pull") | {"question": None}, "pull", 0.5),
+        (relied(0.1) | relied(0.5, "pull") | {"question": None}, "reliance", 0.1),
+        ({"question": None}, "reliance", None),
+        ({"reliance": float("nan"), "question": None}, "reliance", None),
     ],
 )
 def test_the_question_that_shows_the_effect_is_told(tiny_run, row, question, effect):
-    told = json.loads(tiny_run.run_json.read_text()) | {
-        "config": {"evidence": {"min_reliance": 0.2}}
-    }
-    tiny_run.run_json.write_text(json.dumps(told))
     (found,) = findings_of(tiny_run, [cell("daisy", "border", "confirmed", **row)])
     assert found.question == question
     assert found.effect == (None if effect is None else pytest.approx(effect))
@@ -363,11 +358,19 @@ def test_worst_first_puts_unknown_effects_last():
     assert [f.class_name for f in order] == ["c", "a", "b", "daisy"]
 
 
-def test_cues_have_plain_words():
-    assert cue_words("corner_top_left") == "top left corner"
-    assert cue_words("jpeg_quality") == "JPEG quality"
-    assert cue_words("cluster_3") == "discovered region 3"
-    assert cue_words("my_own_cue") == "my own cue"
+def test_the_limits_shown_are_those_that_the_evidence_was_judged_with(answered):
+    limits = {"q": 0.05, "reliance": 0.2, "attention": 0.05, "availability": 0.65, "min_images": 6}
+    content = json.loads(answered.run_json.read_text())
+    content["config"] = {"evidence": {"min_reliance": 0.33}}  # of a later command
+    answered.run_json.write_text(json.dumps(content | {"limits": limits}))
+    words = reported(answered).words
+    for told in (
+        "a change of probability of 0.20 that the whole 95 % interval must reach, 6 photos at",
+        "5.0 points of relevance more than expected; an AUROC of 0.65; and a false discovery rate "
+        "of 0.05",
+    ):
+        assert told in words
+    assert "0.33" not in words[: words.index("The run")]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.evidence.because import words
+from xai_audit.run.cue_words import cue_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def _differ(row: Mapping[str, Any]) -> str:
     low, high = row.get("region_low"), row.get("region_high")
     theirs = f"in the class's {_photos(row['n_others'])} with another rival"
     points = round(abs(100 * excess))
-    there = f"the {words(region)} holds {points} point{'s' if points != 1 else ''}"
+    there = f"the {cue_words(region)} holds {points} point{'s' if points != 1 else ''}"
     there += f" {'more' if excess > 0 else 'less'} of their relevance than {theirs}"
     if low is None or high is None:
         return f"{there}, too few to tell a difference from chance"
@@ -67,7 +67,7 @@ def _against(name: str, cues: Cues | None) -> str:
         return f"cannot say anything about {name}"
     if not cues:
         return f"holds nothing against {name}"
-    told = [f"the {words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
+    told = [f"the {cue_words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
     if len(cues) > _NAMED:
         told.append(f"{len(cues) - _NAMED} more")
     *first, last = told

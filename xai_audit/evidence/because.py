@@ -1,36 +1,20 @@
-"""Why a cell has its verdict, in plain words with the numbers."""
+"""The sentence that gives the reason for a cell's verdict, with the numbers."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.schema import DISCOVERED
+from xai_audit.run.cue_words import cue_words
+from xai_audit.schema import PULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xai_audit.evidence.verdict import Limits
+    from xai_audit.evidence.limits import Limits
 
-_CORNERS = {
-    f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")
-}
-_WORDS = {
-    **_CORNERS,
-    "colour": "colour cast",
-    "jpeg_quality": "JPEG quality",
-    "aspect_ratio": "aspect ratio",
-    "file": "file itself (size, format, camera)",
-}
 _MANY = 500
 _FAINT = 0.005  # less is 0.00 in two decimals
-
-
-def words(cue: str) -> str:
-    """A cue in plain words: ``corner_top_right`` is the top right corner."""
-    if cue.startswith(DISCOVERED):
-        return f"discovered region {cue.removeprefix(DISCOVERED)}"
-    return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
 
 
 def because(row: Mapping[str, Any], limits: Limits) -> str:
@@ -38,24 +22,24 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
 
     Args:
         row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``.
-        limits: from where on a finding counts.
+        limits: from which on a finding counts.
     """
     if by := _text(row.get("explained_by")):
-        return f"{_change(row, limits)}, but {the(by)} explains this.{_besides(row)}"
-    told = {
+        return f"{_change(row)}, but {the(by)} explains this.{_besides(row)}"
+    sentence = {
         "confirmed": _confirmed,
         "suspected": _suspected,
         "available": _available,
         "undetermined": _undetermined,
     }
-    return told.get(row["verdict"], _clear)(row, limits)
+    return sentence.get(row["verdict"], _clear)(row, limits)
 
 
 def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
-    told = _tells(row)
+    also = _tells(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
-    tail = f"; {told[0].lower()}{told[1:]}" if known else ""
-    return f"{_change(row, limits)}{tail}."
+    tail = f"; {also[0].lower()}{also[1:]}" if known else ""
+    return f"{_change(row)}{tail}."
 
 
 def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
@@ -96,7 +80,7 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         )
     return (
         f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
-        f"{_enough(row, limits)} would tell{_more(row)}."
+        f"{_enough(row, limits)} would decide{_more(row)}."
     )
 
 
@@ -109,14 +93,13 @@ def _enough(row: Mapping[str, Any], limits: Limits) -> str:
     return f"about {10 * math.ceil(max(needed, count + 1) / 10)} images"
 
 
-def _change(row: Mapping[str, Any], limits: Limits) -> str:
-    """The effect that confirmed a row: on its own photos, or where they show none on others'."""
-    relied = row["reliance_low"] >= limits.reliance and row["reliance_q"] <= limits.q
-    return _effect(row) if relied else _pull(row)
+def _change(row: Mapping[str, Any]) -> str:
+    """The effect of the question that confirmed a row."""
+    return _pull(row) if row["question"] == PULL else _effect(row)
 
 
 def _more(row: Mapping[str, Any]) -> str:
-    """How to have more images asked, where there are more than were."""
+    """The key that tests more images, where the plan's number of them limited the test."""
     return " (evidence.images_per_class)" if row["n_images"] >= row["wanted"] else ""
 
 
@@ -196,11 +179,11 @@ def _auroc(row: Mapping[str, Any]) -> str:
 
 def the(cue: str) -> str:
     """The cue with its article."""
-    return f"the {words(cue)}"
+    return f"the {cue_words(cue)}"
 
 
 def _The(row: Mapping[str, Any]) -> str:  # noqa: N802 - the capital is what it is for
-    return f"The {words(row['cue'])}"
+    return f"The {cue_words(row['cue'])}"
 
 
 def _text(value: object) -> str:

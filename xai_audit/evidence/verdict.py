@@ -1,9 +1,8 @@
-"""The three questions joined to one verdict a cell, and overlapping cues told apart."""
+"""The verdict of each cell, from all questions, with overlapping cues resolved to one."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from xai_audit.evidence.because import because
 from xai_audit.evidence.naming import Suspect, explained
-from xai_audit.schema import DISCOVERED, QUESTIONS
+from xai_audit.schema import DISCOVERED, PULL, QUESTIONS, RELIANCE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -19,48 +18,32 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xai_audit.evidence.limits import Limits
+
 _CELL = ["class_name", "cue"]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """From where on a finding counts.
-
-    Attributes:
-        q: the false discovery rate.
-        reliance: smallest change of probability, also of pull; the whole interval lies above it.
-        attention: smallest share of the relevance beyond what is expected.
-        availability: smallest AUROC.
-        min_images: fewer say nothing about reliance.
-    """
-
-    q: float
-    reliance: float
-    attention: float
-    availability: float
-    min_images: int
-
-
 def judge(
-    cells: pd.DataFrame, beyond: Mapping[tuple[str, str, str], float], limits: Limits
+    cells: pd.DataFrame, left: Mapping[tuple[str, str, str], float], limits: Limits
 ) -> pd.DataFrame:
-    """The ``cells`` with their q columns, ``verdict``, ``explained_by`` and ``because``.
+    """The ``cells`` with q columns, ``question``, ``explained_by``, ``verdict`` and ``because``.
 
-    q is Benjamini and Hochberg's over all cells of one question. Of cues that overlap only the
-    one that explains the others' effect stays ``confirmed``; see
-    :func:`~xai_audit.evidence.naming.explained`.
+    q is that of Benjamini and Hochberg (1995), over all cells of one question. ``question`` is the
+    one that shows that the decision depends on the cue, ``reliance`` before ``pull``, None where
+    neither does. Of cues that overlap only the one that explains the others' effect stays
+    ``confirmed``; see :func:`~xai_audit.evidence.naming.explained`.
 
     Args:
         cells: one row a class, cue and method, with the columns of EVIDENCE that are measured,
             and ``sd`` of the differences, ``wanted`` pairs, the cue's ``way``, and ``why`` nothing
             was measured, or None.
-        beyond: (class, cue, other cue) -> the share of the cue's effect left with the other's
+        left: (class, cue, other cue) -> the share of the cue's effect left with the other's
             content put back; absent is unknown.
-        limits: from where on a finding counts.
+        limits: from which on a finding counts.
     """
-    judged = _corrected(cells)
-    confirmed = _confirmed(judged, limits)
-    judged["explained_by"] = _explained_by(judged[confirmed], beyond, judged, limits)
+    judged = _questioned(cells, limits)
+    confirmed = judged["question"].notna()
+    judged["explained_by"] = _explained_by(judged[confirmed], left, judged)
     named = confirmed & judged["explained_by"].isna()
     judged["verdict"] = _verdicts(judged, named, confirmed, limits)
     judged["because"] = [because(row, limits) for row in _rows(judged)]
@@ -68,16 +51,12 @@ def judge(
 
 
 def candidates(cells: pd.DataFrame, limits: Limits) -> dict[str, dict[str, str]]:
-    """Class -> the cues that the decision depends on, before overlapping ones are told apart.
-
-    Each with the question that says so: ``reliance``, or ``pull`` where only that does.
-    """
-    judged = _corrected(cells)
-    confirmed = judged[_confirmed(judged, limits)].drop_duplicates(_CELL)
-    relied = _found(confirmed, "reliance", limits)
+    """Class -> cue -> the question that confirms it, before overlapping cues are resolved."""
+    judged = _questioned(cells, limits)
+    confirmed = judged[judged["question"].notna()].drop_duplicates(_CELL)
     found: dict[str, dict[str, str]] = {}
-    for name, cue, own in zip(confirmed["class_name"], confirmed["cue"], relied, strict=True):
-        found.setdefault(name, {})[cue] = "reliance" if own else "pull"
+    for name, cue, question in zip(*(confirmed[c] for c in (*_CELL, "question")), strict=True):
+        found.setdefault(name, {})[cue] = question
     return found
 
 
@@ -85,10 +64,27 @@ def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in cells.to_dict("records")]
 
 
+def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
+    """A copy with the q columns and ``question``: which question confirms each row, or None.
+
+    This is the only place that decides it. Reliance confirms with enough images; pull confirms
+    where the data also offer the cue, as any damage to a photo might pull it.
+    """
+    judged = _corrected(cells)
+    enough = judged["n_images"] >= limits.min_images
+    relied = enough & _found(judged, RELIANCE, limits)
+    pulled = _found(judged, PULL, limits) & _found(judged, "availability", limits)
+    judged["question"] = [
+        RELIANCE if own else PULL if others else None
+        for own, others in zip(relied, pulled, strict=True)
+    ]
+    return judged
+
+
 def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
     """A copy with the q columns; what is the same for several methods is one test.
 
-    Attention has none where the method's maps are not to be trusted.
+    Attention has no q where the method's maps are not to be trusted.
     """
     judged = cells.reset_index(drop=True)
     for question in QUESTIONS:
@@ -109,30 +105,20 @@ def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
     A model that uses the object leans a little on everything, so that an effect above 0 says
     nothing: of reliance and pull the whole interval lies above the limit.
     """
-    if question in ("reliance", "pull"):
+    if question in (RELIANCE, PULL):
         value, least = cells[f"{question}_low"], limits.reliance
     else:
         value, least = cells[question], getattr(limits, question)
     return (value >= least) & (cells[f"{question}_q"] <= limits.q)
 
 
-def _confirmed(cells: pd.DataFrame, limits: Limits) -> pd.Series:
-    """Whether the decision depends on the cue, whatever explains it."""
-    enough = cells["n_images"] >= limits.min_images
-    pulled = _found(cells, "pull", limits) & _found(cells, "availability", limits)
-    return (enough & _found(cells, "reliance", limits)) | pulled
-
-
 def _explained_by(
-    confirmed: pd.DataFrame,
-    beyond: Mapping[tuple[str, str, str], float],
-    cells: pd.DataFrame,
-    limits: Limits,
+    confirmed: pd.DataFrame, left: Mapping[tuple[str, str, str], float], cells: pd.DataFrame
 ) -> list[str | None]:
     """The cue that explains each row of ``cells``, or None."""
     found: dict[tuple[str, str], str] = {}
-    relied = _found(confirmed, "reliance", limits)
-    effects = confirmed["reliance"].where(relied, confirmed["pull"])
+    relied = confirmed["question"] == RELIANCE
+    effects = confirmed[RELIANCE].where(relied, confirmed[PULL])
     rows = confirmed.assign(effect=effects, pulls=~relied).drop_duplicates(_CELL)
     for name, group in rows.groupby("class_name"):
         suspects = [
@@ -151,8 +137,8 @@ def _explained_by(
                 strict=True,
             )
         ]
-        left = {(p, q): share for (of, p, q), share in beyond.items() if of == name}
-        found |= {(str(name), cue): by for cue, by in explained(suspects, left).items()}
+        shares = {(p, q): share for (of, p, q), share in left.items() if of == name}
+        found |= {(str(name), cue): by for cue, by in explained(suspects, shares).items()}
     return [found.get(cell) for cell in zip(cells["class_name"], cells["cue"], strict=True)]
 
 
@@ -177,11 +163,11 @@ def _verdicts(
 
 
 def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
-    """Whether too little was seen to call an unconfirmed cell anything but undetermined.
+    """Whether an unconfirmed cell is undetermined: too little was measured to say more.
 
-    For what only the file tells: whether availability is unknown. Else fewer than ``min_images``,
-    or an interval that reaches the limit with fewer pairs than were wanted, or that holds it where
-    there is an effect for sure and it is likely to be as large.
+    A cue that is not in the pixels is open where availability is unknown. Any other is open with
+    fewer than ``min_images``, or where the interval reaches the limit and either fewer pairs were
+    measured than were wanted, or the effect is significant and its estimate reaches the limit too.
     """
     if row["way"] == "none":
         return math.isnan(row["availability"])

@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 from xai_audit.report.caption import Caption
 from xai_audit.report.material import photo_files
 from xai_audit.report.overlay import Look, draw
-from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.score_rows import collect
 from xai_audit.schema import ADVERSARIAL, ATTACKS, OK, REGIONS
 

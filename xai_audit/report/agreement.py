@@ -16,7 +16,8 @@ from xai_audit.report.overlay import Look
 from xai_audit.report.picks import UNFLAGGED
 from xai_audit.report.sheet import Thumbnail, cell_side
 from xai_audit.report.strip import Strip, picture, saved
-from xai_audit.report.words import REGION_WORDS, caption_of, measure
+from xai_audit.report.words import caption_of, measure
+from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.score_rows import collect
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, PREFERRED_KINDS, REGIONS

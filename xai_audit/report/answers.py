@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
-from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.cue_words import cue_words
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.scan import scan
-from xai_audit.schema import DISCOVERED, EVIDENCE, TRANSPLANTS
+from xai_audit.schema import EVIDENCE, PULL, RELIANCE, TRANSPLANTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,18 +27,6 @@ CONFIRMED, SUSPECTED, AVAILABLE, CLEAR, UNDETERMINED = (
 )
 # Of two methods that disagree the more serious speaks; not knowing is worse than clear.
 _GRAVITY = (CONFIRMED, SUSPECTED, AVAILABLE, UNDETERMINED, CLEAR)
-RELIANCE, PULL = "reliance", "pull"
-# The cue of the summary that stands for every cue at once.
-ALL = "all"
-
-_CUES = {
-    **REGION_WORDS,
-    ALL: "all cues at once",
-    "colour": "colour cast",
-    "jpeg_quality": "JPEG quality",
-    "jpeg_traces": "JPEG traces",
-    "file": "file facts",
-}
 
 
 @dataclass(frozen=True)
@@ -50,7 +38,7 @@ class Finding:
         cue: the cue's name in the tables.
         verdict: one of ``schema.VERDICTS``.
         because: the sentence that gives the reason.
-        question: ``reliance``, or ``pull`` where that is what shows the effect.
+        question: ``reliance`` or ``pull``: the one whose effect ``because`` gives.
         effect: estimate of ``question``, a change of probability; None where not measured.
         low: of its 95 % interval, or None.
         high: of its 95 % interval, or None.
@@ -78,13 +66,6 @@ class Finding:
         return "cell-" + f"{self.class_name}\0{self.cue}".encode().hex()
 
 
-def cue_words(cue: str) -> str:
-    """What a cue is called in plain words; a user's own cue by its name."""
-    if cue.startswith(DISCOVERED):
-        return f"discovered region {cue.removeprefix(DISCOVERED)}"
-    return _CUES.get(cue, cue.replace("_", " "))
-
-
 def two(value: float | None) -> str:
     """A probability or AUROC to two decimals; a dash where undefined."""
     if value is None:
@@ -100,13 +81,12 @@ def read_findings(paths: RunPaths, facts: RunFacts) -> list[Finding]:
     cells: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in read_rows(paths.evidence, EVIDENCE):
         cells[row["class_name"], row["cue"]].append(row)
-    limits = (facts.told.get("config") or {}).get("evidence") or {}
-    return [_finding(rows, limits.get("min_reliance", 0.0)) for rows in cells.values()]
+    return [_finding(rows) for rows in cells.values()]
 
 
 def is_answered(paths: RunPaths, facts: RunFacts) -> bool:
     """Whether the evidence tables are those of the scores at hand."""
-    return paths.evidence.is_file() and facts.is_finished("evidence")
+    return paths.evidence.is_file() and facts.is_finished("verdict")
 
 
 def read_rows(file: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -129,7 +109,7 @@ def probabilities(
     """(class, cue, question) -> mean probability of the class with its cue and without it."""
     if not findings:  # an empty filter has no type that Arrow could compare
         return {}
-    where = ds.field("beyond").is_null()
+    where = ds.field("given").is_null()
     where &= ds.field("class_name").isin(sorted({f.class_name for f in findings}))
     where &= ds.field("cue").isin(sorted({f.cue for f in findings}))
     by, values = ["class_name", "cue", "question"], ["p_with", "p_without"]
@@ -151,13 +131,10 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
     )
 
 
-def _finding(rows: list[dict[str, Any]], least: float) -> Finding:
-    """One finding of the rows of a class and cue, one a method; the gravest speaks.
-
-    ``least`` is the effect that the evidence counted.
-    """
+def _finding(rows: list[dict[str, Any]]) -> Finding:
+    """The finding of the rows of a class and cue, one a method: that of the gravest verdict."""
     row = min(rows, key=lambda r: (_GRAVITY.index(r["verdict"]), r["method"] or ""))
-    question = _telling(row, least)
+    question = _shown_question(row)
     return Finding(
         class_name=row["class_name"],
         cue=row["cue"],
@@ -171,15 +148,11 @@ def _finding(rows: list[dict[str, Any]], least: float) -> Finding:
     )
 
 
-def _telling(row: Mapping[str, Any], least: float) -> str:
-    """The question that ``because`` tells: reliance, unless only pull was measured or found."""
-    if row[PULL] is None or row[RELIANCE] is None:
-        return RELIANCE if row[PULL] is None else PULL
-    if row["verdict"] != CONFIRMED:
-        return RELIANCE
-    low = {question: row[f"{question}_low"] or 0.0 for question in (RELIANCE, PULL)}
-    relied = low[RELIANCE] > 0 and low[RELIANCE] >= least
-    return RELIANCE if relied or low[PULL] <= 0 else PULL
+def _shown_question(row: Mapping[str, Any]) -> str:
+    """The question whose effect ``because`` gives: the one that confirmed, else a measured one."""
+    if row["question"] is not None:
+        return str(row["question"])
+    return PULL if row[RELIANCE] is None and row[PULL] is not None else RELIANCE
 
 
 def _is_nan(value: object) -> bool:

@@ -14,7 +14,8 @@ from xai_audit.report.material import gather
 from xai_audit.report.overlay import Look
 from xai_audit.report.sheet import Thumbnail, cell_side
 from xai_audit.report.strip import Strip, picture, saved
-from xai_audit.report.words import REGION_WORDS, caption_of
+from xai_audit.report.words import caption_of
+from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.schema import BOUNDARIES
 from xai_audit.vision.geometry import Geometry
 

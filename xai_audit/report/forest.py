@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xai_audit.report.answers import CLEAR, PULL, cue_words, two, worst_first
+from xai_audit.report.answers import CLEAR, two, worst_first
 from xai_audit.report.caption import printable
+from xai_audit.run.cue_words import cue_words
+from xai_audit.schema import PULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

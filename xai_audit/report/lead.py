@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import ALL, CONFIRMED, UNDETERMINED, Finding, worst_first
+from xai_audit.report.answers import CONFIRMED, UNDETERMINED, Finding, worst_first
+from xai_audit.run.cue_words import ALL_CUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
         told += f"{examined} could not be determined."
     else:
         told = f"No class was found to rely on {examined}."
-    together = next((row for row in summary if row["cue"] == ALL), None)
+    together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
         told += (
             f" When every cue at once comes from another class, accuracy goes from "

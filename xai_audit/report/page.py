@@ -24,7 +24,8 @@ from xai_audit.report.tables import (
     score_problems,
 )
 from xai_audit.report.trust import trust
-from xai_audit.report.words import REGION_WORDS, TITLES, percent
+from xai_audit.report.words import TITLES, percent
+from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.files import write_text
 from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.schema import OK

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from xai_audit.report.gallery import class_folder
 from xai_audit.report.heat import paint
-from xai_audit.report.words import REGION_WORDS
+from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.score_rows import collect
 from xai_audit.schema import CLUSTERS
 from xai_audit.vision.geometry import Geometry

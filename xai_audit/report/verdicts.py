@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.answers import (
-    ALL,
     AVAILABLE,
     CONFIRMED,
     SUSPECTED,
     UNDETERMINED,
     Finding,
-    cue_words,
     probabilities,
     read_findings,
     read_rows,
@@ -22,6 +20,7 @@ from xai_audit.report.answers import (
 from xai_audit.report.forest import Forest, forest
 from xai_audit.report.lead import lead
 from xai_audit.report.spotlight import Spotlight, spotlights
+from xai_audit.run.cue_words import ALL_CUES, cue_words
 from xai_audit.schema import GROUPS, SUMMARY
 
 if TYPE_CHECKING:
@@ -101,6 +100,8 @@ class Answer:
         groups: rows of GROUPS, lowest accuracy first, as many as shown.
         groups_left_out: how many are not shown.
         plot: the forest plot, or None.
+        limits: those that the verdicts were decided with (``evidence.limits.Limits``), by name;
+            empty where run.json does not have them.
     """
 
     lead: str
@@ -116,6 +117,7 @@ class Answer:
     groups: tuple[dict[str, Any], ...]
     groups_left_out: int
     plot: Forest | None
+    limits: dict[str, float]
 
 
 def build_answer(
@@ -155,6 +157,7 @@ def build_answer(
         groups=tuple(_lowest(groups)[:MOST_GROUPS]),
         groups_left_out=max(0, len(groups) - MOST_GROUPS),
         plot=forest(findings),
+        limits=facts.told.get("limits") or {},
     )
 
 
@@ -220,7 +223,7 @@ def _open(findings: Iterable[Finding]) -> list[Open]:
 
 def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     told = [row | {"words": cue_words(row["cue"])} for row in rows]
-    return sorted(told, key=lambda row: (row["cue"] != ALL, -(row["gap"] or 0.0), row["cue"]))
+    return sorted(told, key=lambda row: (row["cue"] != ALL_CUES, -(row["gap"] or 0.0), row["cue"]))
 
 
 def _lowest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

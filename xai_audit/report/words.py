@@ -9,16 +9,12 @@ from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.caption import Caption
 from xai_audit.report.material import SHOWN_REGIONS
 from xai_audit.report.picks import UNFLAGGED
+from xai_audit.run.cue_words import REGION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xai_audit.report.facts import RunFacts
-
-_CORNERS = {
-    f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")
-}
-REGION_WORDS = {"object": "object", "background": "background", "border": "border", **_CORNERS}
 
 # Reason -> what a gallery is called, and what it shows.
 TITLES = {
@@ -30,7 +26,8 @@ TITLES = {
     UNFLAGGED: ("Nothing flagged", "A random draw of photos without a flag, to compare with."),
     **{
         region: (f"In the {words}", f"Unusually much relevance in the {words}, for this class.")
-        for region, words in _CORNERS.items()
+        for region, words in REGION_WORDS.items()
+        if region.startswith("corner_")
     },
 }
 
