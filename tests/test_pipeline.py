@@ -435,15 +435,16 @@ def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
     assert {*GROUPS} - {*record} == {"evidence", "boundary", "report"}
 
 
-def test_the_report_says_which_stages_it_does_not_tell_of(folder, tmp_path):
+def test_the_report_says_which_stages_are_not_in_it(folder, tmp_path):
     out = tmp_path / "out"
     assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
     page = out / "report" / "index.html"
-    assert "Not told here" not in page.read_text(encoding="utf-8")
+    assert "Not in this report" not in page.read_text(encoding="utf-8")
     again = tiny.overrides(folder, out, "trust.images=5", "stages=[trust,flag,report]")
     assert tiny.audit(again).returncode == 0
-    told = page.read_text(encoding="utf-8")
-    assert "Not told here, as they have not run with these settings: evidence, boundary" in told
+    text = page.read_text(encoding="utf-8")
+    stages = "stages not run with these settings): evidence, boundary"
+    assert f"Not in this report ({stages}" in text
 
 
 def test_every_stage_stands_after_those_that_it_reads():

@@ -231,15 +231,12 @@ EVIDENCE = pa.schema(
         ],
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("because", pa.string(), nullable=False),
-        # The cue that explains this one's effect.
-        ("explained_by", pa.string()),
-        # The question that shows that the decision depends on the cue, also where another cue
-        # explains that: reliance, or pull where only pull does. Null: neither shows it.
-        ("question", pa.string()),
+        # The cue that explains this one's effect, and the question that shows the effect, explained
+        # or not: reliance, or pull where only that does. Null: none.
+        *[(name, pa.string()) for name in ("explained_by", "question")],
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),
-        ("reliance_log_odds", pa.float32()),
-        ("pull_log_odds", pa.float32()),
+        *[(f"{question}_log_odds", pa.float32()) for question in (RELIANCE, PULL)],
         # The target kind that attention is about; the same from the label's own maps.
         ("attention_kind", pa.string()),
         ("attention_label", pa.float32()),

@@ -12,11 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from xai_audit.flags.outliers import write_flags
+from xai_audit.report.build import build_report
 from xai_audit.report.settings import ReportSettings
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.reader import Run
 from xai_audit.schema import ATTRIBUTIONS, MANIFEST, REGIONS, SCORES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FLAGS_AT = {"z": 3.5, "min_excess": 0.1}
@@ -33,6 +37,20 @@ ODD_NAMES = (
 )
 
 
+def no_mask(image_id: str) -> None:
+    return None
+
+
+def reported(
+    paths: RunPaths, settings: ReportSettings = SMALL, mask_of: Callable[[str], Any] = no_mask
+) -> Run:
+    """The run after its flags and report have been written."""
+    write_flags(Run(paths.root), **FLAGS_AT)
+    run = Run(paths.root)
+    build_report(run, settings, mask_of)
+    return run
+
+
 def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist([{k: row.get(k) for k in schema.names} for row in rows], schema)
 
@@ -46,7 +64,7 @@ class RunBuilder:
     manifest: list[dict[str, Any]] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)
     heatmaps: list[dict[str, Any]] = field(default_factory=list)
-    told: dict[str, Any] = field(default_factory=dict)
+    record: dict[str, Any] = field(default_factory=dict)
 
     def photo(self, image_id: str, size: tuple[int, int] = (80, 60), colour: str = "grey") -> None:
         file = self.photos / image_id
@@ -100,14 +118,14 @@ class RunBuilder:
                 pq.write_table(
                     table(rows[start : start + part], schema), paths.part(folder, number)
                 )
-        told = {
+        record = {
             "classes": dict(enumerate(CLASSES)),
             "preprocess": {"resize": 48, "crop": [48, 48], "mean": [0, 0, 0], "std": [1, 1, 1]},
             "dataset_root": str(self.photos),
             "model": "tiny",
             "regions": {"border": 0.1, "corner": 0.25},
         }
-        paths.run_json.write_text(json.dumps(told | self.told), encoding="utf-8")
+        paths.run_json.write_text(json.dumps(record | self.record), encoding="utf-8")
         return paths
 
 

@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.report.conftest import SMALL
-from xai_audit.flags.outliers import write_flags
-from xai_audit.report.adversarial import adversarial
-from xai_audit.report.build import build_report
+from tests.report.conftest import no_mask, reported
+from xai_audit.report.adversarial_section import adversarial
+from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.page import _environment
+from xai_audit.report.page import environment
+from xai_audit.run.reader import Run
 from xai_audit.schema import ADVERSARIAL
 
 ODD = "daisy/<script>alert(1)<\\script>.jpg"
@@ -46,12 +46,17 @@ def attacked(tiny_run):
     return tiny_run
 
 
-def told(run, folder):
-    return adversarial(run, read_facts(run), folder=folder, tile=64)
+def section(paths, folder):
+    """The section, its pictures drawn into ``folder``."""
+    run = Run(paths.root)
+    found = adversarial(run, read_facts(run), folder="g", tile=64)
+    if found is not None:
+        draw_pictures(run, [p["picture"] for p in found["pictures"]], no_mask, folder)
+    return found
 
 
-def test_what_is_told(attacked, tmp_path):
-    found = told(attacked, tmp_path)
+def test_what_is_shown(attacked, tmp_path):
+    found = section(attacked, tmp_path)
     assert (found["tried"], found["flipped"]) == (3, 2)
     assert found["median"] == pytest.approx(2.0)  # of 0.684, 2.0 and beyond
     fgsm, pgd, l2 = found["rows"]
@@ -66,37 +71,41 @@ def test_what_is_told(attacked, tmp_path):
 
 
 def test_the_smallest_first_and_the_change_where_it_is(attacked, tmp_path):
-    pictures = told(attacked, tmp_path)["pictures"]
+    pictures = section(attacked, tmp_path)["pictures"]
     assert [p["words"] for p in pictures] == ["daisy → tulip", "daisy → tulip", "tulip → daisy"]
     assert [p["image_id"] for p in pictures] == [ODD, "tulip/2.jpg", "tulip/3.jpg"]
-    image = Image.open(tmp_path / pictures[2]["file"])
-    assert image.size == (pictures[2]["width"], pictures[2]["height"])
+    picture = pictures[2]["picture"]
+    image = Image.open(tmp_path / picture.file)
+    assert image.size == (picture.width, picture.height)
     pixels = np.asarray(image, int)
     # The photo is 80 x 60 and red; the view is its middle, the change in the top left cell of it.
     height, width = pixels.shape[:2]
     left = (width - height) // 2
     hot, cold = pixels[2, left + 3], pixels[-4, -left - 4]
     assert hot[1] > cold[1] + 80  # plasma's most is yellow
-    grey = Image.open(tmp_path / pictures[1]["file"]).getpixel((1, 1))
-    np.testing.assert_allclose(grey, (96, 98, 102), atol=2)  # a photo that cannot be read
+    # A photo that cannot be read has no picture.
+    assert not (tmp_path / pictures[1]["picture"].file).exists()
 
 
 def test_nothing_attacked_no_section(tiny_run, tmp_path):
-    assert told(tiny_run, tmp_path) is None
+    assert section(tiny_run, tmp_path) is None
     pq.write_table(ADVERSARIAL.empty_table(), tiny_run.adversarial)
-    assert told(tiny_run, tmp_path) is None
-    template = _environment().get_template("adversarial.html.j2")
-    assert template.render(adversarial=None, base="").strip() == ""
+    assert section(tiny_run, tmp_path) is None
+    template = environment().get_template("adversarial.html.j2")
+    assert template.render(adversarial=None, drawn=(), root="").strip() == ""
 
 
 def test_the_section_escapes_and_rounds(attacked, tmp_path):
-    template = _environment().get_template("adversarial.html.j2")
-    html = template.render(adversarial=told(attacked, tmp_path), base="gallery/")
+    template = environment().get_template("adversarial.html.j2")
+    found = section(attacked, tmp_path)
+    file = found["pictures"][0]["picture"].file
+    html = template.render(adversarial=found, drawn={file}, root="../")
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "daisy → tulip</b> at 0.3/255" in html
     assert "may change by 2/255; 2 flip (PGD)." in html
-    assert 'src="gallery/adversarial/00.jpg"' in html
+    assert f'src="../{file}"' in html
+    assert html.count("photo cannot be read") == 2
     assert "43%<small>×1.7</small>" in html
     assert "nan" not in html.lower()
     assert "None" not in html
@@ -106,8 +115,7 @@ def test_the_section_escapes_and_rounds(attacked, tmp_path):
 def test_the_page_with_and_without(attacked, with_it):
     if not with_it:
         attacked.adversarial.unlink()
-    write_flags(attacked, z=3.5, min_excess=0.1)
-    build_report(attacked, settings=SMALL, mask_of=lambda _: None)
+    reported(attacked)
     page = attacked.index_html.read_text(encoding="utf-8")
     assert ('href="#adversarial"' in page) == with_it
     assert ('id="adversarial"' in page) == with_it

@@ -10,17 +10,19 @@ import pytest
 from PIL import Image
 
 from tests.agreement.rows import compare
-from tests.report.conftest import FLAGS_AT, SMALL
+from tests.report.conftest import FLAGS_AT, SMALL, no_mask
 from tests.report.test_page import check_links, reported
 from xai_audit.agreement.summary import agreement_table
 from xai_audit.confusion.output import boundaries
 from xai_audit.flags.outliers import write_flags
-from xai_audit.report.agreement import agreement
+from xai_audit.report.agreement_section import agreement
 from xai_audit.report.confused import confused
+from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
 from xai_audit.report.matrix import matrix
-from xai_audit.report.page import _environment
+from xai_audit.report.page import environment
 from xai_audit.run.files import write_table
+from xai_audit.run.reader import Run
 
 METHODS = ("gradcam", "saliency")
 ODD = "daisy/<script>alert(1)<"
@@ -46,14 +48,20 @@ def compared(builder):
         if "heatmap" in row and daisy and row["method"] == "saliency":
             row["heatmap"] = np.roll(row["heatmap"], 1) if number < 3 else 1.1 - row["heatmap"]
     paths = builder.write(part=8)
-    facts = read_facts(paths)
+    facts = read_facts(Run(paths.root))
     ids = {*pd.read_parquet(paths.attributions).image_id}
     compare(paths, ids)
     write_table(paths.agreement, agreement_table(paths))
     table = boundaries(paths, facts.classes, pairs=10, evidence=None, progress=lambda n: None)
     write_table(paths.boundaries, table)
-    write_flags(paths, **FLAGS_AT)
+    write_flags(Run(paths.root), **FLAGS_AT)
     return paths
+
+
+def section(make, paths):
+    """What ``make`` reads of the run."""
+    run = Run(paths.root)
+    return make(run, read_facts(run), settings=SMALL, folder="g")
 
 
 def test_without_the_tables_there_are_no_sections(tiny_run):
@@ -65,7 +73,7 @@ def test_without_the_tables_there_are_no_sections(tiny_run):
 def test_tables_of_other_scores_are_not_shown(compared):
     told = json.loads(compared.run_json.read_text())
     for finished, count in (([], 0), (["agreement", "boundary"], 1)):
-        told["fingerprints"] = dict.fromkeys(finished, "f")
+        told["fingerprints"] = dict.fromkeys(["flag", *finished], "f")
         compared.run_json.write_text(json.dumps(told))
         words = reported(compared).words
         assert words.count("Do the methods agree?") == count
@@ -78,7 +86,7 @@ def test_the_page_with_both(compared):
     assert seen.all("script") == []
     assert "nan" not in re.sub(r"[a-z]nan|nan[a-z]", "", seen.words.lower())
     assert f"{ODD}5.jpg, mean rank correlation" in seen.words
-    assert "2 photos are taken for the other." in seen.words
+    assert "2 photos are predicted as the other." in seen.words
     assert (
         "2 of the 6 photos of daisy whose strongest rival is tulip are taken for it" in seen.words
     )
@@ -87,8 +95,8 @@ def test_the_page_with_both(compared):
         assert int(image["width"]) > 0
 
 
-def test_agreement_names_class_pair_and_photos(compared, tmp_path):
-    found = agreement(compared, read_facts(compared), settings=SMALL, folder=tmp_path)
+def test_agreement_names_class_pair_and_photos(compared):
+    found = section(agreement, compared)
     assert found.kind == "contrast"
     assert [row["class_name"] for row in found.classes] == ["daisy", "tulip"]
     assert found.classes[1]["rank"] == pytest.approx(1)
@@ -103,33 +111,30 @@ def test_agreement_names_class_pair_and_photos(compared, tmp_path):
         "daisy/3.jpg", "daisy/4.jpg", f"{ODD}5.jpg",
     }  # fmt: skip
     for strip in found.strips:
-        with Image.open(tmp_path / strip.file) as image:
-            assert image.size == (strip.width, strip.height)
-            cells = 3  # the photo and two methods
-            assert image.width == cells * 104 + 8
+        assert [shown.headline for shown in strip.shown[1:]] == [*METHODS]
+        assert strip.shown[0].lines == ("the photo",)
 
 
 def test_a_strip_shows_each_methods_own_heatmap(compared, tmp_path):
-    found = agreement(compared, read_facts(compared), settings=SMALL, folder=tmp_path)
-    pixels = np.asarray(Image.open(tmp_path / found.strips[0].file), int)
-    photo, one, other = (pixels[8:90, 8 + 104 * n : 104 * (n + 1)] for n in range(3))
+    pictures = [shown.picture for shown in section(agreement, compared).strips[0].shown]
+    draw_pictures(Run(compared.root), pictures, no_mask, tmp_path)
+    photo, one, other = (np.asarray(Image.open(tmp_path / p.file), int) for p in pictures)
     assert abs(one - photo).max() > 60
     assert abs(one - other).max() > 60
 
 
-def test_the_sentence_says_how_far_they_agree(compared, tmp_path):
-    facts = read_facts(compared)
+def test_the_sentence_says_how_far_they_agree(compared):
     table = agreement_table(compared).to_pandas()
     for value, words in ((0.7, "agree on"), (0.5, "agree in part"), (-0.2, "do not agree")):
         low_high = {"rank_correlation_low": value - 0.1, "rank_correlation_high": value + 0.1}
         told = table.assign(rank_correlation=value, **low_high)
         write_table(compared.agreement, agreement_table(compared).from_pandas(told))
-        sentence = agreement(compared, facts, settings=SMALL, folder=tmp_path).sentence
+        sentence = section(agreement, compared).sentence
         assert f"The methods {words}" in sentence
         assert f"{value:.2f} ({value - 0.1:.2f} to {value + 0.1:.2f})" in sentence
     told = table.assign(rank_correlation=np.nan)
     write_table(compared.agreement, agreement_table(compared).from_pandas(told))
-    assert "unknown" in agreement(compared, facts, settings=SMALL, folder=tmp_path).sentence
+    assert "unknown" in section(agreement, compared).sentence
 
 
 def test_the_matrix_has_every_two_methods_both_ways_and_families_together():
@@ -145,7 +150,7 @@ def test_the_matrix_has_every_two_methods_both_ways_and_families_together():
     assert len(drawn.squares) == 24 * 23
     order = [families[name] for name in drawn.names]
     assert sum(a != b for a, b in zip(order, order[1:], strict=False)) == 2
-    svg = _environment().get_template("agreement.svg.j2").render(plot=drawn)
+    svg = environment().get_template("agreement.svg.j2").render(plot=drawn)
     root = ET.fromstring(svg)
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
     assert (texts.count(".90"), texts.count("–")) == (2 * 3 * 28, 2)
@@ -155,30 +160,33 @@ def test_the_matrix_has_every_two_methods_both_ways_and_families_together():
     # The number stands where row and column of its methods meet.
     place = {name: drawn.top + drawn.side * row for row, name in enumerate(drawn.names)}
     for square in drawn.squares:
-        name, other = square.told.split(" ")[0], square.told.split(" ")[2]
+        name, other = square.text.split(" ")[0], square.text.split(" ")[2]
         assert square.y == place[name]
         assert square.x - drawn.left == place[other] - drawn.top
     assert "m00 and m01 –" in drawn.alt or "m01 and m00 –" in drawn.alt
 
 
 def test_confused_pairs_with_their_photos(compared, tmp_path):
-    (pair,) = confused(compared, read_facts(compared), settings=SMALL, folder=tmp_path)
+    (pair,) = section(confused, compared)
     assert pair.count == 2
     assert pair.margin == 0.5
     assert [way.names for way in pair.directions] == [("daisy", "tulip"), ("tulip", "daisy")]
+    pictures = [s.picture for way in pair.directions for s in way.shown]
+    pictures += [way.mean_map for way in pair.directions]
+    assert draw_pictures(Run(compared.root), pictures, no_mask, tmp_path) == len(pictures)
     for way in pair.directions:
-        assert (tmp_path / way.mean_map).is_file()
-        assert (tmp_path / way.strip.file).is_file()
         assert [row["method"] for row in way.rows] == [*METHODS]
-    alt = pair.directions[0].strip.alt
-    assert alt.index("daisy/2.jpg") < alt.index("daisy/3.jpg") < alt.index(f"{ODD}5.jpg")
-    assert "daisy → tulip 90%, margin -0.50" in alt
+    shown = pair.directions[0].shown
+    nearest = [s.image_id for s in shown]
+    assert nearest.index("daisy/2.jpg") < nearest.index("daisy/3.jpg")
+    assert nearest[-1] == f"{ODD}5.jpg"
+    assert ("daisy → tulip 90%", ("margin -0.50",)) in [(s.headline, s.lines) for s in shown]
 
 
-def test_the_first_method_is_the_first_one_asked_for(compared, tmp_path):
+def test_the_first_method_is_the_first_one_requested(compared):
     told = json.loads(compared.run_json.read_text())
     told["identity"] = {"methods": ["saliency", "gradcam"]}
     compared.run_json.write_text(json.dumps(told))
-    (pair,) = confused(compared, read_facts(compared), settings=SMALL, folder=tmp_path)
+    (pair,) = section(confused, compared)
     assert [row["method"] for row in pair.directions[0].rows] == ["saliency", "gradcam"]
     assert [way.names for way in pair.directions] == [("daisy", "tulip"), ("tulip", "daisy")]

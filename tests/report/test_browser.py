@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.report.conftest import FLAGS_AT
-from xai_audit.flags.outliers import write_flags
-from xai_audit.report.build import build_report
+from tests.report.conftest import reported
 from xai_audit.report.settings import ReportSettings
 
 if TYPE_CHECKING:
@@ -19,14 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Six columns of contact sheet are wider than a phone.
+# Rows of photos that are wider than a phone.
 WIDE = ReportSettings(per_reason=9, tile=200, seed=0)
 PROBE = """(async () => {
   const root = document.documentElement, images = [...document.images];
+  const photos = [...document.querySelectorAll(".photos li")];
   for (const image of images) { image.loading = "eager"; await image.decode().catch(() => {}); }
   return { width: innerWidth, overflow: root.scrollWidth - root.clientWidth,
     broken: images.filter((i) => !i.naturalWidth).map((i) => i.src), images: images.length,
-    scrolled: document.querySelectorAll(".sheet.full").length };
+    columns: new Set(photos.map((photo) => photo.offsetLeft)).size };
 })()"""
 
 
@@ -90,8 +89,7 @@ def browser(profile: Path) -> Iterator[Browser]:
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_path):
-    write_flags(tiny_run, **FLAGS_AT)
-    build_report(tiny_run, settings=WIDE, mask_of=lambda image_id: None)
+    reported(tiny_run, WIDE)
     with browser(tmp_path / "profile") as chromium:
         target = chromium.ask("Target.createTarget", url="about:blank")["targetId"]
         attached = chromium.ask("Target.attachToTarget", targetId=target, flatten=True)
@@ -114,5 +112,5 @@ def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_p
             if event["method"]
             in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
         ]
-    assert seen == {"width": 380, "overflow": 0, "broken": [], "images": 4, "scrolled": 2}
+    assert seen == {"width": 380, "overflow": 0, "broken": [], "images": 22, "columns": 2}
     assert complaints == []

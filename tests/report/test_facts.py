@@ -2,22 +2,18 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
-from xai_audit.errors import OutputError
 from xai_audit.report.facts import read_facts
-from xai_audit.run.paths import RunPaths
+from xai_audit.run.reader import Run
 from xai_audit.types import Preprocess
 
 
-def told(tmp_path, value: object):
-    paths = RunPaths(tmp_path)
-    paths.run_json.write_text(json.dumps(value), encoding="utf-8")
-    return read_facts(paths)
+def noted(tmp_path, value: object):
+    (tmp_path / "run.json").write_text(json.dumps(value), encoding="utf-8")
+    return read_facts(Run(tmp_path))
 
 
 def test_preprocess_comes_back_from_json_as_it_was(tmp_path):
-    facts = told(
+    facts = noted(
         tmp_path,
         {
             "preprocess": {
@@ -37,7 +33,7 @@ def test_preprocess_comes_back_from_json_as_it_was(tmp_path):
 
 
 def test_an_empty_file_is_tolerated_with_warnings(tmp_path):
-    facts = told(tmp_path, {})
+    facts = noted(tmp_path, {})
     assert facts.preprocess == Preprocess()
     assert facts.border is None
     assert ["dataset_root" in w for w in facts.warnings] == [True, False]
@@ -45,16 +41,18 @@ def test_an_empty_file_is_tolerated_with_warnings(tmp_path):
 
 
 def test_outputs_are_named_and_unnamed_ones_numbered(tmp_path):
-    facts = told(tmp_path, {"classes": {"0": "a", "7": "b"}})
+    facts = noted(tmp_path, {"classes": {"0": "a", "7": "b"}})
     assert [facts.class_of(i) for i in (7, 7.0, 1, -1, None, float("nan"))] == [
         *("b", "b", "output 1", "output -1", "?", "?")
     ]
 
 
-@pytest.mark.parametrize("content", [None, "{", "[1]"])
-def test_a_broken_run_json_is_told(tmp_path, content):
-    paths = RunPaths(tmp_path)
-    if content is not None:
-        paths.run_json.write_text(content)
-    with pytest.raises(OutputError, match=r"facts of this run .*run\.json \| expected .* \| got"):
-        read_facts(paths)
+def test_methods_and_classes_stand_in_the_runs_own_order(tmp_path):
+    facts = noted(
+        tmp_path,
+        {"classes": {"0": "b", "1": "a"}, "identity": {"methods": ["saliency", "gradcam"]}},
+    )
+    assert facts.methods_first(["gradcam", "lime", "saliency", "gradcam"]) == [
+        *("saliency", "gradcam", "lime"),
+    ]
+    assert facts.classes_first(["a", "zebra", "b"]) == ["b", "a", "zebra"]

@@ -9,6 +9,7 @@ import pytest
 
 from xai_audit.errors import OutputError
 from xai_audit.flags.outliers import MIN_IMAGES, MIN_SPREAD, find_flags, write_flags
+from xai_audit.run.reader import Run
 from xai_audit.schema import FLAGS, REGIONS, SCORES
 
 Z, EXCESS = 3.5, 0.1
@@ -160,7 +161,7 @@ def test_no_rows_give_no_flags():
 
 
 def test_written_flags_are_those_of_the_whole_table_by_schema(tiny_run):
-    flags = write_flags(tiny_run, z=Z, min_excess=EXCESS)
+    flags = write_flags(Run(tiny_run.root), z=Z, min_excess=EXCESS)
     whole = pd.concat([pd.read_parquet(f) for f in tiny_run.parts(tiny_run.scores)])
     pd.testing.assert_frame_equal(flags, find_flags(whole, z=Z, min_excess=EXCESS))
     stored = pq.read_table(tiny_run.flags)
@@ -172,11 +173,11 @@ def test_written_flags_are_those_of_the_whole_table_by_schema(tiny_run):
 
 def test_a_run_without_scores_gets_an_empty_table(builder):
     paths = builder.write()
-    write_flags(paths, z=Z, min_excess=EXCESS)
+    write_flags(Run(paths.root), z=Z, min_excess=EXCESS)
     assert pq.read_table(paths.flags).num_rows == 0
 
 
 def test_a_broken_part_is_named(tiny_run):
     tiny_run.part(tiny_run.scores, 1).write_bytes(b"nothing")
     with pytest.raises(OutputError, match=r"table of this run cannot be read: .*scores.*remedy"):
-        write_flags(tiny_run, z=Z, min_excess=EXCESS)
+        write_flags(Run(tiny_run.root), z=Z, min_excess=EXCESS)

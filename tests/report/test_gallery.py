@@ -5,35 +5,41 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from tests.report.conftest import FLAGS_AT, ODD_NAMES, SMALL
+from tests.report.conftest import FLAGS_AT, ODD_NAMES, SMALL, no_mask
 from xai_audit.errors import MaskProblem
 from xai_audit.flags.outliers import write_flags
-from xai_audit.report import gallery
-from xai_audit.report.build import build_report
+from xai_audit.report import draw, gallery
+from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.gallery import build_gallery, class_folder
-from xai_audit.report.material import gather
+from xai_audit.report.gallery import galleries
+from xai_audit.report.material import gather, read_heatmaps
 from xai_audit.report.picks import pick
+from xai_audit.report.picture import class_folder, digest
+from xai_audit.run.reader import Run
 from xai_audit.run.score_rows import kinds_of_run
 
 
-def no_mask(image_id: str) -> None:
-    return None
+def flagged(paths) -> Run:
+    """The run with its flags."""
+    write_flags(Run(paths.root), **FLAGS_AT)
+    return Run(paths.root)
 
 
 def built(paths, folder, *, settings=SMALL, mask_of=no_mask):
-    write_flags(paths, **FLAGS_AT)
-    folder.mkdir()
-    return build_gallery(paths, folder, facts=read_facts(paths), settings=settings, mask_of=mask_of)
+    """The galleries, their pictures drawn into ``folder``."""
+    run = flagged(paths)
+    facts, kinds = read_facts(run), kinds_of_run(run)
+    found = galleries(run, kinds, facts=facts, settings=settings, folder="g")
+    pictures = {s.picture.file: s.picture for g in found for h in g.sheets for s in h.shown}
+    draw_pictures(run, pictures.values(), mask_of, folder)
+    return found
 
 
 def picked(paths, **changes) -> dict:
-    write_flags(paths, **FLAGS_AT)
-    settings = replace(SMALL, **changes)
-    return pick(paths, kinds_of_run(paths), per_reason=settings.per_reason, seed=settings.seed)
+    run, settings = flagged(paths), replace(SMALL, **changes)
+    return pick(run, kinds_of_run(run), per_reason=settings.per_reason, seed=settings.seed)
 
 
 def test_the_most_suspicious_are_picked_in_order(tiny_run):
@@ -72,21 +78,21 @@ def test_every_picture_is_drawn_once_whatever_its_reasons(builder, tmp_path, mon
         builder.photo(f"daisy/{i}.jpg")
         extra = {"mass_border": 0.9, "mass_background": 0.9, "pred": 1} if i == 0 else {}
         builder.add(f"daisy/{i}.jpg", **extra)
-    draw, opened = gallery.draw, []
+    draw_one, opened = draw.draw, []
 
     def counting(path, *args, **kwargs):
         opened.append(path.name)
-        return draw(path, *args, **kwargs)
+        return draw_one(path, *args, **kwargs)
 
-    monkeypatch.setattr(gallery, "draw", counting)
-    (only,) = built(builder.write(), tmp_path / "g")
+    monkeypatch.setattr(draw, "draw", counting)
+    (only,) = built(builder.write(), tmp_path)
     assert [sheet.reason for sheet in only.sheets] == [
         *("border", "background", "mistake", "unflagged")
     ]
     assert opened.count("0.jpg") == 1
     assert len(opened) == len(set(opened)) == 4
-    hrefs = {shown.href for sheet in only.sheets for shown in sheet.shown}
-    assert {f"images/{p.name}" for p in (tmp_path / "g").glob("*/images/*")} == hrefs
+    files = {tmp_path / shown.picture.file for sheet in only.sheets for shown in sheet.shown}
+    assert {*(tmp_path / "g").glob("*/images/*")} == files
 
 
 def test_file_names_are_safe_and_never_collide(builder, tmp_path):
@@ -94,8 +100,8 @@ def test_file_names_are_safe_and_never_collide(builder, tmp_path):
     for name in names:
         builder.add(f"daisy/{name}")
     builder.add("daisy/deep/a b.jpg")
-    (only,) = built(builder.write(), tmp_path / "g", settings=replace(SMALL, per_reason=99))
-    files = [p.name for p in (tmp_path / "g").glob("*/images/*")]
+    (only,) = built(builder.write(), tmp_path, settings=replace(SMALL, per_reason=99))
+    files = [s.picture.file.rsplit("/", 1)[1] for sheet in only.sheets for s in sheet.shown]
     assert len({file.lower() for file in files}) == len(names) + 1
     assert all(re.fullmatch(r"[A-Za-z0-9._+-]+\.jpg", file) for file in files)
     classes = [class_folder(name) for name in ("a b", "a-b", "A b", "..", "☀", "☁", "x" * 300)]
@@ -103,38 +109,41 @@ def test_file_names_are_safe_and_never_collide(builder, tmp_path):
     assert all(re.fullmatch(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]{0,80}", name) for name in classes)
 
 
-def test_sheets_hold_what_their_cells_say(tiny_run, tmp_path):
-    daisy, tulip = built(tiny_run, tmp_path / "g")
+def test_a_picture_is_as_large_as_its_plan_says_and_has_its_words(tiny_run, tmp_path):
+    daisy, tulip = built(tiny_run, tmp_path)
     assert (daisy.class_name, tulip.class_name) == ("daisy", "tulip")
     sheet = next(s for s in daisy.sheets if s.reason == "border")
-    with Image.open(tmp_path / "g" / daisy.folder / sheet.file) as image:
-        assert image.size == (sheet.width, sheet.height)
-    assert sheet.shown[0].alt.startswith(f"daisy/{ODD_NAMES[3]}: daisy → daisy 90%; border 53%")
     for shown in sheet.shown:
-        box = shown.cell
-        assert 0 <= box.left < box.left + box.width <= 100
-        assert 0 <= box.top < box.top + box.height <= 100
-        assert (tmp_path / "g" / daisy.folder / shown.href).is_file()
+        with Image.open(tmp_path / shown.picture.file) as image:
+            assert image.size == (shown.picture.width, shown.picture.height) == (85, 64)
+    first = sheet.shown[0]
+    assert (first.image_id, first.headline) == (f"daisy/{ODD_NAMES[3]}", "daisy 90%")
+    assert first.lines[0].startswith("border 53% · class 10%")
 
 
-def test_only_the_pictures_asked_for_are_read(tiny_run):
-    write_flags(tiny_run, **FLAGS_AT)
+def test_only_the_requested_pictures_are_read(tiny_run):
+    run = flagged(tiny_run)
     keys = {("tulip/3.jpg", "gradcam"), ("tulip/0.jpg", "gradcam")}
-    material = gather(tiny_run, keys, kinds_of_run(tiny_run), root=tiny_run.root)
+    kinds = kinds_of_run(run)
+    material = gather(run, keys, kinds, root=tiny_run.root)
     assert set(material.heatmaps) == set(material.scores) == keys
-    np.testing.assert_array_equal(material.heatmaps["tulip/3.jpg", "gradcam"], np.eye(4))
+    heatmaps = dict(read_heatmaps(run, keys, kinds))
+    np.testing.assert_array_equal(heatmaps["tulip/3.jpg", "gradcam"], np.eye(4))
     assert [flag["reason"] for flag in material.flags["tulip/0.jpg"]] == ["mistake"]
-    assert material.files["tulip/3.jpg"] == tiny_run.root / "tulip/3.jpg"
+    assert material.photos["tulip/3.jpg"].path == tiny_run.root / "tulip/3.jpg"
+    assert (material.photos["tulip/3.jpg"].width, material.photos["tulip/3.jpg"].height) == (80, 60)
 
 
 def test_heatmaps_are_of_the_judged_target_kind(builder):
     builder.add("daisy/1.jpg", kinds=("contrast",), heatmap=np.arange(6).reshape(2, 3))
     builder.add("daisy/1.jpg", kinds=("label",), heatmap=np.zeros((4, 4)))
-    paths = builder.write()
-    write_flags(paths, **FLAGS_AT)
+    run = flagged(builder.write())
     key = ("daisy/1.jpg", "gradcam")
-    material = gather(paths, {key}, kinds_of_run(paths), root=None)
-    np.testing.assert_array_equal(material.heatmaps[key], np.arange(6).reshape(2, 3))
+    ((found, heatmap),) = read_heatmaps(run, {key}, kinds_of_run(run))
+    assert found == key
+    np.testing.assert_array_equal(heatmap, np.arange(6).reshape(2, 3))
+    material = gather(run, {key}, kinds_of_run(run), root=None)
+    assert material.heatmaps == {key: digest(heatmap.shape, heatmap.tobytes())}
 
 
 def test_a_name_that_is_not_utf8_is_opened_by_its_bytes(builder, tmp_path):
@@ -143,7 +152,7 @@ def test_a_name_that_is_not_utf8_is_opened_by_its_bytes(builder, tmp_path):
     (builder.photos / "daisy/plain.jpg").rename(builder.photos / os.fsdecode(raw))
     builder.add("daisy/escaped.jpg", heatmap=np.zeros((2, 2)))
     builder.manifest[0]["raw_path"] = raw
-    (only,) = built(builder.write(), tmp_path / "g")
+    built(builder.write(), tmp_path)
     picture = np.asarray(Image.open(next((tmp_path / "g").glob("*/images/*"))))
     assert picture[32, 42].min() > 240
 
@@ -152,18 +161,19 @@ def test_unreadable_photos_and_masks_cost_nothing_but_themselves(tiny_run, tmp_p
     def broken(image_id: str) -> None:
         raise MaskProblem("corrupt", "no PNG")
 
-    galleries = built(tiny_run, tmp_path / "g", mask_of=broken)
-    mistakes = next(s for s in galleries[1].sheets if s.reason == "mistake")
-    assert len(mistakes.shown) == 3  # one gone, one no JPEG
+    found = built(tiny_run, tmp_path, mask_of=broken)
+    mistakes = next(s for s in found[1].sheets if s.reason == "mistake")
+    there = [(tmp_path / shown.picture.file).is_file() for shown in mistakes.shown]
+    assert there == [False, False, True]  # one no JPEG, one gone
 
 
-def test_masks_are_asked_for_by_image_id_and_drawn(builder, tmp_path):
+def test_masks_are_read_by_image_id_and_drawn(builder, tmp_path):
     builder.photo("daisy/1.jpg")
     builder.add("daisy/1.jpg", heatmap=np.zeros((2, 2)))
-    asked = []
+    read = []
 
     def mask_of(image_id: str) -> np.ndarray:
-        asked.append(image_id)
+        read.append(image_id)
         mask = np.zeros((60, 80), bool)
         mask[20:40, 30:50] = True
         return mask
@@ -171,9 +181,9 @@ def test_masks_are_asked_for_by_image_id_and_drawn(builder, tmp_path):
     paths = builder.write()
     built(paths, tmp_path / "with", mask_of=mask_of)
     built(paths, tmp_path / "without")
-    assert asked == ["daisy/1.jpg"]
+    assert read == ["daisy/1.jpg"]
     with_mask, without = (
-        np.asarray(Image.open(next((tmp_path / n).glob("*/images/*")))).astype(int)
+        np.asarray(Image.open(next((tmp_path / n).glob("g/*/images/*")))).astype(int)
         for n in ("with", "without")
     )
     assert np.abs(with_mask - without).max() > 80
@@ -183,9 +193,10 @@ def test_several_methods_have_a_picture_each(builder, tmp_path):
     for i in range(12):
         extra = {"mass_border": 0.9} if i == 0 else {}
         builder.add(f"daisy/{i}.jpg", methods=("gradcam", "lrp"), **extra)
-    (only,) = built(builder.write(), tmp_path / "g")
+    (only,) = built(builder.write(), tmp_path)
     border = next(s for s in only.sheets if s.reason == "border")
-    assert len({shown.href for shown in border.shown}) == 2
+    assert len({shown.picture.file for shown in border.shown}) == 2
+    assert {shown.lines[-1].rsplit(" · ", 1)[1] for shown in border.shown} == {"gradcam", "lrp"}
 
 
 def test_many_classes_are_read_in_batches_of_bounded_size(tiny_run, tmp_path, monkeypatch):
@@ -199,28 +210,3 @@ def test_many_classes_are_read_in_batches_of_bounded_size(tiny_run, tmp_path, mo
     )
     assert built(tiny_run, tmp_path / "apart") == together
     assert len(gathered) == 2
-
-
-def test_the_same_run_gives_the_same_bytes(tiny_run):
-    def contents() -> dict:
-        build_report(tiny_run, settings=SMALL, mask_of=no_mask)
-        report = tiny_run.report
-        return {p.relative_to(report): p.read_bytes() for p in report.rglob("*") if p.is_file()}
-
-    write_flags(tiny_run, **FLAGS_AT)
-    first = contents()
-    assert len(first) > 10
-    assert contents() == first
-
-
-def test_a_failure_midway_leaves_the_old_report(tiny_run):
-    write_flags(tiny_run, **FLAGS_AT)
-    build_report(tiny_run, settings=SMALL, mask_of=no_mask)
-    before = sorted(tiny_run.root.rglob("*"))
-
-    def failing(image_id: str) -> None:
-        raise RuntimeError("a bug")
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        build_report(tiny_run, settings=SMALL, mask_of=failing)
-    assert sorted(tiny_run.root.rglob("*")) == before

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_audit.report.heat import css_gradient, paint, sampling, upsampled
+from xai_audit.report.heat import paint, sampling, upsampled
+from xai_audit.report.palette import css_gradient, palette
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 
@@ -112,6 +113,18 @@ def test_stronger_relevance_is_brighter_on_grey():
     luminance = painted[0] @ (0.2126, 0.7152, 0.0722)
     assert (np.diff(luminance[20:]) > -1.5).all()
     assert luminance[-1] - luminance[0] > 100
+
+
+def test_the_palette_is_plasma_and_brightens_evenly():
+    colour, opacity = palette()
+    # Its ends and its middle, as van der Walt and Smith published them, times 255.
+    assert [tuple(colour[i]) for i in (0, 128, 255)] == [
+        *((13, 8, 135), (204, 71, 120), (240, 249, 33)),
+    ]
+    luminance = colour @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(luminance[::8]) > 0).all()
+    assert (opacity[0], opacity[255]) == (0, 199)
+    assert (np.diff(opacity.astype(int)) >= 0).all()
 
 
 def test_the_legends_gradient_is_css():

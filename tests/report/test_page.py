@@ -8,12 +8,10 @@ from urllib.parse import unquote, urlsplit
 import jinja2
 import pytest
 
-from tests.report.conftest import CLASSES, FLAGS_AT, ODD_NAMES, SMALL
-from xai_audit.flags.outliers import write_flags
+from tests.report import conftest
+from tests.report.conftest import CLASSES, ODD_NAMES
 from xai_audit.report import page
-from xai_audit.report.build import build_report
-from xai_audit.report.numbers import whole
-from xai_audit.report.page import _environment
+from xai_audit.report.page import environment
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -47,8 +45,8 @@ class Page(HTMLParser):
 
 
 def reported(paths) -> Page:
-    write_flags(paths, **FLAGS_AT)
-    build_report(paths, settings=SMALL, mask_of=lambda image_id: None)
+    """The first page of the report that is made of a run."""
+    conftest.reported(paths)
     return Page(paths.index_html)
 
 
@@ -87,7 +85,7 @@ def test_nothing_is_loaded_from_elsewhere_and_nothing_is_run(tiny_run):
 
 def test_images_have_size_words_and_load_lazily(tiny_run):
     images = reported(tiny_run).all("img")
-    assert len(images) == 4
+    assert len(images) == 10
     for image in images:
         assert int(image["width"]) > 0
         assert int(image["height"]) > 0
@@ -98,14 +96,30 @@ def test_images_have_size_words_and_load_lazily(tiny_run):
 def test_odd_names_come_out_as_they_are_and_nothing_else(tiny_run):
     seen = reported(tiny_run)
     names = [f"daisy/{name.replace('|', chr(92))}" for name in ODD_NAMES[1:4]]
-    labels = [a.get("aria-label", "") for a in seen.all("a")]
+    alts = [image["alt"] for image in seen.all("img")]
     for name in names:
-        assert any(label.startswith(f"{name}: ") for label in labels)
+        assert f"{name}: daisy 90%" in alts
+        assert name in seen.text  # under the photo
     assert 'tulip/<b>"bad".jpg' in seen.words
     assert "truncated <file>" in seen.words
-    assert "49" not in [label.split(":")[0] for label in labels]
-    assert seen.all("b") != []  # captions only
+    assert "49" not in [alt.split(":")[0] for alt in alts]
+    assert seen.all("b") != []  # headlines only
     assert not any("bad" in str(attrs) for attrs in seen.all("b"))
+
+
+def test_the_words_under_a_photo_say_what_its_gallery_is_about(tiny_run):
+    words = reported(tiny_run).words
+    odd = " ".join(f"daisy/{ODD_NAMES[3]}".split())
+    measured = "border 53% · class 10% · z 43.0 object 60% · background 30% · border 53%"
+    assert f"✓ daisy 90% {measured} {odd}" in " ".join(words.split())
+    assert "✗ tulip → daisy 77% wrong, confidence 77%" in words
+
+
+def test_a_photo_that_cannot_be_read_is_said_to_be(tiny_run):
+    seen = reported(tiny_run)
+    assert seen.words.count("photo cannot be read") == 2  # one gone, one no JPEG
+    missing = [s["aria-label"] for s in seen.all("span") if s.get("class") == "unreadable"]
+    assert missing == ["tulip/2.jpg: tulip → daisy 77%", "tulip/1.jpg: tulip → daisy 76%"]
 
 
 def test_the_headline_says_what_was_found(tiny_run):
@@ -123,7 +137,7 @@ def test_the_class_table_has_a_line_a_class(tiny_run):
     assert "tulip 12 75.0% 60% ×3.0" in words
 
 
-def test_the_unseen_border_is_told(tiny_run):
+def test_the_unseen_border_is_given(tiny_run):
     # 80 x 60 to 64 x 48, crop 48: 10 px are cut away left and right, the band there included.
     band, cut = 80 * 60 - 68 * 48, 2 * 6 * 60 + 2 * 2 * 4 * 6
     assert f"leave out {cut / band:.0%} of the border band (10%" in reported(tiny_run).words
@@ -142,9 +156,9 @@ def test_a_run_without_masks_says_so_and_drops_the_columns(builder):
     assert "object=missing 3" in seen.words
 
 
-def test_warnings_and_facts_are_told_escaped(builder):
+def test_warnings_and_facts_are_escaped(builder):
     builder.add("daisy/1.jpg")
-    builder.told = {
+    builder.record = {
         "warnings": ["<i>mind</i>"],
         "config": {"dataset": {"name": "my <set>"}},
         "timings": {"attribute": 12.3456},
@@ -174,7 +188,7 @@ def test_warnings_and_facts_are_told_escaped(builder):
     ],
 )
 def test_the_title_names_dataset_and_model(builder, told, title):
-    builder.told = told
+    builder.record = told
     seen = reported(builder.write())
     assert seen.text[seen.text.index("xai_audit report") + 2] == title
 
@@ -215,12 +229,7 @@ def test_one_photo_and_a_bare_run_json_are_enough(builder):
 
 
 def test_an_absent_value_is_an_error_and_values_are_escaped():
-    environment = _environment()
-    assert environment.from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
+    templates = environment()
+    assert templates.from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
     with pytest.raises(jinja2.UndefinedError):
-        environment.from_string("{{ y }}").render()
-
-
-def test_thousands_are_set_apart():
-    assert whole(1234567) == "1\u202f234\u202f567"
-    assert whole(999) == "999"
+        templates.from_string("{{ y }}").render()

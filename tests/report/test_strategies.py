@@ -6,21 +6,32 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.report.conftest import no_mask
+from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.page import _environment
+from xai_audit.report.page import environment
 from xai_audit.report.strategies import strategies
+from xai_audit.run.reader import Run
 from xai_audit.schema import CLUSTERS
 
 
 def row(class_name: str, cluster: int, kind: str, **more) -> dict:
     mean = np.zeros((4, 4), np.float32)
     mean[3, 3] = 1
-    told = {"class_name": class_name, "cluster": cluster, "kind": kind, "method": "gradcam"}
-    told |= {"cue": None if kind == "object" or not cluster else f"cluster_{cluster}"}
-    told |= {"n_images": 9, "share": 0.75, "stability": 0.9, "height": 4, "width": 4}
-    told |= {"mean_map": mean.ravel(), "region": (mean > 0).astype(np.uint8).ravel()}
-    told |= {"image_ids": ['daisy/<script>alert("1")</script>.jpg', "b", "c", "d"]}
-    return {name: (told | more).get(name) for name in CLUSTERS.names}
+    found = {"class_name": class_name, "cluster": cluster, "kind": kind, "method": "gradcam"}
+    found |= {"cue": None if kind == "object" or not cluster else f"cluster_{cluster}"}
+    found |= {"n_images": 9, "share": 0.75, "stability": 0.9, "height": 4, "width": 4}
+    found |= {"mean_map": mean.ravel(), "region": (mean > 0).astype(np.uint8).ravel()}
+    found |= {"image_ids": ['daisy/<script>alert("1")</script>.jpg', "b", "c", "d"]}
+    return {name: (found | more).get(name) for name in CLUSTERS.names}
+
+
+def drawn(paths, folder) -> list[dict]:
+    """The section, its pictures drawn into ``folder``."""
+    run = Run(paths.root)
+    found = strategies(run, read_facts(run), folder="g")
+    draw_pictures(run, [s["picture"] for c in found for s in c["strategies"]], no_mask, folder)
+    return found
 
 
 @pytest.fixture
@@ -36,24 +47,25 @@ def clustered(tiny_run):
 
 
 def test_strategies_by_class_in_the_models_order(clustered, tmp_path):
-    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
-    assert [c["class_name"] for c in told] == ["daisy", "tulip"]
-    first, second, noise = told[0]["strategies"]
+    found = drawn(clustered, tmp_path)
+    assert [c["class_name"] for c in found] == ["daisy", "tulip"]
+    first, second, noise = found[0]["strategies"]
     assert (first["words"], first["cue"], first["share"]) == (
         "the bottom right corner", "cluster_1", 0.75,
     )  # fmt: skip
     assert (second["words"], noise["words"]) == ("no single region", "like no other photos")
-    assert told[1]["strategies"][0]["cue"] is None
+    assert found[1]["strategies"][0]["cue"] is None
     assert len(first["typical"]) == 3
-    files = [s["file"] for c in told for s in c["strategies"]]
+    files = [s["picture"].file for c in found for s in c["strategies"]]
     assert len(set(files)) == 4
     assert all((tmp_path / file).is_file() for file in files)
 
 
 def test_the_mean_map_is_drawn_where_it_lies(clustered, tmp_path):
-    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
-    image = Image.open(tmp_path / told[0]["strategies"][0]["file"])
-    assert image.size == (told[0]["strategies"][0]["size"],) * 2
+    found = drawn(clustered, tmp_path)
+    picture = found[0]["strategies"][0]["picture"]
+    image = Image.open(tmp_path / picture.file)
+    assert image.size == (picture.width, picture.height)
     pixels = np.asarray(image, int)
     side = len(pixels)
     assert (pixels[: side // 2, : side // 2] == 128).all()
@@ -66,23 +78,29 @@ def test_the_mean_map_is_drawn_where_it_lies(clustered, tmp_path):
 
 
 def test_no_clusters_no_section(tiny_run, tmp_path):
-    assert strategies(tiny_run, read_facts(tiny_run), folder=tmp_path) == []
+    assert drawn(tiny_run, tmp_path) == []
     assert (
-        _environment().get_template("strategies.html.j2").render(strategies=[], base="").strip()
+        environment()
+        .get_template("strategies.html.j2")
+        .render(strategies=[], drawn=(), root="")
+        .strip()
         == ""
     )
 
 
 def test_the_section_escapes_and_names(clustered, tmp_path):
-    told = strategies(clustered, read_facts(clustered), folder=tmp_path)
+    found = drawn(clustered, tmp_path)
+    file = found[0]["strategies"][0]["picture"].file
     html = (
-        _environment().get_template("strategies.html.j2").render(strategies=told, base="gallery/")
+        environment()
+        .get_template("strategies.html.j2")
+        .render(strategies=found, drawn={file}, root="../")
     )
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "The bottom right corner" in html
     assert "<code>cluster_1</code>" in html
     assert "nan" not in html.lower().replace("strategies", "")
-    assert f'src="gallery/{told[0]["strategies"][0]["file"]}"' in html
+    assert f'src="../{file}"' in html
     assert "(1 photo)" in html
     assert "75% of the class" in html

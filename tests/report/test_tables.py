@@ -15,6 +15,7 @@ from xai_audit.report.tables import (
     score_problems,
 )
 from xai_audit.run import scan as run_tables
+from xai_audit.run.reader import Run
 from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
@@ -35,12 +36,12 @@ def mixed_run(builder):
             **(undefined if i % 2 else {"pointing_hit": i % 4 == 0}),
             **({"pred": 7} if i == 4 else {}),
         )
-    return builder.write(part=3), builder.scores
+    return Run(builder.write(part=3).root), builder.scores
 
 
 def test_class_means_are_those_of_the_whole_table(mixed_run):
-    paths, scored = mixed_run
-    table = class_table(paths, kinds_of_run(paths))
+    run, scored = mixed_run
+    table = class_table(run, kinds_of_run(run))
     for name in ("daisy", "tulip", ""):
         mine = [
             r for r in scored if r["target_kind"] == "contrast" and name in ("", r["class_name"])
@@ -65,7 +66,7 @@ def test_class_means_are_those_of_the_whole_table(mixed_run):
 
 def test_a_region_that_is_undefined_everywhere_is_nan(builder):
     builder.add("daisy/1.jpg", mass_object=None, pointing_hit=None)
-    table = class_table(builder.write(), {"gradcam": "contrast"})
+    table = class_table(Run(builder.write().root), {"gradcam": "contrast"})
     assert math.isnan(table.loc["gradcam", "daisy"]["mass_object"])
     assert math.isnan(table.loc["gradcam", ""]["hit"])
 
@@ -75,26 +76,26 @@ def test_a_corner_out_of_view_leaves_the_others_their_say(builder):
     builder.add("daisy/1.jpg", **{f"mass_{c}": None for c in top})
     builder.add("daisy/2.jpg", **{f"mass_{c}": None for c in CORNERS})
     builder.add("daisy/3.jpg", **{f"mass_{c}": 0.3 for c in bottom})
-    row = class_table(builder.write(), {"gradcam": "contrast"}).loc["gradcam", "daisy"]
+    row = class_table(Run(builder.write().root), {"gradcam": "contrast"}).loc["gradcam", "daisy"]
     assert row["mass_corners"] == pytest.approx((2 * 0.1 + 2 * 0.1 + 2 * 0.3) / 2)
     assert row["area_corners"] == pytest.approx((2 * 0.2 + 4 * 0.2) / 2)
 
 
 def test_no_scores_give_an_empty_table(builder):
-    assert class_table(builder.write(), {}).empty
+    assert class_table(Run(builder.write().root), {}).empty
 
 
 def test_undefined_cells_are_counted_by_reason(builder):
     builder.add("daisy/1.jpg", score_status="object=missing;rank=empty")
     builder.add("daisy/2.jpg", score_status="object=missing")
     builder.add("daisy/3.jpg", score_status="ok")
-    paths = builder.write()
-    problems = score_problems(paths, kinds_of_run(paths))
+    run = Run(builder.write().root)
+    problems = score_problems(run, kinds_of_run(run))
     assert problems == {"object=missing": 2, "rank=empty": 1}
 
 
 def test_failures_are_counted_by_status_with_examples(tiny_run):
-    counts, examples = failures(tiny_run)
+    counts, examples = failures(Run(tiny_run.root))
     assert counts == {"ok": 24, "left out": 1, "unreadable": 1}
     assert examples == {"unreadable": [('tulip/<b>"bad".jpg', "truncated <file>")]}
 
@@ -104,7 +105,7 @@ def test_examples_of_failures_are_few(builder, monkeypatch):
     builder.manifest = [
         {"image_id": f"daisy/{i}", "status": "unreadable", "selected": False} for i in range(30)
     ]
-    counts, examples = failures(builder.write())
+    counts, examples = failures(Run(builder.write().root))
     assert counts == {"unreadable": 30}
     assert [name for name, _ in examples["unreadable"]] == [f"daisy/{i}" for i in range(5)]
 
@@ -113,9 +114,9 @@ def test_flagged_images_count_once_whatever_the_number_of_reasons_and_methods(bu
     for i in range(12):
         extra = {"mass_border": 0.9, "mass_background": 0.9} if i == 0 else {}
         builder.add(f"daisy/{i}.jpg", methods=("gradcam", "lrp"), **extra)
-    paths = builder.write()
-    write_flags(paths, z=3.5, min_excess=0.1)
-    images, reasons = flag_counts(paths)
+    run = Run(builder.write().root)
+    write_flags(run, z=3.5, min_excess=0.1)
+    images, reasons = flag_counts(run)
     assert images == {"daisy": 1}
     assert reasons == {("daisy", "border"): 1, ("daisy", "background"): 1}
 
@@ -141,7 +142,7 @@ def test_what_of_the_border_is_never_seen_is_counted_pixel_by_pixel(builder, siz
     vy, vx = geometry.to_view(y, x)
     seen = ((vy >= 0) & (vy < geometry.crop[0]))[:, None] & ((vx >= 0) & (vx < geometry.crop[1]))
     expected = 1 - (band & seen).sum() / band.sum()
-    got = border_never_seen(builder.write(), preprocess, 0.1)
+    got = border_never_seen(Run(builder.write().root), preprocess, 0.1)
     assert got == pytest.approx(expected, abs=0.02)
 
 
@@ -151,8 +152,8 @@ def test_the_unseen_border_is_the_mean_over_photos(builder):
     builder.add("daisy/2.jpg", size=(80, 80))
     builder.add("daisy/3.jpg", size=(80, 80))
     # 80 px with a crop of 60: all of the 8 px band lies in the 10 px cut away.
-    assert border_never_seen(builder.write(), preprocess, 0.1) == pytest.approx(2 / 3)
+    assert border_never_seen(Run(builder.write().root), preprocess, 0.1) == pytest.approx(2 / 3)
 
 
 def test_without_photos_there_is_nothing_to_say(builder):
-    assert math.isnan(border_never_seen(builder.write(), Preprocess(), 0.1))
+    assert math.isnan(border_never_seen(Run(builder.write().root), Preprocess(), 0.1))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,22 +12,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.report.conftest import CLASSES, FLAGS_AT, table
+from tests.report.conftest import CLASSES, FLAGS_AT, SMALL, no_mask, table
 from tests.report.test_page import Page, check_links, reported
 from xai_audit.errors import MaskProblem, OutputError
 from xai_audit.flags.outliers import write_flags
 from xai_audit.report import lead, page, verdicts
-from xai_audit.report.answers import (
-    Finding,
-    probabilities,
-    read_findings,
-    two,
-    worst_first,
-)
+from xai_audit.report.answers import Finding, probabilities, read_findings, worst_first
+from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
 from xai_audit.report.forest import MOST_ROWS, forest
 from xai_audit.report.spotlight import spotlights
 from xai_audit.report.verdicts import matrix
+from xai_audit.run.reader import Run
+from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.schema import CLUSTERS, EVIDENCE, GROUPS, SUMMARY, TRANSPLANTS, VERDICTS
 
 EMPTY = dict.fromkeys(EVIDENCE.names)
@@ -126,7 +124,7 @@ def test_a_card_tells_the_sentence_the_numbers_and_the_harm(answered):
         "20.0%, against 97.0% with another of the same class",
         "60.0%, all else taken from other classes",
         "AUROC 0.99",
-        "24% of the relevance on 8% of the area; 16.0 points beyond",
+        "24% of the relevance on 8% of the area; 16.0 points more",
         "Replacing the background has an effect too, which the border explains.",
     ):
         assert words in told
@@ -136,7 +134,7 @@ def test_a_card_leaves_out_what_is_not_known(tiny_run):
     write(tiny_run, [cell("daisy", "colour", "confirmed", question="pull", **relied(0.4, "pull"))])
     told = reported(tiny_run).words
     assert "Probability of daisy on photos of other classes 0.40 more 0.33 to 0.43" in told
-    for words in ("AUROC", "Right where", "Right by the object", "points beyond", "explains."):
+    for words in ("AUROC", "Right where", "Right by the object", "points more", "explains."):
         assert words not in told[: told.index("Every class and cue")]
 
 
@@ -208,10 +206,10 @@ def test_without_evidence_the_page_is_as_before(tiny_run):
 
 
 def test_evidence_that_has_to_run_again_is_not_shown(answered, builder):
-    builder.told = {"fingerprints": {"flag": "f"}}
+    builder.record = {"fingerprints": {"flag": "f"}}
     told = reported(builder.write()).words
     assert "What the model relies on" not in told
-    builder.told = {"fingerprints": {"flag": "f", "verdict": "e"}}
+    builder.record = {"fingerprints": {"flag": "f", "verdict": "e"}}
     assert "What the model relies on" in reported(builder.write()).words
 
 
@@ -230,7 +228,7 @@ def test_summary_groups_and_transplants_may_be_absent(answered):
 def test_a_broken_table_is_told(answered):
     answered.evidence.write_bytes(b"no table")
     with pytest.raises(OutputError, match="a table of this run cannot be read"):
-        read_findings(answered, read_facts(answered))
+        read_findings(Run(answered.root))
 
 
 def test_many_classes_show_the_worst_and_say_how_many_are_left_out(answered, monkeypatch):
@@ -243,7 +241,7 @@ def test_many_classes_show_the_worst_and_say_how_many_are_left_out(answered, mon
     monkeypatch.setattr(verdicts, "MOST_CARDS", 0)
     told = reported(answered).words
     assert "Nothing is confirmed" not in told
-    assert "1 more is confirmed; evidence.parquet tells all of them" in told
+    assert "1 more is confirmed; evidence.parquet lists all of them" in told
 
 
 def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatch):
@@ -298,7 +296,7 @@ def test_the_lead_without_a_known_accuracy_leaves_it_out():
 # Reading.
 def findings_of(paths, rows) -> list[Finding]:
     write(paths, rows)
-    return read_findings(paths, read_facts(paths))
+    return read_findings(Run(paths.root))
 
 
 @pytest.mark.parametrize(
@@ -347,7 +345,7 @@ def test_a_pull_alone_never_speaks_for_a_cell_that_is_not_confirmed(tiny_run):
 
 
 def test_probabilities_are_means_over_all_parts_without_those_put_back(answered):
-    known = probabilities(answered, read_findings(answered, read_facts(answered)))
+    known = probabilities(Run(answered.root), read_findings(Run(answered.root)))
     assert known == {("daisy", "border", "reliance"): pytest.approx((0.95, 0.14))}
 
 
@@ -371,13 +369,6 @@ def test_the_limits_shown_are_those_that_the_evidence_was_judged_with(answered):
     ):
         assert told in words
     assert "0.33" not in words[: words.index("The run")]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (-0.001, "0.00"), (0.806, "0.81"), (-0.5, "-0.50")]
-)
-def test_two_decimals(value, text):
-    assert two(value) == text
 
 
 def test_the_matrix_is_worst_first_with_ties_in_the_models_order():
@@ -432,7 +423,7 @@ def test_an_effect_without_interval_is_a_point():
     (row,) = forest([Finding("a", "b", "suspected", "", "pull", 0.4, None, None, EMPTY)]).rows
     assert row.low == row.x == row.high
     assert row.pull
-    assert row.told == "a · b 0.40, suspected"
+    assert row.text == "a · b 0.40, suspected"
 
 
 def test_the_forest_has_an_end():
@@ -458,29 +449,28 @@ def test_the_plot_is_svg_with_any_class_name_in_it(tiny_run):
 
 
 # The pictures.
-def lit(builder, cue: str, mask_of=lambda image_id: None, **told) -> tuple:
-    """The spotlight on ``cue`` of a white 80 x 60 photo: where it stays white, and the record."""
+def lit(builder, cue: str, mask_of=no_mask, **record) -> tuple:
+    """The spotlight on ``cue`` of a white 80 x 60 photo: where it stays white, and its motif."""
     builder.photo("daisy/dull.jpg", colour="white")
     builder.photo("daisy/best.jpg", colour="white")
     builder.photo("daisy/wrong.jpg", colour="white")
     builder.add("daisy/dull.jpg", confidence=0.5, mass_border=0.2, mass_background=0.2)
     builder.add("daisy/best.jpg", confidence=0.9, mass_border=0.8, mass_background=0.8)
     builder.add("daisy/wrong.jpg", confidence=1.0, mass_border=0.9, mass_background=0.9, pred=1)
-    builder.told = told
+    builder.record = record
     paths = builder.write()
-    write_flags(paths, **FLAGS_AT)
-    folder = builder.root / "pictures"
-    folder.mkdir()
-    facts = read_facts(paths)
     row = {"region": [0, 0, 0, 1], "height": 2, "width": 2, "class_name": "daisy"}
     row |= {"cluster": 1, "cue": "cluster_1"}
     pq.write_table(table([row, row | {"cue": None, "cluster": 2}], CLUSTERS), paths.clusters)
-    (made,) = spotlights(
-        paths, [finding(cue=cue)], folder, facts=facts, tile=60, mask_of=mask_of
-    ).values()
-    image = Image.open(folder / made.file)
+    write_flags(Run(paths.root), **FLAGS_AT)
+    run, settings = Run(paths.root), replace(SMALL, tile=60)
+    kinds, facts = kinds_of_run(run), read_facts(run)
+    cells = [finding(cue=cue)]
+    (made,) = spotlights(run, cells, kinds, facts=facts, settings=settings, folder="p").values()
+    draw_pictures(run, [made], mask_of, builder.root)
+    image = Image.open(builder.root / made.file)
     assert image.size == (made.width, made.height) == (80, 60)
-    return np.asarray(image.convert("L")) > 200, made
+    return np.asarray(image.convert("L")) > 200, made.motif
 
 
 def agrees(white, expected) -> bool:
@@ -517,7 +507,7 @@ def box(top: int, bottom: int, left: int, right: int) -> np.ndarray:
 def test_the_cue_stays_light_and_the_rest_is_dimmed(builder, cue, told, expected):
     white, made = lit(builder, cue, **told)
     assert agrees(white, expected)
-    assert made.outlined
+    assert made.has_region
 
 
 @pytest.mark.parametrize("full", [1, 255])
@@ -526,19 +516,19 @@ def test_the_background_is_what_the_mask_is_not(builder, full):
     mask[20:50, 30:60] = full
     white, made = lit(builder, "background", mask_of=lambda image_id: mask)
     assert agrees(white, ~box(20, 50, 30, 60))
-    assert made.image_id == "daisy/best.jpg"
+    assert made.photo.image_id == "daisy/best.jpg"
 
 
-def no_mask(image_id: str) -> None:
+def broken_mask(image_id: str) -> None:
     raise MaskProblem("missing", "there is none")
 
 
 @pytest.mark.parametrize("cue", ["background", "colour", "cluster_7", "mine"])
 def test_a_property_or_an_unknown_region_is_the_plain_photo(builder, cue):
-    white, made = lit(builder, cue, mask_of=no_mask)
+    white, made = lit(builder, cue, mask_of=broken_mask)
     assert white.all()
-    assert not made.outlined
-    assert made.image_id == "daisy/best.jpg"
+    assert made.has_region == (cue == "background")  # its mask was there when it was scored
+    assert made.photo.image_id == "daisy/best.jpg"
 
 
 def test_a_photo_that_cannot_be_read_costs_a_picture_only(answered, builder):

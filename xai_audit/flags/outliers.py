@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 
 from xai_audit.run.files import write_table
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.score_rows import collect, kinds_of_run, of_kinds, preferred_kinds
-from xai_audit.schema import BANDS, FLAGS, SCORES
+from xai_audit.run.score_rows import kinds_of_run, of_kinds, preferred_kinds
+from xai_audit.schema import BANDS, FLAGS
+
+if TYPE_CHECKING:
+    from xai_audit.run.reader import Run
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +59,16 @@ def find_flags(scores: pd.DataFrame, *, z: float, min_excess: float) -> pd.DataF
     return _ranked(pd.concat(filled or found[:1], ignore_index=True))
 
 
-def write_flags(paths: RunPaths, *, z: float, min_excess: float) -> pd.DataFrame:
-    """The flags of a run, also written to ``paths.flags``; reads the columns it needs only."""
-    kinds = kinds_of_run(paths)
-    scores = collect(RunPaths.parts(paths.scores), SCORES, _NEEDED, of_kinds(kinds))
+def write_flags(run: Run, *, z: float, min_excess: float) -> pd.DataFrame:
+    """The flags of a run, also written to its ``flags.parquet``; reads the columns it needs only.
+
+    Raises:
+        OutputError: the scores are missing or broken.
+    """
+    kinds = kinds_of_run(run)
+    scores = run.collect("scores", _NEEDED, of_kinds(kinds))
     flags = find_flags(scores, z=z, min_excess=min_excess)
-    write_table(paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
+    write_table(run.paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
     log.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
     return flags
 
@@ -92,7 +99,7 @@ def _unusual(
 
 
 def _off_object(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose most relevant point misses the object, told by their mass on the object."""
+    """The rows whose most relevant point misses the object, with their mass on the object."""
     missed = rows["pointing_hit"].eq(False)
     return _flagged(rows[missed], OFF_OBJECT, _against_class(rows, "object", side=-1.0))
 

@@ -23,10 +23,11 @@ def plan(audit: Audit) -> Plan:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the flags."""
     from xai_audit.flags.outliers import write_flags
+    from xai_audit.run.reader import Run
 
     del parts
     chosen = audit.settings.flags
-    write_flags(audit.paths, z=chosen.z, min_excess=chosen.min_excess)
+    write_flags(Run(audit.paths.root), z=chosen.z, min_excess=chosen.min_excess)
     return {}
 
 

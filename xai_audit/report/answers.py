@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
 from xai_audit.run.cue_words import cue_words
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
-from xai_audit.schema import EVIDENCE, PULL, RELIANCE, TRANSPLANTS
+from xai_audit.run.scan import rows_of
+from xai_audit.run.verdicts import gravest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
 
-    import pyarrow as pa
-
-    from xai_audit.report.facts import RunFacts
-
-CONFIRMED, SUSPECTED, AVAILABLE, CLEAR, UNDETERMINED = (
-    *("confirmed", "suspected", "available", "clear", "undetermined"),
-)
-# Of two methods that disagree the more serious speaks; not knowing is worse than clear.
-_GRAVITY = (CONFIRMED, SUSPECTED, AVAILABLE, UNDETERMINED, CLEAR)
+    from xai_audit.run.reader import Run
 
 
 @dataclass(frozen=True)
@@ -66,55 +54,42 @@ class Finding:
         return "cell-" + f"{self.class_name}\0{self.cue}".encode().hex()
 
 
-def two(value: float | None) -> str:
-    """A probability or AUROC to two decimals; a dash where undefined."""
-    if value is None:
-        return "–"
-    # Adding 0.0 takes the sign from -0.0.
-    return f"{round(value, 2) + 0.0:.2f}"
-
-
-def read_findings(paths: RunPaths, facts: RunFacts) -> list[Finding]:
-    """The findings of a run; none where the evidence stage has not run or has to run again."""
-    if not is_answered(paths, facts):
-        return []
-    cells: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in read_rows(paths.evidence, EVIDENCE):
-        cells[row["class_name"], row["cue"]].append(row)
-    return [_finding(rows) for rows in cells.values()]
-
-
-def is_answered(paths: RunPaths, facts: RunFacts) -> bool:
-    """Whether the evidence tables are those of the scores at hand."""
-    return paths.evidence.is_file() and facts.is_finished("verdict")
-
-
-def read_rows(file: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """The rows of a table, NaN and null both None; an absent table has no rows.
+def read_findings(run: Run) -> list[Finding]:
+    """The findings of a run; none where the evidence stage has not run or has to run again.
 
     Raises:
-        OutputError: the file is no Parquet file.
+        OutputError: the table is broken.
     """
-    rows: list[dict[str, Any]] = []
-    for frame in scan([file] if file.is_file() else [], schema, schema.names):
-        for values in frame.itertuples(index=False):
-            cells = zip(schema.names, values, strict=True)
-            rows.append({key: None if _is_nan(value) else value for key, value in cells})
-    return rows
+    if not run.has("evidence"):
+        return []
+    return [
+        Finding(
+            class_name=row["class_name"],
+            cue=row["cue"],
+            verdict=row["verdict"],
+            because=_sentence(row["because"]),
+            question=row["shown_question"],
+            effect=row["effect"],
+            low=row["effect_low"],
+            high=row["effect_high"],
+            row=row,
+        )
+        for row in rows_of(gravest(run.evidence))
+    ]
 
 
 def probabilities(
-    paths: RunPaths, findings: Collection[Finding]
+    run: Run, findings: Collection[Finding]
 ) -> dict[tuple[str, str, str], tuple[float, float]]:
     """(class, cue, question) -> mean probability of the class with its cue and without it."""
-    if not findings:  # an empty filter has no type that Arrow could compare
+    if not findings or not run.has("transplants"):
         return {}
     where = ds.field("given").is_null()
     where &= ds.field("class_name").isin(sorted({f.class_name for f in findings}))
     where &= ds.field("cue").isin(sorted({f.cue for f in findings}))
     by, values = ["class_name", "cue", "question"], ["p_with", "p_without"]
     sums: dict[tuple[str, str, str], list[float]] = {}
-    for frame in scan(RunPaths.parts(paths.transplants), TRANSPLANTS, [*by, *values], where):
+    for frame in run.scan("transplants", [*by, *values], where):
         known = frame.dropna(subset=values).astype(dict.fromkeys(values, "float64"))
         for (name, cue, question), rows in known.groupby(by):
             key = str(name), str(cue), str(question)
@@ -129,34 +104,6 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
         findings,
         key=lambda f: (-float("-inf" if f.effect is None else f.effect), f.class_name, f.cue),
     )
-
-
-def _finding(rows: list[dict[str, Any]]) -> Finding:
-    """The finding of the rows of a class and cue, one a method: that of the gravest verdict."""
-    row = min(rows, key=lambda r: (_GRAVITY.index(r["verdict"]), r["method"] or ""))
-    question = _shown_question(row)
-    return Finding(
-        class_name=row["class_name"],
-        cue=row["cue"],
-        verdict=row["verdict"],
-        because=_sentence(row["because"]),
-        question=question,
-        effect=row[question],
-        low=row[f"{question}_low"],
-        high=row[f"{question}_high"],
-        row=row,
-    )
-
-
-def _shown_question(row: Mapping[str, Any]) -> str:
-    """The question whose effect ``because`` gives: the one that confirmed, else a measured one."""
-    if row["question"] is not None:
-        return str(row["question"])
-    return PULL if row[RELIANCE] is None and row[PULL] is not None else RELIANCE
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
 
 
 def _sentence(text: str) -> str:

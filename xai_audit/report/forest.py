@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xai_audit.report.answers import CLEAR, two, worst_first
-from xai_audit.report.caption import printable
+from xai_audit.report.answers import worst_first
+from xai_audit.report.words import printable, two
 from xai_audit.run.cue_words import cue_words
+from xai_audit.run.verdicts import CLEAR
 from xai_audit.schema import PULL
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # More rows than this are no picture any more.
 MOST_ROWS = 40
-_TOLD = 5
+_NAMED = 5
 _ROW, _TOP, _BOTTOM = 26, 34, 44
 _LEFT, _RIGHT, _WIDTH = 290, 230, 920
 # Letters that the space left and right of the axis holds.
@@ -34,7 +35,7 @@ class ForestRow:
         verdict: in one word.
         comment: the verdict, or what else explains the effect.
         pull: whether the effect is a pull on photos of other classes.
-        told: label and numbers in full.
+        text: label and numbers in full.
         y: of the line.
         x: of the estimate.
         low: of the interval's lower end; where there is no interval, of the estimate.
@@ -45,7 +46,7 @@ class ForestRow:
     verdict: str
     comment: str
     pull: bool
-    told: str
+    text: str
     y: float
     x: float
     low: float
@@ -81,10 +82,10 @@ class Forest:
     @property
     def alt(self) -> str:
         """The plot in words, its first lines in full."""
-        told = "; ".join(row.told for row in self.rows[:_TOLD])
-        more = len(self.rows) - _TOLD
+        rows = "; ".join(row.text for row in self.rows[:_NAMED])
+        more = len(self.rows) - _NAMED
         tail = f"; and {more} more" if more > 0 else ""
-        return f"Forest plot of effects with 95 % intervals, largest first: {told}{tail}."
+        return f"Forest plot of effects with 95 % intervals, largest first: {rows}{tail}."
 
     @property
     def has_pull(self) -> bool:
@@ -94,8 +95,8 @@ class Forest:
 
 def forest(findings: Sequence[Finding]) -> Forest | None:
     """The plot of the findings that are not clear, None where none of them has a number."""
-    asked = [f for f in findings if f.verdict != CLEAR]
-    known = worst_first([f for f in asked if f.effect is not None])
+    open_cells = [f for f in findings if f.verdict != CLEAR]
+    known = worst_first([f for f in open_cells if f.effect is not None])
     shown = known[:MOST_ROWS]
     if not shown:
         return None
@@ -117,7 +118,7 @@ def forest(findings: Sequence[Finding]) -> Forest | None:
         width=_WIDTH,
         height=_TOP + _ROW * len(rows) + _BOTTOM,
         left_out=len(known) - len(shown),
-        unmeasured=len(asked) - len(known),
+        unmeasured=len(open_cells) - len(known),
     )
 
 
@@ -133,7 +134,7 @@ def _row(finding: Finding, y: float, place: Callable[[float], float]) -> ForestR
         verdict=finding.verdict,
         comment=_cut(printable(comment), _COMMENT_LETTERS),
         pull=finding.question == PULL,
-        told=f"{label} {two(effect)}{between}, {finding.verdict}",
+        text=f"{label} {two(effect)}{between}, {finding.verdict}",
         y=y,
         x=place(effect),
         low=place(low),

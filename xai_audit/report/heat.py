@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+from xai_audit.report.palette import palette
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,32 +17,6 @@ if TYPE_CHECKING:
 
 # What the model never saw keeps this share of its brightness.
 _DIM = 0.4
-# Share of colour over photo where the relevance is 0 and where it is at the image's maximum; the
-# exponent keeps weak relevance from veiling the photo.
-_OPACITY = 0.78
-_OPACITY_POWER = 1.3
-# Perceptually uniform, and its purple is rarer in photos than the black of inferno and magma.
-_COLORMAP = "plasma"
-
-
-@lru_cache(maxsize=1)
-def _palette() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Colour (256, 3) and opacity (256,) by relevance, uint8."""
-    import matplotlib as mpl
-
-    level = np.linspace(0.0, 1.0, 256)
-    colour = np.round(255 * mpl.colormaps[_COLORMAP](level)[:, :3])
-    opacity = np.round(255 * _OPACITY * level**_OPACITY_POWER)
-    return colour.astype(np.uint8), opacity.astype(np.uint8)
-
-
-def css_gradient() -> str:
-    """The palette as the stops of a CSS gradient, none to most, as if over mid-grey."""
-    colour, opacity = _palette()
-    share = opacity[:, None] / 255
-    over = np.round(colour * share + 128 * (1 - share)).astype(int)
-    stops = [f"rgb({r},{g},{b})" for r, g, b in over[[0, 32, 64, 96, 128, 160, 192, 224, 255]]]
-    return ", ".join(stops)
 
 
 @dataclass(frozen=True)
@@ -125,7 +100,7 @@ def paint(
     strength = _strength(heatmap)
     if strength is not None and box[0] < box[2] and box[1] < box[3]:
         level = np.round(255 * upsampled(strength, down, across)).astype(np.uint8)
-        colour, opacity = _palette()
+        colour, opacity = palette()
         heat = Image.fromarray(level)
         shade = heat.point(opacity.tolist())
         heat.putpalette(colour.tobytes())

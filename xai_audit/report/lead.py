@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import CONFIRMED, UNDETERMINED, Finding, worst_first
+from xai_audit.report.answers import Finding, worst_first
 from xai_audit.run.cue_words import ALL_CUES
+from xai_audit.run.verdicts import CONFIRMED, UNDETERMINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Classes told by name.
+# Classes named.
 _NAMED = 5
 
 
@@ -20,26 +21,26 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
 
     Args:
         findings: at least one.
-        summary: rows of SUMMARY; that of every cue at once is told.
+        summary: rows of SUMMARY; that of every cue at once is given.
     """
     confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
     classes = len({f.class_name for f in findings})
     cues = len({f.cue for f in findings})
     examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
     if confirmed:
-        told = f"{_decided(confirmed, classes)}."
+        text = f"{_decided(confirmed, classes)}."
     elif all(f.verdict == UNDETERMINED for f in findings):
-        told = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
-        told += f"{examined} could not be determined."
+        text = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
+        text += f"{examined} could not be determined."
     else:
-        told = f"No class was found to rely on {examined}."
+        text = f"No class was found to rely on {examined}."
     together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
-        told += (
+        text += (
             f" When every cue at once comes from another class, accuracy goes from "
             f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
         )
-    return told
+    return text
 
 
 def _decided(confirmed: Sequence[Finding], classes: int) -> str:
@@ -51,8 +52,8 @@ def _decided(confirmed: Sequence[Finding], classes: int) -> str:
     if len(cues) > _NAMED:
         named.append(f"{len(cues) - _NAMED} more")
     verb = _be(len(cues), "are", "is")
-    told = f"{len(cues)} of {_count(classes, 'class')} {verb} decided by something other than the "
-    return f"{told}object: {_listed(named)}"
+    text = f"{len(cues)} of {_count(classes, 'class')} {verb} decided by something other than the "
+    return f"{text}object: {_listed(named)}"
 
 
 def _listed(parts: Sequence[str]) -> str:

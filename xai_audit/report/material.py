@@ -1,4 +1,4 @@
-"""What is known of the pictures to draw, read for a handful of classes at a time."""
+"""What the tables hold about some pictures: scores, flags, heatmaps and photo files."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
+from xai_audit.report.picture import Overlay, Photo, digest
 from xai_audit.run.score_rows import of_kinds
-from xai_audit.schema import ATTRIBUTIONS, FLAGS, MANIFEST, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from xai_audit.report.overlay import Look
     from xai_audit.report.picks import Key
+    from xai_audit.run.reader import Run
 
 SHOWN_REGIONS = ("object", "background", "border")
 
@@ -31,70 +31,115 @@ _SCORE = [
     *(f"mass_{region}" for region in SHOWN_REGIONS),
 ]
 _FLAG = ["image_id", "method", "reason", "value", "class_median", "distance"]
+_PHOTO = ["image_id", "class_name", "raw_path", "width", "height", "file_bytes", "mtime_ns"]
 
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that some pictures show, by picture or by image.
+    """What some pictures show, by picture or by image.
 
     Attributes:
-        heatmaps: relevance (h, w), up to a factor.
+        kinds: method -> target kind of the heatmaps.
+        heatmaps: a hash of each heatmap; absent where there is none.
         scores: the row of the score table.
         flags: the rows of the flag table, by image: a mistake concerns every method.
-        files: where the photo is, by image; empty where the dataset's root is unknown.
+        photos: by image.
     """
 
-    heatmaps: Mapping[Key, NDArray[np.float32]]
+    kinds: Mapping[str, str]
+    heatmaps: Mapping[Key, str]
     scores: Mapping[Key, dict[str, Any]]
     flags: Mapping[str, list[dict[str, Any]]]
-    files: Mapping[str, Path]
+    photos: Mapping[str, Photo]
+
+    def overlay(self, key: Key, look: Look, *, masks: str, heat: bool = True) -> Overlay:
+        """The photo of ``key``, with the object's outline, under its heatmap or without one."""
+        image_id, method = key
+        photo = self.photos[image_id]
+        if not heat:
+            return Overlay(photo, look, masks=masks)
+        kind, heatmap = self.kinds[method], self.heatmaps.get(key)
+        return Overlay(photo, look, method=method, kind=kind, heatmap=heatmap, masks=masks)
 
 
 def gather(
-    paths: RunPaths, keys: Collection[Key], kinds: dict[str, str], *, root: Path | None
+    run: Run, keys: Collection[Key], kinds: dict[str, str], *, root: Path | None
 ) -> Material:
-    """What the pictures ``keys`` need; heatmaps of other images never pile up in memory."""
-    # Typed, for of none Arrow could not tell what they are.
-    ids = pa.array(sorted({image_id for image_id, _ in keys}), pa.string())
-    theirs = ds.field("image_id").isin(ids)
+    """What the pictures ``keys`` show; of the heatmaps only their hashes stay in memory.
+
+    Args:
+        run: with its tables.
+        keys: image and method of each picture.
+        kinds: method -> target kind.
+        root: of the dataset, None where unknown.
+    """
+    theirs = _images({image_id for image_id, _ in keys})
     wanted = of_kinds(kinds) & theirs
-    heatmaps = {
-        key: heatmap
-        for key, row in _rows(RunPaths.parts(paths.attributions), ATTRIBUTIONS, _HEATMAP, wanted)
-        if key in keys and (heatmap := _heatmap(row)) is not None
-    }
-    scores = dict(_rows(RunPaths.parts(paths.scores), SCORES, _SCORE, wanted))
+    scores = dict(_rows(run, "scores", _SCORE, wanted))
     flags: dict[str, list[dict[str, Any]]] = {}
-    for (image_id, _), row in _rows([paths.flags], FLAGS, _FLAG, theirs):
+    for (image_id, _), row in _rows(run, "flags", _FLAG, theirs):
         flags.setdefault(image_id, []).append(row)
-    return Material(heatmaps, scores, flags, photo_files(paths, theirs, root))
+    heatmaps = {
+        key: digest(heatmap.shape, heatmap.tobytes())
+        for key, heatmap in read_heatmaps(run, keys, kinds)
+    }
+    return Material(kinds, heatmaps, scores, flags, photos(run, {i for i, _ in keys}, root))
+
+
+def read_heatmaps(
+    run: Run, keys: Collection[Key], kinds: dict[str, str]
+) -> Iterator[tuple[Key, NDArray[np.float32]]]:
+    """(key, relevance (h, w) up to a factor) of those of ``keys`` that have a heatmap."""
+    wanted = of_kinds(kinds) & _images({image_id for image_id, _ in keys})
+    for key, row in _rows(run, "attributions", _HEATMAP, wanted):
+        if key in keys and row["heatmap"] is not None:
+            shape = int(row["heatmap_height"]), int(row["heatmap_width"])
+            yield key, np.asarray(row["heatmap"], np.float32).reshape(shape)
+
+
+def photos(run: Run, image_ids: Iterable[str], root: Path | None) -> dict[str, Photo]:
+    """Image -> its photo, the file spelled as the file system spells it.
+
+    One that the manifest lacks has no file.
+    """
+    unknown = {image_id: Photo(image_id, "", 0, 0, (0, 0)) for image_id in image_ids}
+    return unknown | {
+        row["image_id"]: Photo(
+            image_id=row["image_id"],
+            class_name=row["class_name"] if isinstance(row["class_name"], str) else "",
+            width=_whole(row["width"]),
+            height=_whole(row["height"]),
+            stamp=(_whole(row["file_bytes"]), _whole(row["mtime_ns"])),
+            path=None if root is None else root / _relative(row),
+        )
+        for frame in run.scan("manifest", _PHOTO, _images(unknown))
+        for row in (dict(zip(_PHOTO, v, strict=True)) for v in frame.itertuples(index=False))
+    }
+
+
+def _relative(row: Mapping[str, Any]) -> str:
+    return os.fsdecode(row["raw_path"]) if row["raw_path"] else str(row["image_id"])
+
+
+def _whole(value: float | None) -> int:
+    """A number of the manifest; 0 where it is null."""
+    return 0 if value is None or value != value else int(value)
+
+
+def _images(image_ids: Iterable[str]) -> ds.Expression:
+    ids = sorted(image_ids)
+    # Typed, for Arrow could not infer the type of none.
+    where = ds.field("image_id").isin(pa.array(ids, pa.string()))
+    if ids:  # by the range of their ids Arrow skips row groups unread
+        where = where & (ds.field("image_id") >= ids[0]) & (ds.field("image_id") <= ids[-1])
+    return where
 
 
 def _rows(
-    files: Sequence[Path], schema: pa.Schema, columns: Sequence[str], where: ds.Expression
+    run: Run, table: str, columns: Sequence[str], where: ds.Expression
 ) -> Iterator[tuple[Key, dict[str, Any]]]:
     """The rows with the picture that each belongs to."""
-    for frame in scan(files, schema, columns, where):
+    for frame in run.scan(table, columns, where):
         for values in frame.itertuples(index=False):
             row = dict(zip(columns, values, strict=True))
             yield (row["image_id"], row["method"]), row
-
-
-def _heatmap(row: dict[str, Any]) -> NDArray[np.float32] | None:
-    """The row's relevance (h, w) up to its scale, which the display divides out again."""
-    if row["heatmap"] is None:
-        return None
-    shape = int(row["heatmap_height"]), int(row["heatmap_width"])
-    return np.asarray(row["heatmap"], np.float32).reshape(shape)
-
-
-def photo_files(paths: RunPaths, theirs: ds.Expression, root: Path | None) -> dict[str, Path]:
-    """Image -> its file, spelled as the file system spells it."""
-    if root is None:
-        return {}
-    columns = ["image_id", "raw_path"]
-    return {
-        image_id: root / (os.fsdecode(raw_path) if raw_path else image_id)
-        for frame in scan([paths.manifest], MANIFEST, columns, theirs)
-        for image_id, raw_path in zip(frame["image_id"], frame["raw_path"], strict=True)
-    }

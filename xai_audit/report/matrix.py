@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 
-from xai_audit.report.answers import two
+from xai_audit.report.words import two
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +30,7 @@ class Square:
         strength: of the colour, 0..1.
         against: whether the correlation is negative.
         dark: whether the number is read more easily in the paper's colour.
-        told: methods and correlation in words.
+        text: methods and correlation in words.
     """
 
     x: int
@@ -41,7 +39,7 @@ class Square:
     strength: float
     against: bool
     dark: bool
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
         for column, other in enumerate(names)
         if name != other
     )
-    told = [s.told for s in squares if s.x - left < s.y - _TOP]  # each pair once
+    texts = [s.text for s in squares if s.x - left < s.y - _TOP]  # each pair once
     return Matrix(
         names=tuple(names),
         squares=squares,
@@ -98,7 +96,7 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
         top=_TOP,
         width=max(460, left + side * len(names) + _MARGIN),
         height=_TOP + side * len(names) + _MARGIN,
-        alt=f"Matrix of {len(names)} methods by mean rank correlation: {'; '.join(told)}.",
+        alt=f"Matrix of {len(names)} methods by mean rank correlation: {'; '.join(texts)}.",
     )
 
 
@@ -112,18 +110,26 @@ def _square(names: tuple[str, str], value: float, *, x: int, y: int) -> Square:
         strength=round(min(1.0, abs(value)), 3) if known else 0.0,
         against=known and value < 0,
         dark=known and abs(value) >= _DARK,
-        told=f"{names[0]} and {names[1]} {number}",
+        text=f"{names[0]} and {names[1]} {number}",
     )
 
 
 def _side_by_side(correlations: Mapping[tuple[str, str], float]) -> Sequence[str]:
-    """The methods, those that agree beside each other (average linkage, ordered leaves)."""
+    """The methods, those that agree beside each other: the leaves of average linkage.
+
+    Of the four ways to join two rows of methods the one with the closest ends is taken.
+    """
     names = sorted({name for pair in correlations for name in pair})
-    if len(names) < 3:
-        return names
     apart = np.zeros((len(names), len(names)))
     for (name, other), value in correlations.items():
         here, there = names.index(name), names.index(other)
         apart[here, there] = apart[there, here] = 1 if np.isnan(value) else 1 - value
-    tree = linkage(squareform(apart, checks=False), "average", optimal_ordering=True)
-    return [names[leaf] for leaf in leaves_list(tree)]
+    rows = [[place] for place in range(len(names))]
+    while len(rows) > 1:
+        pairs = [(a, b) for a in range(len(rows)) for b in range(a + 1, len(rows))]
+        a, b = min(pairs, key=lambda pair: apart[np.ix_(rows[pair[0]], rows[pair[1]])].mean())
+        second, first = rows.pop(b), rows.pop(a)
+        joins = [(p, q) for p in (first, first[::-1]) for q in (second, second[::-1])]
+        p, q = min(joins, key=lambda join: apart[join[0][-1], join[1][0]])
+        rows.append([*p, *q])
+    return [names[place] for place in rows[0]] if rows else []

@@ -1,4 +1,4 @@
-"""One photo drawn for people: heatmap, object, border band, and what is odd about it."""
+"""One photo drawn for people: under its heatmap, with the object and the border band outlined."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from xai_audit.report.caption import INK, PAPER, font, strip
 from xai_audit.report.heat import paint
 from xai_audit.vision.geometry import view
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xai_audit.report.caption import Caption
     from xai_audit.types import Preprocess
 
 log = logging.getLogger(__name__)
@@ -51,55 +49,40 @@ class Look:
     tile: int
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """A drawn photo.
-
-    Attributes:
-        image: the picture with its caption strip.
-        photo: (width, height) of the part above the caption, px.
-        readable: False where a grey tile stands for a photo that cannot be opened.
-    """
-
-    image: Image.Image
-    photo: tuple[int, int]
-    readable: bool
+def drawn_size(width: int, height: int, tile: int) -> tuple[int, int]:
+    """(width, height) in px of a photo as drawn; a square tile where its size is unknown (0)."""
+    if not width or not height:
+        return tile, tile
+    scale = min(tile / min(width, height), _LONGEST * tile / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def draw(
     path: Path | None,
     heatmap: NDArray[np.floating] | None,
-    caption: Caption,
     *,
     look: Look,
     mask: NDArray[np.generic] | None = None,
-) -> Overlay:
-    """The overlay of one photo; a grey tile that says so where the photo cannot be read.
+) -> Image.Image | None:
+    """The overlay of one photo, None where the photo cannot be read.
 
     Args:
         path: of the photo, None where unknown.
         heatmap: relevance (h, w) over the model's view, or None.
-        caption: the words below.
         look: shared by all overlays.
         mask: the object (H, W) in the photo, bool or uint8, or None.
     """
     opened = None if path is None else open_photo(path, look.tile)
     if opened is None:
-        picture = _grey(look.tile)
-    else:
-        photo, stored = opened
-        muted = ImageEnhance.Color(photo).enhance(_COLOURS)
-        drawn = np.array(paint(muted, heatmap, view(stored, look.preprocess)))
-        if look.border is not None:
-            _outline_border(drawn, look.border)
-        if mask is not None:
-            outline_mask(drawn, mask)
-        picture = Image.fromarray(drawn)
-    words = strip(caption, max(picture.width, look.tile))
-    image = Image.new("RGB", (words.width, picture.height + words.height), PAPER)
-    image.paste(picture, (0, 0))
-    image.paste(words, (0, picture.height))
-    return Overlay(image, picture.size, opened is not None)
+        return None
+    photo, stored = opened
+    muted = ImageEnhance.Color(photo).enhance(_COLOURS)
+    drawn = np.array(paint(muted, heatmap, view(stored, look.preprocess)))
+    if look.border is not None:
+        _outline_border(drawn, look.border)
+    if mask is not None:
+        outline_mask(drawn, mask)
+    return Image.fromarray(drawn)
 
 
 def open_photo(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
@@ -109,8 +92,7 @@ def open_photo(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | N
         with _quiet_about_size(), Image.open(path) as image:
             turned = image.getexif().get(_ORIENTATION) in _TURNED
             width, height = reversed(image.size) if turned else image.size
-            scale = min(tile / min(width, height), _LONGEST * tile / max(width, height))
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
+            size = drawn_size(width, height, tile)
             # JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
             image.draft("RGB", (min(size), min(size)))
             upright = ImageOps.exif_transpose(image)
@@ -140,16 +122,6 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return image.convert("RGB")
-
-
-def _grey(tile: int) -> Image.Image:
-    """The tile that stands for a photo which cannot be opened."""
-    image = Image.new("RGB", (tile, tile), (96, 98, 102))
-    middle = (tile / 2, tile / 2)
-    ImageDraw.Draw(image).text(
-        middle, "photo cannot be read", font=font(max(9, tile // 20)), fill=INK, anchor="mm"
-    )
-    return image
 
 
 def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:

@@ -3,126 +3,136 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 
 from xai_audit.config.nodes import STAGES
 from xai_audit.flags.outliers import MIN_IMAGES, REASONS
-from xai_audit.report.adversarial import adversarial
-from xai_audit.report.answers import two
-from xai_audit.report.between import between
-from xai_audit.report.heat import css_gradient
-from xai_audit.report.numbers import fact, times, whole
-from xai_audit.report.strategies import strategies
+from xai_audit.report.palette import css_gradient
+from xai_audit.report.sections import GALLERY, PLOTS, read_sections
 from xai_audit.report.tables import (
-    CORNERS,
     border_never_seen,
     class_table,
     failures,
     flag_counts,
+    method_tables,
     score_problems,
 )
-from xai_audit.report.trust import trust
-from xai_audit.report.words import TITLES, percent
+from xai_audit.report.words import TITLES, fact, percent, times, two, whole
 from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.files import write_text
-from xai_audit.run.score_rows import kinds_of_run
 from xai_audit.schema import OK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    import pandas as pd
-
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.gallery import ClassGallery
+    from xai_audit.report.sections import Sections
     from xai_audit.report.settings import ReportSettings
-    from xai_audit.report.verdicts import Answer
-    from xai_audit.run.paths import RunPaths
+    from xai_audit.run.reader import Run
 
 # With more classes than this each has a page of its own, so that the first one stays light.
 _INLINE_CLASSES = 40
-# The folder of plots inside the report, and the forest plot in it.
-PLOTS, FOREST = "plots", "effects.svg"
-_COLUMNS = ("object", "background", "border", "corners")
+# The plots of effects and of agreement, in the folder of plots.
+_FOREST, _AGREEMENT = f"{PLOTS}/effects.svg", f"{PLOTS}/agreement.svg"
 _FACTS = (
     *("device", "seed", "batch_size", "images_per_second"),
     *("schema_version", "fingerprint", "dataset_root"),
 )
 
 
-def write_report(
-    paths: RunPaths,
-    galleries: Sequence[ClassGallery],
-    *,
-    answer: Answer | None,
-    facts: RunFacts,
-    settings: ReportSettings,
-    folder: Path,
-) -> None:
-    """Write ``index.html`` into ``folder``, and a page a class where there are many.
+def write_page(run: Run, settings: ReportSettings, sections: Sections | None = None) -> None:
+    """Write ``index.html``, a page a class where there are many, and the plots; from tables alone.
+
+    A file that would not change is left as it is. A picture that is not drawn yet is left out, and
+    pictures that no page shows are deleted in the end.
 
     Args:
-        paths: of the run.
-        galleries: already in ``folder``.
-        answer: of the evidence; its pictures are already in ``folder``.
-        facts: of the run.
+        run: with its tables; its pictures lie in ``run.paths.report``.
         settings: of the report.
-        folder: becomes ``paths.report``.
+        sections: of the same run and settings, where they have been read already.
+
+    Raises:
+        OutputError: a table of the run is missing or broken.
     """
-    environment = _environment()
-    inline = len(galleries) <= _INLINE_CLASSES
-    page = _page(paths, galleries, facts=facts, settings=settings)
-    page |= {"inline": inline, "answer": answer, "plots": PLOTS, "forest": FOREST}
-    if answer is not None and answer.plot is not None:
-        drawn = environment.get_template("forest.svg.j2").render(plot=answer.plot)
-        write_text(folder / PLOTS / FOREST, drawn)
-    base = paths.gallery.relative_to(paths.report).as_posix()
-    home = folder / base
-    page["strategies"] = strategies(paths, facts, folder=home)
-    page |= between(paths, facts, environment, settings=settings, folder=folder / PLOTS)
-    page["trust"] = trust(paths, facts)
-    page["adversarial"] = adversarial(paths, facts, folder=home, tile=settings.tile)
-    index = folder / paths.index_html.name
-    write_text(index, environment.get_template("index.html.j2").render(page, base=f"{base}/"))
+    sections = read_sections(run, settings) if sections is None else sections
+    folder = run.paths.report
+    drawn = {p.file for p in sections.pictures() if (folder / p.file).is_file()}
+    files = _rendered(run, sections, _page(run, sections, settings), drawn)
+    for name, text in files.items():  # the first page last: it links to all others
+        _write(folder / name, text)
+    _delete_others(folder, drawn | {*files})
+
+
+def _rendered(
+    run: Run, sections: Sections, page: dict[str, Any], drawn: set[str]
+) -> dict[str, str]:
+    """File, relative to the report's folder -> its text."""
+    templates, inline = environment(), len(sections.galleries) <= _INLINE_CLASSES
+    index = run.paths.index_html.name
+    page |= {"inline": inline, "drawn": drawn}
+    files = {}
+    if sections.answer is not None and sections.answer.plot is not None:
+        plot = templates.get_template("forest.svg.j2")
+        files[_FOREST] = plot.render(plot=sections.answer.plot)
+    if sections.agreement is not None:
+        plot = templates.get_template("agreement.svg.j2")
+        files[_AGREEMENT] = plot.render(plot=sections.agreement.matrix)
     if not inline:
-        template = environment.get_template("class.html.j2")
-        for gallery in galleries:
-            file = home / gallery.folder / index.name
-            write_text(file, template.render(page, gallery=gallery, base="../"))
+        template = templates.get_template("class.html.j2")
+        for gallery in sections.galleries:
+            name = f"{GALLERY}/{gallery.folder}/{index}"
+            files[name] = template.render(page, gallery=gallery, root="../../")
+    files[index] = templates.get_template("index.html.j2").render(page, root="")
+    return files
 
 
-def _environment() -> jinja2.Environment:
-    """Templates of this package; every value escaped, an absent one an error."""
-    environment = jinja2.Environment(
+def _write(file: Path, text: str) -> None:
+    """Put ``text`` at ``file``, atomically, unless that is what it holds."""
+    if not file.is_file() or file.read_bytes() != text.encode():
+        write_text(file, text)
+
+
+def _delete_others(folder: Path, files: set[str]) -> None:
+    """Delete what lies in the folders of pictures and plots and is not among ``files``."""
+    for home in (folder / GALLERY, folder / PLOTS):
+        home.mkdir(parents=True, exist_ok=True)
+        for path in sorted(home.rglob("*"), reverse=True):  # what is inside a folder before it
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path.relative_to(folder).as_posix() not in files:
+                path.unlink()
+
+
+@lru_cache(maxsize=1)
+def environment() -> jinja2.Environment:
+    """The templates of this package; every value escaped, an absent one an error."""
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("xai_audit.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
-    environment.filters |= {"two": two}
-    return environment
+    templates.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
+    templates.filters |= {"two": two}
+    return templates
 
 
-def _page(
-    paths: RunPaths,
-    galleries: Sequence[ClassGallery],
-    *,
-    facts: RunFacts,
-    settings: ReportSettings,
-) -> dict[str, Any]:
+def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, Any]:
     """Everything that the templates show."""
-    kinds = kinds_of_run(paths)
-    statuses, examples = failures(paths)
-    flagged, by_reason = flag_counts(paths)
-    methods = _methods(class_table(paths, kinds), kinds, facts, flagged)
+    facts, kinds = sections.facts, sections.kinds
+    statuses, examples = failures(run)
+    flagged, by_reason = flag_counts(run)
+    methods = method_tables(class_table(run, kinds), kinds, facts, flagged)
     scored = methods[0]["all"]["n"] if methods else 0
+    shown = ("galleries", "answer", "strategies", "confused", "agreement", "trust", "adversarial")
     return {
-        "title": _title(facts),
+        **{name: getattr(sections, name) for name in shown},
+        "title": _title(run, facts),
         "facts": facts,
         "methods": methods,
         "found": statuses.total(),
@@ -134,105 +144,56 @@ def _page(
         "examples": examples,
         "flagged": flagged,
         "by_reason": by_reason,
-        "galleries": galleries,
-        "folders": {gallery.class_name: gallery.folder for gallery in galleries},
-        "problems": score_problems(paths, kinds),
-        "unseen": _unseen(paths, facts),
-        "untold": [s for s in STAGES[:-1] if not facts.is_finished(s)],
+        "folders": {gallery.class_name: gallery.folder for gallery in sections.galleries},
+        "problems": score_problems(run, kinds),
+        "unseen": _unseen(run, facts),
+        "missing_stages": [s for s in STAGES[:-1] if not run.finished(s)],
         "settings": settings,
         "words": {"titles": TITLES, "regions": REGION_WORDS, "reasons": REASONS},
         "min_images": MIN_IMAGES,
         "gradient": css_gradient(),
-        "run": _run(facts),
+        "gallery_folder": GALLERY,
+        "forest": _FOREST,
+        "agreement_plot": _AGREEMENT,
+        "run": _run(run),
     }
 
 
-def _methods(
-    table: pd.DataFrame, kinds: dict[str, str], facts: RunFacts, flagged: dict[str, int]
-) -> list[dict[str, Any]]:
-    """Per method its name, target kind, a row for all classes and a row a class."""
-    place = {name: i for i, name in enumerate(facts.classes.values())}
-    methods = []
-    for method, kind in kinds.items():
-        rows = {
-            str(name): _row(str(name), values, flagged)
-            for name, values in table.loc[method].iterrows()
-        }
-        everything = rows.pop("")
-        everything["flagged"] = sum(flagged.values())
-        order = sorted(rows, key=lambda name: (place.get(name, len(place)), name))
-        shown = [c for c in _COLUMNS if everything["regions"][c]["mass"] is not None]
-        methods.append(
-            {
-                "name": method,
-                "kind": kind,
-                "all": everything,
-                "rows": [rows[name] for name in order],
-                "columns": shown,
-                "scale": {column: _widest(column, rows.values()) for column in shown},
-                "hit": everything["hit"] is not None,
-            }
-        )
-    return methods
-
-
-def _widest(column: str, rows: Iterable[dict[str, Any]]) -> float:
-    """What a bar of full length means in a column: its largest mass or area."""
-    regions = [row["regions"][column] for row in rows]
-    return max((region[what] or 0.0 for region in regions for what in ("mass", "area")), default=1)
-
-
-def _row(name: str, row: pd.Series, flagged: dict[str, int]) -> dict[str, Any]:
-    """One line of the class table; None where undefined."""
-    values = {key: None if value != value else float(value) for key, value in row.items()}
-    return {
-        "class_name": name,
-        "n": int(row["n"]),
-        "accuracy": values["accuracy"],
-        "hit": values["hit"],
-        "regions": {
-            region: {what: values[f"{what}_{region}"] for what in ("mass", "area", "lift")}
-            for region in (*_COLUMNS, *CORNERS)
-        },
-        "flagged": flagged.get(name, 0),
-    }
-
-
-def _title(facts: RunFacts) -> str:
-    """Dataset and model, as far as they are told."""
-    config = facts.told.get("config")
-    dataset = _name(config.get("dataset")) if isinstance(config, dict) else None
+def _title(run: Run, facts: RunFacts) -> str:
+    """Dataset and model, as far as they are known."""
+    dataset = _name(run.config.get("dataset"))
     if dataset is None and facts.dataset_root is not None:
         dataset = facts.dataset_root.name
-    return " · ".join(part for part in (dataset, _name(facts.told.get("model"))) if part) or "Audit"
+    return " · ".join(part for part in (dataset, _name(run.record.get("model"))) if part) or "Audit"
 
 
-def _name(told: object) -> str | None:
-    """What a dataset or model is called: by itself, or by the first telling key of its node."""
-    if isinstance(told, dict):
-        return next((str(told[key]) for key in ("name", "arch", "factory") if told.get(key)), None)
-    return None if told is None else str(told)
+def _name(node: object) -> str | None:
+    """What a dataset or model is called: by its name, or by another key that identifies it."""
+    if isinstance(node, dict):
+        return next((str(node[key]) for key in ("name", "arch", "factory") if node.get(key)), None)
+    return None if node is None else str(node)
 
 
-def _unseen(paths: RunPaths, facts: RunFacts) -> float | None:
-    """Mean share of the border band outside the model's view, None where it cannot be told."""
+def _unseen(run: Run, facts: RunFacts) -> float | None:
+    """Mean share of the border band outside the model's view, None where it is unknown."""
     if not facts.border:
         return None
-    share = border_never_seen(paths, facts.preprocess, facts.border)
+    share = border_never_seen(run, facts.preprocess, facts.border)
     return None if share != share else share
 
 
-def _run(facts: RunFacts) -> dict[str, Any]:
-    """The run's facts in the order shown; whatever run.json does not tell is left out."""
-    told = facts.told
-    rest = {key: told.get(key) for key in ("model", "preprocess", "regions", "counts")}
+def _run(run: Run) -> dict[str, Any]:
+    """The run's facts in the order shown; what run.json does not have is left out."""
+    record = run.record
+    rest = {key: record.get(key) for key in ("model", "preprocess", "regions", "counts")}
+    known = {key: record[key] for key in _FACTS if record.get(key) is not None}
     return {
-        "facts": {key.replace("_", " "): told[key] for key in _FACTS if told.get(key) is not None},
-        "timings": told.get("timings") or {},
-        "versions": told.get("versions") or {},
+        "facts": {key.replace("_", " "): value for key, value in known.items()},
+        "timings": record.get("timings") or {},
+        "versions": record.get("versions") or {},
         "json": {
             key: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-            for key, value in {"config": told.get("config"), **rest}.items()
+            for key, value in {"config": run.config, **rest}.items()
             if value
         },
     }

@@ -1,4 +1,4 @@
-"""What the pipeline may set about the report; the defaults live in config."""
+"""The settings of the report; their defaults live in config."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """How much the galleries show, and how large.
+    """How much the galleries show, how large, and under which masks.
 
     Attributes:
         per_reason: images per class and reason.
-        tile: shorter side of a photo in an overlay, px.
+        tile: shorter side of a photo in a picture, px.
         seed: draws the unflagged images shown for comparison.
+        masks: fingerprint of the object masks; pictures with masks of another one are drawn anew.
     """
 
     per_reason: int
     tile: int
     seed: int
+    masks: str = ""

@@ -2,100 +2,77 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.dataset as ds
 from PIL import Image, ImageEnhance
 
-from xai_audit.errors import ImageProblem
-from xai_audit.report.answers import read_rows
-from xai_audit.report.material import gather
-from xai_audit.report.overlay import open_photo, outline_mask
-from xai_audit.run.paths import RunPaths, safe_name
-from xai_audit.run.scan import scan
-from xai_audit.run.score_rows import kinds_of_run, of_kinds
-from xai_audit.schema import BANDS, CLUSTERS, DISCOVERED, REGIONS, SCORES
+from xai_audit.report.material import photos
+from xai_audit.report.overlay import Look, open_photo, outline_mask
+from xai_audit.report.picture import Cells, Spotlight, photo_picture
+from xai_audit.run.scan import rows_of
+from xai_audit.run.score_rows import of_kinds
+from xai_audit.schema import BANDS, DISCOVERED, REGIONS
 from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-    from typing import Any
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from xai_audit.report.answers import Finding
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.gallery import MaskOf
-
-log = logging.getLogger(__name__)
+    from xai_audit.report.picture import Picture
+    from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.reader import Run
 
 # Share of brightness and colour that what is not the cue keeps.
 _DIM = 0.35
-_QUALITY = 88
-
-
-@dataclass(frozen=True)
-class Spotlight:
-    """A picture on disk.
-
-    Attributes:
-        file: its name in the folder of plots.
-        width: px.
-        height: px.
-        image_id: the photo shown.
-        outlined: whether the cue is a region that the picture sets off.
-    """
-
-    file: str
-    width: int
-    height: int
-    image_id: str
-    outlined: bool
 
 
 def spotlights(
-    paths: RunPaths,
+    run: Run,
     findings: Sequence[Finding],
-    folder: Path,
+    kinds: dict[str, str],
     *,
     facts: RunFacts,
-    tile: int,
-    mask_of: MaskOf,
-) -> dict[tuple[str, str], Spotlight]:
-    """(class, cue) -> its picture, drawn into ``folder``; none where no photo can be read."""
-    if not findings:  # an empty filter has no type that Arrow could compare
+    settings: ReportSettings,
+    folder: str,
+) -> dict[tuple[str, str], Picture]:
+    """(class, cue) -> its picture, not drawn yet; none for a class without a fitting photo.
+
+    Args:
+        run: with its tables.
+        findings: that are shown.
+        kinds: method -> target kind; the photos are chosen by the first one's scores.
+        facts: of the run.
+        settings: of the report.
+        folder: of the pictures, relative to the report's.
+    """
+    if not findings or not kinds:  # an empty filter has no type that Arrow could compare
         return {}
-    kinds = dict(list(kinds_of_run(paths).items())[:1])
-    chosen = _chosen(paths, findings, kinds)
-    keys = {(image_id, method) for image_id in chosen.values() for method in kinds}
-    files = gather(paths, keys, kinds, root=facts.dataset_root).files if keys else {}
-    clusters = _clusters(paths, findings)
-    drawn = {}
-    for cell, image_id in chosen.items():
-        opened = open_photo(files[image_id], tile) if image_id in files else None
-        if opened is None:
-            continue
-        photo, stored = opened
-        shape = photo.height, photo.width
-        region = (
-            _cells(clusters[cell], shape, stored, facts)
-            if cell in clusters
-            else _region(cell[1], shape, facts, mask_of, image_id)
+    chosen = _chosen(run, findings, dict(list(kinds.items())[:1]))
+    files = photos(run, {*chosen.values()}, facts.dataset_root)
+    regions = _discovered(run, findings)
+    look = Look(facts.preprocess, None, settings.tile)
+    found = {}
+    for (name, cue), image_id in chosen.items():
+        share = facts.border if cue == "border" else facts.corner
+        motif = Spotlight(
+            files[image_id],
+            look,
+            cue,
+            share=(share or None) if cue in BANDS else None,
+            cells=regions.get((name, cue)),
+            masks=settings.masks if cue == "background" else None,
         )
-        image = photo if region is None else _lit(photo, region)
-        file = f"{safe_name(' '.join(cell))[:60]}-{_digest(*cell)}.jpg"
-        image.save(folder / file, quality=_QUALITY)
-        drawn[cell] = Spotlight(file, *image.size, image_id, outlined=region is not None)
-    return drawn
+        found[name, cue] = photo_picture(folder, motif, f"{name} {cue}")
+    return found
 
 
 def _chosen(
-    paths: RunPaths, findings: Sequence[Finding], kinds: dict[str, str]
+    run: Run, findings: Sequence[Finding], kinds: dict[str, str]
 ) -> dict[tuple[str, str], str]:
     """(class, cue) -> the photo that shows it best.
 
@@ -109,7 +86,7 @@ def _chosen(
     where = of_kinds(kinds) & ds.field("class_name").isin(sorted(by_class))
     columns = ["image_id", "class_name", "label", "pred", "confidence"]
     columns += [f"mass_{region}" for region in REGIONS]
-    for frame in scan(RunPaths.parts(paths.scores), SCORES, columns, where):
+    for frame in run.scan("scores", columns, where):
         frame["right"] = frame["label"].eq(frame["pred"])
         for name, rows in frame.groupby("class_name"):
             for cue in by_class[str(name)]:
@@ -121,26 +98,56 @@ def _chosen(
     return {cell: image_id for cell, (_, _, image_id) in best.items()}
 
 
-def _clusters(
-    paths: RunPaths, findings: Sequence[Finding]
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """(class, cue) -> the row of the discovered region that the cue is."""
+def _discovered(run: Run, findings: Sequence[Finding]) -> dict[tuple[str, str], Cells]:
+    """(class, cue) -> the discovered region that the cue is."""
     wanted = {(f.class_name, f.cue) for f in findings if f.cue.startswith(DISCOVERED)}
-    if not wanted:
+    if not wanted or not run.has("clusters"):
         return {}
-    rows = read_rows(paths.clusters, CLUSTERS)
-    return {cell: row for row in rows if (cell := (row["class_name"], row["cue"])) in wanted}
+    return {
+        cell: Cells.of(row["region"], row["height"], row["width"])
+        for row in rows_of(run.clusters)
+        if (cell := (row["class_name"], row["cue"])) in wanted
+    }
+
+
+def lit(motif: Spotlight, mask: NDArray[np.generic] | None) -> Image.Image | None:
+    """The photo with the cue's region as it is and outlined, all else dimmed.
+
+    None where the photo cannot be read; the whole photo as it is where the cue has no region.
+
+    Args:
+        motif: what is drawn.
+        mask: the object (H, W) in the photo, or None; used where the region is all but the object.
+    """
+    opened = None if motif.photo.path is None else open_photo(motif.photo.path, motif.look.tile)
+    if opened is None:
+        return None
+    photo, stored = opened
+    region = _region(motif, (photo.height, photo.width), stored, mask)
+    if region is None:
+        return photo
+    muted = ImageEnhance.Brightness(ImageEnhance.Color(photo).enhance(_DIM)).enhance(_DIM)
+    drawn = np.where(region[..., None], np.asarray(photo), np.asarray(muted))
+    outline_mask(drawn, region)
+    return Image.fromarray(drawn)
 
 
 def _region(
-    cue: str, shape: tuple[int, int], facts: RunFacts, mask_of: MaskOf, image_id: str
+    motif: Spotlight,
+    shape: tuple[int, int],
+    stored: tuple[int, int],
+    mask: NDArray[np.generic] | None,
 ) -> NDArray[np.bool_] | None:
     """The cue's region (h, w) in the photo as drawn, None for a property or an unknown object."""
-    if cue == "background":
-        return _off_object(shape, mask_of, image_id)
-    share = facts.border if cue == "border" else facts.corner
-    if cue not in BANDS or not share:
-        return None
+    if motif.cells is not None:
+        return _cells(motif.cells.array > 0, shape, stored, motif.look)
+    if motif.masks is not None:
+        return None if mask is None else _off_object(shape, mask)
+    return None if motif.share is None else _band(motif.cue, shape, motif.share)
+
+
+def _band(cue: str, shape: tuple[int, int], share: float) -> NDArray[np.bool_]:
+    """The border band or a corner square (h, w), ``share`` of the shorter side wide."""
     height, width = shape
     side = max(1, round(share * min(shape)))
     region = np.zeros(shape, dtype=bool)
@@ -154,15 +161,8 @@ def _region(
     return region
 
 
-def _off_object(shape: tuple[int, int], mask_of: MaskOf, image_id: str) -> NDArray[np.bool_] | None:
+def _off_object(shape: tuple[int, int], mask: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where the object is not, (h, w) in the photo as drawn."""
-    try:
-        mask = mask_of(image_id)
-    except ImageProblem as exc:
-        log.warning("no mask drawn for %s: %s", image_id, exc)
-        return None
-    if mask is None:
-        return None
     # 0/1, bool and 0..255 coverage alike.
     coverage = np.asarray(mask, np.uint8)
     whole = Image.fromarray((coverage > coverage.max(initial=0) / 2).astype(np.uint8) * 255)
@@ -171,12 +171,10 @@ def _off_object(shape: tuple[int, int], mask_of: MaskOf, image_id: str) -> NDArr
 
 
 def _cells(
-    cluster: Mapping[str, Any], shape: tuple[int, int], stored: tuple[int, int], facts: RunFacts
+    cells: NDArray[np.bool_], shape: tuple[int, int], stored: tuple[int, int], look: Look
 ) -> NDArray[np.bool_]:
-    """A discovered region, told on the heatmap's grid, (h, w) in the photo as drawn."""
-    grid = int(cluster["height"]), int(cluster["width"])
-    cells = np.asarray(cluster["region"], dtype=bool).reshape(grid)
-    geometry = view(stored, facts.preprocess)
+    """A region on the heatmap's grid, (h, w) in the photo as drawn."""
+    grid, geometry = cells.shape, view(stored, look.preprocess)
     places, inside = [], []
     for axis in (0, 1):
         # Centres of the drawn pixels in px of the photo, then of the view, then of the grid.
@@ -187,16 +185,3 @@ def _cells(
         places.append(cell.clip(0, grid[axis] - 1))
     region: NDArray[np.bool_] = cells[np.ix_(*places)] & np.outer(*inside)
     return region
-
-
-def _lit(photo: Image.Image, region: NDArray[np.bool_]) -> Image.Image:
-    """The photo with ``region`` (h, w) as it is and outlined, all else dimmed."""
-    muted = ImageEnhance.Brightness(ImageEnhance.Color(photo).enhance(_DIM)).enhance(_DIM)
-    drawn = np.where(region[..., None], np.asarray(photo), np.asarray(muted))
-    outline_mask(drawn, region)
-    return Image.fromarray(drawn)
-
-
-def _digest(*parts: str) -> str:
-    """Ten hex digits that tell texts apart which a safe name does not."""
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=5).hexdigest()

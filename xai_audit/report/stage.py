@@ -29,6 +29,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Draw the report."""
     from xai_audit.report.build import build_report
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.reader import Run
 
     del parts
     chosen, rows = audit.settings.report, audit.selected()
@@ -41,8 +42,9 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             return None
         return None if coverage is None else coverage[0]
 
-    settings = ReportSettings(chosen.per_reason, chosen.tile, audit.settings.seed)
-    build_report(audit.paths, settings=settings, mask_of=mask_of)
+    masks = fingerprint(audit.mask_mark(rows))
+    settings = ReportSettings(chosen.per_reason, chosen.tile, audit.settings.seed, masks)
+    build_report(Run(audit.paths.root), settings, mask_of)
     return {}
 
 

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
 from xai_audit.run.score_rows import of_kinds
-from xai_audit.schema import BANDS, FLAGS, MANIFEST, OK, REGIONS, SCORES
+from xai_audit.schema import BANDS, OK, REGIONS, SCORES
 from xai_audit.vision.geometry import border_seen, view
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xai_audit.report.facts import RunFacts
+    from xai_audit.run.reader import Run
     from xai_audit.types import Preprocess
 
 CORNERS = tuple(band for band in BANDS if band.startswith("corner_"))
-# What the table tells -> the regions of the score table that it adds up.
+# Column of the table -> the regions of the score table that it adds up.
 _PARTS = {**{region: (region,) for region in REGIONS}, "corners": CORNERS}
 
 _SCORE = [
     *("method", "class_name", "label", "pred", "pointing_hit"),
     *(f"{what}_{region}" for region in REGIONS for what in ("mass", "area")),
 ]
-# Failed images told by name, per status.
+# Columns of the page's table of classes; corners take part only together.
+_SHOWN = ("object", "background", "border", "corners")
+# Failed images named, per status.
 _EXAMPLES = 5
 
 
-def class_table(paths: RunPaths, kinds: dict[str, str]) -> pd.DataFrame:
+def class_table(run: Run, kinds: dict[str, str]) -> pd.DataFrame:
     """Means per method and class (the index); NaN where undefined.
 
     Columns: ``n``, ``accuracy``, ``hit`` (share of peaks on the object), and for each region and
@@ -37,7 +41,7 @@ def class_table(paths: RunPaths, kinds: dict[str, str]) -> pd.DataFrame:
     ``lift_<region>``. The pseudo-class ``""`` holds all classes together.
     """
     sums: pd.DataFrame | None = None
-    for frame in scan(RunPaths.parts(paths.scores), SCORES, _SCORE, of_kinds(kinds)):
+    for frame in run.scan("scores", _SCORE, of_kinds(kinds)):
         part = _summands(frame).groupby([frame["method"], frame["class_name"].fillna("?")]).sum()
         sums = part if sums is None else sums.add(part, fill_value=0)
     if sums is None:
@@ -91,12 +95,61 @@ def _ratio(above: pd.Series, below: pd.Series) -> pd.Series:
     return above / below.where(below > 0)
 
 
-def flag_counts(paths: RunPaths) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+def method_tables(
+    table: pd.DataFrame, kinds: dict[str, str], facts: RunFacts, flagged: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Per method its name, target kind, a row for all classes and a row a class."""
+    methods = []
+    for method, kind in kinds.items():
+        rows = {
+            str(name): _row(str(name), values, flagged)
+            for name, values in table.loc[method].iterrows()
+        }
+        everything = rows.pop("")
+        everything["flagged"] = sum(flagged.values())
+        shown = [c for c in _SHOWN if everything["regions"][c]["mass"] is not None]
+        methods.append(
+            {
+                "name": method,
+                "kind": kind,
+                "all": everything,
+                "rows": [rows[name] for name in facts.classes_first(rows)],
+                "columns": shown,
+                "scale": {column: _widest(column, rows.values()) for column in shown},
+                "hit": everything["hit"] is not None,
+            }
+        )
+    return methods
+
+
+def _widest(column: str, rows: Iterable[dict[str, Any]]) -> float:
+    """What a bar of full length means in a column: its largest mass or area."""
+    regions = [row["regions"][column] for row in rows]
+    return max((region[what] or 0.0 for region in regions for what in ("mass", "area")), default=1)
+
+
+def _row(name: str, row: pd.Series, flagged: dict[str, int]) -> dict[str, Any]:
+    """One line of the class table; None where undefined."""
+    values = {key: None if value != value else float(value) for key, value in row.items()}
+    return {
+        "class_name": name,
+        "n": int(row["n"]),
+        "accuracy": values["accuracy"],
+        "hit": values["hit"],
+        "regions": {
+            region: {what: values[f"{what}_{region}"] for what in ("mass", "area", "lift")}
+            for region in (*_SHOWN, *CORNERS)
+        },
+        "flagged": flagged.get(name, 0),
+    }
+
+
+def flag_counts(run: Run) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     """Class -> images flagged for any reason, and (class, reason) -> images flagged for it."""
     images: set[tuple[str, str]] = set()
     reasons: Counter[tuple[str, str]] = Counter()
     seen: set[tuple[str, str]] = set()
-    for frame in scan([paths.flags], FLAGS, ["image_id", "class_name", "reason"]):
+    for frame in run.scan("flags", ["image_id", "class_name", "reason"]):
         for image_id, class_name, reason in frame.itertuples(index=False):
             # Several methods may flag an image for one reason.
             if (image_id, reason) not in seen:
@@ -106,10 +159,10 @@ def flag_counts(paths: RunPaths) -> tuple[dict[str, int], dict[tuple[str, str], 
     return dict(Counter(class_name for class_name, _ in images)), dict(reasons)
 
 
-def score_problems(paths: RunPaths, kinds: dict[str, str]) -> dict[str, int]:
-    """Why cells of the score table are undefined -> rows, of the rows that the page tells."""
+def score_problems(run: Run, kinds: dict[str, str]) -> dict[str, int]:
+    """Why cells of the score table are undefined -> rows, of the rows that the page is about."""
     problems: Counter[str] = Counter()
-    for frame in scan(RunPaths.parts(paths.scores), SCORES, ["score_status"], of_kinds(kinds)):
+    for frame in run.scan("scores", ["score_status"], of_kinds(kinds)):
         for status, rows in frame["score_status"].dropna().value_counts().items():
             for problem in str(status).split(";"):
                 if problem and problem != OK:
@@ -117,27 +170,27 @@ def score_problems(paths: RunPaths, kinds: dict[str, str]) -> dict[str, int]:
     return dict(problems.most_common())
 
 
-def failures(paths: RunPaths) -> tuple[Counter[str], dict[str, list[tuple[str, str]]]]:
+def failures(run: Run) -> tuple[Counter[str], dict[str, list[tuple[str, str]]]]:
     """Images by status (``ok`` and left out by ``limit`` included), and examples with messages."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[tuple[str, str]]] = {}
-    for frame in scan([paths.manifest], MANIFEST, ["image_id", "status", "error", "selected"]):
+    for frame in run.scan("manifest", ["image_id", "status", "error", "selected"]):
         left_out = (frame["status"] == OK) & ~frame["selected"]
         counts["left out"] += int(left_out.sum())
         counts[OK] += int(((frame["status"] == OK) & frame["selected"]).sum())
         for name, rows in frame[frame["status"] != OK].groupby("status"):
             status = str(name)
             counts[status] += len(rows)
-            told = examples.setdefault(status, [])
-            head = rows.head(_EXAMPLES - len(told))
-            told += list(zip(head["image_id"], head["error"].fillna(""), strict=True))
+            named = examples.setdefault(status, [])
+            head = rows.head(_EXAMPLES - len(named))
+            named += list(zip(head["image_id"], head["error"].fillna(""), strict=True))
     return +counts, examples
 
 
-def border_never_seen(paths: RunPaths, preprocess: Preprocess, border: float) -> float:
+def border_never_seen(run: Run, preprocess: Preprocess, border: float) -> float:
     """Mean share (0..1) of a photo's border band outside the model's view; NaN without photos."""
     sizes: Counter[tuple[int, int]] = Counter()
-    for frame in scan([paths.manifest], MANIFEST, ["width", "height", "status"]):
+    for frame in run.scan("manifest", ["width", "height", "status"]):
         usable = frame[(frame["status"] == OK) & frame["width"].notna() & frame["height"].notna()]
         sizes.update(zip(usable["height"].astype(int), usable["width"].astype(int), strict=True))
     if not sizes:

@@ -1,4 +1,4 @@
-"""The audit's answer as the page tells it: lead, cards, matrix, and what is still open."""
+"""The audit's answer as the page shows it: lead, cards, matrix, and what is still open."""
 
 from __future__ import annotations
 
@@ -6,30 +6,21 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import (
-    AVAILABLE,
-    CONFIRMED,
-    SUSPECTED,
-    UNDETERMINED,
-    Finding,
-    probabilities,
-    read_findings,
-    read_rows,
-    worst_first,
-)
+from xai_audit.report.answers import Finding, probabilities, read_findings, worst_first
 from xai_audit.report.forest import Forest, forest
 from xai_audit.report.lead import lead
-from xai_audit.report.spotlight import Spotlight, spotlights
+from xai_audit.report.spotlight import spotlights
 from xai_audit.run.cue_words import ALL_CUES, cue_words
-from xai_audit.schema import GROUPS, SUMMARY
+from xai_audit.run.scan import rows_of
+from xai_audit.run.verdicts import AVAILABLE, CONFIRMED, SUSPECTED, UNDETERMINED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.gallery import MaskOf
-    from xai_audit.run.paths import RunPaths
+    from xai_audit.report.picture import Picture
+    from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.reader import Run
 
 # What one page can hold; evidence.parquet and groups.parquet hold everything.
 MOST_CARDS, MOST_CLASSES, MOST_GROUPS = 24, 60, 60
@@ -38,7 +29,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Card:
-    """A confirmed finding with what the page tells beside its sentence.
+    """A confirmed finding with what the page shows beside its sentence.
 
     Attributes:
         finding: the cell.
@@ -52,7 +43,7 @@ class Card:
     with_cue: float | None
     without_cue: float | None
     explains: tuple[str, ...]
-    picture: Spotlight | None
+    picture: Picture | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +75,7 @@ class Open:
 
 @dataclass(frozen=True)
 class Answer:
-    """Everything that the page tells of the evidence.
+    """Everything that the page shows of the evidence.
 
     Attributes:
         lead: the answer in one or two sentences.
@@ -121,26 +112,26 @@ class Answer:
 
 
 def build_answer(
-    paths: RunPaths, folder: Path, *, facts: RunFacts, tile: int, mask_of: MaskOf
+    run: Run, kinds: dict[str, str], *, facts: RunFacts, settings: ReportSettings, folder: str
 ) -> Answer | None:
-    """The answer, its pictures drawn into ``folder``; None where evidence has not been asked.
+    """The answer; None where the evidence stage has not run or has to run again.
 
     Args:
-        paths: of the run.
-        folder: an existing one, for the pictures.
+        run: with its tables.
+        kinds: method -> target kind.
         facts: of the run.
-        tile: shorter side of a photo, px.
-        mask_of: image_id -> the object in the upright photo, or None; may raise MaskProblem.
+        settings: of the report.
+        folder: of its pictures, relative to the report's.
     """
-    findings = read_findings(paths, facts)
+    findings = read_findings(run)
     if not findings:
         return None
     confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
     pictures = spotlights(
-        paths, confirmed[:MOST_CARDS], folder, facts=facts, tile=tile, mask_of=mask_of
+        run, confirmed[:MOST_CARDS], kinds, facts=facts, settings=settings, folder=folder
     )
-    summary = _summary(read_rows(paths.summary, SUMMARY))
-    groups = read_rows(paths.groups, GROUPS)
+    summary = _summary(rows_of(run.summary) if run.has("summary") else [])
+    groups = rows_of(run.groups) if run.has("groups") else []
     cues = tuple((cue, cue_words(cue)) for cue in dict.fromkeys(f.cue for f in findings))
     place = {name: i for i, name in enumerate(facts.classes.values())}
     return Answer(
@@ -150,14 +141,14 @@ def build_answer(
         classes=len({f.class_name for f in findings}),
         decided=len({f.class_name for f in confirmed}),
         cues=cues,
-        cards=_cards(paths, confirmed[:MOST_CARDS], findings, pictures),
+        cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures),
         matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
         open=tuple(_open(findings)),
         summary=tuple(summary),
         groups=tuple(_lowest(groups)[:MOST_GROUPS]),
         groups_left_out=max(0, len(groups) - MOST_GROUPS),
         plot=forest(findings),
-        limits=facts.told.get("limits") or {},
+        limits=run.record.get("limits") or {},
     )
 
 
@@ -189,12 +180,12 @@ def matrix(
 
 
 def _cards(
-    paths: RunPaths,
+    run: Run,
     confirmed: Sequence[Finding],
     findings: Iterable[Finding],
-    pictures: dict[tuple[str, str], Spotlight],
+    pictures: dict[tuple[str, str], Picture],
 ) -> tuple[Card, ...]:
-    known = probabilities(paths, confirmed)
+    known = probabilities(run, confirmed)
     explains: dict[tuple[str, str], list[str]] = defaultdict(list)
     for finding in findings:
         if finding.row["explained_by"] is not None:
@@ -222,8 +213,8 @@ def _open(findings: Iterable[Finding]) -> list[Open]:
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    told = [row | {"words": cue_words(row["cue"])} for row in rows]
-    return sorted(told, key=lambda row: (row["cue"] != ALL_CUES, -(row["gap"] or 0.0), row["cue"]))
+    named = [row | {"words": cue_words(row["cue"])} for row in rows]
+    return sorted(named, key=lambda row: (row["cue"] != ALL_CUES, -(row["gap"] or 0.0), row["cue"]))
 
 
 def _lowest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

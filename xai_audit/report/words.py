@@ -1,12 +1,12 @@
-"""The report's words for reasons, regions and numbers; one word a thing."""
+"""The report's words for reasons, predictions and numbers."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
-from xai_audit.report.caption import Caption
 from xai_audit.report.material import SHOWN_REGIONS
 from xai_audit.report.picks import UNFLAGGED
 from xai_audit.run.cue_words import REGION_WORDS
@@ -32,29 +32,41 @@ TITLES = {
 }
 
 
-def percent(share: object, digits: int = 0) -> str:
-    """A share 0..1 in percent; a dash where undefined."""
-    if share is None or math.isnan(value := float(share)):  # type: ignore[arg-type]
-        return "–"
-    return f"{value:.{digits}%}"
+@dataclass(frozen=True)
+class Caption:
+    """The words about one picture.
 
-
-def measure(reason: str, flag: dict[str, Any] | None, row: dict[str, Any]) -> str:
-    """What was measured for a reason against its class, in few words.
-
-    Args:
-        reason: of the flag, or ``unflagged``.
-        flag: its row of the flag table.
-        row: the picture's row of the score table.
+    Attributes:
+        class_name: its class.
+        predicted: the class predicted, or None where unknown.
+        confidence: of the prediction, 0..1, or None.
+        right: whether the two agree, None where that is unknown.
+        reasons: reason of a flag -> what was measured, in the order of ``REASONS``.
+        masses: where the relevance lies, in one line.
     """
-    if reason == UNFLAGGED or flag is None:
-        return _masses(row, ("object", "border"))
-    if reason == MISTAKE:
-        return f"wrong, confidence {percent(flag['value'])}"
-    region = "object" if reason == OFF_OBJECT else REGION_WORDS[reason]
-    against = percent(flag["class_median"])
-    told = f"{region} {percent(flag['value'])}"
-    return told if against == "–" else f"{told} · class {against}"
+
+    class_name: str
+    predicted: str | None
+    confidence: float | None
+    right: bool | None
+    reasons: dict[str, str]
+    masses: str
+
+    @property
+    def headline(self) -> str:
+        """Class, arrow, prediction and confidence; the class alone where that is predicted."""
+        if self.predicted is None:
+            return self.class_name
+        sure = "" if self.confidence is None else f" {self.confidence:.0%}"
+        if self.right:
+            return f"{self.class_name}{sure}"
+        return f"{self.class_name} → {self.predicted}{sure}"
+
+    def lines(self, first: str) -> tuple[str, ...]:
+        """What was measured: of the reason ``first``, then of the others, then the masses."""
+        others = (text for reason, text in self.reasons.items() if reason != first)
+        own = [self.reasons[first]] if first in self.reasons else []
+        return (*own, *others, self.masses)
 
 
 def caption_of(
@@ -66,7 +78,7 @@ def caption_of(
         row: its row of the score table.
         flags: the flags of its image by the same method, and mistakes.
         facts: name the outputs.
-        method: told where the run has several.
+        method: given where the run has several.
     """
     known = row["pred"] is not None and not math.isnan(row["pred"])
     judged = known and row["label"] is not None and row["label"] >= 0
@@ -77,25 +89,65 @@ def caption_of(
         predicted=facts.class_of(row["pred"]) if known else None,
         confidence=float(row["confidence"]) if known else None,
         right=bool(row["pred"] == row["label"]) if judged else None,
-        reasons=tuple(_reason_line(flag, row) for flag in order),
-        masses=_masses(row) + tail,
+        reasons={flag["reason"]: _measured(flag) for flag in order},
+        masses=masses(row) + tail,
     )
 
 
-def _reason_line(flag: dict[str, Any], row: dict[str, Any]) -> str:
-    """One reason with its measure and how far that is from the class."""
-    reason = flag["reason"]
+def _measured(flag: dict[str, Any]) -> str:
+    """What was measured for a flag, against its class and in the class's spread."""
+    reason, value = flag["reason"], percent(flag["value"])
     if reason == MISTAKE:
-        return measure(reason, flag, row)
-    told = measure(reason, flag, row)
+        return f"wrong, confidence {value}"
+    region = "object" if reason == OFF_OBJECT else REGION_WORDS[reason]
+    against = percent(flag["class_median"])
+    found = f"{region} {value}" if against == "–" else f"{region} {value} · class {against}"
     if reason == OFF_OBJECT:
-        return f"peak off the object; {told}"
-    return f"{told} · z {flag['distance']:.1f}"
+        return f"peak off the object; {found}"
+    return f"{found} · z {flag['distance']:.1f}"
 
 
-def _masses(row: dict[str, Any], regions: Sequence[str] = SHOWN_REGIONS) -> str:
+def masses(row: dict[str, Any], regions: Sequence[str] = SHOWN_REGIONS) -> str:
     """Where the relevance lies; regions that are undefined for this image left out."""
-    told = [
+    known = [
         f"{region} {text}" for region in regions if (text := percent(row[f"mass_{region}"])) != "–"
     ]
-    return " · ".join(told) or "no relevance"
+    return " · ".join(known) or "no relevance"
+
+
+def percent(share: object, digits: int = 0) -> str:
+    """A share 0..1 in percent; a dash where undefined."""
+    if share is None or math.isnan(value := float(share)):  # type: ignore[arg-type]
+        return "–"
+    # Adding 0.0 takes the sign from -0.0.
+    return f"{round(value, digits + 2) + 0.0:.{digits}%}"
+
+
+def two(value: float | None) -> str:
+    """A number to two decimals; a dash where undefined."""
+    if value is None:
+        return "–"
+    # Adding 0.0 takes the sign from -0.0.
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
+def times(lift: float | None) -> str:
+    """A lift as a factor; a dash where undefined."""
+    return "–" if lift is None else f"×{lift:.1f}"
+
+
+def whole(number: int) -> str:
+    """A count with thousands set apart by a thin space, as SI has it."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def fact(value: object) -> str:
+    """A fact for people: floats to two decimals, everything else in its own words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {fact(part)}" for key, part in value.items())
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, what cannot be drawn replaced."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,4 +1,4 @@
-"""Rows of a run's tables, read column by column and part by part."""
+"""Which target kind of each method the tables and pages of a run are about."""
 
 from __future__ import annotations
 
@@ -6,32 +6,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
-from xai_audit.schema import PREFERRED_KINDS, SCORES
+from xai_audit.schema import PREFERRED_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    import pandas as pd
-    import pyarrow as pa
-
-
-def collect(
-    files: Sequence[Path],
-    schema: pa.Schema,
-    columns: Sequence[str],
-    where: ds.Expression | None = None,
-) -> pd.DataFrame:
-    """All rows of ``scan`` in one frame, with its columns even where there is no row."""
     import pandas as pd
 
-    frames = list(scan(files, schema, columns, where))
-    if not frames:
-        empty: pd.DataFrame = schema.empty_table().select([*columns]).to_pandas()
-        return empty
-    return pd.concat(frames, ignore_index=True)
+    from xai_audit.run.reader import Run
 
 
 def preferred_kinds(frame: pd.DataFrame) -> dict[str, str]:
@@ -43,12 +23,15 @@ def preferred_kinds(frame: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def kinds_of_run(paths: RunPaths) -> dict[str, str]:
-    """Method -> the target kind that flags and tables use, in the methods' alphabetical order."""
+def kinds_of_run(run: Run) -> dict[str, str]:
+    """Method -> the target kind that flags and tables use, in the methods' alphabetical order.
+
+    Raises:
+        OutputError: the scores are missing or broken.
+    """
     import pandas as pd
 
-    columns = ["method", "target_kind"]
-    seen = [f.drop_duplicates() for f in scan(RunPaths.parts(paths.scores), SCORES, columns)]
+    seen = [f.drop_duplicates() for f in run.scan("scores", ["method", "target_kind"])]
     return preferred_kinds(pd.concat(seen)) if seen else {}
 
 

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
-from xai_audit.report.answers import two
-from xai_audit.report.caption import Caption
+from xai_audit.report.gallery import overlay_picture
 from xai_audit.report.material import gather
 from xai_audit.report.matrix import Matrix, matrix
 from xai_audit.report.overlay import Look
-from xai_audit.report.picks import UNFLAGGED
-from xai_audit.report.sheet import Thumbnail, cell_side
-from xai_audit.report.strip import Strip, picture, saved
-from xai_audit.report.words import caption_of, measure
+from xai_audit.report.picture import Shown
+from xai_audit.report.words import caption_of, masses, two
 from xai_audit.run.cue_words import REGION_WORDS
-from xai_audit.run.paths import RunPaths
-from xai_audit.run.score_rows import collect
-from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, PREFERRED_KINDS, REGIONS
+from xai_audit.schema import PREFERRED_KINDS, REGIONS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.material import Material
     from xai_audit.report.settings import ReportSettings
+    from xai_audit.run.reader import Run
 
-FILE = "agreement.svg"
 # Evans 1996, Straightforward Statistics for the Behavioral Sciences: strong, moderate.
 _STRONG, _MODERATE = 0.6, 0.4
 _CLASSES, _PHOTOS = 8, 4
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A photo as it is and under the heatmap of each method."""
+
+    title: str
+    shown: tuple[Shown, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,6 @@ class Agreement:
         kind: target kind that it speaks of.
         sentence: the answer in one or two sentences.
         matrix: the picture.
-        file: its name among the plots.
         classes: those with the least agreement first: ``class_name``, ``n``, ``rank``, ``mass``,
             ``pair`` (two names), ``least``, ``low``, ``high`` of that pair; None where undefined.
         left_out: classes that are not shown.
@@ -55,29 +54,28 @@ class Agreement:
     kind: str
     sentence: str
     matrix: Matrix
-    file: str
     classes: tuple[dict[str, Any], ...]
     left_out: int
     strips: tuple[Strip, ...]
 
 
 def agreement(
-    paths: RunPaths, facts: RunFacts, *, settings: ReportSettings, folder: Path
+    run: Run, facts: RunFacts, *, settings: ReportSettings, folder: str
 ) -> Agreement | None:
     """The section; None with one method, or where the methods were not compared.
 
     Args:
-        paths: of the run.
+        run: with its tables.
         facts: of the run.
         settings: of the report.
-        folder: of the plots.
+        folder: of the galleries, relative to the report's.
 
     Raises:
         OutputError: a table of the run cannot be read.
     """
-    if not paths.agreement.is_file() or not facts.is_finished("agreement"):
+    if not run.has("agreement"):
         return None
-    table = collect([paths.agreement], AGREEMENT, AGREEMENT.names)
+    table = run.agreement
     kinds = {*table["target_kind"]}
     kind = next((kind for kind in (*PREFERRED_KINDS, *sorted(kinds)) if kind in kinds), None)
     if kind is None:
@@ -91,10 +89,9 @@ def agreement(
         kind=kind,
         sentence=_sentence(whole),
         matrix=drawn,
-        file=FILE,
         classes=tuple(classes[:_CLASSES]) if len(classes) > 1 else (),
         left_out=max(0, len(classes) - _CLASSES),
-        strips=_strips(paths, facts, kind, drawn.names, settings=settings, folder=folder),
+        strips=_strips(run, facts, kind, drawn.names, settings=settings, folder=folder),
     )
 
 
@@ -107,14 +104,14 @@ def _sentence(whole: pd.DataFrame) -> str:
     degree = (
         "agree" if mean >= _STRONG else "agree in part" if mean >= _MODERATE else "do not agree"
     )
-    told = f"The methods {degree} on where relevance lies: rank correlation {two(mean)}"
+    text = f"The methods {degree} on where relevance lies: rank correlation {two(mean)}"
     if len(known) > 1:
         least, most = (_named(row) for _, row in known.iloc[[0, -1]].iterrows())
-        told += f" on average, from {least} to {most}"
+        text += f" on average, from {least} to {most}"
     elif (row := known.iloc[0])["rank_correlation_low"] == row["rank_correlation_low"]:
         ends = (two(float(row[f"rank_correlation_{end}"])) for end in ("low", "high"))
-        told += f" ({' to '.join(ends)})"
-    return f"{told}. {_by_region(known)}{_caution(float(known['rank_correlation'].min()))}"
+        text += f" ({' to '.join(ends)})"
+    return f"{text}. {_by_region(known)}{_caution(float(known['rank_correlation'].min()))}"
 
 
 def _named(row: pd.Series) -> str:
@@ -164,57 +161,48 @@ def _classes(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _strips(
-    paths: RunPaths,
+    run: Run,
     facts: RunFacts,
     kind: str,
     methods: tuple[str, ...],
     *,
     settings: ReportSettings,
-    folder: Path,
+    folder: str,
 ) -> tuple[Strip, ...]:
     """The photos on which the methods agree least, each beside its heatmaps."""
-    least = _least_agreed(paths, kind)
+    least = _least_agreed(run, kind)
     keys = {(image_id, method) for _, image_id in least for method in methods}
-    kinds = dict.fromkeys(methods, kind)
-    material = gather(paths, keys, kinds, root=facts.dataset_root)
+    material = gather(run, keys, dict.fromkeys(methods, kind), root=facts.dataset_root)
     look = Look(facts.preprocess, facts.border, settings.tile)
     strips = []
-    for number, (mean, image_id) in enumerate(least, 1):
-        shown = [method for method in methods if (image_id, method) in material.scores]
-        if not shown:
+    for mean, image_id in least:
+        known = [(image_id, method) for method in methods if (image_id, method) in material.scores]
+        if not known:
             continue
-        cells = _cells(image_id, shown, material, look, facts)
-        title = f"{image_id}, mean rank correlation {two(mean)}"
-        file = folder / f"agreement-{number}.jpg"
-        side = cell_side(settings.tile)
-        strips.append(saved(cells, file, side=side, title=title, words=["the photo", *shown]))
+        plain = overlay_picture(
+            material, known[0], look, masks=settings.masks, folder=folder, heat=False
+        )
+        caption = caption_of(material.scores[known[0]], (), facts=facts, method=None)
+        shown = [Shown(plain, image_id, caption.headline, caption.right, ("the photo",))]
+        for key in known:
+            picture = overlay_picture(material, key, look, masks=settings.masks, folder=folder)
+            line = masses(material.scores[key], ("object", "border"))
+            shown.append(Shown(picture, image_id, key[1], None, (line,)))
+        strips.append(Strip(f"{image_id}, mean rank correlation {two(mean)}", tuple(shown)))
     return tuple(strips)
 
 
-def _cells(
-    image_id: str, methods: list[str], material: Material, look: Look, facts: RunFacts
-) -> list[Thumbnail]:
-    """The photo as it is, then under the heatmap of each method."""
-    first = image_id, methods[0]
-    caption = caption_of(material.scores[first], (), facts=facts, method=None)
-    cells = [Thumbnail(picture(first, material, look, heat=False), caption, "the photo")]
-    for method in methods:
-        key = image_id, method
-        masses = measure(UNFLAGGED, None, material.scores[key])
-        image = picture(key, material, look)
-        cells.append(Thumbnail(image, Caption(method, None, None, None), masses))
-    return cells
-
-
-def _least_agreed(paths: RunPaths, kind: str) -> list[tuple[float, str]]:
+def _least_agreed(run: Run, kind: str) -> list[tuple[float, str]]:
     """(mean rank correlation over the pairs, image id) of the photos with the least."""
-    least: list[tuple[float, str]] = []
-    columns = ["image_id", "rank_correlation"]
+    sums: pd.DataFrame | None = None
     where = (ds.field("target_kind") == kind) & ds.field("rank_correlation").is_valid()
-    for file in RunPaths.parts(paths.agreement_images):  # an image lies in one part
-        frame = collect([file], AGREEMENT_IMAGES, columns, where)
-        means = frame.groupby("image_id")["rank_correlation"].mean()
-        least = heapq.nsmallest(_PHOTOS, [*least, *zip(means, means.index, strict=True)])
+    least: list[tuple[float, str]] = []
+    for frame in run.scan("agreement_images", ["image_id", "rank_correlation"], where):
+        by_image = frame.groupby("image_id")["rank_correlation"].agg(["sum", "count"])
+        sums = by_image if sums is None else sums.add(by_image, fill_value=0)
+    if sums is not None:
+        means = sums["sum"] / sums["count"]
+        least = heapq.nsmallest(_PHOTOS, zip(means.astype(float), means.index, strict=True))
     return least
 
 

@@ -6,39 +6,32 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.dataset as ds
 
-from xai_audit.report.caption import Caption
-from xai_audit.report.material import photo_files
-from xai_audit.report.overlay import Look, draw
+from xai_audit.report.material import photos
+from xai_audit.report.overlay import Look
+from xai_audit.report.picture import Cells, Overlay, photo_picture
 from xai_audit.run.cue_words import REGION_WORDS
-from xai_audit.run.score_rows import collect
-from xai_audit.schema import ADVERSARIAL, ATTACKS, OK, REGIONS
+from xai_audit.schema import ATTACKS, OK, REGIONS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.run.paths import RunPaths
+    from xai_audit.run.reader import Run
 
-# The attack whose size is told, and the one whose energy is: a sign puts its own everywhere alike.
+# The attack whose size is shown, and the one whose energy is: a sign spreads its own evenly.
 _SIZE, _ENERGY = "pgd", "pgd_l2"
 _WORDS = {"fgsm": "FGSM, one step", "pgd": "PGD", "pgd_l2": "PGD in L2"}
 # Statuses of decisions that were attacked with all budgets, and of those that could not be.
 _TRIED, _BLIND = (OK, "not_flipped"), "no_gradient"
 # Photos shown, smallest changes first.
-_SHOWN, _QUALITY = 8, 88
+_SHOWN = 8
 _FOLDER = "adversarial"
 _MOST_CLASSES = 20
 
 
-def adversarial(
-    paths: RunPaths, facts: RunFacts, *, folder: Path, tile: int
-) -> dict[str, Any] | None:
-    """What the section tells, None where nothing was attacked; pictures are drawn into ``folder``.
+def adversarial(run: Run, facts: RunFacts, *, folder: str, tile: int) -> dict[str, Any] | None:
+    """What the section shows, None where nothing was attacked.
 
     ``tried`` and ``flipped`` decisions, ``blind`` ones that have no gradient to be attacked by, the
     ``median`` size over all tried (None where most are not flipped), ``most`` (the largest budget),
@@ -46,17 +39,17 @@ def adversarial(
     sizes are grey levels of 255.
 
     Args:
-        paths: of the run.
+        run: with its tables.
         facts: of the run.
-        folder: the gallery's, as it is being made.
+        folder: of the galleries, relative to the report's.
         tile: shorter side of a picture, px.
 
     Raises:
-        OutputError: ``paths.adversarial`` cannot be read.
+        OutputError: the table is broken.
     """
-    if not paths.adversarial.exists() or not facts.is_finished("adversarial"):
+    if not run.has("adversarial"):
         return None
-    frame = collect([paths.adversarial], ADVERSARIAL, ADVERSARIAL.names)
+    frame = run.adversarial
     blind = int(((frame["status"] == _BLIND) & (frame["attack"] == _SIZE)).sum())
     frame = frame[frame["status"].isin(_TRIED)]
     if frame.empty and not blind:
@@ -64,16 +57,16 @@ def adversarial(
     rows = {attack: _row(attack, frame[frame["attack"] == attack]) for attack in ATTACKS}
     size, energy = rows[_SIZE], rows[_ENERGY]
     flipped = frame[(frame["attack"] == _ENERGY) & (frame["status"] == OK)]
-    where = {r: told["energy"] for r, told in energy["regions"].items() if told is not None}
+    where = {r: region["energy"] for r, region in energy["regions"].items() if region is not None}
     return {
         **{key: size[key] for key in ("tried", "flipped", "median")},
         "blind": blind,
-        "most": (facts.told.get("adversarial") or {}).get("max_epsilon"),
+        "most": (run.record.get("adversarial") or {}).get("max_epsilon"),
         "rows": list(rows.values()),
         "where": {REGION_WORDS[r]: share for r, share in where.items() if "corner" not in r},
         "regions": {r: REGION_WORDS[r] for r in where},
         "classes": _classes(flipped, facts)[:_MOST_CLASSES],
-        "pictures": _pictures(paths, facts, flipped, folder=folder, tile=tile),
+        "pictures": _pictures(run, facts, flipped, folder=folder, tile=tile),
     }
 
 
@@ -105,8 +98,8 @@ def _classes(flipped: pd.DataFrame, facts: RunFacts) -> list[dict[str, Any]]:
     ]
 
     def off_object(row: dict[str, Any]) -> float:
-        told = (row["regions"][region] for region in REGIONS[1:])
-        return max((region["lift"] for region in told if region is not None), default=0.0)
+        regions = (row["regions"][region] for region in REGIONS[1:])
+        return max((region["lift"] for region in regions if region is not None), default=0.0)
 
     return sorted(rows, key=off_object, reverse=True)
 
@@ -119,34 +112,24 @@ def _region(flipped: pd.DataFrame, region: str) -> dict[str, float] | None:
 
 
 def _pictures(
-    paths: RunPaths, facts: RunFacts, flipped: pd.DataFrame, *, folder: Path, tile: int
+    run: Run, facts: RunFacts, flipped: pd.DataFrame, *, folder: str, tile: int
 ) -> list[dict[str, Any]]:
     """The photos that flip by the least, each under the size of its change."""
     shown = flipped.sort_values(["rms", "image_id"]).head(_SHOWN)
-    if shown.empty:
-        return []
-    wanted = ds.field("image_id").isin(pa.array(shown["image_id"], pa.string()))
-    files = photo_files(paths, wanted, facts.dataset_root)
+    files = photos(run, shown["image_id"], facts.dataset_root)
     look = Look(facts.preprocess, facts.border, tile)
-    (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
     pictures = []
-    for place, row in enumerate(shown.to_dict("records")):
-        shape = int(row["change_height"]), int(row["change_width"])
+    for row in shown.to_dict("records"):
+        image_id = row["image_id"]
         # The root of the energy: its peaks alone would hide the rest.
-        strength = np.sqrt(np.asarray(row["change_map"], np.float32).reshape(shape))
-        decided, other = facts.class_of(row["pred"]), facts.class_of(row["flipped_to"])
-        overlay = draw(
-            files.get(row["image_id"]), strength, Caption(decided, other, None, None), look=look
-        )
-        file = folder / _FOLDER / f"{place:02d}.jpg"
-        overlay.image.crop((0, 0, *overlay.photo)).save(file, quality=_QUALITY)
+        strength = np.sqrt(np.asarray(row["change_map"], np.float32))
+        cells = Cells.of(strength, row["change_height"], row["change_width"])
+        motif = Overlay(files[image_id], look, cells=cells)
         pictures.append(
             {
-                "file": f"{_FOLDER}/{file.name}",
-                "width": overlay.photo[0],
-                "height": overlay.photo[1],
-                "image_id": row["image_id"],
-                "words": f"{decided} → {other}",
+                "picture": photo_picture(f"{folder}/{_FOLDER}", motif),
+                "image_id": image_id,
+                "words": f"{facts.class_of(row['pred'])} → {facts.class_of(row['flipped_to'])}",
                 "size": float(row["rms"]),
             }
         )

@@ -1,15 +1,15 @@
-"""Whether each method's maps are to be trusted, as the page tells it."""
+"""Whether each method's maps are to be trusted, as the page shows it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import read_rows
-from xai_audit.schema import METHODS, RANDOM
+from xai_audit.report.words import two
+from xai_audit.run.scan import rows_of
+from xai_audit.schema import RANDOM
 
 if TYPE_CHECKING:
-    from xai_audit.report.facts import RunFacts
-    from xai_audit.run.paths import RunPaths
+    from xai_audit.run.reader import Run
 
 # Column, heading, and what it says.
 _COLUMNS = (
@@ -25,18 +25,18 @@ _COLUMNS = (
 )
 
 
-def trust(paths: RunPaths, facts: RunFacts) -> dict[str, Any] | None:
+def trust(run: Run) -> dict[str, Any] | None:
     """``columns``, ``rows``, ``failed`` methods and why others are ``unknown``; None: not checked.
 
     A row has ``method``, ``n_images``, ``trusted``, ``because`` and ``cells``, texts with the
     interval, None where undefined; maps of noise come last. A column without a value is left out.
     """
-    rows = read_rows(paths.methods, METHODS) if facts.is_finished("trust") else []
+    rows = rows_of(run.methods) if run.has("methods") else []
     if not any(row["method"] != RANDOM for row in rows):
         return None
     columns = [c for c in _COLUMNS if any(row[c[0]] is not None for row in rows)]
     rows = sorted(rows, key=lambda row: row["method"] == RANDOM)
-    told = [
+    shown = [
         {name: row[name] for name in ("method", "n_images", "trusted", "because")}
         | {
             "noise": row["method"] == RANDOM,
@@ -46,7 +46,7 @@ def trust(paths: RunPaths, facts: RunFacts) -> dict[str, Any] | None:
     ]
     return {
         "columns": [heading for _, heading in columns],
-        "rows": told,
+        "rows": shown,
         "failed": [row["method"] for row in rows if row["trusted"] is False],
         "unknown": {
             row["method"]: row["because"]
@@ -61,10 +61,5 @@ def _cell(row: dict[str, Any], column: str) -> tuple[str, str] | None:
     if row[column] is None:
         return None
     low, high = row[f"{column}_low"], row[f"{column}_high"]
-    interval = "" if low is None else f"{_two(low)} to {_two(high)}"
-    return _two(row[column]), interval
-
-
-def _two(value: float) -> str:
-    """Two decimals with a proper minus, and no minus zero."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+    interval = "" if low is None else f"{two(low)} to {two(high)}"
+    return two(row[column]), interval
