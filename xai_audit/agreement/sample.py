@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
-from typing import TYPE_CHECKING
-
-from xai_audit.discovery.read import draw_of
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.sample import per_class
 from xai_audit.run.scan import scan
 from xai_audit.schema import SCORES
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def drawn(paths: RunPaths, *, images: int, seed: int) -> frozenset[str]:
@@ -25,16 +19,5 @@ def drawn(paths: RunPaths, *, images: int, seed: int) -> frozenset[str]:
     Raises:
         OutputError: a part cannot be read.
     """
-    kept: dict[str, list[tuple[int, str]]] = {}
-    for frame in scan(RunPaths.parts(paths.scores), SCORES, ["image_id", "class_name"]):
-        for name, rows in frame.drop_duplicates().groupby("class_name"):
-            kept[str(name)] = _lowest(kept.get(str(name), []), rows, images, seed)
-    return frozenset(image_id for tickets in kept.values() for _, image_id in tickets)
-
-
-def _lowest(
-    kept: list[tuple[int, str]], rows: pd.DataFrame, images: int, seed: int
-) -> list[tuple[int, str]]:
-    """The ``images`` lowest draws of ``kept`` and ``rows``; an image counts once."""
-    tickets = {(draw_of(seed, image_id), image_id) for image_id in rows["image_id"]}
-    return heapq.nsmallest(images, tickets.union(kept))
+    frames = scan(RunPaths.parts(paths.scores), SCORES, ["image_id", "class_name"])
+    return frozenset(per_class(frames, images, seed)["image_id"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from xai_audit.cues._strips import blended
 from xai_audit.errors import ConfigError, ImageProblem
+from xai_audit.run.sample import hash_order
 from xai_audit.vision.header import identify, translated
 from xai_audit.vision.opening import opened
 
@@ -98,8 +98,8 @@ class Stamp:
         """The photo with the stamp; with its scrambled twin for a donor of the same class."""
         stamp = self._fitted(canvas)
         if donor.record.class_name == canvas.record.class_name:
-            ids = f"{canvas.record.image_id}\0{donor.record.image_id}"
-            stamp = scrambled(stamp, zlib.crc32(ids.encode("utf-8", "surrogatepass")))
+            ids = (canvas.record.image_id, donor.record.image_id)
+            stamp = scrambled(stamp, hash_order(0, *ids))
         colours, alpha = self._put(canvas, stamp)
         return blended(canvas.photo, colours, alpha)
 

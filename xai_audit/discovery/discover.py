@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from xai_audit.discovery.cluster import NOISE, clustered, stability
 from xai_audit.discovery.describe import MIXED, OBJECT, kind_of, region_of, typical_first
-from xai_audit.discovery.read import draw_of, kinds_of_run, read_masses, read_sample
+from xai_audit.discovery.read import kinds_of_run, read_masses, read_sample
 from xai_audit.schema import CLUSTERS, DISCOVERED, REGIONS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def discover(
             counts["classes" if enough else "too_few"] += 1
             if enough:
                 facts = {"class_name": name, "method": method, "target_kind": kind}
-                seed = draw_of(settings.seed, name, method)
+                seed = _seed_of(settings.seed, name, method)
                 found = _strategies(sample, chosen, others, masses, settings=settings, seed=seed)
                 rows += [facts | row for row in found]
             progress(len(chosen))
@@ -85,6 +86,15 @@ def _classes(sample: Sample) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np
         left = int(usable.sum()) - len(chosen)
         rest = everything - sample.shares[chosen].sum(0, dtype=np.float64)
         yield name, chosen, rest / left if left else np.full(grid, 1 / np.prod(grid))
+
+
+def _seed_of(seed: int, class_name: str, method: str) -> int:
+    """The seed, 0..2^32 as scikit-learn needs it, of everything random in one class's clustering.
+
+    Not :func:`~xai_audit.run.sample.hash_order`, whose other bits would move every ``stability``.
+    """
+    text = "\0".join((str(seed), class_name, method)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
 
 
 def _strategies(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,12 +12,14 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.discovery.shares import common_grid, shares_of
+from xai_audit.run.kinds import kinds_in
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.sample import per_class
 from xai_audit.run.scan import scan
-from xai_audit.schema import ATTRIBUTIONS, PREFERRED_KINDS, REGIONS, SCORES
+from xai_audit.schema import ATTRIBUTIONS, REGIONS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -48,14 +49,7 @@ class Sample:
 
 def kinds_of_run(paths: RunPaths) -> dict[str, str]:
     """Method -> the target kind that is clustered, methods in alphabetical order."""
-    kinds: dict[str, set[str]] = {}
-    for frame in scan(RunPaths.parts(paths.attributions), ATTRIBUTIONS, ["method", "target_kind"]):
-        for method, kind in frame.drop_duplicates().itertuples(index=False):
-            kinds.setdefault(method, set()).add(kind)
-    return {
-        method: next(k for k in (*PREFERRED_KINDS, *sorted(kinds[method])) if k in kinds[method])
-        for method in sorted(kinds)
-    }
+    return kinds_in(RunPaths.parts(paths.attributions), ATTRIBUTIONS)
 
 
 def read_sample(paths: RunPaths, method: str, kind: str, *, images: int, seed: int) -> Sample:
@@ -74,8 +68,9 @@ def read_sample(paths: RunPaths, method: str, kind: str, *, images: int, seed: i
         OutputError: a part cannot be read.
     """
     files, where = RunPaths.parts(paths.attributions), _of(method, kind)
-    found = scan(files, ATTRIBUTIONS, ["image_id", "class_name", *_GRID], where)
-    drawn = _draw(found, images, seed)
+    columns = ["image_id", "class_name", *_GRID]
+    found = scan(files, ATTRIBUTIONS, columns, where)
+    drawn = per_class(found, images, seed).reindex(columns=columns)
     sizes = Counter(drawn[_GRID].dropna().astype(int).itertuples(index=False, name=None))
     grid = common_grid(dict(sizes)) if sizes else (1, 1)
     place = dict(zip(drawn["image_id"], range(len(drawn)), strict=True))
@@ -99,24 +94,6 @@ def read_masses(paths: RunPaths, method: str, kind: str, image_ids: Sequence[str
     scores = pd.concat(frames) if frames else empty
     masses: pd.DataFrame = scores.set_index("image_id")[names].astype(np.float64)
     return masses.reindex(pd.Index(image_ids, dtype=object))
-
-
-def draw_of(seed: int, *texts: str) -> int:
-    """A number in 0..2^32 that ``seed`` and ``texts`` decide."""
-    digest = hashlib.blake2b("\0".join((str(seed), *texts)).encode(), digest_size=4).digest()
-    return int.from_bytes(digest)
-
-
-def _draw(frames: Iterator[pd.DataFrame], images: int, seed: int) -> pd.DataFrame:
-    """The rows drawn by ``seed``, at most ``images`` a class, by class and image id."""
-    kept = pd.DataFrame(columns=["image_id", "class_name", *_GRID, "draw"])
-    for frame in frames:
-        named = frame[frame["class_name"].notna()]
-        drawn = named.assign(draw=[draw_of(seed, image_id) for image_id in named["image_id"]])
-        both = pd.concat([kept, drawn]) if len(kept) else drawn
-        both = both.sort_values(["draw", "image_id"])
-        kept = both.groupby("class_name", observed=True).head(images)
-    return kept.sort_values(["class_name", "image_id"], ignore_index=True)
 
 
 def _of(method: str, kind: str) -> ds.Expression:

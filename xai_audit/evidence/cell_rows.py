@@ -11,8 +11,9 @@ import pyarrow.dataset as ds
 
 from xai_audit.evidence.columns import ATTENTION, AVAILABILITY, EFFECTS
 from xai_audit.evidence.plan import shown
+from xai_audit.run.kinds import preferred_kinds
 from xai_audit.run.paths import RunPaths
-from xai_audit.schema import EVIDENCE, PREFERRED_KINDS
+from xai_audit.schema import EVIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,8 +65,8 @@ def _renamed(estimates: pd.DataFrame, question: str) -> pd.DataFrame:
 
 def _kinds(attended: pd.DataFrame, methods: Iterable[str]) -> dict[str, str]:
     """Method -> the target kind that its attention is about: the margin where there is one."""
-    found = {*attended[["method", "target_kind"]].itertuples(index=False, name=None)}
-    return {m: next((k for k in PREFERRED_KINDS if (m, k) in found), "label") for m in methods}
+    found = preferred_kinds(attended)
+    return {method: found.get(method, "label") for method in methods}
 
 
 def _with_attention(

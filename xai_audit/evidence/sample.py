@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.run.sample import hash_order
+import pandas as pd
+
+from xai_audit.run.sample import per_class as drawn_per_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Whatever the number of classes: descriptors of all of them stand in memory.
+# Whatever the number of classes: descriptors of all of them are held in memory.
 _MOST = 20_000
 _LEAST = 12
 
@@ -19,13 +21,7 @@ def sample(ids: Sequence[str], classes: Sequence[str], *, per_class: int, seed: 
 
     With very many classes fewer of each, but never under 12.
     """
-    places: dict[str, list[int]] = {}
-    for row, name in enumerate(classes):
-        places.setdefault(name, []).append(row)
-    most = min(per_class, max(_LEAST, _MOST // max(len(places), 1)))
-    chosen = [
-        row
-        for rows in places.values()
-        for row in sorted(rows, key=lambda row: hash_order(seed, ids[row]))[:most]
-    ]
-    return sorted(chosen)
+    most = min(per_class, max(_LEAST, _MOST // max(len({*classes}), 1)))
+    rows = pd.DataFrame({"image_id": ids, "class_name": classes, "row": range(len(ids))})
+    chosen = drawn_per_class([rows], most, seed)
+    return sorted(chosen["row"].tolist())

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from xai_audit.attribute.targets import kind_of, resolved
 from xai_audit.faithfulness.output import DRAWS, draw_of, methods_table
 from xai_audit.run.files import write_table
+from xai_audit.run.kinds import preferred_kind
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import drawn
-from xai_audit.schema import PREFERRED_KINDS, RANDOM
+from xai_audit.schema import RANDOM
 from xai_audit.work.parts import part_file
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
@@ -67,7 +68,7 @@ def _sampled(audit: Audit) -> pa.Table:
 def _kind(audit: Audit) -> str | NamedClass:
     """The one target that maps are checked for."""
     kinds = resolved(audit.settings.targets, audit.labels, audit.facts.num_outputs)
-    return next((kind for kind in PREFERRED_KINDS if kind in kinds), kinds[0])
+    return preferred_kind(kind_of(kind) for kind in kinds) or kinds[0]
 
 
 def _by_draw(rows: pa.Table, seed: int) -> list[pa.Table]:

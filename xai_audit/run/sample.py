@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from xai_audit.schema import OK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
 
 
 def drawn(rows: pa.Table, limit: int, seed: int) -> pa.Table:
@@ -39,6 +45,32 @@ def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np
     return chosen
 
 
+def per_class(frames: Iterable[pd.DataFrame], limit: int, seed: int) -> pd.DataFrame:
+    """A sample of at most ``limit`` images of every class, by class and image id.
+
+    An image's rank is :func:`hash_order` of the seed and its id, so neither the order of the rows
+    nor their split into frames matters. Held are ``limit`` rows a class, whatever is read.
+
+    Args:
+        frames: with ``image_id``, ``class_name`` and any other columns; rows without a class are
+            left out, of an image that comes twice the first row is taken.
+        limit: of the images of a class.
+        seed: of the draw.
+    """
+    import pandas as pd
+
+    kept = pd.DataFrame({"image_id": [], "class_name": []}, dtype=object)
+    for frame in frames:
+        named = frame[frame["class_name"].notna()].drop_duplicates(["image_id", "class_name"])
+        ranks = [hash_order(seed, image_id) for image_id in named["image_id"]]
+        ranked = named.assign(rank=np.array(ranks, dtype=np.uint64))
+        both = pd.concat([kept, ranked]) if len(kept) else ranked
+        both = both.drop_duplicates(["image_id", "class_name"]).sort_values(["rank", "image_id"])
+        kept = both.groupby("class_name", observed=True).head(limit)
+    kept = kept.sort_values(["class_name", "image_id"], ignore_index=True)
+    return kept.drop(columns="rank", errors="ignore")
+
+
 def _quotas(sizes: np.ndarray, limit: int) -> np.ndarray:
     """Images of each class in a sample of ``limit``, proportional, by largest remainders."""
     exact = sizes * min(limit, int(sizes.sum())) / sizes.sum()
@@ -50,5 +82,6 @@ def _quotas(sizes: np.ndarray, limit: int) -> np.ndarray:
 
 def hash_order(seed: int, *texts: str) -> int:
     """A seeded 64-bit hash; sorting by it draws the same sample whatever the input's order."""
-    text = "/".join((str(seed), *texts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+    # surrogatepass: an id may hold what is no text.
+    text = "/".join((str(seed), *texts)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())

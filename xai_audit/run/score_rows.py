@@ -6,21 +6,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
-from xai_audit.schema import PREFERRED_KINDS
+from xai_audit.run.kinds import preferred_kinds
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from xai_audit.run.reader import Run
-
-
-def preferred_kinds(frame: pd.DataFrame) -> dict[str, str]:
-    """Method -> the target kind that flags and tables use, from ``method`` and ``target_kind``."""
-    pairs = frame[["method", "target_kind"]].drop_duplicates()
-    return {
-        str(method): next(kind for kind in (*PREFERRED_KINDS, *sorted(kinds)) if kind in set(kinds))
-        for method, kinds in pairs.groupby("method")["target_kind"]
-    }
 
 
 def kinds_of_run(run: Run) -> dict[str, str]:
