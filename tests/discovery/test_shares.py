@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xai_audit.discovery.shares import common_grid, shares_of
+from xai_audit.discovery.shares import cell_shares, common_grid
 
 
 def test_common_grid_is_the_most_common_and_small():
@@ -14,7 +14,7 @@ def test_common_grid_is_the_most_common_and_small():
 
 def test_shares_sum_to_one_on_the_same_grid():
     heatmap = np.random.default_rng(0).random((3, 5)).astype(np.float16)
-    found = shares_of(heatmap.ravel(), (3, 5), (3, 5))
+    found = cell_shares(heatmap.ravel(), (3, 5), (3, 5))
     wide = heatmap.astype(np.float64)
     np.testing.assert_allclose(found, wide / wide.sum(), rtol=1e-6)
 
@@ -25,7 +25,7 @@ def test_another_grid_shares_by_area(old, new):
     # Slow: every cell as many equal bits as divide both grids, then counted up.
     bits = np.kron(heatmap.astype(np.float64), np.ones(new))
     slow = bits.reshape(new[0], old[0], new[1], old[1]).sum((1, 3))
-    found = shares_of(heatmap.ravel(), old, new)
+    found = cell_shares(heatmap.ravel(), old, new)
     np.testing.assert_allclose(found, slow / slow.sum(), rtol=1e-5)
     assert found.sum() == pytest.approx(1)
 
@@ -34,8 +34,8 @@ def test_another_grid_shares_by_area(old, new):
     "bad", [np.zeros(4), np.array([1, np.nan, 0, 0]), np.array([np.inf, 0, 0, 0])]
 )
 def test_nothing_of_a_map_without_relevance_or_not_finite(bad):
-    assert shares_of(bad.astype(np.float16), (2, 2), (2, 2)) is None
+    assert cell_shares(bad.astype(np.float16), (2, 2), (2, 2)) is None
 
 
 def test_nothing_of_no_map():
-    assert shares_of(None, (0, 0), (2, 2)) is None
+    assert cell_shares(None, (0, 0), (2, 2)) is None

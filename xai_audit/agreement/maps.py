@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from xai_audit.discovery.shares import shares_of
+from xai_audit.discovery.shares import cell_shares
 from xai_audit.schema import OK
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Maps:
         if grid not in self._ranks:
             found = np.full((len(self.shapes), grid[0] * grid[1]), np.nan, np.float32)
             for row, (heatmap, shape) in enumerate(zip(self._heatmaps, self.shapes, strict=True)):
-                if (shares := shares_of(heatmap, shape, grid)) is not None:
+                if (shares := cell_shares(heatmap, shape, grid)) is not None:
                     # Cells that differ by the rounding of a sum or of a cell's edge are tied.
                     found[row] = np.round(shares.ravel().astype(np.float64), _DIGITS)
             known = np.flatnonzero(~np.isnan(found).any(1))

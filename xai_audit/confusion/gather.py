@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.confusion.pairs import CONTRAST, contrasts
-from xai_audit.discovery.shares import common_grid, shares_of
+from xai_audit.discovery.shares import cell_shares, common_grid
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.scan import scan
 from xai_audit.schema import ATTRIBUTIONS, REGIONS, SCORES
@@ -63,7 +63,7 @@ class Side:
         keep(self.nearest, (-abs(margin), image_id, margin))
         heatmap = row["heatmap"]
         shape = (0, 0) if heatmap is None else (int(row[_GRID[0]]), int(row[_GRID[1]]))
-        shares = shares_of(heatmap, shape, self.grid)
+        shares = cell_shares(heatmap, shape, self.grid)
         if shares is None:
             self.undefined += 1
         else:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xai_audit.discovery.shares import common_grid, shares_of
+from xai_audit.discovery.shares import cell_shares, common_grid
 from xai_audit.run.kinds import kinds_in
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.sample import per_class
@@ -79,7 +79,7 @@ def read_sample(paths: RunPaths, method: str, kind: str, *, images: int, seed: i
     for frame in scan(files, ATTRIBUTIONS, ["image_id", "heatmap", *_GRID], wanted):
         for image_id, heatmap, height, width in frame.itertuples(index=False):
             shape = (0, 0) if heatmap is None else (int(height), int(width))
-            if (shared := shares_of(heatmap, shape, grid)) is not None:
+            if (shared := cell_shares(heatmap, shape, grid)) is not None:
                 shares[place[image_id]] = shared
     image_ids, classes = (drawn[name].to_numpy(object) for name in ("image_id", "class_name"))
     return Sample(image_ids, classes, shares)

@@ -1,4 +1,4 @@
-"""Heatmaps as shares of their relevance on one common grid."""
+"""Heatmaps as shares of their relevance in the cells of one common grid, to be compared."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def common_grid(counts: dict[tuple[int, int], int]) -> tuple[int, int]:
     return min(height, MOST_CELLS), min(width, MOST_CELLS)
 
 
-def shares_of(
+def cell_shares(
     heatmap: NDArray[np.float16] | None, shape: tuple[int, int], grid: tuple[int, int]
 ) -> NDArray[np.float32] | None:
     """The shares (h, w) of a heatmap's relevance in the cells of ``grid``, sum 1.
@@ -32,6 +32,11 @@ def shares_of(
     None without a heatmap, with a value that is not finite, or without relevance. The heatmap's
     scale cancels. A cell that lies across several of ``grid`` is split by area, so that no
     relevance is lost.
+
+    Every cell counts alike: maps are compared with maps here. How much relevance a region of the
+    view holds is :func:`~xai_audit.evidence.heatmaps.view_shares`, which weights each cell by its
+    part of the upsampled view. The two differ by no more than a factor where the view's sides are
+    multiples of the grid's; on a 13 x 13 grid over 224 x 224 px the weights differ by 0.13 %.
 
     Args:
         heatmap: as stored, (h' * w').

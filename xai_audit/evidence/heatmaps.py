@@ -1,12 +1,13 @@
-"""What the stored heatmaps of the photos that were read say, and who is mistaken for whom."""
+"""Stored heatmaps of the photos that were read, and which classes are mistaken for which."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_COLUMNS = [
-    "image_id", "method", "target_kind", "heatmap", "heatmap_height", "heatmap_width",
-]  # fmt: skip
+_KEYS = ["method", "target_kind", "heatmap_height", "heatmap_width"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class Shares:
     Attributes:
         method: name.
         kind: target kind.
-        maps: (n, h, w) float32 relevance as shares of its total in the view; NaN where there is
-            none.
+        maps: (n, h, w) float32, so that the sum of map times a region pulled down to the grid is
+            the region's share of the view's relevance; NaN where there is none.
     """
 
     method: str
@@ -43,10 +42,15 @@ class Shares:
     maps: NDArray[np.float32]
 
 
-def shares(
+def view_shares(
     paths: RunPaths, ids: Sequence[str], *, grid: tuple[int, int], size: tuple[int, int]
 ) -> list[Shares]:
     """The heatmaps of ``ids`` by method and target kind, read part by part.
+
+    Shares of the relevance in the model's view: the map is upsampled to it, where cells may count
+    differently when the view is no multiple of the grid, as in the masses of ``scores``. Where
+    maps are compared with each other, and no region is asked about, the plain share of each cell
+    is enough: :func:`~xai_audit.discovery.shares.cell_shares`.
 
     Args:
         paths: of the run.
@@ -54,38 +58,50 @@ def shares(
         grid: (h, w) that maps of another size are brought to.
         size: (H, W) of the model's view.
     """
-    place = {image_id: row for row, image_id in enumerate(ids)}
+    place = pd.Index(ids)
     weight = pull_down(torch.ones(size, dtype=torch.float64), grid).numpy()
     found: dict[tuple[str, str], NDArray[np.float32]] = {}
-    for table in _rows_of(paths, ids):
-        for row in table.to_pylist():
-            key = (row["method"], row["target_kind"])
-            if key not in found:
-                found[key] = np.full((len(ids), *grid), np.nan, np.float32)
-            cells = np.array(row["heatmap"], dtype=np.float64)
-            cells = _on_grid(cells.reshape(row["heatmap_height"], row["heatmap_width"]), grid)
-            total = float((cells * weight).sum())
-            if np.isfinite(total) and total > 0:
-                found[key][place[row["image_id"]]] = cells / total
+    for method, kind, image_ids, cells in _maps_of(paths, ids):
+        maps = found.setdefault(
+            (method, kind), np.full((len(ids), *grid), np.nan, dtype=np.float32)
+        )
+        cells = _on_grid(cells, grid)
+        total = (cells * weight).sum((1, 2))
+        known = np.isfinite(total) & (total > 0)
+        maps[place.get_indexer(image_ids[known])] = cells[known] / total[known, None, None]
     return [Shares(method, kind, maps) for (method, kind), maps in sorted(found.items())]
 
 
-def _rows_of(paths: RunPaths, ids: Sequence[str]) -> Iterator[pa.Table]:
+def _maps_of(
+    paths: RunPaths, ids: Sequence[str]
+) -> Iterator[tuple[str, str, NDArray[np.object_], NDArray[np.float64]]]:
+    """Method, target kind, image ids (m,) and maps (m, h, w) of equal size, part by part."""
     wanted = pa.array(ids, pa.string())
     for path in RunPaths.parts(paths.attributions):
-        table = pq.read_table(path, columns=_COLUMNS)
-        yield table.filter(pc.is_in(table.column("image_id"), value_set=wanted))
+        table = pq.read_table(path, columns=[*_KEYS, "image_id", "heatmap"])
+        ours = pc.and_(
+            pc.is_in(table.column("image_id"), value_set=wanted),
+            pc.is_valid(table.column("heatmap")),
+        )
+        table = table.filter(ours)
+        keys = table.select(_KEYS).to_pandas()
+        for (method, kind, height, width), rows in keys.groupby(_KEYS).indices.items():
+            some = table.take(rows)
+            flat = some.column("heatmap").combine_chunks().flatten().to_numpy()
+            cells = flat.astype(np.float64).reshape(-1, height, width)
+            yield method, kind, some.column("image_id").to_numpy(), cells
 
 
 def _on_grid(cells: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
-    if cells.shape == grid:
+    """Maps (m, h, w) brought to ``grid``."""
+    if cells.shape[1:] == grid:
         return cells
-    one = torch.from_numpy(cells)[None, None]
-    if cells.shape[0] >= grid[0] and cells.shape[1] >= grid[1]:  # nothing between is skipped
-        whole = F.adaptive_avg_pool2d(one, grid)
+    maps = torch.from_numpy(cells)[:, None]
+    if cells.shape[1] >= grid[0] and cells.shape[2] >= grid[1]:  # nothing between is skipped
+        whole = F.adaptive_avg_pool2d(maps, grid)
     else:
-        whole = F.interpolate(one, grid, mode="bilinear")
-    resized: NDArray[np.float64] = whole[0, 0].numpy()
+        whole = F.interpolate(maps, grid, mode="bilinear")
+    resized: NDArray[np.float64] = whole[:, 0].numpy()
     return resized
 
 
@@ -94,7 +110,7 @@ class Predictions:
     """What the model says of the photos as they are.
 
     Attributes:
-        correct: of the photos asked about, image id -> whether the prediction is the label.
+        correct: of the requested photos, image id -> whether the prediction is the label.
         confusion: class -> other class -> the other's photos that are taken for the class; those
             in which the class comes second count half.
     """
@@ -108,27 +124,28 @@ def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -
 
     Args:
         paths: of the run.
-        ids: whose correctness is asked about.
+        ids: whose correctness is requested.
         names: the classes by model output.
     """
-    asked, correct = {*ids}, {}
+    wanted: set[str] = {*ids}
+    correct: dict[str, bool] = {}
     counts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for path in RunPaths.parts(paths.scores):
-        for row in _one_each(path):
-            if row["pred"] is None:
-                continue
-            right = row["pred"] == row["label"]
-            if row["image_id"] in asked:
-                correct[row["image_id"]] = right
-            other = row["against"] if right else row["pred"]
-            if other is not None and other in names:
-                counts[names[other]][row["class_name"]] += 0.5 if right else 1.0
+        rows = _one_each(path)
+        right = rows["pred"] == rows["label"]
+        mine = rows["image_id"].isin(wanted)
+        correct |= dict(zip(rows["image_id"][mine], right[mine].tolist(), strict=True))
+        others = rows["against"].where(right, rows["pred"])
+        for other, name, is_right in zip(others, rows["class_name"], right, strict=True):
+            if (mistaken := names.get(other)) is not None:
+                counts[mistaken][name] += 0.5 if is_right else 1.0
     return Predictions(correct, {name: dict(found) for name, found in counts.items()})
 
 
-def _one_each(path: Path) -> list[dict[str, Any]]:
-    """One row an image of a scores part, with the output that comes second where it is told."""
+def _one_each(path: Path) -> pd.DataFrame:
+    """One row an image with a prediction, of those of a scores part the one with ``against``."""
     columns = ["image_id", "class_name", "label", "pred", "against"]
-    rows = pq.read_table(path, columns=columns).to_pylist()
-    rows.sort(key=lambda row: row["against"] is not None)
-    return list({row["image_id"]: row for row in rows}.values())
+    rows: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
+    # Several rows of an image differ in nothing else; the last is kept.
+    rows = rows.sort_values("against", key=pd.Series.notna, kind="stable")
+    return rows.drop_duplicates("image_id", keep="last").dropna(subset=["pred"])

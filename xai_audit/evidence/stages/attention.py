@@ -40,10 +40,10 @@ def plan(audit: Audit) -> Plan:
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """How much relevance every class has in the region of a part's cue, by method and target."""
     from xai_audit.evidence.attended import attended_table
-    from xai_audit.evidence.heatmaps import shares
+    from xai_audit.evidence.heatmaps import view_shares
 
     survey, facts = SurveyTables(audit.paths), audit.noted_facts()
-    maps = shares(audit.paths, survey.ids, grid=facts.grid, size=facts.preprocess.crop)
+    maps = view_shares(audit.paths, survey.ids, grid=facts.grid, size=facts.preprocess.crop)
     for part in parts:
         progress(0)
         table = attended_table(
