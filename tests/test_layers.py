@@ -82,7 +82,7 @@ def test_planning_loads_neither_torch_nor_a_plugin_s_library():
 def test_stage_files_hold_plan_work_and_merge():
     """What a stage computes stands beside it, so that a worker and a reader find it there."""
     files = [file for file in PACKAGE.glob("*/stage.py") if file.parent.name != "work"]
-    files += [*(PACKAGE / "evidence" / "stages").glob("[a-z]*.py")]
+    files += [*PACKAGE.glob("*/stages/[a-z]*.py")]
     assert len(files) == len(STAGES)
     for file in files:
         names = {

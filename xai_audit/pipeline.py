@@ -47,7 +47,8 @@ from xai_audit.evidence.stages.verdict import VERDICT
 from xai_audit.faithfulness.stage import TRUST
 from xai_audit.flags.stage import FLAG
 from xai_audit.index.stage import INDEX
-from xai_audit.report.stage import PAGE
+from xai_audit.report.stages.gallery import GALLERY
+from xai_audit.report.stages.page import PAGE
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.run.record import RunRecord, owned
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 STAGES = (
     INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
     SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, JOINT, VERDICT,
-    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, PAGE,
+    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, PAGE,
 )  # fmt: skip
 
 # Those that ask the model something.

@@ -1,0 +1,1 @@
+"""The stages of the report: gallery draws pictures, page writes HTML; neither imports torch."""
