@@ -28,7 +28,7 @@ Direction = tuple[str, str]
 _MASS = [f"mass_{region}" for region in REGIONS]
 _ROW = ["image_id", "class_name", "label", "pred", "against", "target_score"]
 _GRID = ["heatmap_height", "heatmap_width"]
-# Photos named a direction: a row of a contact sheet.
+# Photos named a direction: a row of the page.
 MOST_NAMED = 6
 
 

@@ -181,7 +181,7 @@ class RunPaths:
 
     @property
     def gallery(self) -> Path:
-        """The folder of contact sheets and overlays."""
+        """The folder of pictures, one folder a class."""
         return self.report / "gallery"
 
     @property

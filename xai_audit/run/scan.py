@@ -58,9 +58,16 @@ def read_table(file: Path, schema: pa.Schema) -> pa.Table:
 def _frames(
     table: ds.Dataset, columns: Sequence[str], where: ds.Expression | None
 ) -> Iterator[pd.DataFrame]:
+    """Frames of up to ``_BATCH_ROWS`` rows, those of small files put together."""
+    held: list[pa.RecordBatch] = []
     for batch in table.to_batches(columns=[*columns], filter=where, batch_size=_BATCH_ROWS):
+        if held and sum(b.num_rows for b in held) + batch.num_rows > _BATCH_ROWS:
+            yield pa.Table.from_batches(held).to_pandas()
+            held = []
         if batch.num_rows:
-            yield batch.to_pandas()
+            held.append(batch)
+    if held:
+        yield pa.Table.from_batches(held).to_pandas()
 
 
 @contextmanager
