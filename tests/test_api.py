@@ -54,6 +54,7 @@ def test_importing_costs_nothing(tmp_path):
 
 
 def test_load_reads_without_torch(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
     code = (
         "import sys, xai_audit\n"
         "run = xai_audit.load('.')\n"
@@ -74,6 +75,7 @@ def test_public_names():
 def test_an_audit_is_the_command_lines(folder, tmp_path, monkeypatch):
     """One path: the same arguments arrive at the pipeline, whoever was called."""
     arrived = []
+    (tmp_path / "run.json").write_text("{}")
     monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
     given = tiny.overrides(
         folder, tmp_path / "out", "methods=[lime,gradcam]", "stamp.text=x", "seed=5", "+note.by=me"
@@ -85,6 +87,7 @@ def test_an_audit_is_the_command_lines(folder, tmp_path, monkeypatch):
 
 def test_files_of_the_users_own(folder, tmp_path, monkeypatch):
     arrived = []
+    (tmp_path / "run.json").write_text("{}")
     monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
     (tmp_path / "conf" / "method").mkdir(parents=True)
     text = "_target_: a.b\nname: mine\nsign: positive\n"
