@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xai_audit.report.picks import Key
     from xai_audit.report.picture import Picture
     from xai_audit.run.reader import Run
+    from xai_audit.vision.opening import Opener
 
     MaskOf = Callable[[str], NDArray[np.generic] | None]
 
@@ -36,7 +37,13 @@ _GREY = (128, 128, 128)
 _OUTLINE = ((20, 20, 20), 4), ((250, 250, 250), 2)
 
 
-def draw_pictures(run: Run, pictures: Iterable[Picture], mask_of: MaskOf, folder: Path) -> int:
+def draw_pictures(
+    run: Run,
+    pictures: Iterable[Picture],
+    mask_of: MaskOf,
+    folder: Path,
+    opener: Opener | None = None,
+) -> int:
     """The number of pictures drawn: those of ``pictures`` that ``folder`` lacks.
 
     What is drawn depends on the pictures alone, and each appears whole or not at all, so several
@@ -48,6 +55,7 @@ def draw_pictures(run: Run, pictures: Iterable[Picture], mask_of: MaskOf, folder
         mask_of: image_id -> the object (H, W) in the upright photo, bool or uint8, or None; may
             raise MaskProblem.
         folder: of the report.
+        opener: the dataset's, which reads its photos; None for local files.
 
     Raises:
         OutputError: the heatmaps cannot be read.
@@ -56,7 +64,7 @@ def draw_pictures(run: Run, pictures: Iterable[Picture], mask_of: MaskOf, folder
     heatmaps = _heatmaps(run, missing)
     drawn = 0
     for picture in missing:
-        image = _image(picture, heatmaps, mask_of)
+        image = _image(picture, heatmaps, mask_of, opener)
         if image is None:
             continue
         with replacing(folder / picture.file) as temporary:
@@ -81,7 +89,10 @@ def _heatmaps(run: Run, pictures: Iterable[Picture]) -> dict[Key, NDArray[np.flo
 
 
 def _image(
-    picture: Picture, heatmaps: dict[Key, NDArray[np.float32]], mask_of: MaskOf
+    picture: Picture,
+    heatmaps: dict[Key, NDArray[np.float32]],
+    mask_of: MaskOf,
+    opener: Opener | None,
 ) -> Image.Image | None:
     """The picture drawn, None where its photo cannot be read."""
     motif = picture.motif
@@ -89,11 +100,11 @@ def _image(
         return _mean_map(motif)
     mask = None if motif.masks is None else _mask(motif.photo.image_id, mask_of)
     if not isinstance(motif, Overlay):
-        return lit(motif, mask)
+        return lit(motif, mask, opener)
     heatmap = None if motif.cells is None else motif.cells.array
     if motif.method is not None:
         heatmap = heatmaps.get((motif.photo.image_id, motif.method))
-    return draw(motif.photo.path, heatmap, look=motif.look, mask=mask)
+    return draw(motif.photo.path, heatmap, look=motif.look, mask=mask, opener=opener)
 
 
 def _mask(image_id: str, mask_of: MaskOf) -> NDArray[np.generic] | None:

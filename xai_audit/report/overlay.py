@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter
 
+from xai_audit.errors import ImageProblem
 from xai_audit.report.heat import paint
+from xai_audit.vision.decode import decode
 from xai_audit.vision.geometry import view
+from xai_audit.vision.header import identify, orientation
+from xai_audit.vision.header import size as stored_size
+from xai_audit.vision.opening import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from xai_audit.types import Preprocess
+    from xai_audit.vision.opening import Opener
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +33,8 @@ _LONGEST = 3
 _DASH = 6
 # Share of the photo's own colours that stays: a yellow flower must not read as heat.
 _COLOURS = 0.45
-_ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)
+# The manifest has already judged the photo's size.
+_ANY = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def draw(
     *,
     look: Look,
     mask: NDArray[np.generic] | None = None,
+    opener: Opener | None = None,
 ) -> Image.Image | None:
     """The overlay of one photo, None where the photo cannot be read.
 
@@ -71,11 +75,12 @@ def draw(
         heatmap: relevance (h, w) over the model's view, or None.
         look: shared by all overlays.
         mask: the object (H, W) in the photo, bool or uint8, or None.
+        opener: the dataset's, which reads its photos; None for local files.
     """
-    opened = None if path is None else open_photo(path, look.tile)
-    if opened is None:
+    found = None if path is None else open_photo(path, look.tile, opener)
+    if found is None:
         return None
-    photo, stored = opened
+    photo, stored = found
     muted = ImageEnhance.Color(photo).enhance(_COLOURS)
     drawn = np.array(paint(muted, heatmap, view(stored, look.preprocess)))
     if look.border is not None:
@@ -85,43 +90,26 @@ def draw(
     return Image.fromarray(drawn)
 
 
-def open_photo(path: Path, tile: int) -> tuple[Image.Image, tuple[int, int]] | None:
-    """The upright photo scaled for drawing, and its stored (height, width); None if unreadable."""
+def open_photo(
+    path: Path, tile: int, opener: Opener | None = None
+) -> tuple[Image.Image, tuple[int, int]] | None:
+    """The photo scaled for drawing, and its stored (height, width); None if unreadable.
+
+    Its pixels are those that the model gets (:func:`xai_audit.vision.decode.decode`).
+    """
     try:
-        # The manifest has already judged the photo's size: only Pillow's error limit counts.
-        with _quiet_about_size(), Image.open(path) as image:
-            turned = image.getexif().get(_ORIENTATION) in _TURNED
-            width, height = reversed(image.size) if turned else image.size
-            size = drawn_size(width, height, tile)
-            # JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
-            image.draft("RGB", (min(size), min(size)))
-            upright = ImageOps.exif_transpose(image)
-            photo = _as_rgb(upright).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-            return photo, (height, width)
-    # Pillow's parsers raise whatever their bytes lead them to, bombs included; one bad photo
-    # must not cost the report.
-    except Exception as exc:
-        log.warning("cannot draw %s: %s", path, exc)
+        with opened(str(path), opener) as file:
+            image = identify(file.stream, str(path), max_pixels=_ANY)
+            height, width = stored_size(image, orientation(image))
+        size = drawn_size(width, height, tile)
+        # A JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
+        half = (min(size) + 1) // 2
+        pixels = decode(str(path), shorter_side=half, max_pixels=_ANY, opener=opener)
+    except ImageProblem as problem:
+        log.warning("cannot draw %s: %s", path, problem.message)
         return None
-
-
-@contextmanager
-def _quiet_about_size() -> Iterator[None]:
-    """Pillow's warning about large photos off."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        yield
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """The photo in RGB: transparency over white, 16 bits a pixel scaled to 8."""
-    if image.mode.startswith("I;16") or image.mode == "I":
-        wide = np.asarray(image).astype(np.float32) / 257
-        return Image.fromarray(np.clip(wide, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    photo = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return photo, (height, width)
 
 
 def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xai_audit.report.picture import Picture
     from xai_audit.report.settings import ReportSettings
     from xai_audit.run.reader import Run
+    from xai_audit.vision.opening import Opener
 
 # Share of brightness and colour that what is not the cue keeps.
 _DIM = 0.35
@@ -110,7 +111,9 @@ def _discovered(run: Run, findings: Sequence[Finding]) -> dict[tuple[str, str], 
     }
 
 
-def lit(motif: Spotlight, mask: NDArray[np.generic] | None) -> Image.Image | None:
+def lit(
+    motif: Spotlight, mask: NDArray[np.generic] | None, opener: Opener | None = None
+) -> Image.Image | None:
     """The photo with the cue's region as it is and outlined, all else dimmed.
 
     None where the photo cannot be read; the whole photo as it is where the cue has no region.
@@ -118,11 +121,13 @@ def lit(motif: Spotlight, mask: NDArray[np.generic] | None) -> Image.Image | Non
     Args:
         motif: what is drawn.
         mask: the object (H, W) in the photo, or None; used where the region is all but the object.
+        opener: the dataset's, which reads its photos; None for local files.
     """
-    opened = None if motif.photo.path is None else open_photo(motif.photo.path, motif.look.tile)
-    if opened is None:
+    path, tile = motif.photo.path, motif.look.tile
+    found = None if path is None else open_photo(path, tile, opener)
+    if found is None:
         return None
-    photo, stored = opened
+    photo, stored = found
     region = _region(motif, (photo.height, photo.width), stored, mask)
     if region is None:
         return photo
