@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from xai_audit.report import overlay as overlay_module
 from xai_audit.report.overlay import Look, draw, drawn_size
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
@@ -155,10 +156,10 @@ def test_every_mode_is_drawn(tmp_path, mode, value):
     assert np.asarray(overlay)[10, 15] == pytest.approx([expected] * 3, abs=2)
 
 
-def test_transparency_shows_white(tmp_path):
-    Image.new("RGBA", (30, 20), (0, 0, 0, 0)).save(tmp_path / "p.png")
+def test_what_is_transparent_has_the_colour_that_the_model_saw(tmp_path):
+    Image.new("RGBA", (30, 20), (70, 70, 70, 0)).save(tmp_path / "p.png")
     overlay = draw(tmp_path / "p.png", None, look=Look(WHOLE, None, 20))
-    assert tuple(np.asarray(overlay)[10, 15]) == (255, 255, 255)
+    assert tuple(np.asarray(overlay)[10, 15]) == (70, 70, 70)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an image", "truncated", "bomb"])
@@ -169,7 +170,7 @@ def test_an_unreadable_photo_is_no_picture(tmp_path, content, monkeypatch):
         file.write_bytes(file.read_bytes()[:3000])
     elif content == "bomb":
         Image.new("RGB", (200, 200)).save(file)
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 15_000)
+        monkeypatch.setattr(overlay_module, "_MOST", 30_000)
     elif content is not None:
         file.write_bytes(content)
     assert draw(file, np.eye(3), look=Look(WHOLE, 0.1, 320)) is None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from xai_audit.vision.geometry import covered, depths
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,16 +16,13 @@ if TYPE_CHECKING:
 
 def scaled(canvas: Canvas, share: float) -> tuple[float, float]:
     """``share`` of the stored photo's shorter side in canvas px along (rows, columns)."""
-    length = share * min(canvas.record.height, canvas.record.width)
     height, width = canvas.photo.shape[1:]
-    return length * height / canvas.record.height, length * width / canvas.record.width
+    return depths((canvas.record.height, canvas.record.width), (height, width), share)
 
 
 def overlap(side: int, start: float, stop: float) -> torch.Tensor:
     """The share (side,) float32 of each pixel that lies between ``start`` and ``stop`` px."""
-    first = torch.arange(side, dtype=torch.float64)
-    shared = (first + 1).clamp(max=stop) - first.clamp(min=start)
-    return shared.clamp(0, 1).float()
+    return torch.from_numpy(covered(side, [(start, stop)])[0]).float()
 
 
 def resampling(

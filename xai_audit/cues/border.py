@@ -12,6 +12,7 @@ from xai_audit.cues._fill import cleared, halved
 from xai_audit.cues._frames import frame_depth
 from xai_audit.cues._strips import blended, overlap, resampled, resampling, scaled
 from xai_audit.cues._texture import composition
+from xai_audit.vision.geometry import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Canvas
 
-# Pieces of each edge whose mean colour is told.
+# Pieces of each edge whose mean colour is a descriptor.
 _SEGMENTS = 8
 
 
@@ -94,9 +95,11 @@ def _band(canvas: Canvas, depth: float) -> torch.Tensor:
 
 def _cuts(canvas: Canvas, depth: float) -> list[list[float]]:
     """Where the band begins and ends along rows and along columns, px."""
+    sides = [float(side) for side in canvas.photo.shape[1:]]
+    inner = [within(side, band) for side, band in zip(sides, scaled(canvas, depth), strict=True)]
     return [
-        [0.0, min(band, side / 2), max(side - band, side / 2), float(side)]
-        for band, side in zip(scaled(canvas, depth), canvas.photo.shape[1:], strict=True)
+        [0.0, min(start, side / 2), max(stop, side / 2), side]
+        for side, (start, stop) in zip(sides, inner, strict=True)
     ]
 
 

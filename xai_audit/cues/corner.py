@@ -12,14 +12,14 @@ from xai_audit.cues._fill import cleared
 from xai_audit.cues._strips import blended, overlap, resampled, resampling, scaled
 from xai_audit.cues._texture import composition
 from xai_audit.errors import ConfigError
+from xai_audit.vision.geometry import CORNERS, at_end
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas
 
-_CORNERS = ("top_left", "top_right", "bottom_left", "bottom_right")
-# Side of the grey thumbnail that tells marks apart by their shape.
+# Side of the grey thumbnail that distinguishes marks by their shape.
 _THUMBNAIL = 8
 
 
@@ -39,12 +39,12 @@ class Corner:
     needs_mask = False
 
     def __init__(self, *, name: str, corner: str, side: float) -> None:
-        if corner not in _CORNERS:
+        if corner not in CORNERS:
             raise ConfigError(
-                "unknown corner", where=name, expected=f"one of {', '.join(_CORNERS)}", got=corner
+                "unknown corner", where=name, expected=f"one of {', '.join(CORNERS)}", got=corner
             )
         self.name = name
-        self._far = (corner.startswith("bottom"), corner.endswith("right"))
+        self._far = CORNERS[corner]
         self._side = side
 
     def region(self, canvas: Canvas) -> torch.Tensor:
@@ -85,6 +85,4 @@ class Corner:
     def _ends(self, canvas: Canvas) -> list[tuple[float, float]]:
         """(start, stop) of the square along rows and along columns, px."""
         sides = zip(self._far, scaled(canvas, self._side), canvas.photo.shape[1:], strict=True)
-        return [
-            (side - length, float(side)) if far else (0.0, length) for far, length, side in sides
-        ]
+        return [at_end(float(side), length, far=far) for far, length, side in sides]

@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 from xai_audit.errors import ImageProblem
 from xai_audit.report.heat import paint
 from xai_audit.vision.decode import decode
-from xai_audit.vision.geometry import view
+from xai_audit.vision.geometry import view, within
 from xai_audit.vision.header import identify, orientation
 from xai_audit.vision.header import size as stored_size
 from xai_audit.vision.opening import opened
@@ -33,8 +33,8 @@ _LONGEST = 3
 _DASH = 6
 # Share of the photo's own colours that stays: a yellow flower must not read as heat.
 _COLOURS = 0.45
-# The manifest has already judged the photo's size.
-_ANY = 1 << 40
+# Pixels; the manifest has judged the photo's size before. Pillow's own limit of an error.
+_MOST = 2 * 89_478_485
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def open_photo(
     """
     try:
         with opened(str(path), opener) as file:
-            image = identify(file.stream, str(path), max_pixels=_ANY)
+            image = identify(file.stream, str(path), max_pixels=_MOST)
             height, width = stored_size(image, orientation(image))
         size = drawn_size(width, height, tile)
         # A JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
         half = (min(size) + 1) // 2
-        pixels = decode(str(path), shorter_side=half, max_pixels=_ANY, opener=opener)
+        pixels = decode(str(path), shorter_side=half, max_pixels=_MOST, opener=opener)
     except ImageProblem as problem:
         log.warning("cannot draw %s: %s", path, problem.message)
         return None
@@ -118,7 +118,8 @@ def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:
     inset = round(border * min(height, width))
     if not 0 < 2 * inset < min(height, width):
         return
-    top, left, bottom, right = inset, inset, height - inset - 1, width - inset - 1
+    (top, below), (left, beside) = within(height, inset), within(width, inset)
+    bottom, right = below - 1, beside - 1
     across = np.where((np.arange(left, right + 1) // _DASH % 2 == 0)[:, None], _LIGHT, _DARK)
     down = np.where((np.arange(top, bottom + 1) // _DASH % 2 == 0)[:, None], _LIGHT, _DARK)
     drawn[top, left : right + 1] = drawn[bottom, left : right + 1] = across

@@ -14,7 +14,7 @@ from xai_audit.report.picture import Cells, Spotlight, photo_picture
 from xai_audit.run.scan import rows_of
 from xai_audit.run.score_rows import of_kinds
 from xai_audit.schema import BANDS, DISCOVERED, REGIONS
-from xai_audit.vision.geometry import view
+from xai_audit.vision.geometry import CORNERS, at_end, view, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,11 +158,10 @@ def _band(cue: str, shape: tuple[int, int], share: float) -> NDArray[np.bool_]:
     region = np.zeros(shape, dtype=bool)
     if cue == "border":
         region[:] = True
-        region[side : height - side, side : width - side] = False
+        region[slice(*within(height, side)), slice(*within(width, side))] = False
         return region
-    rows = slice(0, side) if "_top_" in cue else slice(height - side, height)
-    columns = slice(0, side) if cue.endswith("_left") else slice(width - side, width)
-    region[rows, columns] = True
+    down, across = CORNERS[cue.removeprefix("corner_")]
+    region[slice(*at_end(height, side, far=down)), slice(*at_end(width, side, far=across))] = True
     return region
 
 

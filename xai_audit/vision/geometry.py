@@ -1,13 +1,17 @@
-"""Where a photo's pixels land in the model's view: torchvision's resize and crop as numbers.
+"""Where a photo's pixels land in the model's view, and where its border and corners are.
 
 Everything that must agree with the image (object masks, border bands, overlays in the report)
 is placed by the same :class:`Geometry`, which depends on the photo's stored size alone.
+
+The border is a band along all four edges, a corner a square; their depth is a share of the shorter
+side of the photo as stored. Each is a product of intervals along rows and along columns, so
+:func:`within` and :func:`at_end` define them for any raster: photo, view, canvas or drawing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -17,6 +21,53 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Preprocess
+
+    Interval = tuple[float, float]
+
+_Px = TypeVar("_Px", int, float)
+
+# Whether a corner is at the far end of the rows, and of the columns.
+CORNERS = {
+    "top_left": (False, False),
+    "top_right": (False, True),
+    "bottom_left": (True, False),
+    "bottom_right": (True, True),
+}
+
+
+def depths(photo: tuple[int, int], raster: tuple[int, int], share: float) -> tuple[float, float]:
+    """How deep a band or corner is along rows and along columns of ``raster``, px.
+
+    Args:
+        photo: (height, width) as stored.
+        raster: (height, width) that the whole photo is resized to, its aspect ratio kept or not.
+        share: of the photo's shorter side.
+    """
+    length = share * min(photo)
+    return length * raster[0] / photo[0], length * raster[1] / photo[1]
+
+
+def within(side: _Px, depth: _Px) -> tuple[_Px, _Px]:
+    """(start, stop) of what a border ``depth`` deep leaves of ``side``; stop < start if nothing."""
+    return depth, side - depth
+
+
+def at_end(side: _Px, length: _Px, *, far: bool) -> tuple[_Px, _Px]:
+    """(start, stop) of a corner's square along ``side``, at its far end or its near one."""
+    return (side - length, side) if far else (0, length)
+
+
+def covered(
+    pixels: int, intervals: Sequence[Interval] | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How much of each of ``pixels`` along a line lies in each (start, stop) px: (n, pixels), 0..1.
+
+    0 everywhere for an interval that stops before it starts.
+    """
+    edges = np.asarray(intervals, dtype=np.float64)
+    first = np.arange(pixels)
+    inside = np.minimum(first + 1, edges[:, 1:]) - np.maximum(first, edges[:, :1])
+    return inside.clip(min=0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +95,7 @@ class Geometry:
             x * self.resized[1] / self.photo[1] - self.left,
         )
 
-    def overlaps(self, axis: int, intervals: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    def overlaps(self, axis: int, intervals: Sequence[Interval]) -> NDArray[np.float64]:
         """How much of each view pixel along ``axis`` lies in each interval: (n, side), 0..1.
 
         Args:
@@ -53,9 +104,7 @@ class Geometry:
         """
         scale = self.resized[axis] / self.photo[axis]
         edges = np.array(intervals) * scale - (self.top, self.left)[axis]
-        first = np.arange(self.crop[axis])
-        inside = np.minimum(first + 1, edges[:, 1:]) - np.maximum(first, edges[:, :1])
-        return inside.clip(min=0)
+        return covered(self.crop[axis], edges)
 
     def to_photo(self, y: float, x: float) -> tuple[float, float]:
         """A point of the view in px of the photo."""
@@ -95,7 +144,7 @@ def border_seen(geometry: Geometry, border: float) -> float:
     band = border * min(geometry.photo)
     whole, inner, stored, stored_inner = 1.0, 1.0, 1.0, 1.0
     for axis, side in enumerate(geometry.photo):
-        seen = geometry.overlaps(axis, [(0, side), (band, side - band)]).sum(1)
+        seen = geometry.overlaps(axis, [(0, side), within(side, band)]).sum(1)
         seen *= side / geometry.resized[axis]
         whole, inner = whole * seen[0], inner * seen[1]
         stored, stored_inner = stored * side, stored_inner * max(side - 2 * band, 0)

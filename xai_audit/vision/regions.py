@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from xai_audit.vision.geometry import at_end, within
+
 if TYPE_CHECKING:
     from xai_audit.vision.geometry import Geometry
 
@@ -31,7 +33,8 @@ def bands(
     band, square = border * shorter, corner * shorter
     down, area = [], []
     for axis, side in enumerate(geometry.photo):
-        parts = [(0.0, side), (band, side - band), (0.0, square), (side - square, side)]
+        ends = [at_end(side, square, far=far) for far in (False, True)]
+        parts = [(0.0, side), within(side, band), *ends]
         covered = torch.from_numpy(geometry.overlaps(axis, parts))
         down.append(covered @ _upsample(grid[axis], geometry.crop[axis]))
         area.append(covered.mean(1))
