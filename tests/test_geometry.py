@@ -35,7 +35,11 @@ def test_is_where_torchvision_puts_the_pixels(height, width, resize, crop):
     assert int(cropped[y - geometry.top, x - geometry.left]) == int(numbers[0, y, x])
 
 
-def test_a_point_goes_to_the_view_and_back():
+def test_a_point_of_the_photo_in_the_view():
     geometry = view((300, 500), Preprocess())
     assert geometry.to_view(150, 250) == (112.0, 112.0)
-    assert geometry.to_photo(*geometry.to_view(20, 30)) == pytest.approx((20.0, 30.0))
+    y, x = geometry.to_view(20, 30)
+    # Back by hand: the crop's start added, the resizing undone.
+    back = (y + geometry.top) * 300 / geometry.resized[0], (x + geometry.left) * 500 / 426
+    assert geometry.resized == (256, 426)
+    assert back == pytest.approx((20.0, 30.0))

@@ -16,7 +16,7 @@ from torch import nn
 from xai_audit.errors import ModelError
 from xai_audit.network.fold import fold_conv_bn, restore
 from xai_audit.network.prepare import fingerprint, prepare
-from xai_audit.network.target_layer import check, find
+from xai_audit.network.target_layer import choose, require_layer, require_map, trace
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess
 
 if TYPE_CHECKING:
@@ -199,6 +199,15 @@ def test_layer_of_timm(arch: str, layer: str, grid: int) -> None:
     module = timm.create_model(arch, pretrained=False, num_classes=7).eval()
     model = prepared(module, module.pretrained_cfg["input_size"][-1])
     assert (model.target_layer, model.grid) == (layer, (grid, grid))
+
+
+def find(module: nn.Module, probe: torch.Tensor) -> str:
+    return choose(trace(module, probe), module, probe)
+
+
+def check(module: nn.Module, name: str, probe: torch.Tensor) -> None:
+    require_layer(module, name)
+    require_map(trace(module, probe), name)
 
 
 class Small(nn.Module):

@@ -28,8 +28,14 @@ def test_a_one_hot_heatmap_lies_on_the_square_that_the_model_saw_there(tmp_path,
     """The photo is bright exactly where the hot cell of the model's view lies in it."""
     preprocess = Preprocess(resize=256, crop=(224, 224))
     geometry = view((size[1], size[0]), preprocess)
+    start = (geometry.top, geometry.left)
     corners = [
-        geometry.to_photo((cell[0] + end) * 224 / 7, (cell[1] + end) * 224 / 7) for end in (0, 1)
+        [
+            (start[axis] + (cell[axis] + end) * 224 / 7)
+            * (geometry.photo[axis] / geometry.resized[axis])
+            for axis in (0, 1)
+        ]
+        for end in (0, 1)
     ]
     photo = Image.new("L", size, 0)
     (top, left), (bottom, right) = corners

@@ -102,7 +102,7 @@ def _run(
     )
 
 
-def find(module: nn.Module, probe: torch.Tensor) -> str:
+def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
     """The dotted name of the last layer before the classifier whose positions decide.
 
     Of several modules that return that same tensor (a block's activation, the block, the stage)
@@ -110,17 +110,13 @@ def find(module: nn.Module, probe: torch.Tensor) -> str:
     counts: there the layer is the last one whose patches have a gradient.
 
     Args:
+        seen: a trace of ``module`` and ``probe``.
         module: in eval mode.
         probe: one image (1, C, H, W).
 
     Raises:
         ModelError: no layer has positions that decide.
     """
-    return choose(trace(module, probe), module, probe)
-
-
-def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
-    """As :func:`find`, from a trace of ``module``."""
     calls = Counter(run.name for run in seen.runs)
     body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]
     last = body[-1] if body else None
@@ -168,23 +164,8 @@ def _head(seen: Trace) -> int | None:
     return weighted[-1] if is_head else None
 
 
-def check(module: nn.Module, name: str, probe: torch.Tensor) -> None:
-    """Refuse a layer that CAM methods cannot explain.
-
-    Args:
-        module: in eval mode.
-        name: the user's ``model.target_layer``.
-        probe: one image (1, C, H, W).
-
-    Raises:
-        ModelError: unknown, not run exactly once, or without (1, C, h, w) output.
-    """
-    require_layer(module, name)
-    require_map(trace(module, probe), name)
-
-
 def require_layer(module: nn.Module, name: str) -> None:
-    """Refuse a ``name`` that ``module`` does not have."""
+    """Raise ModelError where ``module`` has no layer ``name``."""
     names = [known for known, _ in module.named_modules() if known]
     if name not in names:
         raise ModelError(
@@ -196,7 +177,7 @@ def require_layer(module: nn.Module, name: str) -> None:
 
 
 def require_map(seen: Trace, name: str) -> None:
-    """Refuse a layer that was not run once or whose output is not a feature map."""
+    """Raise ModelError for a layer that did not run once or whose output is no feature map."""
     runs = [run for run in seen.runs if run.name == name]
     if len(runs) != 1:
         raise ModelError(

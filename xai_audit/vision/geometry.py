@@ -106,13 +106,6 @@ class Geometry:
         edges = np.array(intervals) * scale - (self.top, self.left)[axis]
         return covered(self.crop[axis], edges)
 
-    def to_photo(self, y: float, x: float) -> tuple[float, float]:
-        """A point of the view in px of the photo."""
-        return (
-            (y + self.top) * self.photo[0] / self.resized[0],
-            (x + self.left) * self.photo[1] / self.resized[1],
-        )
-
 
 def view(photo: tuple[int, int], preprocess: Preprocess) -> Geometry:
     """The geometry that torchvision's Resize and CenterCrop give a photo (height, width)."""
