@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from tests.cues import property_canvases as made
-from xai_audit.cues.sharpness import Sharpness, _blurred, _whole
+from xai_audit.cues.sharpness import Sharpness, _blurred, _whole, _window
 
 CUE = Sharpness(name="sharpness")
 
@@ -26,6 +27,32 @@ def test_blur_equals_scipy(sigma):
     pixels = made.textured()
     found = made.array(_blurred(made.canvas(pixels).photo, sigma))
     assert np.abs(found - blurred(pixels, sigma)).max() <= 1
+
+
+def weighted_sum(pixels: np.ndarray, sigma: float, axis: int) -> np.ndarray:
+    """One axis under a Gaussian cut at 3.5 sigma, written out in float64, edges continued."""
+    half, side = max(math.ceil(3.5 * sigma), 1), pixels.shape[axis]
+    offsets = range(-half, half + 1)
+    weights = [math.exp(-(k**2) / (2 * sigma**2)) for k in offsets]
+    taken = [np.take(pixels, np.clip(np.arange(side) + k, 0, side - 1), axis) for k in offsets]
+    return sum(w * t for w, t in zip(weights, taken, strict=True)) / sum(weights)
+
+
+@pytest.mark.parametrize("sigma", [0.15, 0.3, 1.0, 2.5, 12.0])
+def test_blur_is_the_weighted_sum_rounded(sigma):
+    pixels = made.textured()
+    exact = weighted_sum(weighted_sum(pixels.astype(np.float64), sigma, 0), sigma, 1)
+    found = made.array(_blurred(made.canvas(pixels).photo, sigma))
+    assert np.abs(found - exact).max() <= 0.5 + 1e-6 * 255
+
+
+@pytest.mark.parametrize("shape", [(7, 8), (120, 161)])
+def test_window_is_one_inside_and_a_raised_cosine_over_the_outer_quarters(shape):
+    sides = []
+    for side in shape:
+        edge = [min(k + 0.5, side - k - 0.5) / side for k in range(side)]
+        sides.append([0.5 - 0.5 * math.cos(math.pi * min(4 * share, 1)) for share in edge])
+    assert _window(shape) == pytest.approx(np.outer(*sides), rel=1e-6)
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])

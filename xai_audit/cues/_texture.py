@@ -112,6 +112,9 @@ def uniform_pattern(around: NDArray[np.float32], centre: NDArray[np.float32]) ->
 
     Source: Ojala, Pietikainen and Maenpaa, TPAMI 2002, LBP riu2 with P = 8: the number of
     neighbours at least as bright as the centre, 9 where they change more than twice on the circle.
+    The neighbours are the pixels of the 3 x 3 square. ``skimage.feature.local_binary_pattern``
+    interpolates those at the corners on a circle, which gives other codes (on noise to 36 % of the
+    pixels), and computes every pixel, of which 4,096 are needed.
 
     Args:
         around: (>= 8, n) grey values, the neighbours in CIRCLE's order first.
