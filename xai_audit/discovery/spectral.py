@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigh
+from scipy.sparse.csgraph import laplacian
 from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans
 from sklearn.neighbors import kneighbors_graph
@@ -62,18 +63,14 @@ def spectrum(graph: sp.csr_matrix, count: int) -> Spectrum:
     """
     size = graph.shape[0]
     count = min(count, size)
-    root = np.sqrt(np.asarray(graph.sum(axis=1)).ravel())
-    scale = sp.diags(1 / root)
-    smooth = scale @ graph @ scale
+    smooth, root = laplacian(graph, normed=True, return_diag=True)
     if size <= _DENSE or count >= size:
-        values, vectors = eigh(
-            np.eye(size) - smooth.toarray(), subset_by_index=(0, count - 1), driver="evr"
-        )
+        values, vectors = eigh(smooth.toarray(), subset_by_index=(0, count - 1), driver="evr")
     else:
         # The largest of D^-1/2 A D^-1/2 are the smallest wanted, and Lanczos finds those fast;
         # a start of its own would be drawn from the global generator.
         start = np.random.default_rng(0).standard_normal(size)
-        largest, vectors = eigsh(smooth, k=count, which="LA", v0=start)
+        largest, vectors = eigsh(sp.identity(size) - smooth, k=count, which="LA", v0=start)
         values, vectors = 1 - largest[::-1], vectors[:, ::-1]
     return Spectrum(values.clip(min=0), vectors / root[:, None])
 
