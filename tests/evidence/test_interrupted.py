@@ -45,7 +45,7 @@ def arguments(photos: Path, out: Path) -> list[str]:
     return tiny.overrides(
         photos,
         out,
-        "model.factory=tests.evidence.test_evidence_interrupted:slow_net",
+        "model.factory=tests.evidence.test_interrupted:slow_net",
         "cues=[border,background,brightness]",
         "compute.batch_size=4",
         "evidence.sequential=false",

@@ -1,4 +1,4 @@
-"""Box tables; the raster itself is tested against a supersampled one in test_masks_coverage."""
+"""Box tables; the raster itself is tested against a supersampled one in test_coverage."""
 
 from __future__ import annotations
 

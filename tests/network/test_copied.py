@@ -71,7 +71,7 @@ def test_after_a_run(way, folder, tmp_path, monkeypatch):
     torch.save(tiny.net(seed=9).state_dict(), tmp_path / "other.pt")
     before = state(module)
     more = [
-        "model.factory=tests.test_copied:held",
+        "model.factory=tests.network.test_copied:held",
         f"+model.kwargs.key={way}",
         "methods=[gradcam,guided_backprop]",
         "stages=[index,attribute,score]",
@@ -135,7 +135,7 @@ def test_layers_keep_the_names_that_the_user_knows():
     }  # fmt: skip
     spec = build(
         num_classes_of_dataset=3,
-        factory="tests.test_copied:held",
+        factory="tests.network.test_copied:held",
         kwargs={"key": "names"},
         **common,
     )

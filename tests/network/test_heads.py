@@ -131,7 +131,7 @@ def read(out, table: str) -> pd.DataFrame:
 
 def test_a_run_with_one_logit(folder, tmp_path) -> None:
     out = tmp_path / "out"
-    line = two_classes(folder, out, "model.factory=tests.test_heads:one_logit")
+    line = two_classes(folder, out, "model.factory=tests.network.test_heads:one_logit")
     result = tiny.audit(line)
     assert result.returncode == 0, result.stderr
     rows = read(out, "attributions")
@@ -146,7 +146,7 @@ def test_a_run_with_one_logit(folder, tmp_path) -> None:
 
 def test_a_run_with_many_labels(folder, tmp_path) -> None:
     out = tmp_path / "out"
-    line = two_classes(folder, out, "model.factory=tests.test_heads:many_labels")
+    line = two_classes(folder, out, "model.factory=tests.network.test_heads:many_labels")
     assert tiny.audit(line).returncode == 0
     soft, noted = read(out, "attributions"), json.loads((out / "run.json").read_text())
     assert noted["model"]["head"] == "softmax"
