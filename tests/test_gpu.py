@@ -24,7 +24,8 @@ def test_same_rows_as_on_a_cpu(folder, tmp_path, precision, tolerance):
     for device in ("cpu", "cuda:0"):
         out = tmp_path / device.partition(":")[0]
         chosen = "fp32" if device == "cpu" else precision
-        more = (f"compute.device={device}", f"compute.precision={chosen}", "compute.num_workers=2")
+        more = (tiny.WHOLE, f"compute.device={device}", f"compute.precision={chosen}",
+                "compute.num_workers=2")  # fmt: skip
         result = tiny.audit(tiny.overrides(folder, out, *more))
         assert result.returncode == 0, result.stderr
         tables[device] = pd.read_parquet(out / "scores")

@@ -27,7 +27,6 @@ def arguments(photos: Path, out: Path, *more: str) -> list[str]:
         out,
         "model.factory=tests.tiny:slow_net",
         "compute.batch_size=4",
-        "stages=[index,attribute,score]",
         *more,
     )
 

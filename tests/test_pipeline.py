@@ -25,7 +25,7 @@ from xai_audit.schema import MANIFEST, REGIONS, SCORES
 def finished(folder, tmp_path_factory) -> Path:
     """An uninterrupted run of the small folder."""
     out = tmp_path_factory.mktemp("run") / "out"
-    result = tiny.audit(tiny.overrides(folder, out))
+    result = tiny.audit(tiny.overrides(folder, out, tiny.WHOLE))
     assert result.returncode == 0, result.stderr
     return out
 
@@ -114,7 +114,8 @@ def test_rows_do_not_depend_on_batches_workers_or_parts(finished, folder, tmp_pa
 
 def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder, tmp_path):
     out = tmp_path / "out"
-    first = tiny.audit(tiny.overrides(folder, out))
+    whole = tiny.overrides(folder, out, tiny.WHOLE)
+    first = tiny.audit(whole)
     assert first.returncode == 0, first.stderr
 
     def stamps(name: str) -> dict[str, int]:
@@ -126,11 +127,11 @@ def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder,
         (out / "flags.parquet").stat().st_mtime_ns,
     )
     page = (out / "report" / "index.html").stat().st_mtime_ns
-    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    assert tiny.audit(whole).returncode == 0
     assert (maps, scores) == (stamps("attributions"), stamps("scores"))
     assert page == (out / "report" / "index.html").stat().st_mtime_ns
     # Another border width: scored again from the stored heatmaps, not explained again.
-    assert tiny.audit(tiny.overrides(folder, out, "regions.border=0.2")).returncode == 0
+    assert tiny.audit([*whole, "regions.border=0.2"]).returncode == 0
     assert maps == stamps("attributions")
     assert set(scores.values()).isdisjoint(stamps("scores").values())
     wide = table(out, "scores")
@@ -176,7 +177,9 @@ def test_every_file_is_accounted_for(folder, tmp_path):
     Image.new("L", (5, 5), 255).save(masks / "square" / "0002.png")
     with Image.open(masks / "square" / "0003.png") as mask:
         Image.new("L", mask.size, 0).save(masks / "square" / "0003.png")
-    result = tiny.audit(tiny.overrides(root, tmp_path / "out", "max_failed_fraction=0.5"))
+    result = tiny.audit(
+        tiny.overrides(root, tmp_path / "out", tiny.WHOLE, "max_failed_fraction=0.5")
+    )
     assert result.returncode == 0, result.stderr
     manifest = pd.read_parquet(tmp_path / "out" / "manifest.parquet").set_index("image_id")
     assert manifest.index.is_unique
@@ -212,7 +215,7 @@ def test_too_many_failures_exit_4_with_everything_finished(folder, tmp_path):
     shutil.copytree(folder, root)
     for number in range(3):
         (root / "images" / "circle" / f"bad{number}.jpg").write_bytes(b"\xff\xd8\xff bad")
-    result = tiny.audit(tiny.overrides(root, tmp_path / "out"))
+    result = tiny.audit(tiny.overrides(root, tmp_path / "out", tiny.WHOLE))
     assert result.returncode == 4
     assert "expected at most 5.0% | got 14.3%" in result.stderr
     assert (tmp_path / "out" / "report" / "index.html").is_file()
@@ -240,9 +243,8 @@ def test_not_finite_is_null_with_a_reason(folder, tmp_path):
     shutil.copytree(folder, root)
     Image.new("RGB", (96, 96)).save(root / "images" / "circle" / "0000.jpg")
     out = tmp_path / "out"
-    result = tiny.audit(
-        tiny.overrides(root, out, "model.factory=tests.tiny:nan_net", "compute.precision=bf16")
-    )
+    more = (tiny.WHOLE, "model.factory=tests.tiny:nan_net", "compute.precision=bf16")
+    result = tiny.audit(tiny.overrides(root, out, *more))
     assert result.returncode == 0, result.stderr
     scores = pd.read_parquet(out / "scores").set_index("image_id")
     dark = scores.loc["circle/0000.jpg"]
@@ -283,7 +285,8 @@ def test_score_alone_needs_no_model(folder, tmp_path):
     weights = tmp_path / "net.pt"
     torch.save(tiny.net().state_dict(), weights)
     out, model = tmp_path / "out", f"model.checkpoint={weights}"
-    assert tiny.audit(tiny.overrides(root, out, model)).returncode == 0
+    assert tiny.audit(tiny.overrides(root, out, model, tiny.WHOLE)).returncode == 0
+    assert (out / "SUCCESS").exists()
     for path in (root / "masks").rglob("*.png"):
         with Image.open(path) as mask:
             flipped = ImageOps.invert(mask)
@@ -368,7 +371,7 @@ def test_outputs_that_are_not_the_sorted_folders(folder, tmp_path):
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"circle": 0, "square": 2, "stripes": 4}))
     out = tmp_path / "out"
-    more = (f"dataset.class_to_idx={names}", "+model.kwargs.num_classes=5")
+    more = (f"dataset.class_to_idx={names}", "+model.kwargs.num_classes=5", tiny.WHOLE)
     result = tiny.audit(tiny.overrides(folder, out, *more))
     assert result.returncode == 0, result.stderr
     scores = pd.read_parquet(out / "scores")
@@ -411,7 +414,8 @@ def test_failures_are_judged_against_the_files_they_are_of(folder, tmp_path):
 
 def test_flags_of_another_sample_are_refused(folder, tmp_path):
     out = tmp_path / "out"
-    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    first = tiny.overrides(folder, out, "stages=[index,attribute,score,flag,report]")
+    assert tiny.audit(first).returncode == 0
     result = tiny.audit(tiny.overrides(folder, out, "limit=6", "stages=[index,flag,report]"))
     assert result.returncode == 2
     assert "add score to stages" in result.stderr
@@ -420,7 +424,7 @@ def test_flags_of_another_sample_are_refused(folder, tmp_path):
 def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
     """A limit of the checks re-judges the evidence; clusters, flags and attacks stay."""
     out = tmp_path / "out"
-    given = ("trust.images=6", "trust.steps=2", "adversarial.images=2", "adversarial.steps=2")
+    given = ("trust.images=6", "adversarial.images=2", "adversarial.steps=2", tiny.WHOLE)
     assert tiny.audit(tiny.overrides(folder, out, *given)).returncode == 0
     names = ("clusters", "flags", "adversarial", "agreement", "evidence", "methods")
     before = {name: (out / f"{name}.parquet").stat().st_mtime_ns for name in names}
@@ -437,7 +441,7 @@ def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
 
 def test_the_report_says_which_stages_are_not_in_it(folder, tmp_path):
     out = tmp_path / "out"
-    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    assert tiny.audit(tiny.overrides(folder, out, tiny.WHOLE)).returncode == 0
     page = out / "report" / "index.html"
     assert "Not in this report" not in page.read_text(encoding="utf-8")
     again = tiny.overrides(folder, out, "trust.images=5", "stages=[trust,flag,report]")

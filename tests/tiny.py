@@ -20,9 +20,12 @@ from PIL import Image
 from torch import nn
 
 from xai_audit.cli import main
+from xai_audit.config.nodes import STAGES
 
 REPO = Path(__file__).resolve().parent.parent
 CLASSES = ("circle", "square", "stripes")
+# For a test of the whole run: its SUCCESS file, its report, what survives every stage.
+WHOLE = f"stages=[{','.join(STAGES)}]"
 
 
 def net(num_classes: int = 3, seed: int = 0) -> nn.Module:
@@ -93,7 +96,10 @@ def make_folder(root: Path, per_class: int = 6, *, side: int = 96) -> Path:
 
 
 def overrides(root: Path, output: Path, *more: str) -> list[str]:
-    """The command line of an audit of ``root`` with :func:`net`."""
+    """The command line of an audit of ``root`` with :func:`net`, up to the scores.
+
+    A test of another stage names its stages in ``more``, or :data:`WHOLE`; the last word counts.
+    """
     return [
         "dataset=imagefolder",
         f"dataset.root={root / 'images'}",
@@ -111,6 +117,7 @@ def overrides(root: Path, output: Path, *more: str) -> list[str]:
         "adversarial.images=0",
         "trust.images=2",
         "trust.steps=2",
+        "stages=[index,attribute,score]",
         f"output_dir={output}",
         *more,
     ]

@@ -147,7 +147,9 @@ def test_it_is_on_by_default_and_part_of_success(folder, tmp_path):
     assert ALL.index("evidence") < ALL.index("adversarial") < ALL.index("flag")
     assert AdversarialConfig().images == 32
     out = tmp_path / "out"
-    assert tiny.audit(tiny.overrides(folder, out, "adversarial.images=3")).returncode == 0
+    assert (
+        tiny.audit(tiny.overrides(folder, out, tiny.WHOLE, "adversarial.images=3")).returncode == 0
+    )
     assert (out / "SUCCESS").is_file()
     assert len(table(out)) == 9
 

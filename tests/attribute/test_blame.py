@@ -96,7 +96,7 @@ def test_a_run_ends_with_one_line(folder, tmp_path, monkeypatch, stage):
         arguments += ["model.factory=tests.tiny:failing_net"]
     else:
         fails = "xai_audit.evidence.transplant.Inputs.normalised"
-        first = tiny.audit([*arguments, "stages=[index,attribute,score]"])
+        first = tiny.audit(arguments)
         assert first.returncode == 0, first.stderr
         # The model's own convolution refuses what is no image.
         monkeypatch.setattr(fails, lambda _self, views: views.float()[:, :2])

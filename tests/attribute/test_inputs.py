@@ -54,8 +54,10 @@ def test_every_method_explains_a_grey_model(name):
 
 def test_a_run_of_a_grey_model_is_that_of_one_that_makes_the_luma_itself(folder, tmp_path):
     outs = [tmp_path / name for name in ("grey", "own")]
-    own = ("model.factory=tests.attribute.test_inputs:own_luma",)
-    for out, more in zip(outs, (GREY, own), strict=True):
+    grey = (*GREY, tiny.WHOLE)
+    own = ("model.factory=tests.attribute.test_inputs:own_luma",
+           "stages=[index,attribute,score,evidence]")  # fmt: skip
+    for out, more in zip(outs, (grey, own), strict=True):
         result = tiny.audit(tiny.overrides(folder, out, *more, "model.target_layer=null"))
         assert result.returncode == 0, result.stderr
     for table, column in (("scores", "mass_border"), ("evidence.parquet", "reliance")):

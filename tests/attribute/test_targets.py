@@ -39,8 +39,8 @@ def test_ties_keep_one_order_and_no_kind_comes_twice():
 
 
 def test_rows_of_a_run(folder, tmp_path):
-    more = ("targets=[label,class:square,top:2]", "stages=[index,attribute,score]")
-    result = tiny.audit(tiny.overrides(folder, tmp_path / "out", *more))
+    more = "targets=[label,class:square,top:2]"
+    result = tiny.audit(tiny.overrides(folder, tmp_path / "out", more))
     assert result.returncode == 0, result.stderr
     scores = pd.read_parquet(tmp_path / "out" / "scores")
     kinds = scores.groupby("target_kind")

@@ -28,7 +28,7 @@ PROMISE = {"integrated_gradients", "gradient_shap", "deeplift", "kernel_shap"}
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method(folder, tmp_path, name):
     out = tmp_path / "out"
-    more = (f"method={name}", "limit=3", "stages=[index,attribute,score]", *KEYS.get(name, ()))
+    more = (f"method={name}", "limit=3", *KEYS.get(name, ()))
     result = tiny.audit(tiny.overrides(folder, out, *more))
     assert result.returncode == 0, result.stderr
     scores = pd.read_parquet(out / "scores")
@@ -47,7 +47,7 @@ def test_a_method_that_runs_out_of_memory_gives_the_same_rows(folder, tmp_path, 
     """The model fails above two images a forward; copies and paths must shrink with the batch."""
     keys = [key.replace("nets:small_vit", "nets:cramped_vit") for key in KEYS.get(name, ())]
     keys = [key.replace("['3','4']", "['body.3','body.4']") for key in keys]
-    plain = [f"method={name}", "limit=6", "stages=[index,attribute,score]"]
+    plain = [f"method={name}", "limit=6"]
     tables = []
     for memory, own in (("plenty", KEYS.get(name, [])), ("little", keys)):
         out = tmp_path / memory
@@ -65,17 +65,14 @@ def test_a_method_that_runs_out_of_memory_gives_the_same_rows(folder, tmp_path, 
 
 def test_several_in_one_pass_are_the_rows_of_each_alone(folder, tmp_path):
     names = ["gradcam", "occlusion", "saliency"]
-    stages = "stages=[index,attribute,score]"
     together = tmp_path / "together"
-    result = tiny.audit(
-        tiny.overrides(folder, together, f"methods=[{','.join(names)}]", stages, "limit=6")
-    )
+    result = tiny.audit(tiny.overrides(folder, together, f"methods=[{','.join(names)}]", "limit=6"))
     assert result.returncode == 0, result.stderr
     whole = pd.read_parquet(together / "scores")
     assert list(whole.method.unique()) == names
     for name in names:
         alone = tmp_path / name
-        arguments = tiny.overrides(folder, alone, f"method={name}", stages, "limit=6")
+        arguments = tiny.overrides(folder, alone, f"method={name}", "limit=6")
         assert tiny.audit(arguments).returncode == 0
         pd.testing.assert_frame_equal(
             whole[whole.method == name].reset_index(drop=True),
@@ -88,9 +85,8 @@ def test_several_in_one_pass_are_the_rows_of_each_alone(folder, tmp_path):
 def test_an_audit_with_methods_on_grids_of_their_own(folder, tmp_path):
     """All stages; evidence asks attention of each method, reliance once."""
     out = tmp_path / "out"
-    result = tiny.audit(
-        tiny.overrides(folder, out, "methods=[gradcam,saliency]", "evidence.images_per_class=6")
-    )
+    more = (tiny.WHOLE, "methods=[gradcam,saliency]", "evidence.images_per_class=6")
+    result = tiny.audit(tiny.overrides(folder, out, *more))
     assert result.returncode == 0, result.stderr
     assert json.loads((out / "run.json").read_text())["counts"]["ok"] == 18
     evidence = pd.read_parquet(out / "evidence.parquet")

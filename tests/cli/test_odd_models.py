@@ -46,7 +46,7 @@ def test_nothing_to_compare_ends_in_a_report(folder, tmp_path, model):
     classes.write_text(json.dumps({name: place for place, name in enumerate(tiny.CLASSES)}))
     out = tmp_path / "out"
     more = [f"dataset.class_to_idx={classes}"] if model == "thousand" else []
-    given = ("methods=[gradcam,saliency]", "adversarial.images=2", ODD + model, *more)
+    given = (tiny.WHOLE, "methods=[gradcam,saliency]", "adversarial.images=2", ODD + model, *more)
     result = run(folder, out, *given)
     assert result.returncode == 0, result.stderr
     assert (out / "SUCCESS").exists()
@@ -81,7 +81,7 @@ def test_a_method_may_not_have_the_name_of_the_noise(folder, tmp_path):
 def test_maps_without_relevance_beside_others(folder, tmp_path):
     more = odd_method(tmp_path, "odd", "zero")
     out = tmp_path / "out"
-    given = tiny.overrides(folder, out, "methods=[gradcam,odd]", "trust.images=6")
+    given = tiny.overrides(folder, out, tiny.WHOLE, "methods=[gradcam,odd]", "trust.images=6")
     result = tiny.audit([*more, *given])
     assert result.returncode == 0, result.stderr
     methods = pd.read_parquet(out / "methods.parquet").set_index("method")
@@ -107,9 +107,8 @@ def test_a_model_that_cannot_be_asked_is_one_line(folder, tmp_path, model, told)
 def test_another_view_of_the_photos_undoes_what_was_asked_of_the_model(folder, tmp_path):
     out = tmp_path / "out"
     given = ("trust.images=6", "adversarial.images=2")
-    assert run(folder, out, *given).returncode == 0
-    other = ("model.preprocess.mean=[0.1,0.1,0.1]", "stages=[index,attribute,score]")
-    assert run(folder, out, *given, *other).returncode == 0
+    assert run(folder, out, *given, tiny.WHOLE).returncode == 0
+    assert run(folder, out, *given, "model.preprocess.mean=[0.1,0.1,0.1]").returncode == 0
     current = json.loads((out / "run.json").read_text())["fingerprints"]
     assert {*current} == {"index", "attribute", "score"}
     assert not (out / "SUCCESS").exists()

@@ -72,7 +72,10 @@ def blind_net() -> nn.Module:
 
 
 def overrides(root: Path, output: Path, net: str, *more: str) -> list[str]:
-    """The command line of an audit of ``root`` with ``net``."""
+    """The command line of an audit of ``root`` with ``net``, up to the evidence.
+
+    A test of other stages names them in ``more``.
+    """
     return [
         "dataset=imagefolder",
         f"dataset.root={root / 'images'}",
@@ -86,6 +89,7 @@ def overrides(root: Path, output: Path, net: str, *more: str) -> list[str]:
         "model.preprocess.std=[0.2,0.2,0.2]",
         "compute.num_workers=0",
         "evidence.permutations=50",
+        "stages=[index,attribute,score,discover,evidence]",
         f"output_dir={output}",
         *more,
     ]

@@ -49,6 +49,7 @@ def arguments(photos: Path, out: Path) -> list[str]:
         "cues=[border,background,brightness]",
         "compute.batch_size=4",
         "evidence.sequential=false",
+        tiny.WHOLE,
     )
 
 

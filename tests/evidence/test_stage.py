@@ -27,7 +27,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(photos, tmp_path_factory):
     output = tmp_path_factory.mktemp("runs") / "reading"
-    done = tiny.audit(framed.overrides(photos, output, "reading_net", CUES))
+    done = tiny.audit(framed.overrides(photos, output, "reading_net", CUES, tiny.WHOLE))
     assert done.returncode == 0, done.stderr
     return output
 
@@ -267,7 +267,8 @@ def test_photos_that_cannot_be_decoded_leave_empty_tables(photos, tmp_path):
     shutil.copytree(photos, root)
     for path in (root / "images").rglob("*.png"):
         path.write_bytes(path.read_bytes()[:2000])  # the header alone
-    done = tiny.audit(framed.overrides(root, tmp_path / "out", "reading_net", "cues=[border]"))
+    more = ("cues=[border]", tiny.WHOLE)
+    done = tiny.audit(framed.overrides(root, tmp_path / "out", "reading_net", *more))
     assert done.returncode == 4, done.stderr
     assert len(pd.read_parquet(tmp_path / "out" / "evidence.parquet")) == 0
     assert (tmp_path / "out" / "report" / "index.html").is_file()

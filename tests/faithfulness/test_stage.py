@@ -53,7 +53,7 @@ def test_each_method_is_checked_once_and_only_what_changed_is_checked_again(fold
 
 def test_attention_of_a_method_that_fails_supports_no_verdict(folder, tmp_path):
     out = tmp_path / "out"
-    weak = ("evidence.min_attention=0", "evidence.q=1", "evidence.min_availability=1")
+    weak = (tiny.WHOLE, "evidence.min_attention=0", "evidence.q=1", "evidence.min_availability=1")
     audit(folder, out, *weak)
     before = pd.read_parquet(out / "evidence.parquet")
     assert before["attention_trusted"].eq(True).all()

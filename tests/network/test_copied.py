@@ -74,7 +74,6 @@ def test_after_a_run(way, folder, tmp_path, monkeypatch):
         "model.factory=tests.network.test_copied:held",
         f"+model.kwargs.key={way}",
         "methods=[gradcam,guided_backprop]",
-        "stages=[index,attribute,score]",
     ]
     if way == "train":
         # Its weights must not go into the user's model either.

@@ -131,7 +131,7 @@ def read(out, table: str) -> pd.DataFrame:
 
 def test_a_run_with_one_logit(folder, tmp_path) -> None:
     out = tmp_path / "out"
-    line = two_classes(folder, out, "model.factory=tests.network.test_heads:one_logit")
+    line = two_classes(folder, out, "model.factory=tests.network.test_heads:one_logit", tiny.WHOLE)
     result = tiny.audit(line)
     assert result.returncode == 0, result.stderr
     rows = read(out, "attributions")
@@ -146,12 +146,13 @@ def test_a_run_with_one_logit(folder, tmp_path) -> None:
 
 def test_a_run_with_many_labels(folder, tmp_path) -> None:
     out = tmp_path / "out"
-    line = two_classes(folder, out, "model.factory=tests.network.test_heads:many_labels")
+    stages = "stages=[index,attribute,score,trust,evidence]"
+    line = two_classes(folder, out, "model.factory=tests.network.test_heads:many_labels", stages)
     assert tiny.audit(line).returncode == 0
     soft, noted = read(out, "attributions"), json.loads((out / "run.json").read_text())
     assert noted["model"]["head"] == "softmax"
     before = read(out, "evidence")
-    assert tiny.audit([*line, "model.head=sigmoid"]).returncode == 0
+    assert tiny.audit([*line, "model.head=sigmoid", tiny.WHOLE]).returncode == 0
     many, noted = read(out, "attributions"), json.loads((out / "run.json").read_text())
     assert noted["model"]["head"] == "sigmoid"
     assert (many.pred == soft.pred).all()
