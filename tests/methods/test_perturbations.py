@@ -15,7 +15,7 @@ from lime.lime_image import LimeImageExplainer
 from tests import tiny
 from tests.methods.asking import attribution, cosines, loaded, maps, method, request
 from xai_audit.errors import ConfigError
-from xai_audit.methods._coalitions import Pieces
+from xai_audit.methods._coalitions import PieceMethod
 from xai_audit.methods._segments import segments
 from xai_audit.types import Preprocess
 
@@ -188,7 +188,8 @@ def test_superpixels_are_numbered_without_gaps_and_cover_the_image(model, images
 
 def test_what_replaces_a_superpixel_is_its_mean(model, images):
     put = request(model, images, LABELS)
-    cut = Pieces("lime", "slic", 12, "superpixel", 0).cut(put)
+    keys = {"superpixels": "slic", "pieces": 12, "fill": "superpixel", "seed": 0}
+    cut = PieceMethod(name="lime", sign="positive", **keys).cut(put)
     inside = cut.labels[1] == 3
     expected = images[1][:, inside].mean(1)
     assert torch.allclose(cut.fill[1][:, inside], expected[:, None].expand(-1, int(inside.sum())))
@@ -202,6 +203,6 @@ def test_what_replaces_a_superpixel_is_its_mean(model, images):
     ],
 )
 def test_unknown_names_are_refused(keys, line):
-    whole = {"superpixels": "slic", "fill": "mean"} | keys
+    whole = {"superpixels": "slic", "pieces": 9, "fill": "mean", "seed": 0} | keys
     with pytest.raises(ConfigError, match=line):
-        Pieces("lime", whole["superpixels"], 9, whole["fill"], 0)
+        PieceMethod(name="lime", sign="positive", **whole)

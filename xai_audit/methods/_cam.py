@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,38 +19,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cam:
-    """A method that weighs activations by gradients; methods of a run share both.
+class LayerMethod(ABC):
+    """A method that makes a map of each of some layers, and fuses them.
 
     Attributes:
         name: of the method.
         sign: ``positive`` or ``absolute``.
         layers: dotted names whose maps are fused; none: the model's target layer.
-        weigh: (activations, gradient), both (B, C, h, w) float32 -> (B, h, w) signed.
     """
 
     name: str
     sign: str
     layers: Sequence[str]
-    weigh: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
     def attribute(self, request: Request) -> Attribution:
         """Maps on the layer's grid."""
-        return Attribution(
-            fused([self._of(name, request) for name in layers_of(self.layers, request)])
-        )
+        layers = self.layers or (request.model.target_layer,)
+        return Attribution(fused([self.maps(request, layer) for layer in layers]))
 
-    def _of(self, layer: str, request: Request) -> torch.Tensor:
+    @abstractmethod
+    def maps(self, request: Request, layer: str) -> torch.Tensor:
+        """(B, T, h, w) of one layer."""
+
+
+@dataclass(frozen=True)
+class Cam(LayerMethod):
+    """A method that weighs activations by gradients; methods of a run share both.
+
+    Attributes:
+        weigh: (activations, gradient), both (B, C, h, w) float32 -> (B, h, w) signed.
+    """
+
+    weigh: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+    def maps(self, request: Request, layer: str) -> torch.Tensor:
+        """(B, T, h, w) of one layer."""
         features = request.features(layer)
         activations = features.activations.float()
-        gradients = features.gradients
         with full(activations):
-            return torch.stack([self.weigh(activations, g.float()) for g in gradients], 1)
+            return torch.stack([self.weigh(activations, g.float()) for g in features.gradients], 1)
 
 
-def layers_of(layers: Sequence[str], request: Request) -> Sequence[str]:
-    """The layers to explain: the user's, or the model's target layer."""
-    return layers or (request.model.target_layer,)
+def mean_gradient(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """(B, h, w): channels summed with their mean gradient (Grad-CAM, equations 1 and 2)."""
+    return torch.einsum("bc,bchw->bhw", gradient.mean((2, 3)), activations)
 
 
 def fused(maps: Sequence[torch.Tensor]) -> torch.Tensor:

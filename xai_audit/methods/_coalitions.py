@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -24,21 +24,24 @@ if TYPE_CHECKING:
 FILLS = ("superpixel", *BASELINES)
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """How images are cut and what replaces a piece.
+@dataclass(frozen=True, kw_only=True)
+class PieceMethod:
+    """The keys of a method that takes superpixels away, checked when it is built.
 
     Attributes:
-        method: name, for messages.
+        name: of the method.
+        sign: ``positive`` or ``absolute``.
         superpixels: ``slic`` or ``grid``.
-        count: about how many an image.
-        fill: of FILLS.
+        pieces: about how many superpixels an image.
+        fill: what is put where one was: ``superpixel`` (its mean colour), ``black``, ``mean``,
+            ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 
-    method: str
+    name: str
+    sign: str
     superpixels: str
-    count: int
+    pieces: int
     fill: str
     seed: int
 
@@ -48,16 +51,37 @@ class Pieces:
         Raises:
             ConfigError: an unknown name, no piece.
         """
-        one_of(self.method, "superpixels", self.superpixels, SEGMENTERS)
-        one_of(self.method, "fill", self.fill, FILLS)
-        within(self.method, "pieces", self.count, 1)
+        one_of(self.name, "superpixels", self.superpixels, SEGMENTERS)
+        one_of(self.name, "fill", self.fill, FILLS)
+        within(self.name, "pieces", self.pieces, 1)
 
     def cut(self, request: Request) -> Cut:
         """The images in pieces."""
-        labels = segments(request, self.superpixels, self.count)
+        labels = segments(request, self.superpixels, self.pieces)
         if self.fill == "superpixel":
             return Cut(labels, filled(request, labels))
         return Cut(labels, baseline(self.fill, request, self.seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledPieceMethod(PieceMethod):
+    """The keys of one that looks at a sample of the coalitions.
+
+    Attributes:
+        samples: copies an image.
+    """
+
+    least: ClassVar[int]
+    samples: int
+
+    def __post_init__(self) -> None:
+        """Check the number of samples, too.
+
+        Raises:
+            ConfigError: fewer than ``least`` samples, or as in PieceMethod.
+        """
+        within(self.name, "samples", self.samples, self.least)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

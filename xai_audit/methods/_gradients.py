@@ -1,4 +1,4 @@
-"""Gradients at changed copies of images, summed by image: what path and noise methods share."""
+"""Gradients of several scores, and of changed copies of images, summed by image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from xai_audit.types import Request
+
+
+def each_gradient(
+    scores: Sequence[torch.Tensor], inputs: Sequence[torch.Tensor]
+) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Each score's gradients at ``inputs``, one score after another; the last frees the graph."""
+    for number, score in enumerate(scores):
+        yield torch.autograd.grad(score, inputs, retain_graph=number < len(scores) - 1)
 
 
 def copy_gradients(
@@ -37,9 +45,7 @@ def copy_gradients(
             logits = request.model.module(copies)
             scores = [target.of(owner[some]).score(logits).sum() for target in request.targets]
         del logits
-        for number, score in enumerate(scores):
-            last = number == len(scores) - 1
-            gradient = torch.autograd.grad(score, copies, retain_graph=not last)[0]
+        for number, (gradient,) in enumerate(each_gradient(scores, [copies])):
             total[number].index_add_(0, owner[some], weigh(gradient.float(), some))
         request.progress(len(copies))
     return total.transpose(0, 1)

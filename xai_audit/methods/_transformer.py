@@ -132,3 +132,9 @@ def token_layout(matrices: Sequence[torch.Tensor], images: torch.Tensor, name: s
             remedy="method=gradcam",
         )
     return layout
+
+
+def read_patches(flow: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """(B, h, w): the class token's row of ``flow`` (B, N, N), or the mean row where all vote."""
+    row = flow[:, 0] if layout.prefix else flow.mean(1)
+    return row[:, layout.prefix :].reshape(-1, *(layout.patches or (0, 0)))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods._transformer import MOST, Attention, token_layout
-from xai_audit.methods.attention_rollout import read
+from xai_audit.methods._gradients import each_gradient
+from xai_audit.methods._transformer import MOST, Attention, read_patches, token_layout
 from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
@@ -45,14 +45,12 @@ class AttentionGradientRollout:
         with torch.enable_grad(), Attention() as attention:
             logits = request.model.module(images)
         layout = token_layout(attention.matrices, images, self.name)
+        scores = [target.of(rows).score(logits).sum() for target in request.targets]
         maps = []
-        for number, target in enumerate(request.targets):
-            last = number == len(request.targets) - 1
-            score = target.of(rows).score(logits).sum()
-            gradients = torch.autograd.grad(score, attention.matrices, retain_graph=not last)
+        for gradients in each_gradient(scores, attention.matrices):
             with full(images):
                 flow = weighted_rollout([m.detach() for m in attention.matrices], gradients)
-            maps.append(read(flow, layout))
+            maps.append(read_patches(flow, layout))
         return torch.stack(maps, 1)
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods._transformer import MOST, Attention, token_layout
+from xai_audit.methods._transformer import MOST, Attention, read_patches, token_layout
 from xai_audit.network.precision import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xai_audit.network.feature_layout import Layout
     from xai_audit.types import LoadedModel, Request
 
 
@@ -46,7 +45,7 @@ class AttentionRollout:
             model.module(images)
         layout = token_layout(attention.matrices, images, self.name)
         with full(images):
-            return read(rollout(attention.matrices), layout)
+            return read_patches(rollout(attention.matrices), layout)
 
 
 def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -56,9 +55,3 @@ def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
         layer = matrix.float().mean(1) / 2 + torch.eye(matrix.shape[-1], device=matrix.device) / 2
         flow = layer / layer.sum(-1, keepdim=True) @ flow
     return flow
-
-
-def read(flow: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """(B, h, w): the class token's row of ``flow`` (B, N, N), or the mean row where all vote."""
-    row = flow[:, 0] if layout.prefix else flow.mean(1)
-    return row[:, layout.prefix :].reshape(-1, *(layout.patches or (0, 0)))

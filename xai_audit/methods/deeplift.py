@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xai_audit.methods._gradients import each_gradient
 from xai_audit.methods._limits import one_of
 from xai_audit.methods._rewired import NONLINEAR, Rewired, check_same
 from xai_audit.network.baseline import BASELINES, baseline
@@ -58,15 +59,11 @@ class DeepLift:
             logits = request.model.module(both)
         check_same(self.name, request.logits[rows], logits[: len(rows)].detach())
         targets = [target.of(rows) for target in request.targets]
-        maps, changes = [], []
-        for number, target in enumerate(targets):
-            after, before = (target.score(half) for half in logits.chunk(2))
-            # The baseline's own score must get a multiplier as well: both halves share each slope.
-            score = after.sum() + before.sum()
-            last = number == len(targets) - 1
-            slope = torch.autograd.grad(score, both, retain_graph=not last)[0][: len(rows)]
-            maps.append((slope.float() * (images - start)).sum(1))
-            changes.append((after - before).detach().float())
+        scored = [[target.score(half) for half in logits.chunk(2)] for target in targets]
+        # The baseline's own score must get a multiplier as well: both halves share each slope.
+        slopes = each_gradient([after.sum() + before.sum() for after, before in scored], [both])
+        maps = [(slope[: len(rows)].float() * (images - start)).sum(1) for (slope,) in slopes]
+        changes = [(after - before).detach().float() for after, before in scored]
         stacked = torch.stack(maps, 1)
         return stacked, stacked.sum((2, 3)) - torch.stack(changes, 1)
 

@@ -11,36 +11,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from xai_audit.methods._cam import fused, layers_of
-from xai_audit.types import Attribution
+from xai_audit.methods._cam import LayerMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xai_audit.types import Request
 
 
 @dataclass(frozen=True)
-class EigenCam:
-    """Eigen-CAM; every target gets the same map.
+class EigenCam(LayerMethod):
+    """Eigen-CAM; every target gets the same map."""
 
-    Attributes:
-        name: of the method.
-        sign: ``positive`` or ``absolute``.
-        layers: dotted names whose maps are fused; none: the model's target layer.
-    """
-
-    name: str
-    sign: str
-    layers: Sequence[str]
-
-    def attribute(self, request: Request) -> Attribution:
-        """Maps on the layer's grid."""
-        components = [
-            first_component(request.features(layer).activations)[:, None]
-            for layer in layers_of(self.layers, request)
-        ]
-        return Attribution(fused(components).repeat(1, len(request.targets), 1, 1))
+    def maps(self, request: Request, layer: str) -> torch.Tensor:
+        """(B, T, h, w) of one layer."""
+        component = first_component(request.features(layer).activations)
+        return component[:, None].repeat(1, len(request.targets), 1, 1)
 
 
 def first_component(activations: torch.Tensor) -> torch.Tensor:

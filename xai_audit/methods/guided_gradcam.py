@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods.gradcam import weigh
-from xai_audit.methods.guided_backprop import guided
+from xai_audit.methods._cam import mean_gradient
+from xai_audit.methods._guided import guided
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class GuidedGradCam:
         """Maps (B, T, H, W)."""
         features = request.features(request.model.target_layer)
         activations = features.activations.float()
-        cams = torch.stack([weigh(activations, g.float()) for g in features.gradients], 1)
+        cams = torch.stack([mean_gradient(activations, g.float()) for g in features.gradients], 1)
         size = request.images.shape[2:]
         up = F.interpolate(cams.clamp(min=0), size, mode="bilinear", align_corners=False)
         return Attribution(guided(request, self.name).sum(2) * up)

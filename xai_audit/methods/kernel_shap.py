@@ -6,13 +6,13 @@ complements (Covert and Lee 2021, section 4.2), the constraint solved for exactl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from xai_audit.methods._coalitions import Pieces
-from xai_audit.methods._limits import within
+from xai_audit.methods._coalitions import SampledPieceMethod
 from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
 
@@ -25,38 +25,15 @@ if TYPE_CHECKING:
 _RIDGE = 1e-6
 
 
-class KernelShap:
-    """KernelSHAP.
+@dataclass(frozen=True, kw_only=True)
+class KernelShap(SampledPieceMethod):
+    """KernelSHAP; of the ``samples`` copies an image, the whole and the empty one among them."""
 
-    Args:
-        name: of the method.
-        sign: ``positive`` or ``absolute``.
-        samples: copies an image, the whole and the empty one among them.
-        superpixels: ``slic`` or ``grid``.
-        pieces: about how many superpixels an image.
-        fill: what is put where one was: ``superpixel`` (its mean colour), ``black``, ``mean``,
-            ``blur``, ``random`` or ``photo``.
-        seed: of the run.
-    """
-
-    def __init__(  # noqa: PLR0913 - a method's own keys
-        self,
-        *,
-        name: str,
-        sign: str,
-        samples: int,
-        superpixels: str,
-        pieces: int,
-        fill: str,
-        seed: int,
-    ) -> None:
-        self.name, self.sign, self._samples, self._seed = name, sign, samples, seed
-        within(name, "samples", samples, 4)
-        self._pieces = Pieces(name, superpixels, pieces, fill, seed)
+    least = 4
 
     def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W): a superpixel's value, shared by its pixels; they add up exactly."""
-        cut = self._pieces.cut(request)
+        cut = self.cut(request)
         kept, scores = cut.scores(request, self.draw)
         values = [shapley(z, y) for z, y in zip(kept, scores, strict=True)]
         maps = cut.spread(values)
@@ -65,17 +42,17 @@ class KernelShap:
 
     def draw(self, image_id: str, pieces: int) -> NDArray[np.bool_]:
         """(S, F): all, none, then coalitions whose sizes follow the Shapley kernel, in pairs."""
-        rng = rng_of(self._seed, image_id, self.name)
-        drawn = np.zeros((self._samples, pieces), dtype=bool)
+        rng = rng_of(self.seed, image_id, self.name)
+        drawn = np.zeros((self.samples, pieces), dtype=bool)
         drawn[0] = True
         sizes = np.arange(1, pieces)
         if not len(sizes):
             return drawn
         weight = 1 / (sizes * (pieces - sizes))
-        for row in range(2, self._samples, 2):
+        for row in range(2, self.samples, 2):
             size = rng.choice(sizes, p=weight / weight.sum())
             drawn[row, rng.permutation(pieces)[:size]] = True
-            if row + 1 < self._samples:
+            if row + 1 < self.samples:
                 drawn[row + 1] = ~drawn[row]
         return drawn
 

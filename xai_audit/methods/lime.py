@@ -6,13 +6,13 @@ those of the ``lime`` package's image explainer.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from xai_audit.methods._coalitions import Pieces
-from xai_audit.methods._limits import within
+from xai_audit.methods._coalitions import SampledPieceMethod
 from xai_audit.methods._regression import ridge
 from xai_audit.network.seeds import rng_of
 from xai_audit.types import Attribution
@@ -26,45 +26,22 @@ if TYPE_CHECKING:
 _KERNEL_WIDTH, _RIDGE = 0.25, 1.0
 
 
-class Lime:
-    """LIME.
+@dataclass(frozen=True, kw_only=True)
+class Lime(SampledPieceMethod):
+    """LIME; of the ``samples`` copies an image, the untouched one among them."""
 
-    Args:
-        name: of the method.
-        sign: ``positive`` or ``absolute``.
-        samples: copies an image, the untouched one among them.
-        superpixels: ``slic`` or ``grid``.
-        pieces: about how many superpixels an image.
-        fill: what is put where one was: ``superpixel`` (its mean colour), ``black``, ``mean``,
-            ``blur``, ``random`` or ``photo``.
-        seed: of the run.
-    """
-
-    def __init__(  # noqa: PLR0913 - a method's own keys
-        self,
-        *,
-        name: str,
-        sign: str,
-        samples: int,
-        superpixels: str,
-        pieces: int,
-        fill: str,
-        seed: int,
-    ) -> None:
-        self.name, self.sign, self._samples, self._seed = name, sign, samples, seed
-        within(name, "samples", samples, 2)
-        self._pieces = Pieces(name, superpixels, pieces, fill, seed)
+    least = 2
 
     def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W): a superpixel's coefficient, shared by its pixels."""
-        cut = self._pieces.cut(request)
+        cut = self.cut(request)
         kept, scores = cut.scores(request, self.draw)
         values = [ridge(z, y, nearness(z), _RIDGE)[0] for z, y in zip(kept, scores, strict=True)]
         return Attribution(cut.spread(values))
 
     def draw(self, image_id: str, pieces: int) -> NDArray[np.bool_]:
         """(S, F): each superpixel stays with probability 1/2; the first copy is whole."""
-        drawn = rng_of(self._seed, image_id, self.name).random((self._samples, pieces)) < 0.5
+        drawn = rng_of(self.seed, image_id, self.name).random((self.samples, pieces)) < 0.5
         drawn[0] = True
         return drawn
 

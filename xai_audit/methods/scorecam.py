@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods._cam import fused, layers_of
+from xai_audit.methods._cam import LayerMethod
 from xai_audit.network.copies import copy_scores
 from xai_audit.network.precision import full
-from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xai_audit.types import Request
 
 
@@ -29,32 +26,15 @@ _EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class ScoreCam:
-    """Score-CAM, a forward a channel; all targets share them.
+class ScoreCam(LayerMethod):
+    """Score-CAM, a forward a channel; all targets share them."""
 
-    Attributes:
-        name: of the method.
-        sign: ``positive`` or ``absolute``.
-        layers: dotted names whose maps are fused; none: the model's target layer.
-    """
-
-    name: str
-    sign: str
-    layers: Sequence[str]
-
-    def attribute(self, request: Request) -> Attribution:
-        """Maps on the layer's grid."""
-        return Attribution(
-            fused([_maps(request, name) for name in layers_of(self.layers, request)])
-        )
-
-
-def _maps(request: Request, layer: str) -> torch.Tensor:
-    """(B, T, h, w)."""
-    activations = request.features(layer).activations.float()
-    weight = channel_scores(request, activations).softmax(1)
-    with full(activations):
-        return torch.einsum("bct,bchw->bthw", weight, activations)
+    def maps(self, request: Request, layer: str) -> torch.Tensor:
+        """(B, T, h, w) of one layer."""
+        activations = request.features(layer).activations.float()
+        weight = channel_scores(request, activations).softmax(1)
+        with full(activations):
+            return torch.einsum("bct,bchw->bthw", weight, activations)
 
 
 def channel_scores(request: Request, activations: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""Randomness that depends on the image and the run's seed alone."""
+"""Randomness of the methods that depends on the image and the run's seed alone.
+
+Samples of images are drawn by :func:`~xai_audit.run.sample.hash_order` instead. The two hashes stay
+two: another one here would change every heatmap of a random method.
+"""
 
 from __future__ import annotations
 
