@@ -3,7 +3,8 @@
 Rendered photos, of which there are as many as one likes, and a network with a planted shortcut.
 The product's own command audits the whole folder with every pair spent, and twenty disjoint pieces
 of it as it audits anything: donors from the same few photos, and no more pairs once the answer is
-clear. Each interval of a piece is held against the value of the whole.
+clear. Each interval of a piece is held against the value of the whole, and so are those that
+Student, Hall and BCa make of the same differences.
 """
 
 from __future__ import annotations
@@ -13,19 +14,24 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from tests.bench.child import audit_command, finished
+from tests.bench.coverage import INTERVALS
 from tests.bench.planted import scenarios
 from tests.bench.planted.audits import CACHE
 from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.photos import HELD_OUT
-from tests.bench.rows import Row, skipped
+from tests.bench.rows import NO_BOUND, Row, skipped
+from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
 from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from tests.bench.coverage import Ends
     from tests.bench.planted.scenario import Scenario
 
 log = logging.getLogger(__name__)
@@ -51,11 +57,12 @@ def run(shared: Path, quick: bool) -> list[Row]:
     return [
         _row(f"{WHAT}, {len(found)} of all cells", found, quick=quick),
         _row(f"... {len(moving)} of cells with a value of at least 0.01", moving, quick=quick),
+        *(_other(name, ends, moving) for name, ends in INTERVALS.items() if name != "ours"),
     ]
 
 
 def compared(scenario: Scenario, shared: Path, times: int) -> pd.DataFrame:
-    """One row an interval: what :func:`audited` tells, ``piece``, and ``whole``, the value."""
+    """One row an interval: what :func:`audited` returns, ``piece``, and ``whole``, the value."""
     root = built(scenario, shared, CACHE, held_out=HELD_OUT * times)
     plenty = (
         "evidence.sequential=false",
@@ -70,17 +77,17 @@ def compared(scenario: Scenario, shared: Path, times: int) -> pd.DataFrame:
             audited(scenario, root, folder, root / f"audit_{number}").assign(piece=number)
         )
         log.info("%s, piece %d of %d", scenario.name, number + 1, times)
-    told = pd.concat(pieces)
-    told["whole"] = [whole["reliance"].get(cell) for cell in told.index]
+    found = pd.concat(pieces)
+    found["whole"] = [whole["reliance"].get(cell) for cell in found.index]
     # Of what a class has lost, or not, by the few photos of a piece: another question.
-    alike = [whole["measured_on"].get(cell) for cell in told.index] == told["measured_on"]
-    return told[alike].dropna(subset=["whole", "reliance_low"]).reset_index()
+    alike = [whole["measured_on"].get(cell) for cell in found.index] == found["measured_on"]
+    return found[alike].dropna(subset=["whole", "reliance_low"]).reset_index()
 
 
 def audited(
     scenario: Scenario, root: Path, images: Path, output: Path, more: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """The cells that an audit of ``images`` measured, by class and cue."""
+    """The cells that an audit of ``images`` measured, by class and cue, with their differences."""
     kept = [
         text
         for text in overrides(scenario, root)
@@ -89,9 +96,17 @@ def audited(
     places = (f"dataset.root={images}", f"output_dir={output}")
     stages = "stages=[index,attribute,score,evidence]"
     finished(audit_command([*kept, *places, stages, _CUES, *more]))
-    table = pd.read_parquet(RunPaths(output).evidence)
+    paths = RunPaths(output)
+    table = pd.read_parquet(paths.evidence)
     columns = ["measured_on", "n_images", "reliance", "reliance_low", "reliance_high"]
-    return table.set_index(_CELL)[columns]
+    cells = table.set_index(_CELL)[columns]
+    pairs = pd.concat([pd.read_parquet(part) for part in RunPaths.parts(paths.transplants)])
+    pairs = pairs[pairs["beyond"].isna()]
+    known = (pairs["p_with"] - pairs["p_without"]).dropna().astype(float)
+    lists = known.groupby([pairs[name] for name in (*_CELL, "question")]).apply(np.array)
+    questions = cells["measured_on"].map({OWN: RELIANCE, OTHERS: PULL})
+    places = [(*cell, question) for cell, question in questions.items()]
+    return cells.assign(differences=[lists.get(place) for place in places])
 
 
 def piece(root: Path, number: int, times: int) -> Path:
@@ -105,8 +120,18 @@ def piece(root: Path, number: int, times: int) -> Path:
     return folder
 
 
+def _other(name: str, ends: Callable[..., Ends], found: pd.DataFrame) -> Row:
+    """The share of the same cells whose interval by another rule holds the value."""
+    holds = []
+    for differences, value in zip(found["differences"], found["whole"], strict=True):
+        low, high = ends(differences[None])
+        holds.append(bool(low[0] <= value <= high[0]))
+    share = sum(holds) / len(holds) if holds else float("nan")
+    return Row(f"... by {name} instead", NO_BOUND, f"{share:.3f}", met=True, command=COMMAND)
+
+
 def _row(what: str, found: pd.DataFrame, *, quick: bool) -> Row:
-    """The share that holds the value; a handful of intervals is told but meets no bound."""
+    """The share that holds the value; a handful of intervals is measured but meets no bound."""
     holds = (found["reliance_low"] <= found["whole"]) & (found["whole"] <= found["reliance_high"])
     share = float(holds.mean())
     over = float((found["whole"] > found["reliance_high"]).mean())
