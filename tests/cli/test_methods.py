@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.methods.asking import METHODS
+from tests.methods.asking import METHODS, name_of
 
 # Few draws: that the command carries a method's keys to it, not how good a map is.
 KEYS = {
@@ -21,8 +21,9 @@ KEYS = {
     "gradcam": ["method.layers=['3','4']"],
     "attention_rollout": ["model.factory=tests.methods.nets:small_vit"],
     "attention_gradient_rollout": ["model.factory=tests.methods.nets:small_vit"],
+    "captum": ["+method.kwargs.n_steps=4", "method.baseline=photo"],
 }
-PROMISE = {"integrated_gradients", "gradient_shap", "deeplift", "kernel_shap"}
+PROMISE = {"integrated_gradients", "gradient_shap", "deeplift", "kernel_shap", "captum"}
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -33,7 +34,7 @@ def test_a_method(folder, tmp_path, name):
     assert result.returncode == 0, result.stderr
     scores = pd.read_parquet(out / "scores")
     assert len(scores) == 3 * 2
-    assert {*scores.method} == {name}
+    assert {*scores.method} == {name_of(name)}
     found = scores[scores.relevance_total > 0]
     assert len(found) >= 3
     assert found.mass_border.between(0, 1).all()

@@ -25,6 +25,11 @@ def method(name: str, **keys: object):
     return instantiate(node, _convert_="all")
 
 
+def name_of(name: str) -> str:
+    """What a YAML file calls its method: its own name, with Captum's class where it is one."""
+    return OmegaConf.load(CONF / f"{name}.yaml").name
+
+
 def loaded(module: torch.nn.Module, side: int, layer: str | None = None) -> LoadedModel:
     spec = ModelSpec(module, Preprocess(resize=side, crop=(side, side)), "net", layer)
     return prepare(spec, device="cpu")

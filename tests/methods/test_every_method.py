@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from tests import tiny
-from tests.methods.asking import CONF, METHODS, attribution, loaded, method, request
+from tests.methods.asking import CONF, METHODS, attribution, loaded, method, name_of, request
 from tests.methods.nets import small_vit
 from xai_audit.config.build import build
 from xai_audit.errors import ConfigError
@@ -23,6 +23,7 @@ FEW = {
     "occlusion": {"seed": 0},
     "rise": {"samples": 20, "seed": 0},
     "deeplift": {"seed": 0},
+    "captum": {"kwargs": {"n_steps": 4}, "seed": 0},
 }
 NETS = {"attention_rollout": small_vit, "attention_gradient_rollout": small_vit}
 KINDS = ("label", "pred", "contrast")
@@ -138,5 +139,5 @@ def test_a_number_out_of_its_range_is_one_line(name, key, value, expected):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_has_its_name_and_a_sign_rule(name):
     built = method(name, **FEW.get(name, {}))
-    assert built.name == name
+    assert built.name == name_of(name)
     assert built.sign in ("positive", "absolute")
