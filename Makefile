@@ -1,14 +1,18 @@
-# make audit   the demo, from nothing to a report      make test    the tests
-# make setup   only the environment                    make check   lint and types
-# make bench   every measured number                   make clean   remove what was built
+# make audit     the demo, from nothing to a report     make test       the tests, in minutes
+# make setup     only the environment                   make test-all   the slow tests too
+# make check     lint and types                         make coverage   all, and what they cover
+# make bench     every measured number                  make clean      remove what was built
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 BENCH := $(VENV)/.bench
+# Processes that test at once; tests that share what is slow to make stay in one of them.
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: audit test setup check bench clean
+.PHONY: audit test test-all coverage setup check bench clean
 
 audit: $(READY)
 	$(BIN)/python -m xai_audit dataset=flowers method=gradcam
@@ -16,7 +20,13 @@ audit: $(READY)
 setup: $(DEV)
 
 test: $(DEV)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-all: $(DEV)
+	$(PYTEST) -m '' $(ARGS)
+
+coverage: $(DEV)
+	$(PYTEST) -m '' --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run side by side: threads of one would only wait for those of the other. torch reads
+    # this when it is imported, the commands that a test starts inherit it.
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
 from tests import tiny
 
 
