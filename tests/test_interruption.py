@@ -15,6 +15,8 @@ import pytest
 
 from tests import tiny
 
+pytestmark = pytest.mark.xdist_group("interruption")  # they share a run
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:

@@ -20,6 +20,8 @@ from xai_audit.config.nodes import STAGES as GROUPS
 from xai_audit.pipeline import STAGES
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
 
+pytestmark = pytest.mark.xdist_group("pipeline")  # they share a run
+
 
 @pytest.fixture(scope="module")
 def finished(folder, tmp_path_factory) -> Path:

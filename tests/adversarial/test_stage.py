@@ -14,6 +14,8 @@ import pytest
 from tests import tiny
 from xai_audit.schema import ADVERSARIAL, ATTACKS
 
+pytestmark = pytest.mark.xdist_group("adversarial")  # they share a run
+
 # Without evidence, which takes longest and is not read.
 STAGES = "stages=[index,attribute,score,adversarial,flag,report]"
 MANY = ("adversarial.images=18", STAGES)

@@ -8,6 +8,8 @@ import pytest
 from tests.bench import intervals
 from tests.bench.planted import scenarios
 
+pytestmark = pytest.mark.slow  # of the benches, not of the package
+
 
 def told(whole: list[float]) -> pd.DataFrame:
     count = len(whole)

@@ -13,6 +13,7 @@ from tests.bench.planted.photos import HELD_OUT, Photo, seen, split
 from tests.bench.planted.plants import CORNERS, PHOTO_WIDE
 from tests.bench.planted.scenario import CONTROL, DECOY, Scenario
 
+pytestmark = pytest.mark.slow  # of the benches, not of the package
 ALL = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls()]
 BORDER = next(s for s in ALL if s.name == "border_flat")
 A = BORDER.planted

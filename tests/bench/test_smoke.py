@@ -18,6 +18,7 @@ from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped, table
 from xai_audit.schema import REGIONS
 
+pytestmark = pytest.mark.slow  # of the benches, not of the package
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 
 

@@ -14,6 +14,8 @@ from tests import tiny
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, BOUNDARIES
 
+pytestmark = pytest.mark.xdist_group("between")  # they share a run
+
 METHODS = "methods=[gradcam,saliency]"
 STAGES = "stages=[index,attribute,score,agreement,boundary]"
 

@@ -10,6 +10,8 @@ from xai_audit.run.files import read_notes
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import CLUSTERS
 
+pytestmark = pytest.mark.xdist_group("discovery")  # they share a run
+
 STAGES = "stages=[index,attribute,score,discover]"
 
 

@@ -13,6 +13,8 @@ from torch import nn
 
 from tests import tiny
 
+pytestmark = pytest.mark.xdist_group("evidence_interrupted")  # they share a run
+
 # A part of the transplants each, and as many again.
 COPIES = ("circle", "square", "stripes")
 

@@ -16,6 +16,8 @@ from xai_audit.evidence import measure, transplant
 from xai_audit.schema import EVIDENCE, TRANSPLANTS
 from xai_audit.vision import decode
 
+pytestmark = pytest.mark.xdist_group("evidence")  # they share a run
+
 CUES = "cues=[border,corner_top_left,background,brightness,sharpness,file]"
 
 

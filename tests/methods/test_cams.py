@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,12 @@ REFERENCE = {
 NETS = {"resnet18": "layer4", "vgg11_bn": "features", "mobilenet_v2": "features"}
 
 
+@cache
+def network(name: str) -> torch.nn.Module:
+    """One for all methods: vgg's weights take a second to draw."""
+    return trained_looking(name)
+
+
 class Raw:
     """A reference's map before it is resized and scaled for display."""
 
@@ -60,7 +68,7 @@ class Raw:
 def test_equals_pytorch_grad_cam(name, net):
     if name == "scorecam" and net != "resnet18":
         pytest.skip("a thousand forwards an image")
-    module, layer = trained_looking(net), NETS[net]
+    module, layer = network(net).requires_grad_(True), NETS[net]
     images = torch.randn(2, 3, 96, 96)
     labels = module(images).argmax(1)
     with Raw(REFERENCE[name], module, layer) as reference:

@@ -70,6 +70,8 @@ TIMM = {
     "volo": "volo_d1_224", "vovnet": "ese_vovnet19b_slim_dw", "xception": "legacy_xception",
     "xception_aligned": "xception41p", "xcit": "xcit_nano_12_p8_224",
 }  # fmt: skip
+# A handful: convolutions, tokens, class attention, channels last, tokens mixed by layers.
+FAST_TIMM = ("efficientnet", "vision_transformer", "cait", "convnext", "mlp_mixer")
 # The smallest has more than MOST.
 TOO_LARGE = {"deepseek_vit": 412e6, "gemma4_vit": 167e6, "vgg": 129e6}
 
@@ -110,8 +112,9 @@ def test_torchvision(arch: str) -> None:
     check(module, (side, side), 5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", TIMM)
+@pytest.mark.parametrize(
+    "family", [pytest.param(f, marks=() if f in FAST_TIMM else pytest.mark.slow) for f in TIMM]
+)
 def test_timm(family: str) -> None:
     timm = pytest.importorskip("timm")
     arch = TIMM[family]

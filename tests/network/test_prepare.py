@@ -40,6 +40,7 @@ LAYERS = {
     "vgg": "features",
     "wide_resnet": "layer4",
 }
+SLOW = pytest.mark.slow
 # The smallest of each family, and how many pairs of convolution and batch norm it has.
 SMALLEST = {
     "alexnet": 0,
@@ -146,13 +147,20 @@ def test_every_family(arch: str) -> None:
     prepare_and_compare(arch, SMALLEST[arch])
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.parametrize("arch", [a for a in CNNS if a not in SMALLEST and "128gf" not in a])
 def test_every_other_member(arch: str) -> None:
     prepare_and_compare(arch, None)
 
 
-@pytest.mark.parametrize("arch", [a for a in CNNS if not a.startswith("regnet")])
+@pytest.mark.parametrize(
+    "arch",
+    [
+        pytest.param(a, marks=() if a in SMALLEST else SLOW)
+        for a in CNNS
+        if not a.startswith("regnet")
+    ],
+)
 def test_layer_of_every_cnn(arch: str) -> None:
     # Shapes are all that is asked, and the meta device has nothing else (RegNets compute theirs).
     with torch.device("meta"):
@@ -168,7 +176,7 @@ TOKENS = {"vit": r"encoder\.layers\.encoder_layer_\d+\.ln_1", "swin": "norm"}
 @pytest.mark.parametrize(
     "arch",
     [
-        pytest.param(a, marks=() if a in ("vit_b_32", "swin_t") else pytest.mark.slow)
+        pytest.param(a, marks=() if a in ("vit_b_32", "swin_t") else SLOW)
         for a in TRANSFORMERS
         if a != "vit_h_14"  # 2.5 GB of weights
     ],
@@ -187,11 +195,12 @@ def test_layer_of_transformers(arch: str) -> None:
     [
         ("vit_tiny_patch16_224", "blocks.11.norm1", 14),
         ("deit_tiny_distilled_patch16_224", "blocks.11.norm1", 14),  # two tokens before
-        ("vit_small_patch14_reg4_dinov2", "blocks.11.norm1", 37),  # five tokens before
-        ("swin_tiny_patch4_window7_224", "norm", 7),
         ("cait_xxs24_224", "blocks_token_only.1.norm1", 14),
-        ("mixer_s32_224", "norm", 7),
-        ("maxvit_tiny_tf_224", "stages", 7),
+        # Five tokens before; channels last, as swin_t has them; tokens mixed by layers; both kinds.
+        pytest.param("vit_small_patch14_reg4_dinov2", "blocks.11.norm1", 37, marks=SLOW),
+        pytest.param("swin_tiny_patch4_window7_224", "norm", 7, marks=SLOW),
+        pytest.param("mixer_s32_224", "norm", 7, marks=SLOW),
+        pytest.param("maxvit_tiny_tf_224", "stages", 7, marks=SLOW),
     ],
 )
 def test_layer_of_timm(arch: str, layer: str, grid: int) -> None:
