@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from tests.confusion.planted import NAMES, evidence, photo, rows, run_of
-from xai_audit.confusion.apart import apart
 from xai_audit.confusion.because import because
+from xai_audit.confusion.difference import difference
 from xai_audit.confusion.gather import Moments
 from xai_audit.confusion.output import boundaries
 from xai_audit.confusion.pairs import most_confused
@@ -135,7 +135,7 @@ def test_difference_is_welchs_at_bonferronis_level():
     one.add(inside)
     for moments, some in zip(parts, (outside[:4], outside[4:]), strict=True):
         moments.add(some)
-    found = apart(one, parts)
+    found = difference(one, parts)
     assert found.others == 30
     for place in range(3):
         a = inside[~np.isnan(inside[:, place]), place]
@@ -154,7 +154,7 @@ def test_a_sure_difference_goes_before_a_larger_one_by_chance():
     one.add(masses)
     masses[:, 0], masses[:, 1] = [0, 1, 0, 0, 0, 0], 0.2
     other.add(masses)
-    found = apart(one, [other])
+    found = difference(one, [other])
     assert abs(found.excess[0]) > abs(found.excess[1])
     assert found.low[0] < 0 < found.high[0]
     assert found.region == 1
@@ -164,11 +164,11 @@ def test_one_photo_has_an_excess_without_an_interval():
     one, other = Moments(), Moments()
     one.add(np.full((1, len(REGIONS)), 0.75))
     other.add(np.full((4, len(REGIONS)), 0.25))
-    found = apart(one, [other])
+    found = difference(one, [other])
     assert found.excess == pytest.approx(np.full(len(REGIONS), 0.5))
     assert np.isnan(found.low).all()
     assert found.region == 0
     same = Moments()
     same.add(np.full((4, len(REGIONS)), 0.75))
-    sure = apart(same, [other])
+    sure = difference(same, [other])
     assert (sure.low == sure.high).all()

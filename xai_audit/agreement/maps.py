@@ -1,4 +1,4 @@
-"""Relevance maps of one method, ranked on whatever grid another method asks for."""
+"""Relevance maps of one method, ranked on the grid of another method."""
 
 from __future__ import annotations
 

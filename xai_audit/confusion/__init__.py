@@ -1,1 +1,1 @@
-"""Which classes the model confuses most, and what sets their photos apart."""
+"""Which classes the model confuses most, and how their photos differ."""

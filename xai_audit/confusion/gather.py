@@ -160,13 +160,13 @@ def masses(
         OutputError: a part cannot be read.
     """
     found: dict[tuple[Direction, str], Moments] = defaultdict(Moments)
-    asked = pa.array(sorted(classes), pa.string())  # of no class Arrow could not tell the type
-    where = (ds.field("target_kind") == CONTRAST) & ds.field("class_name").isin(asked)
+    wanted = pa.array(sorted(classes), pa.string())  # the type of an empty list is unknown
+    where = (ds.field("target_kind") == CONTRAST) & ds.field("class_name").isin(wanted)
     columns = ["class_name", "against", "method", *_MASS]
     for frame in scan(RunPaths.parts(paths.scores), SCORES, columns, where):
         known = frame[frame["against"].notna()]
-        told = known.assign(other_class=known["against"].map(names).fillna(""))
-        for (name, other, method), rows in told.groupby(["class_name", "other_class", "method"]):
+        named = known.assign(other_class=known["against"].map(names).fillna(""))
+        for (name, other, method), rows in named.groupby(["class_name", "other_class", "method"]):
             key = (str(name), str(other)), str(method)
             found[key].add(rows[_MASS].to_numpy(np.float64))
     return found

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from xai_audit.confusion.apart import apart
 from xai_audit.confusion.because import because
 from xai_audit.confusion.cues import cues_of
+from xai_audit.confusion.difference import difference
 from xai_audit.confusion.gather import Moments, masses, sides
 from xai_audit.confusion.pairs import CONTRAST, most_confused
 from xai_audit.discovery.read import kinds_of_run
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from xai_audit.confusion.apart import Apart
+    from xai_audit.confusion.difference import Difference
     from xai_audit.confusion.gather import Direction, Side
     from xai_audit.run.paths import RunPaths
 
@@ -62,30 +62,30 @@ def boundaries(
     for number, direction in enumerate(directions):
         for method in methods:
             side = seen[direction, method]
-            told = _row(direction, side, _apart(where, direction, method))
-            told |= {"pair": number // 2 + 1, "method": method}
+            row = _row(direction, side, _difference(where, direction, method))
+            row |= {"pair": number // 2 + 1, "method": method}
             known = {} if cues is None else cues
             mine, others = (known.get((name, method)) for name in direction)
-            told |= {"because": because(told, mine, others)}
+            row |= {"because": because(row, mine, others)}
             if mine is not None:
-                told |= {"cues": [cue for cue, _ in mine], "verdicts": [v for _, v in mine]}
-            rows.append(told)
+                row |= {"cues": [cue for cue, _ in mine], "verdicts": [v for _, v in mine]}
+            rows.append(row)
     return pa.Table.from_pylist(rows, schema=BOUNDARIES)
 
 
-def _apart(
+def _difference(
     where: Mapping[tuple[Direction, str], Moments], direction: Direction, method: str
-) -> Apart:
+) -> Difference:
     """The photos of a direction against the class's photos with any other rival."""
     others = [
         moments
         for ((name, other), by), moments in where.items()
         if name == direction[0] and other != direction[1] and by == method
     ]
-    return apart(where.get((direction, method), Moments()), others)
+    return difference(where.get((direction, method), Moments()), others)
 
 
-def _row(direction: Direction, side: Side, differ: Apart) -> dict[str, Any]:
+def _row(direction: Direction, side: Side, differ: Difference) -> dict[str, Any]:
     """The measured columns of a row; None where undefined."""
     named = side.nearest_first
     row: dict[str, Any] = {

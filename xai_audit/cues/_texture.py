@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xai_audit.types import Canvas
 
 DRAWN = 4096
-# Fewer free pixels than this tell nothing about a region.
+# Fewer free pixels than this do not describe a region.
 _FEWEST = 64
 # Horizontal strips of the region, each drawn from as often as it is large.
 _STRIPS = 16

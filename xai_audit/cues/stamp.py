@@ -46,7 +46,7 @@ class Stamp:
         name: of the cue.
         image: file of the stamp, its alpha kept; None: ``text`` is drawn.
         where: a corner, ``centre``, or the stamp's centre [y, x] as shares of the photo; it is
-            moved inside where it would reach beyond.
+            moved inside where it would reach past the edge.
         size: of its longer side, as a share of the stored photo's shorter side.
         opacity: 0 to 1, times the image's alpha.
         text: what is written; not used where there is an image.

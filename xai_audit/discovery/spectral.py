@@ -80,7 +80,7 @@ def groups(found: Spectrum, count: int, *, seed: int) -> NDArray[np.intp]:
     if count == 1:
         return np.zeros(len(found.vectors), np.intp)
     places = found.vectors[:, :count]
-    # Maps that are equal share a place: k-means cannot tell more groups than there are places.
+    # Maps that are equal share a place: k-means cannot find more groups than there are places.
     count = min(count, len(np.unique(places.round(12), axis=0)))
     means = KMeans(count, n_init=_STARTS, random_state=seed)
     labels: NDArray[np.intp] = means.fit_predict(places).astype(np.intp)

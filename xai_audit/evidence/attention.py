@@ -1,4 +1,4 @@
-"""Attended? How much relevance falls on a cue beyond what is expected: a property of the maps."""
+"""Attended? How much more relevance falls on a cue than is expected: a property of the maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Attention:
     """The relevance of one class on one cue.
 
     Attributes:
-        estimate: mean share of the relevance in the region beyond its expectation.
+        estimate: mean share of the relevance in the region, less its expectation.
         mass: mean share in the region, 0..1.
         area: mean share of the view that the region takes, 0..1.
     """
@@ -50,7 +50,7 @@ def attention(
     classes: Sequence[str],
     seed: int,
 ) -> dict[str, Attention]:
-    """How much relevance each class has in the cue's region beyond its expectation.
+    """How much more relevance each class has in the cue's region than is expected.
 
     An image's expectation is what the other classes' mean map, each class weighted alike, puts in
     the same region: the null is other images' maps on this image's mask. The interval and the
@@ -80,14 +80,14 @@ def attention(
         rows = np.flatnonzero(shown & (classes_of == name))
         others = [profile for other, profile in profiles.items() if other != name]
         found[name] = Attention(
-            estimate=_beyond(maps, places, rows, others, seed),
+            estimate=_excess(maps, places, rows, others, seed),
             mass=_mean((maps[rows] * places[rows]).sum(1, dtype=np.float64)),
             area=_mean(np.asarray(areas, dtype=np.float64)[rows]),
         )
     return found
 
 
-def _beyond(
+def _excess(
     maps: NDArray[np.float32],
     places: NDArray[np.float32],
     rows: NDArray[np.int64],
@@ -108,7 +108,7 @@ def _beyond(
 
 
 def _variance(values: NDArray[np.float64]) -> float:
-    """Of the mean of ``values``; a single one tells nothing and counts as 0."""
+    """The variance of the mean of ``values``; of a single one it is unknown and taken as 0."""
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 

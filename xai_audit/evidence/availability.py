@@ -1,4 +1,4 @@
-"""Available? How well each class is told from a cue's content alone: a property of the data."""
+"""Available? How well a cue's content alone predicts each class: a property of the data."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MIN_IMAGES, _MIN_GROUPS = 5, 2
 # From this many permutations above the observed AUROC their share is p itself.
 _HITS = 10
 _NUMBERS = 16_000_000  # photos x targets of one fit; bounds its memory
-# Targets of all permutations: beyond a hundred classes fewer of each, as each costs a fit.
+# Targets of all permutations: with over a hundred classes fewer of each, as each costs a fit.
 _MOST_TARGETS, _LEAST_PERMUTATIONS = 20_000, 20
 
 
 @dataclass(frozen=True)
 class Availability:
-    """How well a cue alone tells each class.
+    """How well a cue alone predicts each class.
 
     Attributes:
         estimates: class -> AUROC of one against the rest; its p-value is of an AUROC above chance.
@@ -76,17 +76,17 @@ def availability(
     estimates = dict.fromkeys(classes, UNKNOWN)
     usable = np.isfinite(descriptors).all(1)
     labels, group = np.asarray(classes_of)[usable], np.asarray(groups)[usable]
-    asked = [name for name in classes if _enough(labels == name, group)]
-    if not asked or all((labels == name).all() for name in asked):
+    measured = [name for name in classes if _enough(labels == name, group)]
+    if not measured or all((labels == name).all() for name in measured):
         return Availability(estimates, presence)
-    folds = list(_folds(labels, group, asked, seed))
-    most = max(_MOST_TARGETS // len(asked), _LEAST_PERMUTATIONS)
+    folds = list(_folds(labels, group, measured, seed))
+    most = max(_MOST_TARGETS // len(measured), _LEAST_PERMUTATIONS)
     shuffled = _shuffles(group, folds, min(permutations, most), np.random.default_rng(seed))
     content = np.asarray(descriptors)[usable].astype(np.float64)
     scores = _scores(content, labels[:, None] == np.array(list(classes)), folds)
-    null = _null(content, labels[:, None] == np.array(asked), folds, shuffled)
+    null = _null(content, labels[:, None] == np.array(measured), folds, shuffled)
     presence[usable] = scores
-    for name, chance in zip(asked, null.T, strict=True):
+    for name, chance in zip(measured, null.T, strict=True):
         own = scores[:, classes.index(name)]
         estimates[name] = _estimate(own, labels == name, folds, chance)
     return Availability(estimates, presence)
@@ -97,11 +97,11 @@ def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
 
 
 def _folds(
-    labels: NDArray[np.str_], group: NDArray[np.int64], asked: Sequence[str], seed: int
+    labels: NDArray[np.str_], group: NDArray[np.int64], measured: Sequence[str], seed: int
 ) -> Iterator[NDArray[np.int64]]:
-    """The test rows of each fold; classes that are not asked about are stratified as one."""
-    strata = np.array([asked.index(name) if name in asked else -1 for name in labels])
-    strata[strata < 0] = 0 if (strata < 0).sum() < _FOLDS else len(asked)
+    """The test rows of each fold; classes that are not measured are stratified as one."""
+    strata = np.array([measured.index(name) if name in measured else -1 for name in labels])
+    strata[strata < 0] = 0 if (strata < 0).sum() < _FOLDS else len(measured)
     count = min(_FOLDS, len(np.unique(group)))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for _, test in splitter.split(strata, strata, group):

@@ -49,8 +49,8 @@ def view_shares(
 
     Shares of the relevance in the model's view: the map is upsampled to it, where cells may count
     differently when the view is no multiple of the grid, as in the masses of ``scores``. Where
-    maps are compared with each other, and no region is asked about, the plain share of each cell
-    is enough: :func:`~xai_audit.discovery.shares.cell_shares`.
+    maps are compared with each other, and no region is involved, the plain share of each cell is
+    enough: :func:`~xai_audit.discovery.shares.cell_shares`.
 
     Args:
         paths: of the run.

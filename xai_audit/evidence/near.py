@@ -59,7 +59,7 @@ def near_groups(hashes: Sequence[int], *, distance: int = 6) -> NDArray[np.int64
         return np.empty(0, dtype=np.int64)
     bits = np.unpackbits(unique[:, None].view(np.uint8), axis=1).astype(np.float32)
     # The squared Euclidean distance of bits is the number that differ; scikit-learn's is several
-    # times faster than its Hamming distance. Half a bit of room keeps rounding out.
+    # times faster than its Hamming distance. Half a bit more keeps rounding out.
     graph = radius_neighbors_graph(bits, math.sqrt(distance + 0.5))
     _, group = connected_components(graph, directed=False)
     groups: NDArray[np.int64] = group[back].astype(np.int64)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Fewer images do not tell whether maps change with the weights.
+# Fewer images do not show whether maps change with the weights.
 _MIN_IMAGES = 5
 _BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
 _RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}

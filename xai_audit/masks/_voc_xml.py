@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ImageRecord
 
-# A box takes some 300 bytes: room for thousands of them.
+# A box takes some 300 bytes: enough for thousands of them.
 _MAX_BYTES = 4 << 20
 
 

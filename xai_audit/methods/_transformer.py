@@ -93,7 +93,7 @@ class Attention(TorchFunctionMode):
         return matrix @ value
 
     def _multi_head(self, args: Sequence[Any]) -> tuple[torch.Tensor, None]:
-        """Self-attention of tokens (N, B, width), as nn.MultiheadAttention asks for it."""
+        """Self-attention of tokens (N, B, width), as nn.MultiheadAttention calls for it."""
         query, width, heads, in_weight, in_bias = args[0], *args[3:7]
         count, batch = query.shape[:2]
         parts = F.linear(query, in_weight, in_bias).chunk(3, dim=-1)
@@ -103,7 +103,7 @@ class Attention(TorchFunctionMode):
 
 
 def _is_plain(args: Sequence[Any], keywords: Mapping[str, Any]) -> bool:
-    """Whether nn.MultiheadAttention asks for self-attention without masks or weights."""
+    """Whether nn.MultiheadAttention calls for self-attention without masks or weights."""
     if len(args) < 13 or args[0] is not args[1] or args[1] is not args[2] or args[0].ndim != 3:
         return False
     extra = [*args[7:9], keywords.get("key_padding_mask"), keywords.get("attn_mask")]

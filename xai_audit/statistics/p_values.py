@@ -20,7 +20,7 @@ def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
     """The one-sided p-value of the sign-flip test that the mean of (n,) is not above 0.
 
     The share of sign patterns whose mean is at least the observed one: of all 2^n up to 16
-    differences, beyond that (1 + hits) / (1 + flips) of 20,000 seeded ones; NaN for none. Sums
+    differences, for more (1 + hits) / (1 + flips) of 20,000 seeded ones; NaN for none. Sums
     equal but for rounding count as equal.
 
     Source: Fisher 1935, The Design of Experiments, section 21; Phipson and Smyth 2010 for the 1 +.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Apart:
+class Difference:
     """Masses of the photos on a boundary, and how they differ; NaN is undefined.
 
     Attributes:
@@ -52,7 +52,7 @@ class Apart:
         return None
 
 
-def apart(inside: Moments, outside: Sequence[Moments]) -> Apart:
+def difference(inside: Moments, outside: Sequence[Moments]) -> Difference:
     """How the photos of ``inside`` differ from those of ``outside`` together.
 
     The interval is Welch's (1947, Biometrika 34, 28), at Bonferroni's level: the largest of
@@ -72,7 +72,7 @@ def apart(inside: Moments, outside: Sequence[Moments]) -> Apart:
     freedom = np.where(square > 0, freedom, 1.0)
     ends = student_interval(excess, np.sqrt(square), freedom, level=1 - (1 - LEVEL) / known)
     low, high = (end.clip(-1, 1) for end in ends)
-    return Apart(mass, excess, low, high, sum(one.photos for one in outside))
+    return Difference(mass, excess, low, high, sum(one.photos for one in outside))
 
 
 def _mean(
