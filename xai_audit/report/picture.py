@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Raised whenever the same motif is drawn differently, so that every picture is drawn anew.
-DRAWING = 1
+DRAWING = 2
 # Side of a drawn mean map, px.
 MAP_SIDE = 168
 

@@ -54,6 +54,8 @@ class RunRecord:
         # What earlier commands found out stays; ``config`` is always the last command's.
         before = read_json(paths.run_json)
         self.content: dict[str, Any] = before if isinstance(before, dict) else {}
+        if self.content.get("schema_version") != SCHEMA_VERSION:
+            self.content.pop("fingerprints", None)  # tables of another version are made anew
         self.content |= {
             "schema_version": SCHEMA_VERSION,
             "config": dict(config),

@@ -28,20 +28,32 @@ def part_file(paths: RunPaths, stage: Stage, number: int) -> Path:
     return RunPaths.part(paths.root / stage.folder, number, prefix=stage.prefix)
 
 
+def _files(paths: RunPaths, stage: Stage, part: Part) -> list[Path]:
+    """The file of ``part`` and those beside it."""
+    beside = [RunPaths.part(paths.root / folder, part.number) for folder in stage.beside]
+    return [part_file(paths, stage, part.number), *beside]
+
+
 def files_of(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]:
     """The files of ``parts``, in their order."""
     return [part_file(paths, stage, part.number) for part in parts]
 
 
+def every_file(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]:
+    """The files of ``parts`` and those beside them."""
+    return [file for part in parts for file in _files(paths, stage, part)]
+
+
 def missing(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
     """The parts that are not there with their fingerprint; each footer is read once."""
+
+    def is_done(part: Part) -> bool:
+        files = _files(paths, stage, part)
+        return all(read_notes(file).get(FINGERPRINT) == part.fingerprint for file in files)
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        notes = pool.map(read_notes, files_of(paths, stage, parts))
-        return [
-            part
-            for part, found in zip(parts, notes, strict=True)
-            if found.get(FINGERPRINT) != part.fingerprint
-        ]
+        done = pool.map(is_done, parts)
+        return [part for part, is_there in zip(parts, done, strict=True) if not is_there]
 
 
 def commit(paths: RunPaths, stage: Stage, finished: Finished) -> None:
@@ -52,15 +64,23 @@ def commit(paths: RunPaths, stage: Stage, finished: Finished) -> None:
     write_table(part_file(paths, stage, finished.part.number), finished.table, notes)
 
 
-def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> None:
-    """Delete parts of another plan and what dead writers left; the driver's, before work begins."""
-    folder = paths.root / stage.folder
-    remove_leftovers(folder)
-    wanted = set(files_of(paths, stage, parts))
-    stale = {*files_of(paths, stage, missing(paths, stage, parts))}
-    for path in RunPaths.parts(folder, prefix=stage.prefix):
-        if path not in wanted or path in stale:
-            path.unlink(missing_ok=True)
+def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
+    """The missing parts, after parts of another plan and what dead writers left are deleted.
+
+    The driver's, before work begins.
+    """
+    todo = missing(paths, stage, parts)
+    stale = {part.number for part in todo}
+    wanted = {
+        file for part in parts if part.number not in stale for file in _files(paths, stage, part)
+    }
+    folders = {stage.folder: stage.prefix, **dict.fromkeys(stage.beside, "part")}
+    for folder, prefix in folders.items():
+        remove_leftovers(paths.root / folder)
+        for path in RunPaths.parts(paths.root / folder, prefix=prefix):
+            if path not in wanted:
+                path.unlink(missing_ok=True)
+    return todo
 
 
 def write_plan(

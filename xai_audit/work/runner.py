@@ -11,7 +11,7 @@ from xai_audit.run.files import is_readable
 from xai_audit.run.progress import progress_bar
 from xai_audit.run.record import fingerprint
 from xai_audit.run.stop import PATIENCE
-from xai_audit.work.parts import clean, files_of, missing, read_parts, write_plan
+from xai_audit.work.parts import clean, every_file, missing, read_parts, write_plan
 from xai_audit.work.worker import work_on
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class Driver:
         parts = plan.parts()
         current = [name for name in self._stages if self.record.current(name) is not None]
         write_plan(self.audit.paths, self.audit.spec, stage.name, parts, current=current)
-        clean(self.audit.paths, stage, parts)
-        todo = missing(self.audit.paths, stage, parts)
+        todo = clean(self.audit.paths, stage, parts)
         with self.record.timed(stage.name, resumed=len(todo) < len(parts)):
             if todo:
                 self._make(stage, parts, todo)
@@ -81,8 +80,8 @@ class Driver:
     def _is_whole(self, stage: Stage, plan: Plan) -> bool:
         """Whether the files of a finished stage are still there."""
         paths = self.audit.paths
-        parts = files_of(paths, stage, read_parts(paths, stage.name))
-        return all(map(_is_there, plan.outputs)) and all(path.is_file() for path in parts)
+        files = every_file(paths, stage, read_parts(paths, stage.name))
+        return all(map(_is_there, plan.outputs)) and all(path.is_file() for path in files)
 
     def _make(self, stage: Stage, parts: Sequence[Part], todo: Sequence[Part]) -> None:
         """Let the engine make ``todo``; what it leaves out is an error."""

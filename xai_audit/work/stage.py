@@ -94,6 +94,8 @@ class Stage:
         needs: stages that must be current.
         reads: further stages whose tables it reads where they are current.
         prefix: of its part files.
+        beside: folders with a second table of each part, written by the same work under the same
+            fingerprint: a part is done when all of them are there.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     prefix: str = "part"
+    beside: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -103,12 +103,9 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
-    """Write how much accuracy rests on each cue; effects of another plan go."""
+    """Write how much accuracy rests on each cue."""
     from xai_audit.evidence.summary import summary_table, transplant_frame
 
-    wanted = {RunPaths.part(audit.paths.effects, part.number) for part in parts}
-    for stale in {*RunPaths.parts(audit.paths.effects)} - wanted:
-        stale.unlink()
     frame = transplant_frame(files_of(audit.paths, TRANSPLANT, parts))
     table = summary_table(frame, RunPaths.parts(audit.paths.effects))
     write_table(audit.paths.summary, table)
@@ -116,5 +113,6 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
 
 TRANSPLANT = Stage(
-    "transplant", "evidence", _VERSION, "transplants", plan, merge, work, needs=("availability",)
-)
+    "transplant", "evidence", _VERSION, "transplants", plan, merge, work,
+    needs=("availability",), beside=("evidence/effects",),
+)  # fmt: skip
