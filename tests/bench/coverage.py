@@ -17,6 +17,7 @@ from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -28,8 +29,9 @@ _RESAMPLES = 2000
 _TRUTH = 1_000_000
 
 
-def run(_shared: object, quick: bool) -> list[Row]:
+def run(shared: Path, quick: bool) -> list[Row]:
     """Per size a row an interval: its coverage of the mean, and how wide it is."""
+    del shared
     cells = 100 if quick else 2000
     rows = []
     for size in SIZES:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from scipy.optimize import brentq
 
-from tests.bench import intervals
+from tests.bench import coverage, intervals
 from tests.bench.planted import scenarios
 
 pytestmark = pytest.mark.slow  # of the benches, not of the package
@@ -48,3 +53,31 @@ def test_the_large_scenarios_are_rendered_and_their_own():
     assert len({s.seed for s in large}) == len(large)
     assert {s.seed for s in large}.isdisjoint(s.seed for s in others)
     assert all(s.source == "rendered" and s.twin for s in large)
+
+
+def test_the_intervals_to_compare_with_are_the_textbooks():
+    samples = np.random.default_rng(0).exponential(1, (5, 12))
+    student, hall, bca = (
+        np.array(coverage.INTERVALS[name](samples)).T for name in ("Student", "Hall", "BCa")
+    )
+    q = stats.t.ppf(0.975, 11)
+    for row, sample in enumerate(samples):
+        mean, error = sample.mean(), stats.sem(sample)
+        assert student[row] == pytest.approx(stats.t.interval(0.95, 11, mean, error))
+        a = stats.skew(sample) / np.sqrt(12)
+        ends = [
+            brentq(lambda t: t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6 - side, -40, 40)  # noqa: B023
+            for side in (q, -q)
+        ]
+        assert hall[row] == pytest.approx([mean - end * error for end in ends])
+    assert (bca[:, 0] < samples.mean(1)).all()
+    assert (samples.mean(1) < bca[:, 1]).all()
+    same = np.full((1, 8), 0.25)
+    assert np.ravel(coverage.INTERVALS["BCa"](same)) == pytest.approx([0.25, 0.25])
+
+
+@pytest.mark.slow
+def test_coverage_is_measured_for_every_size_and_interval():
+    rows = coverage.run(Path(), quick=True)
+    assert len(rows) == len(coverage.SIZES) * len(coverage.INTERVALS)
+    assert [row.bound for row in rows[:4]] == ["0.91 to 0.97", "-", "-", "-"]
