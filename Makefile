@@ -2,6 +2,7 @@
 # make setup     only the environment                   make test-all   the slow tests too
 # make check     lint and types                         make coverage   all, and what they cover
 # make bench     every measured number                  make clean      remove what was built
+# make quick     a few fast tests, in seconds
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,10 @@ BENCH := $(VENV)/.bench
 JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: audit test test-all coverage setup check bench clean
+QUICK := tests/test_layers.py tests/test_geometry.py tests/statistics/test_intervals.py \
+	tests/score tests/vision tests/cues/test_border.py tests/methods/test_gradcam.py
+
+.PHONY: audit test test-all coverage quick setup check bench clean
 
 audit: $(READY)
 	$(BIN)/python -m xai_audit dataset=flowers method=gradcam
@@ -27,6 +31,9 @@ test-all: $(DEV)
 
 coverage: $(DEV)
 	$(PYTEST) -m '' --cov --cov-report=term:skip-covered $(ARGS)
+
+quick: $(DEV)
+	$(BIN)/python -m pytest -q $(QUICK) $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check .
