@@ -119,8 +119,8 @@ def test_a_card_tells_the_sentence_the_numbers_and_the_harm(answered):
     for words in (
         "daisy: border Said of daisy and <border>.",
         "0.95 with its border, 0.14 with that of another class: 0.81 less 0.74 to 0.84",
-        "Right where the border fits the class 98.0% of 55 photos",
-        "Right where it does not fit 25.0% of 4 photos",
+        "Accuracy where the border is typical of the class 98.0% of 55 photos",
+        "Accuracy where it is not 25.0% of 4 photos",
         "20.0%, against 97.0% with another of the same class",
         "60.0%, all else taken from other classes",
         "AUROC 0.99",
@@ -134,7 +134,7 @@ def test_a_card_leaves_out_what_is_not_known(tiny_run):
     write(tiny_run, [cell("daisy", "colour", "confirmed", question="pull", **relied(0.4, "pull"))])
     told = reported(tiny_run).words
     assert "Probability of daisy on photos of other classes 0.40 more 0.33 to 0.43" in told
-    for words in ("AUROC", "Right where", "Right by the object", "points more", "explains."):
+    for words in ("AUROC", "Accuracy where", "Accuracy by the", "points more", "explains."):
         assert words not in told[: told.index("Every class and cue")]
 
 
@@ -191,7 +191,7 @@ def test_a_clean_run_says_so(tiny_run):
     seen = reported(tiny_run)
     check_links(seen)
     assert "No class was found to rely on the one cue examined." in seen.words
-    assert "Nothing is confirmed" in seen.words
+    assert "No cue is confirmed" in seen.words
     assert "undetermined;" not in seen.words
     assert "What is undetermined" not in seen.words
     assert not any(image["src"].startswith("plots/") for image in seen.all("img"))
@@ -221,7 +221,7 @@ def test_summary_groups_and_transplants_may_be_absent(answered):
     seen = reported(answered)
     check_links(seen)
     assert "0.81 less 0.74 to 0.84" in seen.words
-    assert "How much accuracy rests on cues" not in seen.words
+    assert "How much accuracy depends on cues" not in seen.words
     assert "Accuracy by group" not in seen.words
 
 
@@ -240,7 +240,7 @@ def test_many_classes_show_the_worst_and_say_how_many_are_left_out(answered, mon
     assert "1 more in groups.parquet" in told
     monkeypatch.setattr(verdicts, "MOST_CARDS", 0)
     told = reported(answered).words
-    assert "Nothing is confirmed" not in told
+    assert "No cue is confirmed" not in told
     assert "1 more is confirmed; evidence.parquet lists all of them" in told
 
 
