@@ -17,7 +17,7 @@ REGIONS = ("object", "background", *BANDS)
 
 OK = "ok"
 
-# Of several target kinds the one that a table speaks of: the margin separates classes best
+# Of several target kinds the first of these is tabulated: the margin separates classes best
 # (DESIGN.md), the prediction says least about the class.
 PREFERRED_KINDS = ("contrast", "label", "pred")
 
@@ -46,7 +46,7 @@ MANIFEST = pa.schema(
     ]
 )
 
-# Photos that were listed as usable and could not be decoded; they hold here, not in the manifest.
+# Photos that were listed as usable but could not be decoded, with the status that replaces ``ok``.
 STATUSES = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -82,7 +82,7 @@ ATTRIBUTIONS = pa.schema(
     [
         *_ROW,
         ("target_score", pa.float32()),
-        # Sum of the attribution less the change of score it explains; null where not promised.
+        # Sum of the attribution minus the change of score it explains; null where not promised.
         ("completeness_error", pa.float32()),
         # relevance = heatmap * heatmap_scale; the scale is a power of two, so nothing is rounded
         # twice and a faint map does not vanish in float16.
@@ -115,7 +115,7 @@ FLAGS = pa.schema(
     [
         *_ROW,
         ("reason", pa.string()),
-        # What was measured, what its class shows, and how far apart in the class's own spread.
+        # The image's value, its class's typical value, and their distance in the class's spread.
         ("value", pa.float32()),
         ("class_median", pa.float32()),
         ("class_spread", pa.float32()),
@@ -137,14 +137,14 @@ TRUST_MEASURES = (
     "deletion",
     # -0.5..0.5; 0 is what a random order gives on average.
     "road",
-    # Share of the squared changes of score that the map does not foretell.
+    # Share of the squared changes of score that the map does not predict.
     "infidelity",
     # How far tiny noise moves a map, in units of the map's own size.
     "sensitivity",
     # |sum of the attribution - the change of score that it should be|; null where not promised.
     "completeness_error",
 )
-# The method of maps that are noise: what the measures say of maps that know nothing.
+# The method name of maps of random noise: the values that the measures give for meaningless maps.
 RANDOM = "random"
 
 TRUST = pa.schema(
@@ -153,7 +153,7 @@ TRUST = pa.schema(
         ("class_name", pa.string()),
         pa.field("method", pa.string(), nullable=False),
         ("target_kind", pa.string()),
-        # Which draw of the random weights its similarities are about.
+        # The number of the draw of random weights with which its similarities were measured.
         ("draw", pa.int32()),
         # ``ok``, ``flat`` or ``not_finite`` of a map without an order, or the photo's own problem.
         pa.field("status", pa.string(), nullable=False),
@@ -166,7 +166,7 @@ METHODS = pa.schema(
         pa.field("method", pa.string(), nullable=False),
         ("target_kind", pa.string()),
         ("n_images", pa.int32()),
-        # Whether the maps change with the weights; null where too few images could tell.
+        # Whether the maps change with the weights; null where too few images were measured.
         ("trusted", pa.bool_()),
         pa.field("because", pa.string(), nullable=False),
         *[
@@ -177,8 +177,8 @@ METHODS = pa.schema(
     ]
 )
 
-# One transplanted pair: image_id with the cue of a photo of its class ``class_name`` asks about,
-# and with that of another class; both edited alike.
+# One transplanted pair: image_id with the cue of a photo of class_name, and with the cue of a
+# photo of another class; both are edited in the same way.
 TRANSPLANTS = pa.schema(
     [
         pa.field("class_name", pa.string(), nullable=False),
@@ -231,13 +231,13 @@ EVIDENCE = pa.schema(
         ],
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("because", pa.string(), nullable=False),
-        # The cue that explains this one's effect, and the question that shows the effect, explained
-        # or not: reliance, or pull where only that does. Null: none.
+        # The cue that explains this one's effect, or null. The question that shows the effect,
+        # whether explained or not: reliance, or pull where only that does; null where neither does.
         *[(name, pa.string()) for name in ("explained_by", "question")],
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),
         *[(f"{question}_log_odds", pa.float32()) for question in (RELIANCE, PULL)],
-        # The target kind that attention is about; the same from the label's own maps.
+        # The target kind of the maps that attention is measured on; attention by the label's maps.
         ("attention_kind", pa.string()),
         ("attention_label", pa.float32()),
         # Whether the method's maps change with the model's weights (methods.parquet); where they
@@ -260,7 +260,7 @@ EVIDENCE = pa.schema(
     ]
 )
 
-# How much accuracy rests on each cue, over all classes; cue ``all``: every cue at once.
+# How much accuracy depends on each cue, over all classes; cue ``all``: every cue at once.
 SUMMARY = pa.schema(
     [
         pa.field("cue", pa.string(), nullable=False),
@@ -337,7 +337,7 @@ AGREEMENT_IMAGES = pa.schema(
         *_PAIR,
         # Spearman's, of the cells of the coarser grid.
         ("rank_correlation", pa.float32()),
-        # 1 less the mean of mass_difference over the regions that both maps define.
+        # 1 minus the mean of mass_difference over the regions that both maps define.
         ("mass_agreement", pa.float32()),
         *[(f"mass_difference_{region}", pa.float32()) for region in REGIONS],
         # ``ok``, or why the rank correlation is null.
@@ -371,17 +371,17 @@ BOUNDARIES = pa.schema(
         pa.field("other_class", pa.string(), nullable=False),
         pa.field("method", pa.string(), nullable=False),
         pa.field("n_images", pa.int32(), nullable=False),
-        # Of them predicted as other_class; without a usable heatmap; other photos of the class.
+        # Photos of these: predicted as other_class, without a usable heatmap; the class's others.
         pa.field("n_confused", pa.int32(), nullable=False),
         pa.field("n_undefined", pa.int32(), nullable=False),
         pa.field("n_others", pa.int32(), nullable=False),
         ("margin_mean", pa.float32()),
         ("margin_median", pa.float32()),
-        # Mean mass of their heatmaps, and that less the mean of the class's other photos'.
+        # Mean mass of their heatmaps, and its difference from the mean of the class's other photos.
         *[(f"mass_{region}", pa.float32()) for region in REGIONS],
         *[(f"excess_{region}", pa.float32()) for region in REGIONS],
-        # The region with the largest excess that is no chance, else with the largest; the
-        # interval holds for all regions together.
+        # The region with the largest difference whose interval excludes 0, else with the largest;
+        # the interval holds for all regions together.
         ("region", pa.string()),
         ("region_excess", pa.float32()),
         ("region_low", pa.float32()),

@@ -41,7 +41,7 @@ class Preprocess:
 
     @classmethod
     def from_json(cls, noted: Mapping[str, Any]) -> Preprocess:
-        """The transform that ``run.json`` notes; JSON knows no tuples."""
+        """The transform recorded in ``run.json``, its lists turned back into tuples."""
         names = {field.name for field in fields(cls)}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -53,14 +53,14 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that a dataset found, before anyone has looked inside.
+    """One file that a dataset lists; the file itself has not been opened yet.
 
     Attributes:
         path: where it is, as the file system spells it, relative to the dataset's root.
         class_name: its class, None where the folder or table names none.
         mask: the dataset's own mask of it, absolute, or None.
         split, group: ``train``, ``test``, ... and the user's own grouping, or None.
-        problem: (status, message) where the listing already knows that it is not usable.
+        problem: (status, message) where the listing already shows that it is not usable.
     """
 
     path: str
@@ -158,17 +158,18 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A frozen model ready for the hot loop.
+    """A frozen model, prepared for the main pass over the photos.
 
     Attributes:
         module: eval mode, no parameter requires grad, channels_last, conv+BN folded.
         preprocess: its eval transform.
-        target_layer: dotted name, found or asked for.
+        target_layer: dotted name, given by the user or found.
         num_outputs: K.
         grid: (h, w) of the target layer's activations.
-        device: where it lives, ``cpu`` or ``cuda:0``.
+        device: of its weights, ``cpu`` or ``cuda:0``.
         head: how logits become probabilities, one of ``xai_audit.network.heads.HEADS``.
-        single_logit: has but one logit z; outputs are (0, z), whose ``softmax`` is z's sigmoid.
+        single_logit: whether it has one logit z; its outputs are then (0, z), so that their
+            softmax gives the sigmoid of z.
     """
 
     module: torch.nn.Module
@@ -221,14 +222,16 @@ class Features(Protocol):
 
 
 class Request(Protocol):
-    """Images whose decisions are to be explained; what the model says of them is computed once.
+    """What an attribution method is requested to explain: the targets of a batch of images.
+
+    Logits, features and gradients are computed once, however many methods use them.
 
     Attributes:
         model: frozen.
         images: (B, C, H, W) float32, normalised, on the model's device.
         image_ids: B ids; randomness is seeded from them.
-        max_batch: images a forward may hold; a method that makes copies runs so many at a time.
-        progress: to be called with the number of copies after each forward; may raise to stop.
+        max_batch: most images in one forward; a method that makes copies runs so many at a time.
+        progress: to be called after each forward with its number of copies; may raise to stop.
     """
 
     model: LoadedModel
@@ -247,10 +250,10 @@ class Request(Protocol):
 
     @property
     def references(self) -> tuple[Sequence[str], torch.Tensor]:
-        """S ids and images (S, C, H, W): some photos of the dataset, the same for every batch."""
+        """Photos of the dataset as baselines, for every batch the same: S ids and (S, C, H, W)."""
 
     def features(self, layer: str) -> Features:
-        """Of ``layer``, a dotted name whose output has positions."""
+        """The features of ``layer``, the dotted name of a layer whose output has positions."""
 
     def input_gradients(self) -> tuple[torch.Tensor, ...]:
         """T of (B, C, H, W), of each target's score."""
@@ -258,12 +261,12 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class Attribution:
-    """What an attribution method says.
+    """The result of an attribution method.
 
     Attributes:
         maps: (B, T, h, w) float32, signed, detached.
-        completeness_error: (B, T), the sum of the whole attribution less the change of score that
-            it should add up to; None for a method that does not promise to.
+        completeness_error: (B, T), the sum of the whole attribution minus the change of score that
+            it should equal; None for a method that does not promise that.
     """
 
     maps: torch.Tensor
@@ -282,17 +285,17 @@ class Attributor(Protocol):
     sign: str
 
     def attribute(self, request: Request) -> Attribution:
-        """For each target of ``request``; a hook that it sets lives for the call."""
+        """The attribution of each target of ``request``; no hook on the model outlives the call."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A photo resized for the model but not yet cropped: where cues are read and transplanted.
+    """A photo resized for the model but not yet cropped: cues are read and transplanted on it.
 
     Attributes:
         record: of the photo; its height and width are those of the stored photo.
         photo: (3, h, w) uint8.
-        object: (h, w) uint8, 255 where it may be object (object or void); None without a mask.
+        object: (h, w) uint8, 255 where a pixel is object or void; None without a mask.
         preprocess: of the model, which crops what it sees out of the canvas.
         opener: the dataset's, for a cue that reads the file itself; None for a local file.
     """
@@ -307,15 +310,17 @@ class Canvas:
 class Cue(Protocol):
     """A candidate shortcut: something other than the object that could carry a class.
 
-    Two methods are optional: ``alike(canvases) -> Cue``, this cue with what it measures on a photo
-    set for all of a pair, and ``fingerprint() -> str`` of a file that it is made of.
+    Two methods are optional: ``fitted(canvases) -> Cue``, this cue with any value that it measures
+    on a photo (a frame's depth) set to one value for all ``canvases``, so that a photo and its
+    donors are edited in the same way; and ``fingerprint() -> str`` of a file that it is made of.
 
     Attributes:
         name: of the cue, as in ``cues=[NAME]``; a column value, so stable.
-        way: how its content can be changed. ``both``: any photo can get any other's. ``down``: what
-            a photo has lost (sharpness, JPEG quality) no transplant restores, so that content only
-            moves down :meth:`level`. ``added``: something of the user's is put on. ``none``: told
-            by the file alone, only availability is asked.
+        way: how its content can be changed. ``both``: any photo can get any other's. ``down``: no
+            transplant restores what a photo has lost (sharpness, JPEG quality), so that
+            :meth:`level` can only be lowered. ``added``: something of the user's is put on the
+            photo. ``none``: it is a fact of the file, not of the pixels, so that nothing can be
+            transplanted and only availability is measured.
         needs_mask: whether it is undefined for a photo without an object mask.
     """
 
@@ -330,13 +335,13 @@ class Cue(Protocol):
         """
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """What the cue holds, the object left out, as (D,) float32; D is the same for all photos.
+        """The cue's content without the object, as (D,) float32; D is the same for all photos.
 
-        Nothing of the object's shape may show in it. None where undefined for this photo.
+        It must not depend on the object's shape. None where undefined for this photo.
         """
 
     def level(self, canvas: Canvas) -> float:
-        """How much is left, for ``way="down"``; NaN for other ways.
+        """The quality that is left (sharpness, JPEG quality), for ``way="down"``; else NaN.
 
         A transplant changes a photo only where the donor's level is lower.
         """
@@ -344,7 +349,7 @@ class Cue(Protocol):
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo (3, h, w) uint8 of ``canvas`` with the cue of ``donor``; both stay as they are.
 
-        The donor's own object is not carried over. Another shape than the canvas's means another
-        aspect ratio: the model's resize and crop are applied anew. Must be a function of its
-        arguments alone (any randomness seeded by the two image ids).
+        The donor's own object is not carried over. A result of another shape than the canvas has
+        another aspect ratio: the model's resize and crop are applied anew. Must be a function of
+        its arguments alone (any randomness seeded by the two image ids).
         """

@@ -78,8 +78,8 @@ def test_a_rim_on_three_sides_is_no_frame():
 def test_a_pair_is_edited_as_deep_as_its_deepest_frame():
     bare = canvas(np.full((3, *SIZE), 90, np.uint8))
     deep = canvas(framed(0.15, flat((240, 240, 240)), np.full((3, *SIZE), 90)))
-    alike = BORDER.alike([bare, bare, deep])
-    assert alike.region(bare).mean() == pytest.approx((~inside(0.15)).mean(), abs=0.02)
+    fitted = BORDER.fitted([bare, bare, deep])
+    assert fitted.region(bare).mean() == pytest.approx((~inside(0.15)).mean(), abs=0.02)
     assert BORDER.region(bare).mean() == pytest.approx((~inside(0.08)).mean(), abs=0.02)
 
 

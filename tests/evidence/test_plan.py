@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xai_audit.evidence.donors import least_alike, ordinary
+from xai_audit.evidence.donors import least_similar, ordinary
 from xai_audit.evidence.plan import (
     OTHERS,
     OWN,
@@ -122,7 +122,7 @@ def test_ordinary_is_who_is_told_clearly_less():
 def test_donor_classes_are_those_whose_cue_looks_least_like_it():
     places = {name: [2 * number, 2 * number + 1] for number, name in enumerate("abcde")}
     presence = np.array([0.9, 0.7, 0.1, np.nan, 0.3, 0.3, 0.2, 0.2, np.nan, np.nan])
-    assert least_alike(places, ["a", "b", "c", "d", "e"], presence) == ["e", "b", "d", "c"]
+    assert least_similar(places, ["a", "b", "c", "d", "e"], presence) == ["e", "b", "d", "c"]
 
 
 def test_too_few_photos_are_told():

@@ -119,14 +119,14 @@ class Taller(LeftHalf):
 
 
 class AlikeHalf(LeftHalf):
-    """Says how many photos it was made alike for, and edits nothing unless it was."""
+    """Checks how many photos it is fitted to, and fails to edit one unless it was."""
 
-    def alike(self, canvases):
+    def fitted(self, canvases):
         assert len(canvases) == 3
         return LeftHalf(name=self.name)
 
     def transplant(self, canvas, donor):
-        raise AssertionError("not asked to be alike")
+        raise AssertionError("not fitted")
 
 
 def test_nothing_is_put_back_into_a_photo_of_another_shape(source, model):

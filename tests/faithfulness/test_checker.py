@@ -124,7 +124,7 @@ def test_maps_that_ignore_the_model_are_not_trusted_and_those_that_follow_it_are
     assert painted["similarity_all"] == painted["similarity_head"] == pytest.approx(1)
     assert painted["trusted"] is False
     assert "With random weights in the upper half of the layers" in painted["because"]
-    assert "do not tell what the model has learned" in painted["because"]
+    assert "do not show what the model has learned" in painted["because"]
     assert gradcam["similarity_all"] < 0.5
     assert gradcam["trusted"] is True
     assert found[RANDOM]["trusted"] is None

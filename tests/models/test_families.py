@@ -142,7 +142,7 @@ REFUSED = {
     ),
     "class maps": (
         lambda: nn.Sequential(nn.Conv2d(3, 5, 3)),
-        "the model's output is not one row of logits an image: forward of one image | "
+        "the model's output is not one row of logits per image: forward of one image | "
         "expected a tensor (1, K) | got (1, 5, 62, 62)",
     ),
     "another size": (

@@ -146,5 +146,5 @@ def test_what_cannot_be_copied_is_one_line():
     module.lock = threading.Lock()
     with pytest.raises(ModelError) as caught:
         copied(module)
-    assert "cannot be copied, and it is not to be changed: Sequential" in str(caught.value)
+    assert "cannot be copied, and the original must not be changed: Sequential" in str(caught.value)
     assert "lock" in str(caught.value)

@@ -363,9 +363,9 @@ def test_the_limits_shown_are_those_that_the_evidence_was_judged_with(answered):
     answered.run_json.write_text(json.dumps(content | {"limits": limits}))
     words = reported(answered).words
     for told in (
-        "a change of probability of 0.20 that the whole 95 % interval must reach, 6 photos at",
-        "5.0 points of relevance more than expected; an AUROC of 0.65; and a false discovery rate "
-        "of 0.05",
+        "confirmed, a change of probability of 0.20 that the whole 95 % interval must reach, on 6",
+        "suspected, 5.0 percentage points of relevance more than expected; available, an AUROC of "
+        "0.65; and a false discovery rate of 0.05",
     ):
         assert told in words
     assert "0.33" not in words[: words.index("The run")]

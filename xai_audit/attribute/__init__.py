@@ -1,4 +1,5 @@
-"""The hot loop: photos in, part files of predictions, heatmaps and scores out.
+"""The main pass: photos in, part files of predictions, heatmaps and scores out.
 
-loader -> explain -> rows, scoring -> parts; ``parts`` is where it is put together.
+``explain`` turns batches of photos into heatmaps; ``parts`` puts loading, explaining and scoring
+together.
 """

@@ -1,4 +1,4 @@
-"""A method called as a plugin: what it raises and what it returns is checked once, here."""
+"""Calling an attribution method: its errors and results are checked in this one place."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SHOWN = 3
 
 
 def call_method(method: Attributor, request: Request) -> Attribution:
-    """What ``method`` says of ``request``.
+    """The attribution that ``method`` returns for ``request``, checked.
 
-    Memory that ran out, what the model itself raises and errors of our own pass as they are.
+    Errors of memory, of the model and of this package pass unchanged.
 
     Raises:
         PluginError: the method failed, or broke its contract.
@@ -32,7 +32,7 @@ def call_method(method: Attributor, request: Request) -> Attribution:
     except AuditError:
         raise
     except Exception as exc:  # a user's method may raise anything
-        ours = type(method).__module__.startswith("xai_audit.")  # to be mended by us: a traceback
+        ours = type(method).__module__.startswith("xai_audit.")  # a bug here shows its traceback
         if ours or is_out_of_memory(exc) or is_from(exc, request.model.module):
             raise
         log.debug("method %s failed", method.name, exc_info=exc)
@@ -58,9 +58,12 @@ def _check(method: Attributor, request: Request, found: object) -> None:
 
 
 def _broken(method: Attributor, request: Request, expected: str, got: object) -> PluginError:
-    told = tuple(got) if isinstance(got, torch.Size) else got
+    shown = tuple(got) if isinstance(got, torch.Size) else got
     return PluginError(
-        f"method {method.name} broke its contract", where=_ids(request), expected=expected, got=told
+        f"method {method.name} broke its contract",
+        where=_ids(request),
+        expected=expected,
+        got=shown,
     )
 
 

@@ -1,4 +1,4 @@
-"""Photos to heatmaps: one forward a batch serves the predictions and every target.
+"""Photos to heatmaps: one forward per batch serves the predictions and every target.
 
 A batch that does not fit in memory is redone smaller; one that is not finite is redone in fp32.
 """
@@ -41,7 +41,7 @@ class Explainer:
     """Explains batches of photos with the methods of a run.
 
     Args:
-        model: ready for the hot loop.
+        model: prepared.
         targets: what is explained, see :mod:`xai_audit.attribute.targets`.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: images a call; halved and regrown where memory is short.
@@ -69,10 +69,10 @@ class Explainer:
     def explain(
         self, methods: Sequence[Attributor], batch: Batch, finish: Callable[[Explained], T]
     ) -> tuple[list[T], dict[str, tuple[str, str]]]:
-        """What ``finish`` makes of the rows of ``batch``, and the images that never fit in memory.
+        """The results of ``finish`` on the rows of ``batch``, and the images too large for memory.
 
-        ``finish`` runs within the same guard, so that scoring may run out of memory too. All
-        methods share what the model says of a piece of the batch.
+        ``finish`` is guarded too, so that a piece whose scoring runs out of memory is redone. All
+        methods share the model's outputs on a piece of the batch.
         """
         results: list[T] = []
         problems = {}
@@ -90,7 +90,7 @@ class Explainer:
     def _piece(
         self, methods: Sequence[Attributor], batch: Batch, piece: slice
     ) -> Iterator[Explained]:
-        """The rows of ``piece``, a block a method."""
+        """The rows of ``piece``, one block per method."""
         request, again = self._request(batch, piece), None
         for method in methods:
             used = request
@@ -126,7 +126,7 @@ def signed_to_relevance(attribution: torch.Tensor, sign: str) -> torch.Tensor:
 
 
 def stored_size(relevance: torch.Tensor) -> torch.Tensor:
-    """``relevance`` (B, T, h, w) on a grid of at most 56 cells a side, a cell its pixels' mean."""
+    """``relevance`` (B, T, h, w) averaged over cells to a grid of at most 56 x 56."""
     height, width = relevance.shape[2:]
     size = min(height, _MOST_CELLS), min(width, _MOST_CELLS)
     if size == (height, width):
@@ -146,7 +146,7 @@ def _explained(
     logits, targets = request.logits.float(), request.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    # Of a multi-label model pred is still the one class with the highest score.
+    # For a multi-label model, too, pred is the one class with the highest score.
     confidence, pred = probabilities(logits, request.model.head).amax(1), logits.argmax(1)
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
@@ -155,7 +155,7 @@ def _explained(
     values = torch.stack([target.score(logits) for target in targets], 1).flatten()
     owner = torch.arange(images).repeat_interleave(kinds)
     records = [batch.records[piece][i] for i in owner.tolist()]
-    # Of logits that are not numbers, argmax makes class 0: null instead.
+    # argmax of NaN logits would be class 0: null instead.
     known = logits.isfinite().all(1).cpu().numpy().repeat(kinds)
     follows = np.array([follows_logits(target.kind) for target in targets] * images)
     other = against.cpu().numpy()

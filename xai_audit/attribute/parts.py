@@ -42,7 +42,7 @@ class Pass:
 
 @dataclass
 class Explanations:
-    """What the pass found in one part.
+    """The results of one part.
 
     Attributes:
         attributions: tables of ATTRIBUTIONS, as they came.
@@ -68,7 +68,7 @@ class Explanations:
 def explained_parts(
     work: Pass, spans: Sequence[range], progress: Callable[[int], None]
 ) -> Iterator[Explanations]:
-    """What the pass finds in each of ``spans``, rows of the photos, in order.
+    """The results of each of ``spans`` (rows of the photos), in order.
 
     Args:
         work: the pass.

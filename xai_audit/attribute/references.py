@@ -28,10 +28,10 @@ References = tuple[list[str], torch.Tensor]
 
 
 def references_of(audit: Audit) -> Callable[[], References]:
-    """A function that reads the photos that baselines are drawn from, once and only if called.
+    """A function that reads the photos that baselines are drawn from; it does so once, when called.
 
-    Whichever were selected, usable or not: what is found of a photo while the run goes on must not
-    draw other ones.
+    They are drawn from all selected photos, usable or not, so that a status found during the run
+    does not change the draw.
     """
     rows = audit.selected()
     chosen = stratified(rows, np.ones(rows.num_rows, dtype=bool), COUNT, audit.settings.seed)

@@ -1,4 +1,4 @@
-"""What the model says of a batch, computed once however many methods ask.
+"""The model's outputs and gradients on a batch, computed once however many methods use them.
 
 The graph is cut at a layer: everything before it runs without a graph, so its activations are
 freed as in plain inference, and predictions and every target come from the same forward.
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def ignore(_count: int) -> None:
-    """Nothing: the progress of who shows none."""
+    """Callback that does nothing, for callers that show no progress."""
 
 
 @dataclass(frozen=True)
 class MethodServices:
-    """What a run lends to its methods.
+    """Progress callback and reference photos, for attribution methods.
 
     Attributes:
         progress: called with the number of copies after each forward of them; may raise to stop.
@@ -42,15 +42,15 @@ class MethodServices:
 
 
 class CachedRequest:
-    """The Asked of a run (see :class:`xai_audit.types.Request`).
+    """The :class:`~xai_audit.types.Request` of a run, its results cached.
 
     Args:
         model: frozen.
         images: (B, C, H, W) float32, normalised, on the model's device.
         targets: called once with the logits (B, K); the T targets to explain.
         image_ids: B ids.
-        max_batch: images that a forward may hold.
-        services: by the run.
+        max_batch: most images in one forward.
+        services: of the run.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class CachedRequest:
 
     @property
     def logits(self) -> torch.Tensor:
-        """(B, K), detached: of the first forward that anything needed."""
+        """(B, K), detached; from the first forward that was needed."""
         if self._logits is None:
             with torch.no_grad():
                 self._logits = self.model.module(self.images)
@@ -87,7 +87,7 @@ class CachedRequest:
         """S ids and images (S, C, H, W), the same for every batch.
 
         Raises:
-            PluginError: whoever asks has given none.
+            PluginError: there are no reference photos.
         """
         if self._read is None:
             raise PluginError("there are no other photos to draw a baseline from")
@@ -97,7 +97,7 @@ class CachedRequest:
         """Activations of ``layer`` and each target's gradient there.
 
         Raises:
-            ModelError: no such layer; the outputs do not depend on it by gradient.
+            ModelError: no such layer; the outputs have no gradient there.
         """
         if layer not in self._features:
             require_layer(self.model.module, layer)
@@ -135,14 +135,14 @@ class CachedRequest:
         """T of (B, C, H, W), of each target's score.
 
         Raises:
-            ModelError: the outputs do not depend on the images by gradient.
+            ModelError: the outputs have no gradient at the images.
         """
         return self._of_input
 
     def _gradients(
         self, logits: torch.Tensor, leaf: torch.Tensor, *, where: str
     ) -> tuple[torch.Tensor, ...]:
-        """Of every target at ``leaf``; the graph of ``logits`` is used up."""
+        """The gradient of every target at ``leaf``; frees the graph of ``logits``."""
         self._keep(logits)
         with torch.enable_grad():
             scores = [target.score(logits).sum() for target in self.targets]
@@ -158,7 +158,7 @@ class CachedRequest:
 
 
 class _CutFeatures:
-    """Of a layer; the gradients are computed when they are first asked for.
+    """The features of a layer; gradients are computed when they are first needed.
 
     Args:
         activations: (B, C, h, w), detached.
@@ -186,9 +186,9 @@ def _gradient(score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str
             raise
         what = "images" if where == "input" else "target layer"
         raise ModelError(
-            f"the outputs do not depend on the {what} by gradient",
+            f"the outputs have no gradient at the {what}",
             where=where,
-            remedy="take no_grad and detach out of the model's forward"
+            remedy="remove no_grad and detach from the model's forward"
             + ("" if where == "input" else ", or choose another model.target_layer"),
         ) from exc
 
@@ -196,7 +196,7 @@ def _gradient(score: torch.Tensor, leaf: torch.Tensor, *, keep: bool, where: str
 def _cut_forward(
     module: torch.nn.Module, layer: str, images: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits whose graph begins at ``layer``, and the layer's activations, a leaf."""
+    """Logits with a graph that begins at ``layer``, and the layer's activations, a leaf."""
     kept: list[torch.Tensor] = []
 
     def cut(_module: torch.nn.Module, _inputs: object, output: object) -> torch.Tensor:

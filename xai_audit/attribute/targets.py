@@ -1,4 +1,4 @@
-"""What is explained: the true class, the predicted one, a margin, a named class, the top k."""
+"""Targets, i.e. what is explained: true class, predicted class, margin, a named class, top k."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def resolved(
 
 
 def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tensor) -> Target:
-    """What ``kind`` explains for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
+    """The target of ``kind`` for each row of ``logits`` (B, K) with true ``labels`` (B,)."""
     if isinstance(kind, NamedClass):
         return Target(kind.kind, labels.new_full(labels.shape, kind.index))
     if kind == "label":
@@ -87,10 +87,10 @@ def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tens
 def make_targets(
     kinds: Sequence[str | NamedClass], logits: torch.Tensor, labels: torch.Tensor, *, single: bool
 ) -> list[Target]:
-    """:func:`make_target` of each of ``kinds``.
+    """One target for each of ``kinds``, see :func:`make_target`.
 
-    Of a model of one logit (``single``) a class is explained against the other, which is z or -z:
-    the outputs are (0, z), and one that is always 0 could not be.
+    With a model of one logit z (``single``) a class is explained against the other, so that the
+    score is z or -z: its outputs are (0, z), and a constant 0 cannot be explained.
     """
     made = [make_target(kind, logits, labels) for kind in kinds]
     return [Target(t.kind, t.index, 1 - t.index) for t in made] if single else made

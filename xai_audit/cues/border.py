@@ -76,8 +76,8 @@ class Border:
         ]
         return blended(canvas.photo, resampled(source, *weights), _band(canvas, depth))
 
-    def alike(self, canvases: Sequence[Canvas]) -> Border:
-        """This cue with one depth for all of ``canvases``, so that a pair is edited alike."""
+    def fitted(self, canvases: Sequence[Canvas]) -> Border:
+        """This cue with one depth for all ``canvases``, so that all are edited in the same way."""
         return Border(name=self.name, width=max(map(self._depth, canvases)))
 
     def _depth(self, canvas: Canvas) -> float:

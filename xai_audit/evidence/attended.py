@@ -1,4 +1,4 @@
-"""How much relevance every class has on one cue, by method and target kind."""
+"""Attention of every class on one cue, by method and target kind."""
 
 from __future__ import annotations
 

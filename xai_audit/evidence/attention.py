@@ -1,4 +1,4 @@
-"""Attended? How much more relevance falls on a cue than is expected: a property of the maps."""
+"""Attention: the relevance that falls on a cue in excess of what is expected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Attention:
     """The relevance of one class on one cue.
 
     Attributes:
-        estimate: mean share of the relevance in the region, less its expectation.
+        estimate: mean share of the relevance in the region minus its expectation.
         mass: mean share in the region, 0..1.
         area: mean share of the view that the region takes, 0..1.
     """
@@ -50,12 +50,12 @@ def attention(
     classes: Sequence[str],
     seed: int,
 ) -> dict[str, Attention]:
-    """How much more relevance each class has in the cue's region than is expected.
+    """The excess of relevance in the cue's region over its expectation, for each class.
 
-    An image's expectation is what the other classes' mean map, each class weighted alike, puts in
-    the same region: the null is other images' maps on this image's mask. The interval and the
-    sign-flip p are those of :func:`~xai_audit.statistics.estimate.paired`; the excesses are spread
-    out by as much as the other classes' mean map is itself uncertain.
+    An image's expectation is the relevance that the mean map of the other classes, each with equal
+    weight, has in the same region: the null is other images' maps on this image's mask. The
+    interval and the sign-flip p are those of :func:`~xai_audit.statistics.estimate.paired`, of
+    excesses that are spread out to include the uncertainty of the other classes' mean map.
 
     Args:
         shares: (n, h, w) relevance as shares of its total; a row with NaN is undefined.
@@ -94,7 +94,7 @@ def _excess(
     others: Sequence[_Profile],
     seed: int,
 ) -> Estimate:
-    """The mean of mass minus expectation over ``rows``."""
+    """The mean of mass minus expectation over ``rows``, with interval and p."""
     if len(rows) < _MIN_IMAGES or not others:
         return UNKNOWN
     own = places[rows].astype(np.float64)
@@ -108,7 +108,7 @@ def _excess(
 
 
 def _variance(values: NDArray[np.float64]) -> float:
-    """The variance of the mean of ``values``; of a single one it is unknown and taken as 0."""
+    """The variance of the mean of ``values``; 0 for a single one, of which nothing is known."""
     return float(values.var(ddof=1)) / len(values) if len(values) > 1 else 0.0
 
 

@@ -1,4 +1,4 @@
-"""Available? How well a cue's content alone predicts each class: a property of the data."""
+"""Availability: how well each class is predicted from a cue's content alone."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _FOLDS = 5
 _MIN_IMAGES, _MIN_GROUPS = 5, 2
-# From this many permutations above the observed AUROC their share is p itself.
+# With at least this many permutations above the observed AUROC, p is their share.
 _HITS = 10
 _NUMBERS = 16_000_000  # photos x targets of one fit; bounds its memory
-# Targets of all permutations: with over a hundred classes fewer of each, as each costs a fit.
+# Bound on classes x permutations: with more than a hundred classes there are fewer permutations.
 _MOST_TARGETS, _LEAST_PERMUTATIONS = 20_000, 20
 
 
@@ -35,7 +35,7 @@ class Availability:
     """How well a cue alone predicts each class.
 
     Attributes:
-        estimates: class -> AUROC of one against the rest; its p-value is of an AUROC above chance.
+        estimates: class -> AUROC of the class against the rest; p is that of an AUROC above chance.
         presence: (n, K) float64 cross-validated scores, columns in the order of the classes; NaN
             where the photo's descriptors are unknown.
     """
@@ -55,14 +55,14 @@ def availability(
 ) -> Availability:
     """The cross-validated AUROC of each class against the rest, from ``descriptors`` alone.
 
-    One ridge regression with a target a class; near-duplicates share one of five folds. A
-    positive is compared with the negatives of its own fold, as scores pooled over folds push the
-    AUROC of random labels below 0.5. The interval is DeLong's on the logit scale, widened by what
-    the fitting adds to the scatter of the permutations.
-    p: labels are permuted, whole groups among groups of their size and fold, and every permutation
-    is one more target of the same regression. Where fewer than 10 permutations reach the AUROC,
-    p is Student's tail at its distance from theirs (a Mann-Whitney statistic is asymptotically
-    normal), so that it can survive a correction for hundreds of cells.
+    It is a ridge regression with one target per class, in five folds; near-duplicates are in the
+    same fold. A positive is compared with the negatives of its own fold, since pooling scores over
+    folds biases the AUROC of random labels below 0.5. The interval is DeLong's on the logit scale,
+    widened by the extra variance of permuted labels that the fitting causes.
+    p: labels are permuted, whole groups among groups of equal size in the same fold, and every
+    permutation is one more target of the same regression. Where fewer than 10 permutations reach
+    the AUROC, p is the tail of Student's t at its distance from their mean (a Mann-Whitney
+    statistic is asymptotically normal), so that it can survive a correction for hundreds of cells.
 
     Args:
         descriptors: (n, D); rows that are not finite are left out.
@@ -99,7 +99,7 @@ def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
 def _folds(
     labels: NDArray[np.str_], group: NDArray[np.int64], measured: Sequence[str], seed: int
 ) -> Iterator[NDArray[np.int64]]:
-    """The test rows of each fold; classes that are not measured are stratified as one."""
+    """The test rows of each fold; classes that are not ``measured`` are stratified as one."""
     strata = np.array([measured.index(name) if name in measured else -1 for name in labels])
     strata[strata < 0] = 0 if (strata < 0).sum() < _FOLDS else len(measured)
     count = min(_FOLDS, len(np.unique(group)))
@@ -115,15 +115,15 @@ def _shuffles(
     permutations: int,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Which row each row takes its label from, (permutations, n)."""
+    """The row (permutations, n) from which each row takes its label."""
     shuffled = np.tile(np.arange(len(group)), (permutations, 1))
     for test in folds:
         members: dict[int, list[NDArray[np.int64]]] = {}
         order = test[np.argsort(group[test], kind="stable")]
         for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
             members.setdefault(len(rows), []).append(rows)
-        for alike in members.values():
-            block = np.stack(alike)
+        for same_size in members.values():
+            block = np.stack(same_size)
             for permutation in shuffled:
                 permutation[block] = block[rng.permutation(len(block))]
     return shuffled
@@ -157,11 +157,11 @@ def _scores(
         train = np.ones(len(content), dtype=bool)
         train[test] = False
         scale = StandardScaler().fit(content[train])
-        # As many pseudo-observations as there are features: weak on many photos, firm on few.
+        # The penalty grows with the features, so that it matters less the more photos there are.
         ridge = Ridge(alpha=content.shape[1], solver="cholesky", copy_X=False)
         ridge.fit(scale.transform(content[train]).astype(np.float32), wanted[train])
         found = ridge.predict(scale.transform(content[test]).astype(np.float32))
-        # Rounding would order photos whose descriptors are the same.
+        # Without rounding, numerical noise would rank photos with equal descriptors.
         scores[test] = np.round(found, 5).reshape(len(test), -1)
     return scores
 
@@ -201,10 +201,10 @@ def _estimate(
 def _surplus(
     positive: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]], null: NDArray[np.float64]
 ) -> float:
-    """How much wider random labels scatter than a Mann-Whitney statistic of given scores would.
+    """The factor (>= 1) by which the AUROC varies more than a Mann-Whitney statistic would.
 
-    That is what the fitting adds, since each fold's scores come of the other folds' photos; 1 or
-    more.
+    It is measured on permuted labels. Fitting adds this variance, since each fold's scores come
+    from a regression on the other folds' photos.
     """
     known = null[np.isfinite(null)]
     if len(known) < 2:
@@ -220,7 +220,7 @@ def _surplus(
 
 
 def _tail(area: float, null: NDArray[np.float64]) -> float:
-    """How likely chance reaches ``area``, from permutations ``null``."""
+    """The probability that chance reaches ``area``, from the AUROCs ``null`` of permutations."""
     known = null[np.isfinite(null)]
     if len(known) < 2:
         return math.nan
@@ -228,6 +228,6 @@ def _tail(area: float, null: NDArray[np.float64]) -> float:
     spread = float(known.std(ddof=1))
     if hits >= _HITS or spread <= 0:
         return (1 + hits) / (1 + len(known))
-    # One more draw from as many, whose spread is itself an estimate.
+    # A prediction interval: one more draw, with the spread itself estimated from the others.
     far = (area - float(known.mean())) / (spread * math.sqrt(1 + 1 / len(known)))
     return float(student.sf(far, len(known) - 1))

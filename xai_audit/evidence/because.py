@@ -167,7 +167,7 @@ def _tells(row: Mapping[str, Any]) -> str:
 
 
 def _besides(row: Mapping[str, Any]) -> str:
-    """What is left to say of a cue whose effect another explains."""
+    """The rest of the sentence for a cue with an effect that another cue explains."""
     if row["verdict"] == "suspected":
         return f" {_attends(row)}."
     return f" {_tells(row)}." if row["verdict"] == "available" else ""

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _CELL = ["class_name", "cue"]
 _ENDS = {"value": "", "low": "_low", "high": "_high", "p": "_p"}
-# What makes a row of transplants/ one pair.
+# The columns that identify a pair in transplants/.
 _PAIR = ["class_name", "cue", "question", "image_id", "donor_with", "donor_without"]
 
 
 def cell_rows(
     paths: RunPaths, methods: Sequence[str], trusted: Mapping[str, bool | None]
 ) -> pd.DataFrame:
-    """A row a class, cue and method with what was measured, in the order of the effects.
+    """One row per class, cue and method with its measured columns, in the order of the effects.
 
     Args:
         paths: of the run: its effects, availability and attention.
@@ -107,7 +107,7 @@ def shares_left(
 
 
 def core_accuracy(cells: pd.DataFrame) -> pd.Series:
-    """Per row the class's accuracy on the object alone: the rest comes from other classes."""
+    """Per row the class's accuracy by the object alone: the rest comes from other classes."""
     rows = cells[cells["cue"] == "background"]
     return cells["class_name"].map(rows.groupby("class_name")["accuracy_without"].first())
 

@@ -1,4 +1,4 @@
-"""The plan of all transplants: a cell for every class and cue, and one a class for all cues."""
+"""The plan of all transplants: one cell per class and cue, and one per class for all cues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xai_audit.evidence.plan import Cell
 
-# Every cue at once, for how much accuracy rests on cues together.
+# All cues at once, to measure how much accuracy depends on cues together.
 ALL = "all"
 
 

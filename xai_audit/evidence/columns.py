@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-# What one photo holds of one cue; rows of a photo together, in the order of CUES.
+# The content of one cue in one photo; rows of a photo are together, in the order of CUES.
 SURVEY = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -15,7 +15,7 @@ SURVEY = pa.schema(
         ("descriptors", pa.list_(pa.float32())),
         # (h, w) on the heatmap's grid, row by row; null for a property, or where unknown.
         ("region", pa.list_(pa.float32())),
-        # Share of the view, and what is left of a property; null where undefined.
+        # The region's share of the view, and the level of a property; null where undefined.
         ("area", pa.float64()),
         ("level", pa.float64()),
     ]
@@ -40,7 +40,7 @@ CUES = pa.schema(
     ]
 )
 
-# How many photos of other_class are taken for class_name; where it comes second they count half.
+# Number of photos of other_class predicted as class_name; those with it second count half.
 CONFUSION = pa.schema(
     [
         pa.field("class_name", pa.string(), nullable=False),

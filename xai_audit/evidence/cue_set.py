@@ -1,4 +1,4 @@
-"""The cues of a run, those that were discovered among them, and what identifies them."""
+"""The cues of a run, discovered ones included, and a fingerprint of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def clusters(audit: Audit) -> list[dict[str, Any]]:
 
 
 def cue_marks(audit: Audit) -> list[object]:
-    """What the cues are, for a fingerprint: their keys, and of a user's own their code and files.
+    """What identifies the cues in a fingerprint: keys; code and files of the user's own cues.
 
     Cues of this package are not built for it, so that it needs no torch.
     """

@@ -1,8 +1,8 @@
-"""Whose photos give a cue: classes in which it is ordinary, and its own that show it best.
+"""Donor photos of a cue: other classes without a typical cue, and the class's typical photos.
 
-The counterpart of a class are the classes of which the cue tells clearly less than of the class
-itself, by the cue-only classifier, or least of all. Otherwise the rival of a class with a planted
-mark, which is known by the mark's absence, would be called reliant on it.
+Donors of another class come from the classes that the cue-only classifier predicts worst.
+Otherwise the rival of a class with a planted mark would be called reliant on the mark, since the
+mark's absence identifies the rival.
 """
 
 from __future__ import annotations
@@ -19,49 +19,52 @@ if TYPE_CHECKING:
 
 _DONOR_CLASSES = 4
 _CHANCE = 0.5
-# AUROCs nearer than this are of two sides of one mark: who has it and who lacks it is not known.
+# Two AUROCs closer than this may come from the presence and the absence of one and the same mark.
 _CLEARLY = 0.1
 
 
 def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) -> list[str]:
-    """The half of the other classes of which the cue tells least, and all it tells clearly less of.
+    """The other classes that may be donors, by the AUROC of the cue alone.
+
+    They are the half with the lowest AUROC, and all others with a clearly lower one than ``name``.
 
     Args:
-        name: the class asked about.
+        name: the class of the cell.
         others: the other classes.
-        distinct: class -> AUROC of the cue alone; NaN or absent is taken for chance.
+        distinct: class -> AUROC of the cue alone; NaN or absent is taken as chance.
     """
-    told = {one: distinct.get(one, math.nan) for one in (name, *others)}
-    known = {one: _CHANCE if math.isnan(value) else value for one, value in told.items()}
+    found = {one: distinct.get(one, math.nan) for one in (name, *others)}
+    known = {one: _CHANCE if math.isnan(value) else value for one, value in found.items()}
     ranked = sorted(others, key=lambda one: (known[one], one))
     least = (len(ranked) + 1) // 2
     less = [one for one in ranked[least:] if known[one] <= known[name] - _CLEARLY]
     return ranked[:least] + less
 
 
-def least_alike(
+def least_similar(
     pools: Mapping[str, Sequence[int]], among: Sequence[str], presence: NDArray[np.float64]
 ) -> list[str]:
-    """The four classes whose cue looks least like that of the class asked about.
+    """The four of ``among`` with the least similar cue to that of the class of the cell.
 
     Args:
         pools: class -> places of its usable photos.
         among: the classes to choose from.
         presence: (n,) how much each photo's cue looks like that class's; NaN unknown.
     """
-    alike = {}
+    similarity = {}
     for other in among:
         scores = presence[list(pools[other])]
         known = scores[~np.isnan(scores)]
-        alike[other] = float(known.mean()) if len(known) else 0.0
-    return sorted(among, key=lambda other: (alike[other], other))[:_DONOR_CLASSES]
+        similarity[other] = float(known.mean()) if len(known) else 0.0
+    return sorted(among, key=lambda other: (similarity[other], other))[:_DONOR_CLASSES]
 
 
 def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
-    """The half of a class's photos, at least 2, that show most what the cue is there, in order.
+    """The half of a class's photos, at least 2, with the most typical cue, in the given order.
 
-    All of them where that is unknown of each. Of the others any photo may give: the most unlike
-    would be another extreme, which a model may fail on without leaning on the cue.
+    All of them where presence is unknown for each. In the other classes any photo may be a donor:
+    their least typical photos would be an extreme of another kind, on which a model may fail
+    without relying on the cue.
 
     Args:
         pool: the class's photos.

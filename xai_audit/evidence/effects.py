@@ -55,7 +55,7 @@ def effects_table(
 
 def _effects(cell: Cell, own: pd.DataFrame, others: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Reliance, pull and accuracies of one cell; None where undefined."""
-    # What a photo has lost cannot be given back: the others lose it instead.
+    # What a photo has lost cannot be restored: photos of other classes are degraded instead.
     pairs = others if cell.measured_on == OTHERS else own
     differences = _differences(pairs)
     known = own.dropna(subset=["correct_with", "correct_without"])

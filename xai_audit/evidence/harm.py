@@ -21,10 +21,10 @@ class Harm:
     """Accuracy of one class by its cue; NaN where there is no such photo.
 
     Attributes:
-        agree: accuracy where the cue says the class.
-        disagree: accuracy where it does not.
-        n_agree: photos.
-        n_disagree: photos.
+        agree: accuracy on photos with a cue typical of the class.
+        disagree: accuracy on the others.
+        n_agree: number of photos with a cue typical of the class.
+        n_disagree: number of the others.
     """
 
     agree: float
@@ -36,9 +36,9 @@ class Harm:
 def harm(
     presence: NDArray[np.float64], mine: NDArray[np.bool_], correct: NDArray[np.bool_]
 ) -> Harm:
-    """Accuracy of the class's photos on either side of the cue's presence.
+    """Accuracy of the class's photos with a typical cue, and of those without.
 
-    The two sides meet half way between the median presence in the class and in the others.
+    The threshold is half way between the median presence in the class and that in the others.
 
     Args:
         presence: (n,) the cue-only classifier's cross-validated score for the class; NaN unknown.

@@ -1,4 +1,4 @@
-"""Stored heatmaps of the photos that were read, and which classes are mistaken for which."""
+"""Stored heatmaps of the photos of the survey, and which classes the model confuses."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def view_shares(
 ) -> list[Shares]:
     """The heatmaps of ``ids`` by method and target kind, read part by part.
 
-    Shares of the relevance in the model's view: the map is upsampled to it, where cells may count
-    differently when the view is no multiple of the grid, as in the masses of ``scores``. Where
-    maps are compared with each other, and no region is involved, the plain share of each cell is
-    enough: :func:`~xai_audit.discovery.shares.cell_shares`.
+    Shares of the relevance in the model's view: the map is upsampled to it, as for the masses of
+    ``scores``, so that cells differ in weight when the view is not a multiple of the grid. To
+    compare maps with each other, without any region, the plain share of each cell is enough:
+    :func:`~xai_audit.discovery.shares.cell_shares`.
 
     Args:
         paths: of the run.
@@ -107,12 +107,12 @@ def _on_grid(cells: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.fl
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the model says of the photos as they are.
+    """The model's predictions of unmodified photos.
 
     Attributes:
         correct: of the requested photos, image id -> whether the prediction is the label.
-        confusion: class -> other class -> the other's photos that are taken for the class; those
-            in which the class comes second count half.
+        confusion: class -> other class -> number of the other's photos predicted as the class;
+            those with the class in second place count half.
     """
 
     correct: dict[str, bool]
@@ -120,7 +120,7 @@ class Predictions:
 
 
 def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -> Predictions:
-    """Predictions of ``ids``, and who is confused with whom over all scored images.
+    """Predictions of ``ids``, and how often classes are confused over all scored images.
 
     Args:
         paths: of the run.
@@ -143,7 +143,7 @@ def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -
 
 
 def _one_each(path: Path) -> pd.DataFrame:
-    """One row an image with a prediction, of those of a scores part the one with ``against``."""
+    """One row per image with a prediction, from a part of the scores: that with ``against``."""
     columns = ["image_id", "class_name", "label", "pred", "against"]
     rows: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
     # Several rows of an image differ in nothing else; the last is kept.

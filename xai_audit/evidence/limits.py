@@ -15,7 +15,7 @@ class Limits:
             above it.
         attention: smallest share of the relevance in excess of what is expected.
         availability: smallest AUROC.
-        min_images: with fewer images nothing is said about reliance.
+        min_images: with fewer images reliance and pull are undetermined.
     """
 
     q: float

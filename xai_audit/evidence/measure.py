@@ -1,4 +1,4 @@
-"""Pairs measured look by look, until an effect is surely small."""
+"""Pairs measured in rounds, until an effect is surely below the limit or the pairs are spent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scope:
-    """What the measuring needs to know besides the cells.
+    """What measuring needs besides the cells.
 
     Attributes:
         place: image id -> its place in the manifest.
@@ -88,7 +88,7 @@ def measured_jointly(
 
     Args:
         transplanter: the model.
-        wanted: (cell, the question that it answered with yes, the other cue).
+        wanted: (cell, the question that confirms it, the other cue).
         scope: of the run.
         usable: cue -> the photos that it can be put back into.
         pairs: of each cell.
@@ -130,7 +130,7 @@ def _open(outcomes: list[Outcome], scope: Scope) -> bool:
     if not scope.sequential:
         return True
     effects = np.array([o.probability[0] - o.probability[1] for o in outcomes])
-    # Not closed by an effect above the limit: of many cells that would pick the lucky looks.
+    # An effect above the limit does not end measuring: that would select lucky early rounds.
     return not difference_interval(effects[np.isfinite(effects)])[1] < scope.limit
 
 

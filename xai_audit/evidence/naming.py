@@ -1,4 +1,4 @@
-"""Overlapping cues told apart: whose content, put back, makes another's effect vanish."""
+"""Separating overlapping cues: one explains another if restoring it removes the other's effect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _LEFT = 1 / 3
 # A cue whose own effect is under this share of another's cannot be what carries it.
 _CARRIES = 1 / 2
-# Areas that differ by less are one area: a corner's share of the view varies with the photos.
+# Areas closer than this count as equal: a corner's share of the view varies with the photos.
 _SAME_AREA = 1.1
 
 
@@ -22,10 +22,10 @@ class Suspect:
 
     Attributes:
         cue: its name.
-        effect: of it on the probability.
+        effect: of the cue on the probability.
         area: mean share of the view, infinite for a property of the whole photo.
         discovered: whether it is a region found by clustering heatmaps.
-        pulls: whether only other classes' photos show the effect: the class does without it.
+        pulls: whether only pull shows the effect, so that the class itself does not need the cue.
     """
 
     cue: str
@@ -36,16 +36,16 @@ class Suspect:
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
-    """Cue -> the cue that explains it, for those of one class that another explains.
+    """Cue -> the cue that explains it, for the cues of one class that another explains.
 
-    P is explained by Q where less than a third of its effect is left once Q's content is put back,
-    and Q alone has at least half of it: a piece of a frame put back may save the decision without
-    being all that it rests on. Nor is what the class does without, such as the edge of a wall that
-    is behind it everywhere, what it rests on.
-    Where each explains the other, one that has a name stays before a discovered region, which is
-    the part of it that heatmaps show; else the narrower: a region before a property of the whole
-    photo, and of equals the one with the larger effect. What explains is itself unexplained: chains
-    are followed to their end, and of a circle the cue with the largest effect stays.
+    Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
+    alone has at least half of P's effect: a piece of a frame put back may restore the decision
+    although the decision depends on the whole frame. A cue found only by pull cannot explain one
+    found by reliance: the class does not need it (as the edge of a wall that is everywhere).
+    Where two cues explain each other, a named cue is kept before a discovered region, which is the
+    part of it that heatmaps show; else the narrower (a region before a property of the whole
+    photo); of equals the one with the larger effect. An explaining cue is itself unexplained:
+    chains are followed to their end, and of a cycle the cue with the largest effect is kept.
 
     Args:
         suspects: of one class.
@@ -70,12 +70,12 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
 
 def _carries(other: Suspect, one: Suspect) -> bool:
-    """Whether ``other`` may be what gives ``one`` its effect."""
+    """Whether ``other`` may cause the effect of ``one``."""
     return other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
 
 
 def _stays(one: Suspect, other: Suspect) -> bool:
-    """Whether ``one`` is named of two cues that explain each other."""
+    """Whether ``one`` is kept of two cues that explain each other."""
     if one.discovered != other.discovered:
         return other.discovered
     narrow, wide = sorted((one.area, other.area))
@@ -85,7 +85,7 @@ def _stays(one: Suspect, other: Suspect) -> bool:
 
 
 def _open_circles(edges: dict[str, dict[str, float]], of: Mapping[str, Suspect]) -> None:
-    """Let the largest effect of each circle that leads nowhere else stand on its own."""
+    """Remove the explanation of the cue with the largest effect in each closed cycle."""
     while True:
         reach = {p: _reach(p, edges) for p in edges}
         closed = [p for p in edges if edges[p] and all(p in reach[q] for q in reach[p])]
@@ -96,7 +96,7 @@ def _open_circles(edges: dict[str, dict[str, float]], of: Mapping[str, Suspect])
 
 
 def _reach(start: str, edges: Mapping[str, Mapping[str, float]]) -> set[str]:
-    """Every cue that explanations lead to from ``start``; itself only where it is in a circle."""
+    """Every cue that explanations lead to from ``start``; itself only where it is in a cycle."""
     seen: set[str] = set()
     todo = list(edges[start])
     while todo:

@@ -1,4 +1,4 @@
-"""Near-duplicate photos by perceptual hash, so that no classifier is tested on what it has seen."""
+"""Near-duplicates by perceptual hash, so that none is split between training and test folds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _THUMB = 32
 # Coefficients below this carry rounding of the 0..255 grey, not content.
 _FAINT = 2.0
-# With fewer such coefficients the hash says little, and unlike photos would share it.
+# With fewer such coefficients the hash is uninformative: different photos would share it.
 _TELLING = 16
 
 
@@ -59,7 +59,7 @@ def near_groups(hashes: Sequence[int], *, distance: int = 6) -> NDArray[np.int64
         return np.empty(0, dtype=np.int64)
     bits = np.unpackbits(unique[:, None].view(np.uint8), axis=1).astype(np.float32)
     # The squared Euclidean distance of bits is the number that differ; scikit-learn's is several
-    # times faster than its Hamming distance. Half a bit more keeps rounding out.
+    # times faster than its Hamming distance. The half bit is a margin for rounding.
     graph = radius_neighbors_graph(bits, math.sqrt(distance + 0.5))
     _, group = connected_components(graph, directed=False)
     groups: NDArray[np.int64] = group[back].astype(np.int64)

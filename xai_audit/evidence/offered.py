@@ -1,4 +1,4 @@
-"""What one cue offers every class: availability, and accuracy where it agrees with the label."""
+"""Availability of one cue for every class, and accuracy where the cue agrees with the label."""
 
 from __future__ import annotations
 

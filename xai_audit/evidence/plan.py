@@ -1,6 +1,6 @@
-"""Which photos are transplanted, with whose cue: drawn by seed, the same whatever the order.
+"""The pairs of photo and donors that are transplanted, drawn by seed, whatever the photos' order.
 
-Whose photos give the cue is told in :mod:`~xai_audit.evidence.donors`.
+How donors are chosen is in :mod:`~xai_audit.evidence.donors`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.evidence.donors import least_alike, ordinary, typical
+from xai_audit.evidence.donors import least_similar, ordinary, typical
 from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 RELIANCE, PULL = "reliance", "pull"
 OWN, OTHERS = "own", "others"
 
-# Pairs a look at the results; what is decided by then costs nothing more.
+# Pairs per round; after each round a cell that is decided is not measured further.
 LOOK = 8
-# Photos of the most confusable classes after which no further class is asked.
+# With this many photos of the most confusable classes, no further class is added.
 _PULLED = 16
 
 
@@ -51,7 +51,7 @@ def owner(cue: str) -> str | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """One photo that gets a cue of the class asked about, and that of another class.
+    """One photo that gets the cue of the cell's class, and the cue of another class.
 
     Attributes:
         image: id of the photo.
@@ -69,13 +69,13 @@ class Cell:
     """The pairs of one class and cue, in the order in which they are spent.
 
     Attributes:
-        class_name: asked about.
+        class_name: the class that the cell is about.
         cue: its key.
         measured_on: ``own`` or ``others``.
         reliance: photos of the class.
         pull: photos of other classes, the most confusable first.
         why: why there are none, or None.
-        wanted: how many pairs the question has where there are photos enough.
+        wanted: number of pairs if there are photos enough.
     """
 
     class_name: str
@@ -95,7 +95,7 @@ class Roster:
         ids: (n,) image ids.
         classes: (n,) class names.
         names: every class of the dataset.
-        confusion: class -> how many photos of each other class are taken for it, or nearly.
+        confusion: class -> how many photos of each other class are predicted, or nearly, as it.
         seed: of the run.
     """
 
@@ -108,7 +108,7 @@ class Roster:
 
 @dataclass(frozen=True)
 class Known:
-    """What the survey tells of one cue for one class.
+    """What the survey shows of one cue for one class.
 
     Attributes:
         cue: its key.
@@ -143,7 +143,7 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
     plain = ordinary(name, others, known.distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
     on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
-    counterpart = least_alike(pools, plain, known.presence)
+    counterpart = least_similar(pools, plain, known.presence)
     share = 0 if on_others else budget - budget // 4
     givers = typical(mine, known.presence)
     pull = tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share))
@@ -199,8 +199,8 @@ def _pull_pairs(
         theirs = pools[rival]
         if len(theirs) < 2:
             continue
-        # The question is about the most confusable class, whose photos may be few; the next one's
-        # only fill up to a number that can answer it.
+        # Pull is measured on the most confusable class, which may have few photos; those of the
+        # next ones are only added up to a number that can decide.
         if count >= _PULLED:
             return
         for place, image in enumerate(theirs):
@@ -210,7 +210,7 @@ def _pull_pairs(
 
 
 def _other_than(image: int, donors: list[int], place: int) -> int:
-    """A donor for the image in ``place``, not itself; another one each round."""
+    """A donor for the image in ``place`` other than the image itself; another one each round."""
     start = place + place // len(donors)
     turned = (donors[(start + step) % len(donors)] for step in range(len(donors)))
     return next(donor for donor in turned if donor != image)

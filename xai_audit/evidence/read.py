@@ -1,4 +1,4 @@
-"""What photos hold of every cue: descriptors, regions on the heatmap's grid, levels.
+"""The survey: descriptors, regions on the heatmap's grid and levels of every cue in the photos.
 
 One pass over a sample of the photos, no model.
 """

@@ -1,4 +1,4 @@
-"""What the survey's tables say of every cue: descriptors, regions on the heatmap's grid, levels.
+"""Reading the survey's tables by cue: descriptors, regions on the heatmap's grid, levels.
 
 Rows of the survey are photo by photo, the cues of each in one order, so that a cue is every k-th.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CueReading:
-    """What n photos hold of one cue, as far as planning needs it.
+    """One cue in n photos, as far as planning needs it.
 
     Attributes:
         areas: (n,) share of the view; NaN where there is no region.
@@ -78,7 +78,7 @@ class SurveyTables:
 
     @cached_property
     def readings(self) -> dict[str, CueReading]:
-        """Key of a cue -> what is known of it."""
+        """Key of a cue -> its reading."""
         table = self._read("area", "level") if self.ids else None
         return {key: self._reading(table, place) for place, key in enumerate(self.cues)}
 

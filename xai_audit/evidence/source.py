@@ -1,4 +1,4 @@
-"""Canvases and transplants of a run: the live side of the evidence's stages."""
+"""The canvases, the transplanter and the scope of a run, for the evidence's stages."""
 
 from __future__ import annotations
 

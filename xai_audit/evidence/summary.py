@@ -1,4 +1,4 @@
-"""Tables over all photos and classes: how much accuracy rests on each cue, and who was read."""
+"""Tables over all photos and classes: accuracy that depends on each cue, photos of the survey."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def photo_table(
     Args:
         hashes: image id -> perceptual hash, in the order of the survey.
         class_of: image id -> class.
-        correct: image id -> whether the model is right; absent is taken for wrong.
+        correct: image id -> whether the model is right; absent is taken as wrong.
     """
     ids = list(hashes)
     columns = {
@@ -45,7 +45,7 @@ def photo_table(
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, float]]) -> pa.Table:
-    """Who is taken for whom, in CONFUSION."""
+    """How many photos of each class are predicted as each other class, in CONFUSION."""
     rows = [
         {"class_name": name, "other_class": other, "photos": photos}
         for name, others in sorted(confusion.items())
@@ -72,14 +72,14 @@ def _empty() -> pd.DataFrame:
 
 
 def summary_table(transplants: pd.DataFrame, effects: Sequence[Path]) -> pa.Table:
-    """How much accuracy rests on each cue, in SUMMARY, the largest gap first.
+    """How much accuracy depends on each cue, in SUMMARY, the largest gap first.
 
     Discovered regions are left out: ``cluster_1`` of one class is another region than that of the
     next.
 
     Args:
         transplants: the measured pairs.
-        effects: files of EFFECTS, which say on whose photos a cell was measured.
+        effects: files of EFFECTS, which hold whether a cell was measured on its own class's photos.
     """
     plain = transplants[~transplants["cue"].str.startswith(DISCOVERED)]
     on_others = {
@@ -115,12 +115,12 @@ def summary_table(transplants: pd.DataFrame, effects: Sequence[Path]) -> pa.Tabl
 
 
 def _by_image(found: pd.DataFrame, on_others: NDArray[np.bool_]) -> pd.DataFrame:
-    """Accuracy of each image ``with`` its own class's cue and ``without``: another's.
+    """Accuracy of each image ``with`` its own class's cue and ``without`` (with another's).
 
     Args:
         found: the pairs of one cue.
-        on_others: (n,) whether a pair is of a cell that is measured on others' photos, where it is
-            the donor "without" that has the cue of the photo's own class.
+        on_others: (n,) whether a pair is of a cell that is measured on other classes' photos; there
+            the donor "without" has the cue of the photo's own class.
     """
     own = found[found["question"] == RELIANCE]
     others = found[(found["question"] == PULL) & on_others]

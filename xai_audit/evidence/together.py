@@ -1,4 +1,4 @@
-"""Every cue at once, for how much accuracy rests on cues together."""
+"""All cues transplanted at once, to measure how much accuracy depends on cues together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xai_audit.evidence.cells import ALL
-from xai_audit.vision.canvas import alike, transplanted
+from xai_audit.vision.canvas import fitted, transplanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Together:
     """The cues of one photo replaced by those of one donor, one after another.
 
     Args:
-        cues: in this order; those that put something on are left out, and where it applies one
-            that changes the photo's shape.
+        cues: in this order; cues that add something (``way="added"``) are left out, and so is one
+            that would change the photo's shape.
     """
 
     way = "both"
@@ -33,12 +33,12 @@ class Together:
         self.name = ALL
         self._cues = [cue for cue in cues if cue.way in ("both", "down")]
 
-    def alike(self, canvases: Sequence[Canvas]) -> Together:
-        """These cues, each set for all of ``canvases``."""
-        return Together([alike(cue, canvases) for cue in self._cues])
+    def fitted(self, canvases: Sequence[Canvas]) -> Together:
+        """These cues, each fitted to ``canvases``."""
+        return Together([fitted(cue, canvases) for cue in self._cues])
 
     def region(self, canvas: Canvas) -> torch.Tensor | None:
-        """None: it is everywhere."""
+        """None: all cues together have no region of their own."""
         del canvas
         return None
 
@@ -66,9 +66,10 @@ class Together:
         return photo
 
     def _left_out(self, cue: Cue, canvas: Canvas, *, masked: bool) -> bool:
-        """Whether the photo is without ``cue``, or another holds it.
+        """Whether the cue is not transplanted by itself here.
 
-        Border and corners lie in the background, which changes as a whole where it is known.
+        It is left out where it needs a mask and there is none, and where it is a region of the
+        background (border, corners) that is replaced as a whole.
         """
         if cue.needs_mask:
             return not masked

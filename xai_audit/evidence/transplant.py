@@ -1,7 +1,7 @@
-"""Transplants through the model: for each pair its probability with the cue and without it.
+"""Measured pairs: the model's probability with the cue and without it.
 
-Workers read, transplant and crop; the model sees batches. A batch that does not fit in memory is
-redone smaller, one that is not finite is redone in fp32; a photo that fails is left out.
+Worker processes read, transplant and crop; the model runs on batches. A batch that does not fit in
+memory is redone smaller, one that is not finite is redone in fp32; a photo that fails is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xai_audit.network.adaptive import AdaptiveBatch
 from xai_audit.network.heads import log_odds
 from xai_audit.network.inputs import Inputs
 from xai_audit.network.model_errors import model_errors
-from xai_audit.vision.canvas import Canvases, alike, one_thread, seen, transplanted
+from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 from xai_audit.vision.loader import quiet
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class Task:
 
     Attributes:
         class_name: of the cell.
-        label: its output.
+        label: the model output of that class.
         cue: what is transplanted.
         question: ``reliance`` or ``pull``.
         pair: the photo and its donors.
-        given: the cue whose content is put back afterwards, or None.
+        given: the cue that is put back afterwards, or None.
     """
 
     class_name: str
@@ -53,7 +53,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the model says of one pair; NaN where it failed.
+    """The model's outputs on one pair; NaN where it failed.
 
     Attributes:
         task: the pair.
@@ -70,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Spent:
-    """What measuring cost.
+    """The cost of measuring.
 
     Attributes:
         forwards: photos that went through the model.
@@ -91,7 +91,7 @@ class Transplanter:
     Args:
         source: of canvases.
         cues: by name.
-        model: ready for the hot loop.
+        model: prepared.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: photos a forward.
     """
@@ -111,7 +111,7 @@ class Transplanter:
         self.forwards = 0
 
     def spent(self, since: Spent | None = None) -> Spent:
-        """What was spent, ``since`` an earlier moment or from the beginning."""
+        """The cost so far, or that ``since`` an earlier moment."""
         before = since or Spent(0, 0)
         return Spent(self.forwards - before.forwards, self.adaptive.retries - before.oom_retries)
 
@@ -215,11 +215,11 @@ class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
 
     def _both(self, task: Task, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""
-        cue, views = alike(self._cues[task.cue], [canvas, *donors]), []
+        cue, views = fitted(self._cues[task.cue], [canvas, *donors]), []
         for donor in donors:
             photo = transplanted(cue, canvas, donor)
             if task.given is not None:
-                # What is put back lies where it was: a photo of another shape has no such place.
+                # A cue is put back at its old place, which a photo of another shape does not have.
                 if photo.shape != canvas.photo.shape:
                     return None
                 back = replace(canvas, photo=photo)

@@ -34,9 +34,9 @@ def judge(
     ``confirmed``; see :func:`~xai_audit.evidence.naming.explained`.
 
     Args:
-        cells: one row a class, cue and method, with the columns of EVIDENCE that are measured,
-            and ``sd`` of the differences, ``wanted`` pairs, the cue's ``way``, and ``why`` nothing
-            was measured, or None.
+        cells: one row per class, cue and method, with the measured columns of EVIDENCE, ``sd`` of
+            the differences, ``wanted`` pairs, the cue's ``way``, and ``why`` nothing was measured,
+            or None.
         left: (class, cue, other cue) -> the share of the cue's effect left with the other's
             content put back; absent is unknown.
         limits: from which on a finding counts.
@@ -68,7 +68,7 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     """A copy with the q columns and ``question``: which question confirms each row, or None.
 
     This is the only place that decides it. Reliance confirms with enough images; pull confirms
-    where the data also offer the cue, as any damage to a photo might pull it.
+    only where the cue is also available, since any damage to a photo might have a pull.
     """
     judged = _corrected(cells)
     enough = judged["n_images"] >= limits.min_images
@@ -84,7 +84,7 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
 def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
     """A copy with the q columns; what is the same for several methods is one test.
 
-    Attention has no q where the method's maps are not to be trusted.
+    Attention has no q where the method's maps are not trusted.
     """
     judged = cells.reset_index(drop=True)
     for question in QUESTIONS:
@@ -102,8 +102,8 @@ def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
 def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
     """Whether a question is answered with yes.
 
-    A model that uses the object leans a little on everything, so that an effect above 0 says
-    nothing: of reliance and pull the whole interval lies above the limit.
+    A model that uses the object depends a little on everything, so an effect above 0 is no
+    evidence: for reliance and pull the whole interval must lie above the limit.
     """
     if question in (RELIANCE, PULL):
         value, least = cells[f"{question}_low"], limits.reliance

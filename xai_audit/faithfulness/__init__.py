@@ -1,6 +1,6 @@
-"""Are the maps to be trusted? What a method's maps owe to the weights, and what they foretell.
+"""Sanity checks and faithfulness of attribution maps.
 
-randomise -> do they change with the weights?   curves, road, infidelity -> do they say what
-matters?   stability -> are they the same for a photo that looks the same?
-``measure`` is where it is put together.
+randomise -> do maps change with the weights?   curves, road, infidelity -> do they show what
+changes the score?   stability -> do they stay the same under tiny noise?
+``measure`` puts these together.
 """

@@ -1,4 +1,4 @@
-"""Insertion and deletion: how the probability moves as the most relevant pixels come or go.
+"""Insertion and deletion: the probability as the most relevant pixels are inserted or deleted.
 
 Source: Petsiuk, Das and Saenko 2018, "RISE", section 4.2.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def copy_probabilities(
     request: Request, owner: torch.Tensor, make: Callable[[slice], torch.Tensor]
 ) -> torch.Tensor:
-    """What the model says (N,) of the explained class for changed copies; see ``copy_scores``."""
+    """The explained class's probability (N,) for changed copies; see ``copy_scores``."""
 
     def probability(target: Target, logits: torch.Tensor) -> torch.Tensor:
         known = probabilities(logits, request.model.head)
@@ -39,7 +39,7 @@ def ranks(
     """The place (B, H, W) int64 of each pixel, 0 the most relevant; ties in a random order.
 
     Args:
-        maps: (B, h, w); drawn out to the pixels bilinearly.
+        maps: (B, h, w); upsampled to the pixels bilinearly.
         size: (H, W).
         image_ids: B ids, which decide the order of ties.
         seed: of the run.
@@ -60,11 +60,11 @@ def insertion_deletion(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Areas (B,) under the two curves, 0..1: insertion (high is good), deletion (low is good).
 
-    Pixels are inserted into the blurred image and deleted to the model's mean colour, as in the
-    paper, but for a blur as wide as that of the baselines and ``steps`` equal steps.
+    Pixels are inserted into the blurred image and deleted to the model's mean colour. Unlike in the
+    paper the blur is as wide as that of the baselines, and there are ``steps`` equal steps.
 
     Args:
-        request: about one target.
+        request: of one target.
         places: (B, H, W) of :func:`ranks`.
         steps: of a curve.
         seed: of the run.
@@ -84,7 +84,7 @@ def _area(
     below: torch.Tensor,
     above: torch.Tensor,
 ) -> torch.Tensor:
-    """Of the curve on which the first pixels are those of ``below``, the others of ``above``."""
+    """The area under the curve: the first pixels are of ``below``, the others of ``above``."""
     images, pixels = len(places), places[0].numel()
     owner = torch.arange(images, device=places.device).repeat_interleave(steps + 1)
     counts = torch.linspace(0, pixels, steps + 1, device=places.device).round().repeat(images)

@@ -1,9 +1,9 @@
-"""Infidelity: do the map's sums foretell how the score changes when squares are removed?
+"""Infidelity: the change of score, when squares are removed, that the map's sums do not predict.
 
 Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", equation 1 with
-square removal and the best scaling of the map. Maps are taken as what each pixel contributes, so
-that the sum over a square stands for the product with what was removed; the scaling is kept from
-being negative, and the error is told as a share, so that methods can be compared.
+square removal and the best scaling of the map. A map's value is taken as the contribution of its
+pixel, so that the sum over a square replaces the product with what was removed. The scaling must
+not be negative, and the error is given as a share, so that methods can be compared.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SIDES = (1 / 8, 1 / 2)
 
 
 def infidelity(request: Request, maps: torch.Tensor, *, seed: int) -> torch.Tensor:
-    """Share (B,) of the squared changes of score that the map does not foretell, 0..1.
+    """Share (B,) of the squared changes of score left unexplained by the map, 0..1.
 
     With a the map's sum in a square and d the fall of the score when the square is painted in
     the model's mean colour: min over b >= 0 of mean (b a - d)^2, over mean d^2. A map that
-    foretells the opposite gets 1. NaN where nothing changes or the map is empty.
+    predicts the opposite gets 1. NaN where nothing changes or the map is empty.
 
     Args:
-        request: about one target.
+        request: of one target.
         maps: (B, h, w) signed attribution.
         seed: of the run.
     """

@@ -1,4 +1,4 @@
-"""The checks of one method on a few photos: one row an image."""
+"""The checks of one method on a few photos, one row per image."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Checker:
     """Checks methods on one model, in full precision whatever the run's is.
 
     Attributes:
-        model: ready for the hot loop.
+        model: prepared.
         kind: what is explained, see :mod:`xai_audit.attribute.targets`.
         steps: of the insertion and deletion curves.
         seed: of the run.
@@ -63,12 +63,12 @@ class Checker:
     def rows(
         self, method: Attributor | None, batch: Batch, draw: int, progress: Callable[[int], None]
     ) -> pa.Table:
-        """The rows of TRUST for ``method``; None: for maps of noise, which know nothing.
+        """The rows of TRUST for ``method``; for maps of random noise where it is None.
 
         Args:
-            method: to be checked.
-            batch: on which photos; one that is not usable has its status and no measures.
-            draw: of the random weights that these photos are compared under.
+            method: whose maps are checked.
+            batch: the photos; one that is not usable has its status and no measures.
+            draw: number of the draw of random weights that is used for these photos.
             progress: called with the number of images after each few.
         """
         name = RANDOM if method is None else method.name
@@ -147,7 +147,7 @@ class Checker:
     def _changes(
         self, method: Attributor, request: Request, maps: torch.Tensor, draw: int
     ) -> _Measured:
-        """What becomes of the maps under other weights, and under tiny noise."""
+        """The similarity of the maps under random weights, and their sensitivity to tiny noise."""
 
         def explain(model: LoadedModel, images: torch.Tensor) -> torch.Tensor:
             ids, targets = request.image_ids, request.targets
@@ -217,7 +217,7 @@ def _array(values: torch.Tensor | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _stored(maps: torch.Tensor, sign: str) -> torch.Tensor:
-    """``maps`` (B, h, w) as the audit reads them, but for what the rule ``positive`` cuts off.
+    """``maps`` (B, h, w) as the audit reads them, but with the negative part that it cuts off.
 
     A map that is negative everywhere still has an order.
     """

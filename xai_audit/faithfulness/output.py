@@ -1,4 +1,4 @@
-"""The checks of every method as one table: means, intervals, and whether to trust its maps."""
+"""The checks of every method in one table: means, intervals, and whether its maps are trusted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Fewer images do not show whether maps change with the weights.
+# With fewer images it is undetermined whether maps change with the weights.
 _MIN_IMAGES = 5
 _BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
 _RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}
 _RANGES |= {"infidelity": (0.0, 1.0)} | dict.fromkeys(_BY_DRAW, (0.0, 1.0))
 # The depths of randomised weights that decide, in words.
 _DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
-# Draws of the weights; one net's chance is not the method's.
+# Draws of the random weights, so that the result does not depend on one of them.
 DRAWS = 5
 
 
 def draw_of(image_id: str, seed: int) -> int:
-    """Which of the draws an image is compared under."""
+    """The number of the draw of random weights that is used for an image."""
     return seed_of(seed, image_id, "draw") % DRAWS
 
 
@@ -57,7 +57,7 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
     frame = usable.select(["draw", *TRUST_MEASURES]).to_pandas()
     for name in TRUST_MEASURES:
         known = frame.dropna(subset=[name])
-        # Photos under the same random weights are no independent cases: their draws are.
+        # Photos under the same random weights are not independent; the draws are.
         values = known.groupby("draw")[name].mean() if name in _BY_DRAW else known[name]
         found = mean_of(values.to_numpy(np.float64), _RANGES.get(name, (0.0, math.inf)))
         row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
@@ -67,7 +67,7 @@ def _row(method: str, table: pa.Table, max_similarity: float) -> dict[str, Any]:
 
 
 def _trusted(row: dict[str, Any], max_similarity: float) -> bool | None:
-    """Whether maps change with the weights at every depth; None: an interval holds the limit."""
+    """Whether maps change with the weights at every depth; None if an interval holds the limit."""
     ends = [(row[f"{name}_low"], row[f"{name}_high"]) for name in _DECIDING]
     if any(low is None for low, _ in ends):
         return None
@@ -90,7 +90,7 @@ def mean_of(
 
 
 def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int) -> str:
-    """One sentence that says why the maps are to be trusted, or not."""
+    """The reason, in one sentence, why the maps are trusted or not."""
     if method == RANDOM:
         return "Maps of noise, to compare the others with."
     if trusted is None and known < _MIN_IMAGES:
@@ -105,11 +105,11 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
     if trusted is None:
         return (
             f"With random weights in {where} it is open whether its maps stay the same ({numbers}, "
-            "which holds the limit); more photos would tell (trust.images)."
+            "which holds the limit); more photos would decide (trust.images)."
         )
     if trusted:
         return f"With random weights in {where} its maps become others ({numbers})."
     return (
         f"With random weights in {where} its maps stay much the same ({numbers}), so they do not "
-        "tell what the model has learned; its attention supports no verdict."
+        "show what the model has learned; its attention supports no verdict."
     )

@@ -1,1 +1,1 @@
-"""A frozen network ready for the hot loop: prepared, folded, fed, and what its logits mean."""
+"""The frozen network: preparing it, its target layer, its inputs, and what its logits mean."""

@@ -1,6 +1,6 @@
-"""Batches that shrink when memory runs out, are redone, and grow back.
+"""Batches that are redone smaller when memory runs out, and grow back later.
 
-The same rows come out whatever the size: only the number of images a call is changed.
+The results do not depend on the size: only the number of images per call is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Calls without trouble before a larger size is tried again; doubled each time that fails.
+# Successful calls before a larger size is tried again; doubled each time the larger size fails.
 _PATIENCE = 8
 
 

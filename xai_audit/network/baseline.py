@@ -1,4 +1,4 @@
-"""Images without what is to be explained: what an attribution is told against.
+"""Baseline images, against which attributions are computed.
 
 Source: Sturmfels, Lundberg and Lee 2020, "Visualizing the impact of feature attribution baselines".
 """

@@ -22,7 +22,7 @@ class Compute:
     Attributes:
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        batch_size: images a forward, as asked.
+        batch_size: images per forward; halved later where memory runs out.
         num_workers: processes that decode.
     """
 
@@ -35,7 +35,7 @@ class Compute:
 def resolve(
     *, device: str, precision: str, batch_size: int | str, num_workers: int | str
 ) -> Compute:
-    """Every ``auto`` decided.
+    """The settings with every ``auto`` replaced by a value for this machine.
 
     Raises:
         ConfigError: a device that this machine or this PyTorch does not have.
@@ -47,7 +47,7 @@ def resolve(
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    # On a CPU the model needs the cores; on a GPU decoding is what is slow.
+    # On a CPU the model needs the cores; with a GPU decoding is the bottleneck.
     workers = min(16, max(cores - 1, 1)) if on_gpu else min(2, cores)
     return Compute(
         device=chosen,
@@ -58,14 +58,14 @@ def resolve(
 
 
 @contextmanager
-def repeatable(asked: bool) -> Iterator[None]:
-    """A block in which PyTorch prefers deterministic algorithms, if ``asked``.
+def repeatable(wanted: bool) -> Iterator[None]:
+    """A block in which PyTorch prefers deterministic algorithms, if ``wanted``.
 
     Where an operation has none (adaptive pooling's backward on CUDA) PyTorch only warns.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    if asked:
-        # cuBLAS reads it when it starts and refuses to be deterministic without it.
+    if wanted:
+        # cuBLAS reads this when it starts and cannot be deterministic without it.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
@@ -80,23 +80,23 @@ def _gpu_precision() -> str:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def _device(asked: str) -> str:
-    if asked == "auto":
+def _device(requested: str) -> str:
+    if requested == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(asked)
+        device = torch.device(requested)
     except RuntimeError as exc:
-        raise ConfigError("unknown device", where="compute.device", got=asked) from exc
+        raise ConfigError("unknown device", where="compute.device", got=requested) from exc
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             "no such device",
             where="compute.device",
             expected=f"one of {torch.cuda.device_count()} CUDA devices",
-            got=asked,
+            got=requested,
             remedy="compute.device=cpu",
         )
     if device.type not in ("cpu", "cuda"):
         raise ConfigError(
-            "unsupported device", where="compute.device", expected="cpu or cuda", got=asked
+            "unsupported device", where="compute.device", expected="cpu or cuda", got=requested
         )
     return f"cuda:{device.index or 0}" if device.type == "cuda" else "cpu"

@@ -1,4 +1,4 @@
-"""A model that is the user's own is left alone: what is frozen, folded and moved is a copy."""
+"""A copy of the user's model: the audit freezes, folds and moves the copy, not the original."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 
 def copied(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` that shares no tensor with it, where it lives, in its own modes.
+    """A copy of ``module`` that shares no tensor with it, on the same device, in the same modes.
 
-    What stands around a module, and around one inside it, is left out: ``torch.compile``, whose
-    code knows nothing of hooks, and ``DataParallel``.
+    Wrappers around the module or around a module inside it are removed: ``torch.compile``, whose
+    compiled code ignores hooks, and ``DataParallel``.
 
     Raises:
         ModelError: it cannot be copied.
@@ -24,10 +24,10 @@ def copied(module: nn.Module) -> nn.Module:
     memo: dict[int, object] = {}
     try:
         return _copy(module, memo)
-    # Locks, handles, tensors of another's making: a user's attribute may refuse in any way.
+    # Locks, handles, tensors in a graph: an attribute of the user's model may fail in any way.
     except Exception as exc:
         raise ModelError(
-            "the factory's model cannot be copied, and it is not to be changed",
+            "the factory's model cannot be copied, and the original must not be changed",
             where=type(module).__name__,
             got=f"{type(exc).__name__}: {str(exc)[:200]}",
             remedy="give it a __deepcopy__, or leave out of the model what cannot be copied",
@@ -48,7 +48,7 @@ def _copy(module: nn.Module, memo: dict[int, object]) -> nn.Module:
 
 
 def _inside(module: nn.Module) -> nn.Module:
-    """What ``torch.compile`` and ``DataParallel`` stand around, as often as they do."""
+    """The module inside any number of ``torch.compile`` and ``DataParallel`` wrappers."""
     while True:
         held = module.module if isinstance(module, _PARALLEL) else _compiled(module)
         if not isinstance(held, nn.Module):

@@ -1,4 +1,4 @@
-"""Scores of changed copies of images: what the perturbation methods spend their time on."""
+"""Scores of changed copies of images, for the perturbation methods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def copy_scores(
         request: whose images are copied.
         owner: (N,) int64, the image that each copy is of.
         make: which of the N -> those changed copies (n, C, H, W), new tensors.
-        score: what is told of a target, from it and logits (n, K).
+        score: (target, logits (n, K)) -> its score (n,).
     """
     found = []
     with torch.no_grad():

@@ -1,4 +1,7 @@
-"""Which layer of a transformer still decides: behind the last attention the patches do not."""
+"""The last layer of a transformer whose patches affect the output.
+
+After the last attention only the class token does.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _LOOK_BACK = 32
 def deciding(
     module: nn.Module, probe: torch.Tensor, layouts: Mapping[str, Layout], head: str | None
 ) -> str | None:
-    """The last layer at most of whose positions the classifier's input has a gradient, or None.
+    """The last layer with a gradient of the classifier's input at most positions, or None.
 
     Args:
         module: in eval mode.
@@ -36,7 +39,7 @@ def deciding(
     reached = [name for name in names if outputs[name].requires_grad]
     if not reached or not read.requires_grad:
         return None
-    # Neither the sum nor the squares' sum of a normalised output depends on anything.
+    # The sum of a normalised output is constant, and so is the sum of its squares.
     uneven = torch.arange(read.numel(), device=read.device).sin().view_as(read)
     wanted = [outputs[name] for name in reached]
     found = torch.autograd.grad((read * uneven).sum(), wanted, allow_unused=True)

@@ -1,4 +1,4 @@
-"""Errors of the user's own model told in one line, with the images that it was given."""
+"""Errors of the user's own model, reported in one line with the images of the batch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SHOWN = 3
 
 @contextmanager
 def model_errors(module: torch.nn.Module, image_ids: Sequence[str]) -> Iterator[None]:
-    """A block in which what ``module`` raises names the images; all else passes as it is.
+    """A block in which an error of ``module`` becomes a PluginError that names the images.
 
-    Memory that ran out passes, too: the batch is redone smaller.
+    All other errors pass unchanged, and so does one of memory: the batch is redone smaller.
 
     Args:
         module: the model.
@@ -42,14 +42,14 @@ def model_errors(module: torch.nn.Module, image_ids: Sequence[str]) -> Iterator[
             "the model failed",
             where=f"{shown} and {more} more" if more > 0 else shown,
             got=f"{type(exc).__name__}: {str(exc)[:200]}",
-            remedy="mend the model, or try compute.batch_size=1 for one that takes no batches",
+            remedy="fix the model's forward, or try compute.batch_size=1 if it takes no batches",
         ) from exc
 
 
 def is_from(exc: BaseException, module: torch.nn.Module) -> bool:
     """Whether ``exc`` was raised within a call of ``module``, or in a backward through it.
 
-    Not where a hook of our own raised it.
+    An exception raised by a hook of this package does not count.
     """
     backward, theirs = torch.autograd.grad.__code__, False
     for frame, _ in traceback.walk_tb(exc.__traceback__):

@@ -1,4 +1,4 @@
-"""A built model made ready for the hot loop: checked, frozen, folded, on its device."""
+"""Preparing a model for the audit: checked, frozen, batch norms folded, on its device."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     if spec.target_layer is not None:
         target_layer.require_layer(module, spec.target_layer)
     probe = _probe(spec.preprocess, device)
-    with _told(module, probe):
+    with _forward_errors(module, probe):
         _shield(module, probe)
-    with _told(module, probe):
+    with _forward_errors(module, probe):
         seen = target_layer.trace(module, probe)
     logits = _logits(seen)
     head = _head(spec.head, logits)
@@ -118,7 +118,7 @@ def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
 
 
 def _shield(module: nn.Module, probe: torch.Tensor) -> None:
-    """Hand a module that works in place on its images a copy of them: they are used again."""
+    """Give a module that changes its images in place a copy of them: the images are used again."""
     given = probe.clone()
     before = given._version
     with torch.no_grad():
@@ -133,8 +133,8 @@ def _with_a_copy(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[
 
 
 @contextmanager
-def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
-    """A block in which ``module`` runs, its errors told in one line."""
+def _forward_errors(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
+    """A block in which an error of ``module`` becomes a ModelError."""
     try:
         yield
     except ModelError:
@@ -145,17 +145,17 @@ def _told(module: nn.Module, probe: torch.Tensor) -> Iterator[None]:
             "the model's forward failed on one image",
             where=type(module).__name__,
             got=f"{type(exc).__name__}: {str(exc)[:200]} for input {tuple(probe.shape)}",
-            remedy="model.preprocess.crop is the input's size, "
-            "as many numbers as model.preprocess.mean has are its channels",
+            remedy="check the input's size, model.preprocess.crop, and its number of channels, "
+            "which is the number of values of model.preprocess.mean",
         ) from exc
 
 
-def _layer(asked: str | None, seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
-    """The target layer, found or asked for."""
-    if asked is not None:
-        target_layer.require_map(seen, asked)
-        return asked
-    with _told(module, probe):
+def _layer(given: str | None, seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
+    """The target layer: the one given, else the one found."""
+    if given is not None:
+        target_layer.require_map(seen, given)
+        return given
+    with _forward_errors(module, probe):
         return target_layer.choose(seen, module, probe)
 
 
@@ -168,7 +168,7 @@ def _logits(seen: Trace) -> torch.Tensor:
         return output
     got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     raise ModelError(
-        "the model's output is not one row of logits an image",
+        "the model's output is not one row of logits per image",
         where="forward of one image",
         expected="a tensor (1, K)",
         got=got,
@@ -176,22 +176,22 @@ def _logits(seen: Trace) -> torch.Tensor:
     )
 
 
-def _head(asked: str | None, logits: torch.Tensor) -> str:
-    """How the K outputs become probabilities; of a single logit there will be two."""
+def _head(given: str | None, logits: torch.Tensor) -> str:
+    """The head, softmax or sigmoid; softmax for a single logit, which becomes two outputs."""
     if not is_single(logits):
-        return asked or "softmax"
-    if asked == "softmax":
+        return given or "softmax"
+    if given == "softmax":
         raise ModelError(
             "a softmax of one output is always 1",
             where="model.head",
             expected="sigmoid or null for a model of one logit",
-            got=asked,
+            got=given,
         )
     return "softmax"
 
 
 def _fold(module: nn.Module, keep: str, probe: torch.Tensor, logits: torch.Tensor) -> None:
-    """Fold, and take it back where the logits would not stay the same."""
+    """Fold batch norms, and undo it where the logits change."""
     replaced = fold_conv_bn(module, keep=keep)
     if not replaced:
         return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def seed_of(seed: int, image_id: str, *more: object) -> int:
-    """63 bits from the run's seed, the image and whatever else distinguishes draws."""
+    """A 63-bit seed from the run's seed, the image and whatever else distinguishes the draws."""
     text = "\0".join(map(str, (seed, image_id, *more)))
     return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]) >> 1
 

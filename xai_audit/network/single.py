@@ -1,4 +1,4 @@
-"""A model of one logit made one of two: the negative class is output 0, the positive output 1."""
+"""A model of one logit turned into one of two outputs: 0 is the negative class, 1 the positive."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def is_single(output: torch.Tensor) -> bool:
 def as_two(module: nn.Module) -> nn.Module:
     """``module``, changed in place to give (0, z) (B, 2) for its logit z.
 
-    Their softmax is (1 - sigmoid(z), sigmoid(z)). A hook, for in a module around it the layers
-    would get other names, and among its own a container would run it.
+    Their softmax is (1 - sigmoid(z), sigmoid(z)). It is done by a hook: a wrapper would change the
+    layers' names, and a container would run an added submodule.
 
     Args:
         module: gives (B, 1), (B,) or, for one image, a number.

@@ -1,4 +1,4 @@
-"""Which layer CAM methods explain: the last one before the classifier whose positions decide."""
+"""The layer that CAM methods explain: the last one with positions that affect the output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from xai_audit.network.feature_layout import Layout
 
-# Modules without parameters that only thin out or move numbers; none is a layer to explain.
+# Modules without parameters that only drop, pool or move numbers; none is a layer to explain.
 _PASSIVE = re.compile(r"Pool|Drop|StochasticDepth|Identity|Flatten|Permute")
 
 
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a probe forward showed.
+    """The calls and the output of a probe forward.
 
     Attributes:
         runs: every call, in the order in which they completed.
@@ -103,11 +103,11 @@ def _run(
 
 
 def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
-    """The dotted name of the last layer before the classifier whose positions decide.
+    """The dotted name of the last layer before the classifier whose positions affect the output.
 
     Of several modules that return that same tensor (a block's activation, the block, the stage)
-    the outermost is named. Behind the last attention of a transformer only the class token still
-    counts: there the layer is the last one whose patches have a gradient.
+    the outermost is returned. After the last attention of a transformer only the class token
+    affects the output: there the layer is the last one whose patches have a gradient.
 
     Args:
         seen: a trace of ``module`` and ``probe``.
@@ -115,7 +115,7 @@ def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
         probe: one image (1, C, H, W).
 
     Raises:
-        ModelError: no layer has positions that decide.
+        ModelError: no layer has positions that affect the output.
     """
     calls = Counter(run.name for run in seen.runs)
     body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]

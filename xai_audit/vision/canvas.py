@@ -1,4 +1,4 @@
-"""Canvases: photos resized for the model but not cropped, with what may be object in them."""
+"""Canvases: photos resized for the model but not cropped, with the pixels that may be object."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Source:
 
     Attributes:
         rows: the selected rows of the manifest.
-        masks: where objects come from.
+        masks: the source of object masks.
         root: of the dataset.
         preprocess: of the model.
         max_pixels: no photo above it is decoded.
@@ -76,7 +76,7 @@ class Source:
         )
 
     def _object(self, record: ImageRecord) -> torch.Tensor | None:
-        """What is not surely background (h, w) uint8 on the canvas: object or void."""
+        """The pixels (h, w) uint8 of the canvas that are not surely background: object or void."""
         try:
             coverage = self.masks.load(record)
         except MaskProblem:
@@ -109,7 +109,7 @@ class Canvases:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A block in which torch uses one thread: for small images more only wait for each other."""
+    """A block in which torch uses one thread: for small images more threads are slower."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -119,7 +119,7 @@ def one_thread() -> Iterator[None]:
 
 
 def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
-    """What the model sees (C, H, W) of a canvas's photo or region, whatever its aspect."""
+    """The model's view (C, H, W) of a canvas's photo or region, whatever its aspect ratio."""
     height, width = photo.shape[-2:]
     geometry = view((height, width), preprocess)
     found: torch.Tensor = to_view(tv_tensors.Image(photo), geometry, preprocess)
@@ -127,9 +127,9 @@ def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     return plain
 
 
-def alike(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
-    """``cue`` with what it measures on a photo set for all ``canvases``, where it measures any."""
-    method = getattr(cue, "alike", None)
+def fitted(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
+    """``cue`` fitted to ``canvases``, see :class:`~xai_audit.types.Cue`; as it is without that."""
+    method = getattr(cue, "fitted", None)
     found: Cue = cue if method is None else method(canvases)
     return found
 
