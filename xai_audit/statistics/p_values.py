@@ -27,7 +27,7 @@ def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
     The drawn one is ``scipy.stats.monte_carlo_test``. The same test,
     ``scipy.stats.permutation_test(permutation_type="samples")``, is the oracle of the tests and
     gives the same p, but lists every pattern in Python and shuffles indices: 209 ms instead of
-    0.2 ms for 16 differences, 3.4 s instead of 0.14 s for 3,000.
+    0.7 ms for 16 differences, 3.4 s instead of 0.2 s for 3,000.
 
     Args:
         differences: float64, finite.
@@ -44,7 +44,7 @@ def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
 
     def flipped(size: tuple[int, int]) -> NDArray[np.float64]:
         """Differences (B, n), each with a random sign."""
-        return np.where(rng.integers(0, 2, size, dtype=np.int8), values, -values)
+        return values * (2 * rng.integers(0, 2, size, dtype=np.int8) - 1)
 
     def statistic(sample: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
         # SciPy's tolerance for ties is relative to the observed statistic, which may be 0: 1 is
