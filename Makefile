@@ -13,8 +13,8 @@ BENCH := $(VENV)/.bench
 JOBS ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 
-QUICK := tests/test_layers.py tests/test_geometry.py tests/statistics/test_intervals.py \
-	tests/score tests/vision tests/cues/test_border.py tests/methods/test_gradcam.py
+QUICK := tests/test_layers.py tests/test_geometry.py tests/score tests/vision tests/run \
+	tests/data/test_classes.py tests/cues/test_strips.py
 
 .PHONY: audit test test-all coverage quick setup check bench clean
 
