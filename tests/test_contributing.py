@@ -1,4 +1,4 @@
-"""CONTRIBUTING is true: its examples audit photos, the commands that it names exist."""
+"""CONTRIBUTING is true: its examples audit photos, and what it and the workflows name exists."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
+import xai_audit
 from tests import tiny
 from xai_audit.config.compose import compose
 from xai_audit.pipeline import STAGES
@@ -167,3 +170,45 @@ def test_stage(place, folder, tmp_path):
 def test_every_path_named_exists():
     for path in re.findall(r"`((?:xai_audit|tests|conf)/[\w/.]+)`", TEXT):
         assert (tiny.REPO / path).exists(), path
+
+
+FORMS = sorted([*GITHUB.rglob("*.yml"), tiny.REPO / ".pre-commit-config.yaml"])
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_yaml_for_tools_is_readable(path):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    if path.parent.name == "ISSUE_TEMPLATE" and path.name != "config.yml":
+        assert {"name", "description", "body"} <= content.keys()
+        fields = [field for field in content["body"] if field["type"] != "markdown"]
+        assert all(field["attributes"]["label"] for field in fields)
+        assert len({field["id"] for field in fields}) == len(fields)
+
+
+def test_every_make_target_named_exists():
+    makefile = (tiny.REPO / "Makefile").read_text(encoding="utf-8")
+    targets = {*re.findall(r"^([a-z][\w-]*):", makefile, flags=re.MULTILINE)}
+    phony = re.findall(r"^\.PHONY:(.*)$", makefile, flags=re.MULTILINE)
+    assert {*" ".join(phony).split()} <= targets
+    for path in (*GITHUB.rglob("*.yml"), *GITHUB.rglob("*.md"), tiny.REPO / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(r"(?:^|`|run: )make ([a-z][\w-]*)", text, flags=re.MULTILINE)
+        assert {*named} <= targets, path
+
+
+def test_citation_and_package_say_the_same():
+    cited = yaml.safe_load((tiny.REPO / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((tiny.REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["version"] == xai_audit.__version__
+    assert cited["license"] == project["license"]
+    assert cited["authors"] == project["authors"]
+    assert cited["repository-code"] == project["urls"]["Repository"]
+
+
+def test_the_workflow_covers_the_python_versions_that_the_package_names():
+    project = tomllib.loads((tiny.REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(r"Python :: (3\.\d+)", " ".join(project["classifiers"]))
+    jobs = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["newest"]["strategy"]["matrix"]["python"] == named
