@@ -1,4 +1,10 @@
-"""attribute: photos -> predictions and heatmaps in part files, scored in the same pass."""
+"""attribute: photos -> predictions and heatmaps in part files, scored in the same pass.
+
+Why what decoding found goes into ``statuses.parquet`` and not into the manifest: the manifest is
+the table of the index stage, which has finished by then. Each table has one stage that writes it,
+so its rows are those that the stage's fingerprint stands for. Whoever reads the manifest through
+``Audit.manifest`` gets both together.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Pairs measured in rounds, until an effect is surely below the limit or the pairs are spent."""
+"""Pairs measured in rounds, until an effect is surely below the limit or the pairs are spent.
+
+Why the limit is ``evidence.stop_below`` and not ``evidence.min_reliance``: if the limit of the
+verdict decided how many pairs of a cue are measured, another limit would mean measuring again. So
+verdicts are judged on finished pairs, and changing their limit repeats no pair. Whoever wants to
+confirm effects smaller than ``stop_below`` lowers that as well, for narrower intervals.
+"""
 
 from __future__ import annotations
 

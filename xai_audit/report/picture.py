@@ -1,4 +1,9 @@
-"""The pictures of a report: planned from tables, named by a hash of their content, drawn later."""
+"""The pictures of a report: planned from tables, named by a hash of their content, drawn later.
+
+Why by content: a file that has the name is the right picture, so nothing else needs to be noted
+about it. A changed threshold draws only the pictures that are new, a page can link to pictures
+before they are drawn, and a browser never shows an old one from its cache.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Part files: done is what lies there with the right fingerprint; missing is the plan less that."""
+"""Part files: done is what lies there with the right fingerprint; missing is the plan less that.
+
+Why the part files are the only record of what is done: a list of finished parts beside them could
+disagree with the disk after a kill, and a claim could outlive the worker that made it. A file
+appears whole or not at all, and says in its footer what it was made from. Two workers on one part
+write the same bytes, so that no lock is needed: it costs time, never a row.
+
+Why the driver alone writes ``plan.json``: a worker that planned for itself would list the dataset
+again, perhaps after a photo was added, and cut other parts. All workers read one plan, and a file
+with one writer needs no lock.
+"""
 
 from __future__ import annotations
 
