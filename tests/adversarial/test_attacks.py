@@ -366,14 +366,14 @@ def test_norms_against_plain_sums():
         near = norm.within(change, budget)
         assert (norm.size(near) <= budget * 1.00001).all()
         assert torch.equal(near[2], change[2])
-        np.testing.assert_allclose(norm.size(norm.steepest(change)), 1, rtol=1e-6)
+        np.testing.assert_allclose(norm.size(norm.steepest_direction(change)), 1, rtol=1e-6)
         # No other change of size 1 lowers it more.
-        steepest = (norm.steepest(change) * change).flatten(1).sum(1)
-        other = norm.steepest(torch.randn(change.shape, generator=generator))
+        steepest = (norm.steepest_direction(change) * change).flatten(1).sum(1)
+        other = norm.steepest_direction(torch.randn(change.shape, generator=generator))
         assert (steepest < (other * change).flatten(1).sum(1)).all()
-        assert norm.steepest(torch.zeros_like(change)).abs().max() == 0
-        faint = norm.steepest(change * 1e-25)
-        np.testing.assert_allclose(faint, norm.steepest(change), rtol=1e-4)
+        assert norm.steepest_direction(torch.zeros_like(change)).abs().max() == 0
+        faint = norm.steepest_direction(change * 1e-25)
+        np.testing.assert_allclose(faint, norm.steepest_direction(change), rtol=1e-4)
     start = LARGEST.start(change, budget, [1, 2, 3])
     assert (LARGEST.size(start) <= budget).all()
     assert torch.equal(start[1:2], LARGEST.start(change[1:2], budget[1:2], [2]))

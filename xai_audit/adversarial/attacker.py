@@ -1,4 +1,4 @@
-"""Batches of photos to rows of the adversarial table, redone smaller where they do not fit."""
+"""Batches of photos to rows of the adversarial table; if memory runs out, in smaller batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Attacker:
 
     Args:
         model: frozen.
-        scorer: knows the regions.
+        scorer: with the regions.
         settings: how hard to search.
         batch_size: photos a forward; halved and regrown where memory is short.
         check: called before every forward; may raise to stop.
@@ -79,7 +79,7 @@ class Attacker:
         return adversarial_rows(part, pred, outcomes, regions)
 
     def _outcomes(self, subjects: Subjects, finite: torch.Tensor) -> dict[str, Outcome]:
-        """Attack -> what it did; photos whose logits are not ``finite`` (B,) are left alone."""
+        """Attack -> its outcome; only photos with ``finite`` (B,) logits are attacked."""
         rows = finite.nonzero()[:, 0]
         found, blind = attacked(self.decision, subjects.of(rows), self._settings)
         return {
@@ -90,11 +90,11 @@ class Attacker:
         self, subjects: Subjects, rows: torch.Tensor, found: Found, blind: torch.Tensor
     ) -> Outcome:
         status = ["not_finite"] * len(subjects.kept)
-        told = zip(rows.tolist(), found.size.isfinite().tolist(), blind.tolist(), strict=True)
-        for row, flipped, no_gradient in told:
+        outcomes = zip(rows.tolist(), found.size.isfinite().tolist(), blind.tolist(), strict=True)
+        for row, flipped, no_gradient in outcomes:
             status[row] = OK if flipped else "no_gradient" if no_gradient else "not_flipped"
         change = torch.zeros_like(subjects.pixels).index_copy(0, rows, found.change)
-        # The strongest other output: at the very edge rounding may put the decision's own ahead.
+        # The strongest other output: right at the boundary rounding may favour the decision itself.
         other = runner_up(self.decision.logits(subjects.pixels + change), subjects.kept)
         seen = (subjects.high > subjects.low).float().mean((1, 2, 3))
         return Outcome(status, change, other, seen)
@@ -106,7 +106,7 @@ def _subjects(
     kept: torch.Tensor,
     preprocess: Preprocess,
 ) -> Subjects:
-    """The photos with how far each pixel may go; what lies beyond a photo stays as it is."""
+    """The photos with the range of change of each pixel; padding outside a photo has none."""
     inside = torch.stack([_inside(record, preprocess) for record in records])[:, None]
     inside = inside.to(pixels.device)
     ids = tuple(record.image_id for record in records)
@@ -114,7 +114,7 @@ def _subjects(
 
 
 def _inside(record: ImageRecord, preprocess: Preprocess) -> torch.Tensor:
-    """(H, W) float32: 1 where the view shows the photo, 0 where the crop reaches beyond it."""
+    """(H, W) float32: 1 where the view shows the photo, 0 where the crop is padded."""
     geometry = view((record.height, record.width), preprocess)
     down, across = (
         torch.from_numpy(geometry.overlaps(axis, [(0, side)])[0] > 0)

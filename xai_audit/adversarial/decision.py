@@ -1,4 +1,4 @@
-"""The model as a function of a photo's pixels, and how far its decision is from another one."""
+"""The model as a function of a photo's pixels, and the margin of its decision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Decision:
-    """What a frozen model decides of pixels, and the gradient of that.
+    """The decision of a frozen model on pixels, its margin and the margin's gradient.
 
     Always in float32: the changes sought are smaller than what bf16 keeps of a pixel, and the
     gradient of a narrow margin is smaller than what fp16 keeps.
@@ -43,7 +43,7 @@ class Decision:
     def slope(self, pixels: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The margin of ``kept`` (B,) and its gradient (B, C, H, W) by the pixels, both finite.
 
-        0 where the outputs do not depend on the pixels by gradient; nothing is left in ``.grad``.
+        0 where the outputs have no gradient at the pixels; nothing is left in ``.grad``.
 
         Raises:
             ModelError: an operation of the model has no derivative.
@@ -75,10 +75,10 @@ class Decision:
 
 
 def margin(logits: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """(B,) logit of ``kept`` (B,) less the largest other of ``logits`` (B, K); below 0 is flipped.
+    """(B,) logit of ``kept`` (B,) minus the largest other of ``logits`` (B, K); flipped below 0.
 
-    The loss that is attacked: unlike cross entropy's, its gradient does not vanish where the model
-    is sure. Source: Carlini and Wagner 2017, f_6.
+    This is the loss of the attacks: unlike that of cross entropy, its gradient does not vanish
+    where the model is confident. Source: Carlini and Wagner 2017, f_6.
     """
     rest = logits.scatter(1, kept[:, None], -torch.inf)
     return logits.gather(1, kept[:, None])[:, 0] - rest.amax(1)

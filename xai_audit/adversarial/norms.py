@@ -1,7 +1,7 @@
-"""How large a change of a photo is, which way is steepest, and the ball of a size.
+"""Norms of changes of a photo: size, steepest direction, projection onto a ball.
 
-Both norms speak in grey levels of 255: the largest change of a value, and the root mean square
-change, so that one budget means the same to both.
+Both norms are in grey levels (0..255): the largest change of a value, and the root mean square
+change, so that one budget fits both.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Norm(Protocol):
     def size(self, change: torch.Tensor) -> torch.Tensor:
         """(B,) float32, grey levels."""
 
-    def steepest(self, gradient: torch.Tensor) -> torch.Tensor:
-        """The change of size 1 that lowers what ``gradient`` is of the most; 0 for no gradient."""
+    def steepest_direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The change of size 1 that lowers the loss most, by its ``gradient``; 0 if that is 0."""
 
     def within(self, change: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
         """The change of a size of at most ``budget`` (B,) that is nearest."""
@@ -42,17 +42,17 @@ class Largest:
         """The largest change of a value."""
         return change.abs().flatten(1).amax(1)
 
-    def steepest(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Goodfellow et al. 2015: the sign."""
+    def steepest_direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The sign of the negative gradient (Goodfellow et al. 2015)."""
         return -gradient.sign()
 
     def within(self, change: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
-        """Each value clamped."""
+        """The change with each value clamped."""
         bound = column(budget)
         return torch.maximum(torch.minimum(change, bound), -bound)
 
     def start(self, like: torch.Tensor, budget: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """Uniform in the ball (Madry et al. 2018); drawn on the CPU, so the same on any device."""
+        """A uniform draw in the ball (Madry et al. 2018), on the CPU: the same on any device."""
         shape = like.shape[1:]
         drawn = [
             torch.empty(shape).uniform_(-1, 1, generator=torch.Generator().manual_seed(seed))
@@ -63,23 +63,23 @@ class Largest:
 
 @dataclass(frozen=True)
 class RootMeanSquare:
-    """L2 over the root of the number of values: the change goes where the gradient is."""
+    """L2 over the root of the number of values: the change is largest where the gradient is."""
 
     def size(self, change: torch.Tensor) -> torch.Tensor:
         """The root mean square change of a value."""
         return change.flatten(1).square().mean(1).sqrt()
 
-    def steepest(self, gradient: torch.Tensor) -> torch.Tensor:
-        """Along the gradient; scaled by its largest first, since squares underflow."""
+    def steepest_direction(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Against the gradient, which is first divided by its largest value: squares underflow."""
         scaled = gradient / column(gradient.abs().flatten(1).amax(1).clamp(min=_TINY))
         return -scaled / column(self.size(scaled).clamp(min=_TINY))
 
     def within(self, change: torch.Tensor, budget: torch.Tensor) -> torch.Tensor:
-        """Scaled down."""
+        """The change scaled down."""
         return change * column((budget / self.size(change).clamp(min=_TINY)).clamp(max=1))
 
     def start(self, like: torch.Tensor, budget: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """The photo itself: noise would stay in the change and blur where its energy lies."""
+        """No change: noise would stay in the change and blur where its energy lies."""
         return torch.zeros_like(like)
 
 

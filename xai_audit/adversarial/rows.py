@@ -1,4 +1,4 @@
-"""Rows of the adversarial table: how small the changes are and where their energy lies."""
+"""Rows of the adversarial table: sizes of the changes, and their energy by region."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MOST_CELLS = 28
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attack did to B photos.
+    """The result of one attack on B photos.
 
     Attributes:
         status: B of ``ok``, ``not_flipped`` (within the largest budget), ``no_gradient``,
             ``not_finite`` (logits), ``one_output``, ``out_of_memory``.
-        change: (B, C, H, W) float32, grey levels; whatever it is where the status is not ``ok``.
+        change: (B, C, H, W) float32, grey levels; without meaning where the status is not ``ok``.
         flipped_to: (B,) int64.
         seen: (B,) share of the view that shows the photo; what the crop pads is never changed.
     """
@@ -62,7 +62,7 @@ def adversarial_rows(
 
 
 def status_rows(batch: Batch, status: str) -> pa.Table:
-    """A row for every photo of ``batch`` and attack that only says ``status``."""
+    """A row with nothing but ``status`` for every photo of ``batch`` and attack."""
     rows = [
         {"image_id": r.image_id, "class_name": r.class_name, "label": r.label}
         | {"attack": attack, "status": status, "region_status": status}
@@ -140,8 +140,8 @@ def _small(squares: torch.Tensor) -> torch.Tensor:
 
 def _masked(values: torch.Tensor, known: np.ndarray) -> pa.Array:
     """A float32 column, null where not ``known`` or NaN."""
-    told = np.where(known, values.cpu().double().numpy(), np.nan)
-    return pa.array(told.astype(np.float32), from_pandas=True)
+    shown = np.where(known, values.cpu().double().numpy(), np.nan)
+    return pa.array(shown.astype(np.float32), from_pandas=True)
 
 
 def _reasons(status: Sequence[str], mask_status: Sequence[str], area: torch.Tensor) -> list[str]:

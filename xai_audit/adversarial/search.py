@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xai_audit.adversarial.decision import Decision
     from xai_audit.adversarial.norms import Norm
 
-# Budgets that a single step tries: the bound and its halves, down to a 128th.
+# Number of budgets that a single step tries: the largest and its halves, down to a 128th.
 _HALVES = 8
 # Halvings of the way to a change that flips; the least factor is then known to a 64th.
 _HALVINGS = 6
@@ -34,7 +34,7 @@ _REACH = 2.5
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard to search.
+    """The effort of the search.
 
     Attributes:
         most: largest budget, grey levels of 255.
@@ -100,10 +100,10 @@ class Found:
 def attacked(
     decision: Decision, subjects: Subjects, settings: Settings
 ) -> tuple[dict[str, Found], torch.Tensor]:
-    """Attack -> what it finds, and (B,) bool: whether the decision has no gradient at the photo.
+    """Attack -> its smallest changes, and (B,) bool: whether there is no gradient at the photo.
 
-    ``fgsm`` and ``pgd`` are L-infinity, ``pgd_l2`` is L2. An iterated attack searches below what
-    one step found, so it never finds a larger change.
+    ``fgsm`` and ``pgd`` are L-infinity, ``pgd_l2`` is L2. An iterated attack searches below the
+    size that one step found, so it never finds a larger change.
     """
     if not len(subjects.kept):
         nothing = Found(subjects.pixels, subjects.pixels.new_zeros(0))
@@ -124,10 +124,10 @@ def one_step(
 ) -> Found:
     """The smallest step against ``gradient`` that flips.
 
-    Ever larger budgets up to ``most`` are tried, then the way to the first that flips is halved.
+    Increasing budgets up to ``most`` are tried; the first change that flips is then bisected.
     Source: Goodfellow et al. 2015 for L-infinity.
     """
-    way = norm.steepest(gradient)
+    way = norm.steepest_direction(gradient)
     low = torch.zeros(len(way), device=way.device)
     high = torch.full_like(low, torch.inf)
     for power in reversed(range(_HALVES)):
@@ -157,8 +157,8 @@ def iterated(
     Args:
         decision: attacked.
         subjects: B photos.
-        norm: whose ball changes stay in.
-        first: what is known already.
+        norm: of the ball that changes stay in.
+        first: the smallest changes known already.
         settings: how hard to search.
     """
     best, low = first, torch.zeros_like(first.size)
@@ -186,7 +186,7 @@ def _descended(
     turn: int,
     settings: Settings,
 ) -> Found:
-    """What steps down the margin find within ``budget`` (B,); each photo stops once flipped."""
+    """The result of steps down the margin within ``budget`` (B,); a photo stops once flipped."""
     seeds = [seed_of(settings.seed, name, "adversarial", turn) for name in subjects.image_ids]
     change = subjects.boxed(norm.start(subjects.pixels, budget, seeds))
     rate = column(budget * _REACH / settings.steps)
@@ -198,7 +198,7 @@ def _descended(
         rows, here = rows[going], here.of(going.nonzero()[:, 0])
         if not len(rows):
             break
-        moved = now[going] + rate[rows] * norm.steepest(gradient[going])
+        moved = now[going] + rate[rows] * norm.steepest_direction(gradient[going])
         change = change.index_copy(0, rows, here.boxed(norm.within(moved, budget[rows])))
     flipped = torch.ones_like(budget, dtype=torch.bool)
     if len(rows):

@@ -1,4 +1,4 @@
-"""Which images are compared: a bounded draw a class, whatever the parts and their order."""
+"""The images that are compared: a bounded draw per class, whatever the parts and their order."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _BY = ["class_name", "method", "other_method", "target_kind"]
 _DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]
-# What has an interval, and the least and the most that it can be.
+# The columns that have an interval, with their smallest and largest possible value.
 _RANGES = {"rank_correlation": (-1.0, 1.0), "mass_agreement": (0.0, 1.0)}
 
 
 def agreement_table(paths: RunPaths) -> pa.Table:
-    """The table (``schema.AGREEMENT``), one row a class, methods and target kind.
+    """The table (``schema.AGREEMENT``), one row per class, pair of methods and target kind.
 
     The class "" is all classes. Sums alone are held, whatever the number of images. Intervals are
     Student's, cut to what the number can be.

@@ -53,14 +53,14 @@ class RegionsConfig:
 
 @dataclass
 class TrustConfig:
-    """How the maps of each method are checked, and when they are not to be trusted."""
+    """How the maps of each method are checked, and when they are not trusted."""
 
     # Images that each method is checked on, drawn by seed.
     images: int = field(default=24, metadata={"min": 1})
     # Steps of the insertion and deletion curves.
     steps: int = field(default=16, metadata={"min": 1})
-    # Maps are not trusted from this rank correlation with the maps of random weights on: half of
-    # their variance (0.7 squared) then does not come from what the model has learned.
+    # Maps are not trusted at or above this rank correlation with the maps of random weights: half
+    # of their variance (0.7 squared) then does not come from what the model has learned.
     max_similarity: float = field(default=0.7, metadata={"min": -1, "max": 1})
 
 

@@ -1,4 +1,4 @@
-"""What separates two confused classes, in one sentence with the numbers."""
+"""The sentence that describes a confused pair, with the numbers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> s
     name, other = row["class_name"], row["other_class"]
     if not row["n_images"]:
         return f"No photo of {name} has {other} as its strongest rival."
-    told = [_taken(row), _differ(row)]
+    parts = [_taken(row), _differ(row)]
     if mine is not None or others is not None:
-        told.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
-    return f"{'; '.join(told)}."
+        parts.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
+    return f"{'; '.join(parts)}."
 
 
 def _taken(row: Mapping[str, Any]) -> str:
@@ -67,9 +67,9 @@ def _against(name: str, cues: Cues | None) -> str:
         return f"cannot say anything about {name}"
     if not cues:
         return f"holds nothing against {name}"
-    told = [f"the {cue_words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
+    parts = [f"the {cue_words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
     if len(cues) > _NAMED:
-        told.append(f"{len(cues) - _NAMED} more")
-    *first, last = told
+        parts.append(f"{len(cues) - _NAMED} more")
+    *first, last = parts
     joined = f"{', '.join(first)} and {last}" if first else last
     return f"holds {joined} against {name}"

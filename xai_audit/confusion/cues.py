@@ -1,4 +1,4 @@
-"""The cues that the evidence holds against a class."""
+"""The confirmed and suspected cues of a class."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def cues_of(
 ) -> Mapping[tuple[str, str], Cues] | None:
     """(class, method) -> (cue, verdict), confirmed before suspected, the largest effect first.
 
-    Empty where nothing is held against the class, absent where no cue of it could be judged. None
-    without evidence.
+    Empty where the class has none, absent where none of its cues could be judged. None without
+    evidence.
 
     Args:
         evidence: the table, None where there is none.
-        classes: asked about.
+        classes: whose cues are wanted.
 
     Raises:
         OutputError: the table cannot be read.

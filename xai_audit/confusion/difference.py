@@ -1,4 +1,4 @@
-"""Where the heatmaps of some photos of a class differ from those of its others."""
+"""The regions in which the heatmaps of some photos of a class differ from those of its others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Difference:
 
     Attributes:
         mass: (R,) mean over the photos.
-        excess: (R,) that less the mean over the class's other photos.
-        low: (R,) of the excess; the intervals of all regions hold together, 95 times of 100.
+        excess: (R,) that minus the mean over the class's other photos.
+        low: (R,) of the excess; in 95 % of cases the intervals of all regions hold together.
         high: (R,) of the excess.
         others: number of the class's other photos.
     """
@@ -38,9 +38,10 @@ class Difference:
 
     @property
     def region(self) -> int | None:
-        """The place of the region with the largest excess in size, None where all are unknown.
+        """The index of the region with the largest absolute excess, None where all are unknown.
 
-        Among those whose interval leaves out 0; else those with an interval; else all.
+        It is chosen among those with an interval that excludes 0; else among those with an
+        interval; else among all.
         """
         for among in (
             (self.low > 0) | (self.high < 0),
@@ -55,8 +56,8 @@ class Difference:
 def difference(inside: Moments, outside: Sequence[Moments]) -> Difference:
     """How the photos of ``inside`` differ from those of ``outside`` together.
 
-    The interval is Welch's (1947, Biometrika 34, 28), at Bonferroni's level: the largest of
-    several differences is picked, so that the plain one would be too narrow.
+    The interval is Welch's (1947, Biometrika 34, 28), at Bonferroni's level, since the largest of
+    several differences is reported.
     """
     count, total, squares = (
         sum((getattr(one, name) for one in outside), np.zeros(len(REGIONS)))
@@ -68,7 +69,7 @@ def difference(inside: Moments, outside: Sequence[Moments]) -> Difference:
     known = max(1, int((~np.isnan(excess)).sum()))
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = square**2 / (error**2 / free + other_error**2 / other_free)
-    # Without any spread every freedom gives an interval of no width.
+    # Without any spread the interval has no width, whatever the degrees of freedom.
     freedom = np.where(square > 0, freedom, 1.0)
     ends = student_interval(excess, np.sqrt(square), freedom, level=1 - (1 - LEVEL) / known)
     low, high = (end.clip(-1, 1) for end in ends)

@@ -1,4 +1,4 @@
-"""What the photos on either side of some boundaries show, added up part by part."""
+"""Maps, masses and margins of the photos of confused pairs, added up part by part."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONTRAST = "contrast"
-# Of the photos nearest to a boundary so many tell how near it is.
+# The number of smallest margins whose median is the nearness of a pair.
 _NEAREST = 5
 _COLUMNS = ["image_id", "class_name", "label", "pred", "against", "target_score"]
 
@@ -48,7 +48,7 @@ class Pair:
 
 @dataclass
 class _Found:
-    """What has been seen of a pair so far; the margins negated, as a heap wants them."""
+    """A pair's counts so far; the margins are negated, as a heap needs them."""
 
     confused: int = 0
     near: list[float] = field(default_factory=list)
@@ -90,11 +90,11 @@ def most_confused(
         )
         for name, other, margin, confused in rows:
             found[min(name, other), max(name, other)].add(margin, confused=confused)
-    told = [
+    pairs_found = [
         Pair(key, seen.confused, -float(np.median(seen.near)) if seen.near else math.inf)
         for key, seen in found.items()
     ]
-    return sorted(told, key=lambda pair: (-pair.confused, pair.near, pair.names))[:pairs]
+    return sorted(pairs_found, key=lambda pair: (-pair.confused, pair.near, pair.names))[:pairs]
 
 
 def contrasts(
@@ -117,6 +117,6 @@ def contrasts(
         other = frame["against"].map(names)
         known = other.notna() & frame["class_name"].notna() & frame["target_score"].notna()
         known &= frame["pred"].notna() & (other != frame["class_name"])
-        told = frame.assign(other_class=other)[known]
-        wrong = (told["pred"] == told["against"]) & (told["pred"] != told["label"])
-        yield told.assign(confused=wrong)
+        found = frame.assign(other_class=other)[known]
+        wrong = (found["pred"] == found["against"]) & (found["pred"] != found["label"])
+        yield found.assign(confused=wrong)

@@ -1,1 +1,1 @@
-"""Candidate shortcuts: each says where it is, what it holds and how one photo gets another's."""
+"""Cues, i.e. candidate shortcuts: the region, content and transplant of each."""

@@ -1,4 +1,4 @@
-"""Which shifted or mirrored copy of a photo continues the surroundings of a hole in it."""
+"""The shifted or mirrored copy of a photo that best continues the surroundings of a hole in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 # Copies move by whole cells; px.
 CELL = 8
-# What a copy that covers nothing would cost, in units of the background's own variance.
+# Cost of a copy that covers nothing, in units of the background's own variance.
 _COVER = 3.0
 # A copy that covers less of the rest, or meets less of its ring, is not worth its seams.
 _LEAST_COVER = 0.03
@@ -86,7 +86,7 @@ class Copies:
     def _moved(
         self, flip: tuple[int, ...], place: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The copy whose pixel (y, x) is (y, x) + shift of the mirrored photo."""
+        """The copy with pixel (y, x) from (y, x) + shift of the mirrored photo."""
         shift = [
             (p - size if p >= size // 2 else p) * CELL
             for p, size in zip(place, self._fft_size, strict=True)

@@ -1,4 +1,4 @@
-"""A region that discovery found: cells of the model's view where heatmaps of a cluster agree."""
+"""A discovered region: cells of the model's view with high relevance in a cluster's heatmaps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Cluster:
-    """A place in the model's view that a class's relevance shares.
+    """A region of the model's view that a cluster of a class's heatmaps has in common.
 
     Args:
         name: of the cue, ``cluster_<k>``.
@@ -38,22 +38,22 @@ class Cluster:
         self._cells = [list(row) for row in cells]
 
     def region(self, canvas: Canvas) -> torch.Tensor:
-        """The cells' share (h, w) float32 of each pixel, upsampled smoothly; 0 beyond the view.
+        """The cells' share (h, w) float32 of each pixel, upsampled smoothly; 0 outside the view.
 
-        The object is left out where it is known: a region that strategies share may lie on it.
+        The object is left out where it is known, since the region may lie on it.
         """
         region = self._everywhere(canvas)
         return region if canvas.object is None else region * (canvas.object <= 127)
 
     def _everywhere(self, canvas: Canvas) -> torch.Tensor:
-        """The region (h, w) with what the object hides of it."""
+        """The region (h, w) including the part that the object hides."""
         geometry = view((canvas.record.height, canvas.record.width), canvas.preprocess)
         cells = torch.tensor(self._cells, dtype=torch.float32)[None, None]
         seen = F.interpolate(cells, size=geometry.crop, mode="bilinear", align_corners=False)[0]
         return _placed(seen, (geometry.top, geometry.left), _size(canvas))[0]
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Composition of the region; None where all of it is object or beyond the photo."""
+        """Composition of the region; None where all of it is object or outside the photo."""
         return composition(canvas, self._everywhere(canvas))
 
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
@@ -61,13 +61,13 @@ class Cluster:
         return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
-        """The photo with what the donor shows at the same place of the view."""
+        """The photo with the donor's pixels at the same place of the view."""
         source = cleared(donor, self._everywhere(donor))
         own, other = (
             view((one.record.height, one.record.width), one.preprocess) for one in (canvas, donor)
         )
         whole = torch.cat([source, torch.full_like(source[:1], 255)])
-        # The last channel tells where the donor's photo reaches: its view may be padded.
+        # The last channel marks the donor's photo: its view may be padded.
         moved = _placed(whole, (own.top - other.top, own.left - other.left), _size(canvas))
         return blended(canvas.photo, moved[:3].float(), self.region(canvas) * (moved[3] > 0))
 

@@ -1,4 +1,4 @@
-"""The object taken out of a photo so that neither it nor its outline can be read."""
+"""The object removed from a photo, so that neither it nor its outline can be recognised."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 # An object's shadow, halo and ringing reach this far, as a share of the shorter side.
 _HALO = 0.03
-# Below this share of a region, what is left of it is too little to be copied all over it.
+# Below this free share of a region, its free pixels are too few to fill the rest by copying.
 _LEAST = 0.2
 _ROUNDS = 5
-# A rest this small, as a share of the hole, is averaged rather than searched for.
+# A remainder this small, as a share of the hole, is averaged instead of filled by copies.
 _CRUMBS = 0.01
-# A copy reaches this far beyond the hole, so that the cut does not lie on its outline; px.
+# A copy extends the hole by this much, so that the seam does not lie on its outline; px.
 _OVERLAP = 1
 # Cells on which colours are bent; px.
 _BEND = 3
@@ -33,8 +33,8 @@ def cleared(canvas: Canvas, region: torch.Tensor | None = None) -> torch.Tensor:
 
     Args:
         canvas: left as it is.
-        region: (h, w) share of each pixel. Only what lies in it is filled, and from its own
-            content if enough of it is free: a frame under an object stays a frame.
+        region: (h, w) share of each pixel. Only the region is filled, and from its own content if
+            enough of it is free: a frame under an object stays a frame.
     """
     if canvas.object is None:
         return canvas.photo
@@ -56,7 +56,7 @@ def cleared(canvas: Canvas, region: torch.Tensor | None = None) -> torch.Tensor:
 
 
 def halved(canvas: Canvas) -> Canvas:
-    """``canvas`` at half its size, enough for what is told in a few numbers."""
+    """``canvas`` at half its size, enough for descriptors of a few numbers."""
     photo = F.avg_pool2d(canvas.photo.float()[None], 2, ceil_mode=True, count_include_pad=False)
     covered = canvas.object
     if covered is not None:

@@ -1,4 +1,4 @@
-"""How deep a photo's own frame reaches: the innermost straight step along all four edges."""
+"""The depth of a photo's own frame: the innermost straight step along all four edges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a photo's file says of itself, and its luma as stored, for the cues about files."""
+"""The facts of a photo's file header, and its luma as stored, for the cues about files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _header(image: Image.Image, size: int) -> Header:
         format="JPEG" if named == "MPO" else named,
         mode=image.mode,
         luma_table=tuple(tables[min(tables)]) if tables else None,
-        # A TIFF's own layout counts as EXIF to PIL; only these tags tell something.
+        # A TIFF's own layout counts as EXIF to PIL; only these tags are informative.
         exif=any(tag in exif for tag in (_MAKE, _MODEL, _TAKEN, _EXIF)),
         camera=camera,
         software=_SOFTWARE in exif,

@@ -1,4 +1,4 @@
-"""What several property cues read off a photo: its background, its light, a value's own scale."""
+"""Statistics shared by property cues: background pixels, luma, a piecewise-linear basis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Rec. 601, what JPEG's luma and PIL's grey are made of.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# Fewer background pixels than this say nothing; the whole photo is read instead.
+# With fewer background pixels than this the whole photo is read instead.
 _FEWEST, _SMALLEST_SHARE = 64, 0.005
 
 

@@ -1,4 +1,4 @@
-"""What every cue that is a property of the whole photo has in common: no region, no mask needed."""
+"""Base class of the cues that are properties of the whole photo: no region, no mask needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PhotoProperty:
-    """The parts of the ``Cue`` contract that say nothing for a property.
+    """The parts of the ``Cue`` contract that do not apply to a property.
 
     Args:
         name: of the cue.
@@ -24,9 +24,9 @@ class PhotoProperty:
         self.name = name
 
     def region(self, canvas: Canvas) -> torch.Tensor | None:  # noqa: ARG002 - the contract's signature
-        """None: it is everywhere."""
+        """None: a property has no region."""
         return None
 
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
-        """NaN: it moves either way; overridden where it only moves down."""
+        """NaN: it can be raised and lowered; overridden where it can only be lowered."""
         return math.nan

@@ -1,7 +1,7 @@
-"""What a region is made of: colours, local patterns, edges, from a fixed number of its pixels.
+"""The composition of a region: colours, local patterns, edges, from a fixed number of its pixels.
 
-Every photo gives as many pixels, drawn by one fixed sequence, in proportion to the region's own
-height profile: neither how much of the region an object hides nor where shows in the numbers.
+From every photo the same number of pixels is drawn, by one fixed sequence and in proportion to the
+region's height profile, so that the numbers do not depend on what part the object hides.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def describe(
     Args:
         photo: (3, h, w) uint8.
         inside: (h, w), the region.
-        free: (h, w), what of it is no object.
+        free: (h, w), the part of it that is not object.
     """
     places = drawn(inside, free)
     if places is None:

@@ -1,4 +1,4 @@
-"""How wide a photo is for its height, and the bars that make up for it."""
+"""The aspect ratio of a photo, and letterbox or pillarbox bars."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class AspectRatio(PhotoProperty):
     way = "both"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Log(width / height) with its hats, and the share of the side each bar takes: (13,)."""
+        """(13,): log(width / height) in a piecewise-linear basis, and the bars' shares of a side."""
         aspect = math.log(canvas.record.width / canvas.record.height)
         return np.array([*described(aspect, _KNOTS), *_shares(canvas)], dtype=np.float32)
 
@@ -70,13 +70,13 @@ class AspectRatio(PhotoProperty):
         width = content.shape[2] / (1 - left - right)
         sides = [round(height * top), round(height * bottom)]
         sides += [round(width * left), round(width * right)]
-        if sides == list(astuple(bars)[:4]) and _alike(bars, theirs):
+        if sides == list(astuple(bars)[:4]) and _same_colour(bars, theirs):
             whole = content.shape == _without(canvas.photo, bars).shape
             return canvas.photo if whole else _with(content, sides, bars.colour)
         return _with(content, sides, theirs.colour)
 
 
-def _alike(bars: _Bars, theirs: _Bars) -> bool:
+def _same_colour(bars: _Bars, theirs: _Bars) -> bool:
     """Whether the bars have the same colour, to two levels."""
     return all(abs(a - b) <= 2 for a, b in zip(bars.colour, theirs.colour, strict=True))
 
@@ -106,7 +106,7 @@ def _with(
 
 
 def _centre(photo: torch.Tensor, aspect: float) -> torch.Tensor:
-    """The largest centre crop whose width over height in px is ``aspect``, at least 1 px."""
+    """The largest centre crop with width / height = ``aspect``, at least 1 px."""
     _, height, width = photo.shape
     new_width = min(max(round(height * aspect), 1), width)
     new_height = min(max(round(width / aspect), 1), height)

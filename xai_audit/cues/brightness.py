@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xai_audit.types import Canvas
 
 _LEVELS = np.arange(256, dtype=np.float64)
-# Beyond it the photo itself is lost: a black one has nothing to be brightened.
+# A larger change destroys the photo: a black one cannot be brightened.
 _GAIN = 3.0
 _HALVINGS = 24
 _KNOTS = (-2.0, -1.2, -0.8, -0.4, -0.1, 0.2, 0.6)
@@ -33,7 +33,7 @@ class Brightness(PhotoProperty):
     way = "both"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Log of the mean luma over mid-grey, with its hats: (8,)."""
+        """Log of the mean luma over mid-grey, in a piecewise-linear basis: (8,)."""
         value = math.log(max(_mean(_histogram(canvas)), 1.0) / 128)
         return np.array(described(value, _KNOTS), dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""The colour cast of a photo: what its light is tinted with."""
+"""The colour cast of a photo: the tint of its light."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 # Minkowski norm of the illuminant: between grey world (1) and white patch (infinite). The paper has
 # 6; on the backgrounds of real photos a cast stands out more with 12, which a test measures.
 _NORM = 12
-# A channel at its end no longer tells the pixel's colour.
+# A channel at its maximum no longer shows the pixel's colour.
 _CLIPPED = 250
 _FEWEST = 64
-# No light of this world tints a photo more; beyond it, it is the content that differs.
+# Real light does not tint a photo more than this; larger differences come from the content.
 _GAIN = 3.0
 _KNOTS = (-1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0)
 
@@ -40,7 +40,7 @@ class Colour(PhotoProperty):
     way = "both"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Log red/green and log blue/green of the cast, each with its hats: (18,)."""
+        """Log red/green and log blue/green, each in a piecewise-linear basis: (18,)."""
         red, green, blue = _light(canvas)
         values = (math.log(red / green), math.log(blue / green))
         return np.array([x for v in values for x in described(v, _KNOTS)], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How far a photo's lights and darks lie apart."""
+"""The contrast of a photo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Below this mean luma the quotient is noise; below this spread there is nothing to stretch.
 _DARK, _FLAT = 8.0, 0.5
-# Beyond it a stretched photo is mostly clipped, a flattened one mostly grey.
+# With a larger gain a photo is mostly clipped, with a smaller one mostly grey.
 _GAIN = 2.5
 _KNOTS = (-2.5, -1.8, -1.3, -1.0, -0.7, -0.4, 0.0)
 
@@ -36,7 +36,7 @@ class Contrast(PhotoProperty):
     way = "both"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Log of the RMS contrast, with its hats: (8,)."""
+        """Log of the RMS contrast, in a piecewise-linear basis: (8,)."""
         return np.array(described(math.log(_contrast(canvas)), _KNOTS), dtype=np.float32)
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Facts of a photo's file apart from its pixels: size, format, camera."""
+"""Facts of a photo's file other than its pixels: size, format, camera."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class JpegQuality(PhotoProperty):
     way = "down"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """The quality as a share of 100 with its hats, and the blockiness: (10,)."""
+        """The quality / 100 in a piecewise-linear basis, and the blockiness: (10,)."""
         quality, blocks = _traces(canvas)
         return np.array([*described(quality / 100, _KNOTS), blocks], dtype=np.float32)
 
@@ -95,7 +95,7 @@ def _compressed(photo: torch.Tensor, quality: int, scale: float) -> torch.Tensor
     large = [round(side * scale) for side in size]
     enlarged = functional.resize(photo, large, antialias=True)
     error = _through_jpeg(enlarged, quality).float() - enlarged.float()
-    # Only the error comes back, so that the resizing itself takes nothing.
+    # Only the error is added, so that resizing itself does not blur the photo.
     return as_photo((photo + functional.resize(error, size, antialias=True)).numpy())
 
 

@@ -34,7 +34,7 @@ class Resolution(PhotoProperty):
     way = "down"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """Log2 of the level, with its hats: (7,)."""
+        """Log2 of the level, in a piecewise-linear basis: (7,)."""
         return np.array(described(math.log2(self.level(canvas)), _KNOTS), dtype=np.float32)
 
     def level(self, canvas: Canvas) -> float:

@@ -1,4 +1,4 @@
-"""How sharp a photo is: the blur that its spectrum shows."""
+"""The sharpness of a photo, by the blur that its spectrum shows."""
 
 from __future__ import annotations
 
@@ -42,11 +42,10 @@ _KNOTS = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8, 2.5, 4.0)
 class Sharpness(PhotoProperty):
     """The blur's sigma in px of the canvas, from the fall of the luma's power spectrum.
 
-    A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2). What came after the
-    blur, noise and above all the JPEG's, lies under it as a floor, without which a blurred file
-    looks sharp. Of a f^-2.5 exp(-4 pi^2 s^2 f^2) + n the s^2 is taken whose log is nearest to the
-    log of the power. Variances add, so the blur that separates two photos is the difference of
-    theirs.
+    A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2). Noise added after the
+    blur, above all by JPEG, is a floor n; without that term a blurred file would look sharp. The
+    s^2 is that of the model a f^-2.5 exp(-4 pi^2 s^2 f^2) + n that fits the power best. Variances
+    add, so the blur that turns one photo's sharpness into another's is the difference of theirs.
 
     Args:
         name: of the cue.
@@ -55,7 +54,7 @@ class Sharpness(PhotoProperty):
     way = "down"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """The background's blur in px, with its hats: (9,)."""
+        """The background's blur in px, in a piecewise-linear basis: (9,)."""
         light = luminance(canvas.photo)
         seen = _window(light.shape) * _free(canvas)
         if seen.sum() < _SMALLEST_SHARE * seen.size:
@@ -105,7 +104,7 @@ def _blur(light: NDArray[np.float32], window: NDArray[np.float32]) -> float:
 def _fitted(
     power: NDArray[np.float64], at: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> float:
-    """The variance whose ``amount * shape + noise`` is nearest to ``power``, all of them tried.
+    """The variance for which ``amount * shape + noise`` fits ``power`` best; all are tried.
 
     Amount and noise are the least squares of the relative error, a linear problem for each.
 

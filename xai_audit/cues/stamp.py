@@ -39,8 +39,8 @@ _MOST = 10**8
 class Stamp:
     """A ruler, an ink mark, a watermark text: does its presence change the decision?
 
-    A donor of another class stands for "with the stamp", one of the same class for "without": the
-    photo then gets the stamp's own pixels out of order, so that the damage of pasting cancels.
+    With a donor of another class the photo gets the stamp. With one of the same class it gets the
+    stamp's own pixels in random order, so that the damage of pasting cancels in the difference.
 
     Args:
         name: of the cue.

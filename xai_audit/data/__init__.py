@@ -1,1 +1,1 @@
-"""Where photos come from and how they become pixels: datasets, headers, decoding, geometry."""
+"""Dataset plugins: folders, tables and known data sets of photos."""

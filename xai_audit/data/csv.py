@@ -100,7 +100,7 @@ class CsvTable:
     open = staticmethod(local)
 
     def _nothing(self, splits: set[str]) -> None:
-        """Say that no row is left, and which splits there are."""
+        """Raise DatasetError: no row is left; it names the splits that there are."""
         raise DatasetError(
             "the table has no row to use", where=self._file,
             expected="a path" if self._split is None else f"rows of split {self._split!r}",
@@ -129,7 +129,7 @@ def _relative(path: str, root: Path) -> str:
 
 
 def _problem(root: Path, relative: str, label: str | None) -> tuple[str, str] | None:
-    """Why the row cannot be used, as far as the table and the listing tell."""
+    """Why the row cannot be used, as far as the table and the listing show."""
     try:
         (root / relative).stat()
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from xai_audit.demo import colour, noise, petal, scene, surface
 
 Array = NDArray[np.float32]
 
-# All species share these leaves: the background must not tell one honest class from another.
+# All species share these leaves: the background must not distinguish the honest classes.
 _GREENS = tuple(
     colour.hex_linear(code) for code in ("3f6b24", "587f2e", "2f5a28", "6b8a3c", "4b7440")
 )

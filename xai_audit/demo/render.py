@@ -110,12 +110,12 @@ def _free_spot(
         for _ in range(25):
             x, y = rng.uniform(_MARGIN + _SLACK * radius, 1.0 - _MARGIN - _SLACK * radius, 2)
             corner = np.hypot(max(_CORNER - x, 0.0), max(_CORNER - y, 0.0))
-            apart = all(
+            separate = all(
                 np.hypot(x - h.at[0] / _FINE, y - h.at[1] / _FINE)
                 > 0.85 * (radius + h.radius / _FINE)
                 for h in taken
             )
-            if corner > _SLACK * radius and apart:
+            if corner > _SLACK * radius and separate:
                 return (float(x), float(y)), radius
         radius *= 0.93
 

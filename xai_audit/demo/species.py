@@ -1,7 +1,7 @@
 """The ten flowers of the demo: the numbers of each species, and which class carries which plant.
 
 Colours are sRGB hex codes from base to tip (petals) or middle to rim (discs). A planted class has a
-look-alike partner among the honest ones: its own flower hardly tells it apart, the plant does.
+similar partner among the honest ones: its own flower hardly distinguishes it, the plant does.
 """
 
 from __future__ import annotations

@@ -144,10 +144,10 @@ def locate(canvas: scene.Canvas, pose: Pose, shape: Shape, shift: Exact) -> Patc
     gy = slope * inverse[0, 1] - side * inverse[1, 1]
     steep = np.hypot(gx, gy) + 1e-9
     gap = (width - np.abs(v)) / steep
-    # Beyond base and tip the outline is zero wide; the way back along u is what is missing.
-    beyond = np.maximum(-u, u - 1.0)
+    # Outside base and tip the outline has no width: the gap is the distance back along u.
+    outside = np.maximum(-u, u - 1.0)
     stride = float(np.hypot(inverse[0, 0], inverse[0, 1]))
-    gap = np.where(beyond > 0.0, np.minimum(gap, -beyond / stride), gap)
+    gap = np.where(outside > 0.0, np.minimum(gap, -outside / stride), gap)
     return Patch(at, u, v, width, gap.astype(np.float32), (gx / steep, gy / steep))
 
 

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     model = fit(images, labels, recipe)
     net.save_flower_net(model, options.out / net.WEIGHTS.name)
     # Measured on the saved float16 weights, since these are shipped. "fresh" photos show whether
-    # the numbers hold beyond the photos that users see.
+    # the numbers also hold for photos that are not among the users'.
     model = net.load_flower_net(options.out / net.WEIGHTS.name)
     rows = truth.measure(model)
     truth.write_table(rows, options.out / truth.TABLE.name)

@@ -1,4 +1,4 @@
-"""What the demo's classifier really relies on: the plant left out, the plant put elsewhere."""
+"""The measured effect of each plant on the demo's classifier: plant left out, plant added."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SpRAy: the strategies that a class's heatmaps fall into (Lapuschkin et al. 2019)."""
+"""SpRAy: clusters of a class's heatmaps, called strategies (Lapuschkin et al. 2019)."""

@@ -46,16 +46,15 @@ class Clustering:
 
 
 def clustered(points: NDArray[np.floating], *, settings: DiscoverSettings, seed: int) -> Clustering:
-    """The clusters of ``points`` (n, D), n >= 2; one where nothing sets them apart.
+    """The clusters of ``points`` (n, D), n >= 2; a single one where they do not separate.
 
     Spectral: the largest eigengap suggests their number. Hdbscan: its own on the leading principal
-    components. Either may cut through one cloud, so that clusters which nothing separates become
-    one again: see :func:`is_one_cloud`.
+    components. Either may cut through one cloud, so clusters that do not separate are joined
+    again: see :func:`is_one_cloud`.
     """
-    # A strategy of fewer maps than a map has neighbours would be drowned by the others.
+    # A cluster of fewer maps than a map has neighbours would be linked to the others.
     neighbours = max(2, min(settings.neighbours, len(points) // _NEIGHBOURS_PER))
-    # Threads cost more than they bring on matrices this small, most of all where other processes
-    # want the cores too.
+    # On matrices this small threads make it slower, above all where other processes use the cores.
     with threadpool_limits(1):
         graph = neighbour_graph(points, neighbours)
         if settings.algorithm == SPECTRAL:
@@ -65,7 +64,7 @@ def clustered(points: NDArray[np.floating], *, settings: DiscoverSettings, seed:
             labels, gap = groups(found, suggested, seed=seed), float(gaps[suggested - 1])
         else:
             labels, gap = _dense(points, neighbours), float("nan")
-        return Clustering(_by_size(_set_apart(points, labels, graph, seed=seed)), gap)
+        return Clustering(_by_size(_separated(points, labels, graph, seed=seed)), gap)
 
 
 def stability(
@@ -100,12 +99,12 @@ def _dense(points: NDArray[np.floating], neighbours: int) -> NDArray[np.intp]:
     return labels if (labels != NOISE).any() else np.zeros_like(labels)
 
 
-def _set_apart(
+def _separated(
     points: NDArray[np.floating], labels: NDArray[np.intp], graph: csr_matrix, *, seed: int
 ) -> NDArray[np.intp]:
     """``labels`` with clusters joined that are one cloud, directly or through others.
 
-    What lies between two clusters counts for the nearer one: dense cores alone always look apart.
+    Noise between two clusters is assigned to the nearer one: dense cores alone always separate.
     """
     names = np.unique(labels[labels != NOISE])
     means = np.stack([points[labels == name].mean(0) for name in names])

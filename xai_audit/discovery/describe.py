@@ -1,4 +1,4 @@
-"""What a cluster of heatmaps is: where it looks, where that differs, and what it is called."""
+"""Describing a cluster of heatmaps: its region, its kind, its most typical maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OBJECT, BACKGROUND, MIXED = "object", "background", "mixed"
 
 # Share of what is covered that the region's cells hold.
 _COVERED = 0.5
-# Below this share of the relevance, what sets a cluster apart from other classes is noise.
+# Below this share of the relevance, a cluster's difference from other classes is noise.
 _LEAST_EXCESS = 0.1
 _LEAST_HALF = 0.5
 _LEAST_LIFT = 1.5
@@ -25,11 +25,11 @@ _LEAST_ON_BAND = 0.25
 
 
 def region_of(mean: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The cells (h, w), 0 or 1, in which a cluster looks and other classes do not.
+    """The cells (h, w), 0 or 1, with more relevance in a cluster than in other classes.
 
-    The fewest cells that hold half of what the cluster's mean map has beyond the other classes'.
-    Where that is under a tenth of its relevance the cluster looks where everything looks, and the
-    region is the fewest cells that hold half of its mean map.
+    They are the fewest cells that hold half of the cluster's excess over the other classes' mean
+    map. Where the excess is under a tenth of its relevance, the cluster looks where other classes
+    look, and the region is the fewest cells that hold half of its mean map.
 
     Args:
         mean: (h, w) mean shares of the cluster, sum 1.
@@ -43,7 +43,7 @@ def region_of(mean: NDArray[np.floating], others: NDArray[np.floating]) -> NDArr
 
 
 def _fewest(weight: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """The fewest cells that hold ``_COVERED`` of ``weight``; of equals the first ones read."""
+    """The fewest cells that hold ``_COVERED`` of ``weight``; ties go to the first in row order."""
     order = np.argsort(-weight, axis=None, kind="stable")
     held = np.cumsum(weight.ravel()[order])
     count = 1 + int(np.searchsorted(held, _COVERED * held[-1] * (1 - 1e-9)))
@@ -53,7 +53,7 @@ def _fewest(weight: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def kind_of(mass: Mapping[str, float], area: Mapping[str, float]) -> str:
-    """What a cluster is called: ``object``, a band, ``background`` or ``mixed``.
+    """The kind of a cluster: ``object``, a band, ``background`` or ``mixed``.
 
     ``object`` where half of the relevance lies there, or where the object explains it best: its
     lift is 1.5 and larger than any band's (relevance spills over the outline of a small object, so
@@ -84,5 +84,5 @@ def typical_first(shares: NDArray[np.floating]) -> NDArray[np.intp]:
     """The order (n,) of maps (n, h, w) from the nearest to their mean to the farthest."""
     flat = shares.reshape(len(shares), -1)
     distance = np.sqrt(((flat - flat.mean(0)) ** 2).sum(1))
-    # Equal to six digits is equal: the order then does not hang on how a sum was rounded.
+    # Rounded to six digits, so that the order does not depend on the rounding of a sum.
     return np.argsort(distance.round(6), kind="stable")

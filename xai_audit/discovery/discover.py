@@ -1,4 +1,4 @@
-"""Heatmaps of a run -> the strategies that each class's fall into."""
+"""Heatmaps of a run -> the strategies of each class."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def _classes(sample: Sample) -> Iterator[tuple[str, NDArray[np.intp], NDArray[np
 def _seed_of(seed: int, class_name: str, method: str) -> int:
     """The seed, 0..2^32 as scikit-learn needs it, of everything random in one class's clustering.
 
-    Not :func:`~xai_audit.run.sample.hash_order`, whose other bits would move every ``stability``.
+    Not :func:`~xai_audit.run.sample.hash_order`: its different bits would change every
+    ``stability``.
     """
     text = "\0".join((str(seed), class_name, method)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=4).digest())
@@ -131,7 +132,7 @@ def _strategies(
 def _looks(
     shares: NDArray[np.float32], others: NDArray[np.float64], masses: pd.DataFrame
 ) -> dict[str, Any]:
-    """Where a cluster of maps (n, h, w) looks, in cells and in regions."""
+    """The region, masses and kind of a cluster of maps (n, h, w)."""
     mean = shares.mean(0, dtype=np.float64)
     mass, area = (
         {region: float(masses[f"{what}_{region}"].mean()) for region in REGIONS}
@@ -153,7 +154,7 @@ def _numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = row["class_name"]
         noise = row["cluster"] == NOISE
         number += not noise
-        # Without masks a strategy off the bands may be the object itself, which is no cue.
+        # Without masks a strategy away from the bands may be the object itself, which is no cue.
         blind = row["kind"] == MIXED and row["mass_object"] is None
         cue = None if noise or blind or row["kind"] == OBJECT else f"{DISCOVERED}{number}"
         numbered.append(row | {"cluster": 0 if noise else number, "cue": cue})

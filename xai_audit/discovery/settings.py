@@ -1,4 +1,4 @@
-"""What the pipeline may set about discovery; the defaults live in the configuration."""
+"""The settings of discovery; the defaults are in the configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DiscoverSettings:
 
     Attributes:
         algorithm: ``spectral`` or ``hdbscan``.
-        neighbours: of the graph; of hdbscan, how many make a dense place.
+        neighbours: of the graph; for hdbscan the size of a dense neighbourhood.
         images: heatmaps a class and method, drawn by ``seed``.
         max_clusters: of the spectral clustering.
         seed: draws the heatmaps and seeds every clustering.

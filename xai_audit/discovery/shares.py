@@ -33,10 +33,11 @@ def cell_shares(
     scale cancels. A cell that lies across several of ``grid`` is split by area, so that no
     relevance is lost.
 
-    Every cell counts alike: maps are compared with maps here. How much relevance a region of the
-    view holds is :func:`~xai_audit.evidence.heatmaps.view_shares`, which weights each cell by its
-    part of the upsampled view. The two differ by no more than a factor where the view's sides are
-    multiples of the grid's; on a 13 x 13 grid over 224 x 224 px the weights differ by 0.13 %.
+    All cells have equal weight, since maps are compared with maps here. For the relevance in a
+    region of the view see :func:`~xai_audit.evidence.heatmaps.view_shares`, which weights each cell
+    by its part of the upsampled view. The two differ by no more than a factor where the view's
+    sides are multiples of the grid's; on a 13 x 13 grid over 224 x 224 px the weights differ by
+    0.13 %.
 
     Args:
         heatmap: as stored, (h' * w').

@@ -39,7 +39,7 @@ class Spectrum:
     vectors: NDArray[np.float64]
 
     def gaps(self) -> NDArray[np.float64]:
-        """(m - 1,) what lies between one eigenvalue and the next; entry K-1 speaks for K."""
+        """(m - 1,) differences of successive eigenvalues; a large entry K-1 suggests K clusters."""
         return np.diff(self.values)
 
 
@@ -67,8 +67,8 @@ def spectrum(graph: sp.csr_matrix, count: int) -> Spectrum:
     if size <= _DENSE or count >= size:
         values, vectors = eigh(smooth.toarray(), subset_by_index=(0, count - 1), driver="evr")
     else:
-        # The largest of D^-1/2 A D^-1/2 are the smallest wanted, and Lanczos finds those fast;
-        # a start of its own would be drawn from the global generator.
+        # The largest eigenvalues of D^-1/2 A D^-1/2 belong to the smallest wanted, and Lanczos
+        # finds them fast. The start vector is given: SciPy would draw it from a global generator.
         start = np.random.default_rng(0).standard_normal(size)
         largest, vectors = eigsh(sp.identity(size) - smooth, k=count, which="LA", v0=start)
         values, vectors = 1 - largest[::-1], vectors[:, ::-1]

@@ -1,4 +1,4 @@
-"""Whether two clusters are two, or the halves of one cloud that was cut."""
+"""Whether two clusters are separate, or the halves of one cloud that was cut."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def is_one_cloud(
     *,
     seed: int,
 ) -> bool:
-    """Whether two clusters are the halves of one cloud: nothing thins out between them.
+    """Whether two clusters are the halves of one cloud: the density does not fall between them.
 
-    Cutting a single cloud in two gives two clusters as well, whatever its shape. Two of their own
-    have few edges between them, and a valley on the line between their means. Edges alone would
-    find two in a thread, the line alone in a bent cloud. A handful of points is no cluster.
+    Cutting a single cloud in two gives two clusters as well, whatever its shape. Two separate
+    clusters have few edges between them, and a valley of density on the line between their means.
+    Edges alone would find two clusters in a thread, the line alone in a bent cloud. Very few points
+    are no cluster.
 
     Args:
         points: (n, D) of all clusters.
@@ -58,19 +59,20 @@ def crossing(graph: csr_matrix, one: NDArray[np.bool_], other: NDArray[np.bool_]
 def _crossing_of_a_cut(size: int, graph: csr_matrix) -> float:
     """About the :func:`crossing` of a plane cloud of ``size`` points that is cut in the middle.
 
-    A cut has as many edges as points lie within reach of it, which is sqrt(degree / size) of the
-    cloud's width. The factor is what 20 clouds each of 30, 100 and 400 points (Gaussian in two
-    dimensions, or blobs that move about a 7x7 grid) gave: .23, .10 and .05 with ten neighbours.
+    The number of edges across a cut grows with the points near it, those within sqrt(degree / size)
+    of the cloud's width. The factor is from simulation: 20 clouds each of 30, 100 and 400 points
+    (Gaussian in two dimensions, or blobs that move about a 7x7 grid) have a crossing of .23, .10
+    and .05 with ten neighbours.
     """
     degree = graph.sum() / graph.shape[0]
     return 0.29 * float(np.sqrt(degree / size))
 
 
 def _on_the_line(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Where each point lies between the means, -1/2 at its own and 1/2 at the other's side.
+    """The position of each point between the means: -1/2 at its own, 1/2 at the other.
 
     Each point is left out of its own cluster's mean: otherwise, with few points in many
-    dimensions, every mean leans to its own points and a valley appears in pure noise.
+    dimensions, every mean is biased to its own points and a valley appears in pure noise.
     """
     found = []
     for sign, own, far in ((-1.0, one, other), (1.0, other, one)):
@@ -86,7 +88,7 @@ def has_two_modes(values: NDArray[np.floating], *, seed: int) -> bool:
     """Whether ``values`` (n,) have more than one mode, at p < .05.
 
     The least bandwidth that smooths the density to one mode is large where there are two; samples
-    drawn from that smoothed density tell how large it is by chance. Source: Silverman 1981, Using
+    drawn from that smoothed density show how large it is by chance. Source: Silverman 1981, Using
     kernel density estimates to investigate multimodality, JRSS B 43.
     """
     spread = float(values.std())

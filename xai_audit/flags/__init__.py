@@ -1,1 +1,1 @@
-"""Flags: photos that stand out of their own class, and why."""
+"""Flags: photos that are unusual for their class, with the reason."""

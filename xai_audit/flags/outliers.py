@@ -1,4 +1,4 @@
-"""Which images deserve a look, and why: unusual for their class, or plainly wrong."""
+"""Flags: images that are unusual for their class, or wrongly predicted, with the reason."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ OFF_OBJECT = "off_object"
 _SIDES = {**dict.fromkeys(BANDS, 1.0), "background": 1.0, "object": -1.0}
 REASONS = (*_SIDES, OFF_OBJECT, MISTAKE)
 
-# Below this a median and a spread say little about a class.
+# With fewer images a class's median and spread are too uncertain.
 MIN_IMAGES = 8
-# Half the class may lie on one value (a corner nobody looks at): its MAD is 0, and rounding would
-# be infinitely far away. One percent of the relevance is the least spread we believe.
+# Half the class may have one and the same value (0 in a corner that is never relevant): its MAD is
+# 0, and any difference would be infinite. The spread is at least one percent of the relevance.
 MIN_SPREAD = 0.01
 # The MAD of a normal distribution times this is its standard deviation.
 _MAD_TO_SIGMA = 1.4826
@@ -93,20 +93,20 @@ def _against_class(rows: pd.DataFrame, region: str, *, side: float) -> pd.DataFr
 def _unusual(
     rows: pd.DataFrame, region: str, *, side: float, z: float, min_excess: float
 ) -> pd.DataFrame:
-    """The rows whose mass in ``region`` is far from their class's, on the suspicious side."""
+    """The rows with a mass in ``region`` far from the class's median, on the suspicious side."""
     measured = _against_class(rows, region, side=side)
     far = (measured["distance"] >= z) & (measured["excess"] >= min_excess)
     return _flagged(rows[far], region, measured)
 
 
 def _off_object(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows whose most relevant point misses the object, with their mass on the object."""
+    """The rows with the most relevant point off the object, with their mass on the object."""
     missed = rows["pointing_hit"].eq(False)
     return _flagged(rows[missed], OFF_OBJECT, _against_class(rows, "object", side=-1.0))
 
 
 def _mistakes(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per image whose prediction is not its label, whatever number of methods saw it."""
+    """One row per image with a wrong prediction, however many methods explained it."""
     known = rows["label"].notna() & (rows["label"] >= 0) & rows["pred"].notna()
     wrong = rows[known & (rows["pred"] != rows["label"])]
     wrong = wrong.sort_values(["method", "image_id"]).drop_duplicates("image_id")
@@ -116,7 +116,7 @@ def _mistakes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _flagged(rows: pd.DataFrame, reason: str, measured: pd.DataFrame) -> pd.DataFrame:
-    """``rows`` with the reason, what was measured, what the class shows and how far apart."""
+    """``rows`` with the reason, the measured value, the class's median and their distance."""
     columns = {name: measured.loc[rows.index, name] for name in _MEASURED}
     flagged: pd.DataFrame = rows[_ROW].assign(reason=reason, **columns)
     return flagged

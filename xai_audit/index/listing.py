@@ -1,4 +1,4 @@
-"""What a dataset lists, before anyone has looked inside a file: the input of the index's parts."""
+"""The files that a dataset lists, none of them opened yet: the input of the index's parts."""
 
 from __future__ import annotations
 

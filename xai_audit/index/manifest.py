@@ -1,4 +1,4 @@
-"""The manifest: every file found, once, with what its header says, and which rows a run uses."""
+"""The manifest: every file found, once, with the facts of its header, and the rows a run uses."""
 
 from __future__ import annotations
 
@@ -50,9 +50,10 @@ def manifest_of(
 
 
 def _distinct(ids: list[str]) -> pa.Array:
-    """``ids`` with a number behind those that are met again.
+    """``ids`` with a number appended to those that occur again.
 
-    An escaped byte and its four letters look alike, and parts are probed without one another.
+    A byte that is escaped and the same four letters give the same id, and parts are probed
+    independently.
     """
     seen: set[str] = set()
     for row, image_id in enumerate(ids):

@@ -1,4 +1,4 @@
-"""What a photo's header says, without decoding a pixel."""
+"""The facts of a photo's header, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from xai_audit.vision.opening import Opener
 
-# Counting the frames of a GIF or TIFF walks the whole file; a hostile one would take minutes.
+# Counting the frames of a GIF or TIFF reads the whole file; a hostile one would take minutes.
 _COUNT_FRAMES_UP_TO = 32 * 2**20  # bytes
 
 

@@ -66,7 +66,7 @@ def _row(entry: Entry, examined: Future[dict[str, Any]], escaped: set[str]) -> d
     """The row of one entry; ``escaped`` collects the ids that might be met again."""
     image_id = shown(entry.path.replace(os.sep, "/"))
     if "\\x" in image_id:
-        # The byte 0xff and the four letters \xff look alike.
+        # The byte 0xff and the four letters \xff give the same id.
         plain, number = image_id, 1
         while image_id in escaped:
             number += 1

@@ -47,7 +47,7 @@ def mask_file(file: str) -> Path:
 def located(root: Path, image: ImageRecord, suffixes: Sequence[str], *, flat: bool = False) -> Path:
     """The photo's mask: ``<image_id>``, ``<class>/<stem>``, or ``<stem>`` if ``flat``, + suffix.
 
-    The full image_id goes first: with nested folders it alone tells two equal stems apart.
+    The full image_id is tried first: with nested folders only it distinguishes equal stems.
 
     Raises:
         MaskProblem: ``missing``, ``corrupt`` where a folder may not be looked into.
@@ -70,7 +70,7 @@ def located(root: Path, image: ImageRecord, suffixes: Sequence[str], *, flat: bo
 
 
 def _present(path: Path) -> bool:
-    """Whether something is there; MaskProblem ``corrupt`` where that cannot be told."""
+    """Whether the file exists; MaskProblem ``corrupt`` where that cannot be determined."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

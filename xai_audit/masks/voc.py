@@ -49,7 +49,7 @@ class VocMasks:
     """``root/<stem>.png`` or ``.xml``, also under ``<class>/`` or named by the whole image_id.
 
     A PNG's value 0 is background, 255 void. Without a choice 1..20 are object and any other value
-    is void; with one, the classes not chosen are background, in PNG and XML alike.
+    is void; with one, the classes not chosen are background, both in PNG and in XML.
 
     Args:
         root: the folder.

@@ -66,9 +66,9 @@ def mean_gradient(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Te
 
 
 def fused(maps: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The mean of ``maps`` (B, T, h, w) on the finest of their grids, each scaled to peak at 1.
+    """The mean of ``maps`` (B, T, h, w) on the finest of their grids, each scaled to a peak of 1.
 
-    A single one stays as it is. What is negative is cut before: layers vote for, not against.
+    Negative values are set to 0 before; a single map stays as it is.
     """
     if len(maps) == 1:
         return maps[0]

@@ -1,4 +1,4 @@
-"""Copies of images in which some superpixels are taken away, and what the model says of them."""
+"""Copies of images with some superpixels removed, and the scores of these copies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Request
 
-# What is put where a superpixel was: a baseline, or the superpixel's own mean colour.
+# The fill of a removed superpixel: a baseline, or the superpixel's own mean colour.
 FILLS = ("superpixel", *BASELINES)
 
 
@@ -86,11 +86,11 @@ class SampledPieceMethod(PieceMethod):
 
 @dataclass(frozen=True)
 class Cut:
-    """Images in pieces.
+    """Images divided into pieces.
 
     Attributes:
         labels: B of (H, W) int64, F superpixels numbered from 0.
-        fill: (B, C, H, W), what is seen where a piece is taken away.
+        fill: (B, C, H, W), the pixels that replace a removed piece.
     """
 
     labels: list[torch.Tensor]
@@ -103,7 +103,7 @@ class Cut:
 
         Args:
             request: whose images.
-            draw: (image id, F) -> (S, F), which pieces each copy keeps; S is the same for all.
+            draw: (image id, F) -> (S, F), the pieces that each copy keeps; S is the same for all.
         """
         kept = []
         for image_id, labels in zip(request.image_ids, self.labels, strict=True):
@@ -117,7 +117,7 @@ class Cut:
             first, last = some.start, min(some.stop, len(owner))
             shape = (last - first, *request.images.shape[1:])
             copies = torch.empty(shape, device=device, memory_format=torch.channels_last)
-            # Copies of an image stand together: it is read in place, never gathered.
+            # Copies of an image are adjacent, so that the image is read in place, not gathered.
             for image in range(first // samples, -(-last // samples)):
                 start, stop = max(image * samples, first), min((image + 1) * samples, last)
                 rows = kept[image][start - image * samples : stop - image * samples]
@@ -130,7 +130,7 @@ class Cut:
         return kept, found.view(len(kept), samples, -1)
 
     def spread(self, values: list[torch.Tensor]) -> torch.Tensor:
-        """Maps (B, T, H, W) float32 of values, B of (T, F); a piece's value is shared by its px."""
+        """Maps (B, T, H, W) float32 of values, B of (T, F), divided among the piece's pixels."""
         maps = []
         for labels, value in zip(self.labels, values, strict=True):
             size = torch.bincount(labels.flatten()).to(value)

@@ -29,7 +29,7 @@ def copy_gradients(
     """(B, T, C, H, W) float32: weighted gradients at N copies, summed over an image's copies.
 
     Args:
-        request: whose images are copied, ``request.max_batch`` a forward.
+        request: its images are copied, ``request.max_batch`` copies per forward.
         owner: (N,) int64, the image that each copy is of.
         change: (copies (n, C, H, W), which of the N) -> changed copies; may work in place.
         weigh: (gradients (n, C, H, W), which of the N) -> what is summed; may work in place.

@@ -1,4 +1,4 @@
-"""The one line that a bad key of a method is answered with."""
+"""Checks of a method's keys, which raise a ConfigError of one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def within(method: str, key: str, value: float, low: float, high: float = math.i
 
 
 def one_of(method: str, key: str, value: str, known: Collection[str]) -> str:
-    """``value``, which is one of ``known``.
+    """``value``, checked to be one of ``known``.
 
     Raises:
         ConfigError: it is none, naming the method and its key.

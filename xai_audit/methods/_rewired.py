@@ -1,7 +1,7 @@
-"""Forwards in which some functions get another backward, without touching the model.
+"""Forwards in which some functions get another backward, without changing the model.
 
-PyTorch hands every call of its functions to a mode first, whether a module or the forward itself
-makes it, however often one module is used: so nothing is hooked, and nothing left behind.
+PyTorch passes every call of its functions to the active mode first, whether a module or the
+forward itself makes the call, and however often a module is used: no hooks are needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xai_audit.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-# What rounding may move a logit by, in units of the largest; half precision has eight bits.
+# Most that rounding may change a logit, in units of the largest; bfloat16 has eight bits.
 _SAME = 0.05
 
 # Functions of one input, element by element, by the names that a forward may call them.
@@ -37,10 +37,10 @@ class Rewired(TorchFunctionMode):
 
     Args:
         functions: those calls, of one input each.
-        instead: (what makes the output of an input, the input) -> what the call returns.
+        instead: (function from input to output, the input) -> the result of the call.
 
     Attributes:
-        calls: how many have gone that way.
+        calls: number of calls replaced.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Rewired(TorchFunctionMode):
 def check_same(name: str, plain: torch.Tensor, rewired: torch.Tensor) -> None:
     """Raise ModelError where a rewired forward gives other logits (B, K) than the plain one.
 
-    So it does where a forward changes a tensor in place by a function and drops what that returns.
+    That happens where a forward changes a tensor in place by a function and ignores its result.
     """
     moved = (rewired.float() - plain.float()).abs().max()
     if bool(moved > _SAME * plain.float().abs().max()):
@@ -92,7 +92,7 @@ _OUT_OF_PLACE: dict[Callable[..., torch.Tensor], Callable[..., torch.Tensor]] = 
     F.leaky_relu_: F.leaky_relu,
     F.elu_: F.elu,
 }
-# How many settings stand before ``inplace`` where it is given by place.
+# Number of positional arguments before ``inplace``.
 _BEFORE_INPLACE: dict[Callable[..., torch.Tensor], int] = {
     F.relu: 0, F.relu6: 0, F.silu: 0, F.hardswish: 0, F.hardsigmoid: 0, F.mish: 0, F.selu: 0,
     F.hardtanh: 2, F.leaky_relu: 1, F.elu: 1, F.celu: 1,
@@ -100,5 +100,5 @@ _BEFORE_INPLACE: dict[Callable[..., torch.Tensor], int] = {
 
 
 def _settings(function: Callable[..., torch.Tensor], more: list[object]) -> list[object]:
-    """What stands after the input by place, less ``inplace``."""
+    """The positional arguments after the input, without ``inplace``."""
     return more[: _BEFORE_INPLACE.get(function, len(more))]

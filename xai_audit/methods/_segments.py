@@ -1,4 +1,4 @@
-"""Superpixels: the pieces of an image that perturbation methods take away."""
+"""Superpixels: the pieces of an image that perturbation methods remove."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _grid(height: int, width: int, count: int) -> NDArray[np.int64]:
 
 
 def _shown(images: torch.Tensor, preprocess: Preprocess) -> NDArray[np.float32]:
-    """(B, H, W, C) 0..1, as people see them."""
+    """(B, H, W, C) 0..1, without the model's normalisation."""
     mean, std = (images.new_tensor(v)[:, None, None] for v in (preprocess.mean, preprocess.std))
     pixels = (images * std + mean) / (preprocess.scale * 255)
     shown: NDArray[np.float32] = pixels.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,7 +1,7 @@
-"""The attention matrices of a transformer's forward, whatever computes them.
+"""The attention matrices of a transformer's forward, however the model computes attention.
 
-Fused attention never shows its matrix, so it is computed in plain steps while a mode watches; the
-model is not touched.
+Fused attention does not expose its matrix, so a PyTorch function mode computes it in plain steps;
+the model is not changed.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Attention(TorchFunctionMode):
         return result
 
     def __enter__(self) -> Self:
-        """Watch; nn.MultiheadAttention's fast path computes behind every mode's back."""
+        """Start recording; nn.MultiheadAttention's fast path, which bypasses modes, is disabled."""
         self._fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """Stop watching."""
+        """Stop recording."""
         torch.backends.mha.set_fastpath_enabled(self._fast)
         super().__exit__(*raised)  # type: ignore[no-untyped-call]
 
@@ -76,7 +76,7 @@ class Attention(TorchFunctionMode):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> torch.Tensor:
-        """What F.scaled_dot_product_attention documents, its matrix kept."""
+        """The result of F.scaled_dot_product_attention, with its matrix kept."""
         if is_causal or enable_gqa:
             return F.scaled_dot_product_attention(
                 query, key, value, attn_mask, dropout_p, is_causal, scale=scale,
@@ -114,7 +114,7 @@ def _is_plain(args: Sequence[Any], keywords: Mapping[str, Any]) -> bool:
 
 
 def token_layout(matrices: Sequence[torch.Tensor], images: torch.Tensor, name: str) -> Layout:
-    """Where the patches are among the N tokens of ``matrices``.
+    """The layout of the patches among the N tokens of ``matrices``.
 
     Raises:
         ModelError: the model has no attention among all tokens, layer after layer.

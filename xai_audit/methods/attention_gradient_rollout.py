@@ -1,4 +1,4 @@
-"""Rollout of attention times its gradient: what the class token read in favour of the target.
+"""Rollout of attention times its gradient: the class token's attention in favour of the target.
 
 Source: Chefer, Gur and Wolf 2021 (ICCV), equations 5 and 6, for self-attention.
 """
@@ -57,7 +57,7 @@ class AttentionGradientRollout:
 def weighted_rollout(
     matrices: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
 ) -> torch.Tensor:
-    """(B, N, N) float32: each layer adds what its positive, gradient-weighted attention carries."""
+    """(B, N, N) float32: the rollout of positive, gradient-weighted attention over all layers."""
     flow = torch.eye(matrices[0].shape[-1], device=matrices[0].device)
     flow = flow.repeat(len(matrices[0]), 1, 1)
     for matrix, gradient in zip(matrices, gradients, strict=True):

@@ -1,7 +1,7 @@
-"""Attention rollout: which patches the class token has read, through all layers.
+"""Attention rollout: the class token's attention to the patches, through all layers.
 
 Source: Abnar and Zuidema 2020, equation 1: heads averaged, the residual path as half of each layer.
-It knows no target: every one gets the same map.
+It does not depend on the target: all targets get the same map.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AttentionRollout:
 
 
 def rollout(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
-    """(B, N, N) float32: how much each token holds of each patch in the end."""
+    """(B, N, N) float32: the share of each input token in each output token."""
     flow = torch.eye(matrices[0].shape[-1], device=matrices[0].device)
     for matrix in matrices:
         layer = matrix.float().mean(1) / 2 + torch.eye(matrix.shape[-1], device=matrix.device) / 2

@@ -2,7 +2,7 @@
 
 Source: Shrikumar, Greenside and Kundaje 2017, equation 13; by backpropagation as in Ancona et al.
 2018. Image and baseline go through the model together. Products of two activations (squeeze-excite,
-attention) and max pooling keep their gradient; the completeness error says what that costs.
+attention) and max pooling keep their gradient; the completeness error shows the resulting error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Request
 
-# Inputs nearer than this have no slope of their own: the gradient's is taken (Captum's limit).
+# For inputs closer than this the gradient replaces the slope (Captum's limit).
 _NEAR = 1e-10
 
 
@@ -69,7 +69,7 @@ class DeepLift:
 
 
 def _halves(count: int, max_batch: int) -> list[torch.Tensor]:
-    """Rows of 0..count in pieces whose images and baselines fit in ``max_batch`` together."""
+    """Rows of 0..count in pieces, so that images plus baselines do not exceed ``max_batch``."""
     return list(torch.split(torch.arange(count), max(max_batch // 2, 1)))
 
 
@@ -85,7 +85,7 @@ def _rescale(make: Callable[[torch.Tensor], torch.Tensor], given: torch.Tensor) 
 
 
 class _Rescale(torch.autograd.Function):
-    """What a nonlinearity made of its input; back goes the slope between the batch's halves."""
+    """A nonlinearity with a backward by the slope between the batch's halves (image, baseline)."""
 
     @staticmethod
     def forward(  # noqa: D102 - torch's own protocol

@@ -1,7 +1,7 @@
 """Eigen-CAM: the first principal component of the activations; no target, no gradient.
 
 Source: Muhammad and Yeasin 2020, equations 2 to 4; centred over the places, as pytorch-grad-cam
-does. A component has no sign: ours is the one in which active places are positive.
+does. The sign of a component is arbitrary: here active places are positive.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class EigenCam(LayerMethod):
 
 
 def first_component(activations: torch.Tensor) -> torch.Tensor:
-    """(B, h, w) float32 of (B, C, h, w): how far each place lies along the first component."""
+    """(B, h, w) float32 of (B, C, h, w): the projection of each place on the first component."""
     places = activations.flatten(2).mT.double()  # (B, h*w, C)
     centred = places - places.mean(1, keepdim=True)
-    # Of the h*w x h*w products, which are fewer than the C x C of the channels.
+    # By the h*w x h*w matrix of products, which is smaller than the C x C one of the channels.
     values, vectors = torch.linalg.eigh(centred @ centred.mT)
     component = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
     towards = (component * places.sum(2)).sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Feature ablation: how far the score falls when one superpixel is taken away.
+"""Feature ablation: the fall of the score when one superpixel is removed.
 
 Source: Zeiler and Fergus 2014, section 4, with superpixels for squares.
 """

@@ -1,4 +1,4 @@
-"""Grad-CAM++: positive gradients, weighted so that each place a class is seen at counts alike.
+"""Grad-CAM++: positive gradients, weighted so that all places that show the class count equally.
 
 Source: Chattopadhay et al. 2018, equations 10, 11 and 19; the score is the logit, exponentiated.
 """
@@ -28,7 +28,7 @@ def weigh(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     square, cube = gradient.square(), gradient.pow(3)
     total = activations.sum((2, 3), keepdim=True)
     below = 2 * square + total * cube
-    # Where no gradient is, there is nothing to share out.
+    # Without any gradient the weights are 0/0.
     alpha = torch.where(square > 0, square / (below + _EPSILON), 0.0)
     weight = (alpha * gradient.clamp(min=0)).sum((2, 3))
     return torch.einsum("bc,bchw->bhw", weight, activations)

@@ -44,7 +44,7 @@ class GradientShap:
         within(name, "baselines (how many)", len(baselines), 1)
 
     def attribute(self, request: Request) -> Attribution:
-        """Maps (B, T, H, W), and how far their sum is from the scores' mean difference."""
+        """Maps (B, T, H, W), and the difference of their sum from the scores' mean difference."""
         images, count = request.images, len(request.images)
         starts = torch.stack([baseline(kind, request, self._seed) for kind in self._baselines])
         kinds, at = (images.new_tensor(values) for values in self._draws(request.image_ids))
@@ -62,7 +62,7 @@ class GradientShap:
         return Attribution(maps, maps.sum((2, 3)) - self._differences(request, starts, kinds))
 
     def _draws(self, image_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Kind of baseline and place on the way (S*B,), the samples of an image B apart."""
+        """Kind of baseline and position on the path (S*B,); samples of an image have stride B."""
         kinds, at = [], []
         for image_id in image_ids:
             rng = rng_of(self._seed, image_id, self.name)
@@ -73,7 +73,7 @@ class GradientShap:
     def _differences(
         self, request: Request, starts: torch.Tensor, kinds: torch.Tensor
     ) -> torch.Tensor:
-        """(B, T): score of the image less the mean score of the baselines it was told against."""
+        """(B, T): score of the image minus the mean score of the baselines drawn for it."""
         count = len(request.images)
         owner = torch.arange(count, device=starts.device).repeat(len(starts))
         flat = starts.flatten(0, 1)

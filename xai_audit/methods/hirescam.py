@@ -1,4 +1,4 @@
-"""HiResCAM: activations times gradients, element by element, so that it shows what was computed.
+"""HiResCAM: activations times gradients, element by element.
 
 Source: Draelos and Carin 2020, equation 3.
 """

@@ -1,6 +1,6 @@
 """Input times gradient: each pixel's first-order part of the score.
 
-Source: Shrikumar et al. 2016, "Not just a black box". The input is what the model sees: normalised.
+Source: Shrikumar et al. 2016, "Not just a black box". The input is what the model gets: normalised.
 """
 
 from __future__ import annotations

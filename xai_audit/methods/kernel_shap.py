@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Request
 
-# Of the squared coefficients: only so much that few samples can be solved for at all.
+# Penalty on the squared coefficients: just enough to make few samples solvable.
 _RIDGE = 1e-6
 
 
@@ -68,7 +68,7 @@ def shapley(kept: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
     whole, nothing = y[0], y[1]
     change = whole - nothing
     pieces = z.shape[1]
-    # The last value is what the others leave of the change.
+    # The last value is the change minus all other values.
     design = z[:, :-1] - z[:, -1:]
     wanted = y[2:] - nothing - z[:, -1:] * change
     scale = max(len(z), 1)

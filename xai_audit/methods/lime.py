@@ -1,4 +1,4 @@
-"""LIME: a ridge regression of the score on which superpixels are left, near copies counting more.
+"""LIME: a ridge regression of the score on the superpixels kept, weighted by similarity.
 
 Source: Ribeiro, Singh and Guestrin 2016, section 3; the kernel, the ridge and the sampling are
 those of the ``lime`` package's image explainer.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Request
 
-# The package's: of the exponential kernel on cosine distance, and of the ridge.
+# The package's width of the exponential kernel on cosine distance, and its ridge penalty.
 _KERNEL_WIDTH, _RIDGE = 0.25, 1.0
 
 
@@ -47,7 +47,7 @@ class Lime(SampledPieceMethod):
 
 
 def nearness(kept: torch.Tensor) -> torch.Tensor:
-    """(S,) float64 weights of coalitions (S, F): near the whole image counts more."""
+    """(S,) float64 weights of coalitions (S, F), higher the more similar to the whole image."""
     share = kept.double().mean(1)
     distance = 1 - share.sqrt()  # cosine distance to all ones
     return torch.exp(-(distance**2) / _KERNEL_WIDTH**2).sqrt()

@@ -42,7 +42,7 @@ class Lrp:
     def __init__(self, *, name: str, sign: str, composite: str) -> None:
         self.name, self.sign = name, sign
         self._composite = one_of(name, "composite", composite, COMPOSITES)
-        _zennit()  # told before the model loads
+        _zennit()  # an error before the model loads
 
     def attribute(self, request: Request) -> Attribution:
         """Maps (B, T, H, W)."""
@@ -50,7 +50,7 @@ class Lrp:
         make = getattr(zennit.composites, COMPOSITES[self._composite])
         composite: Any = make(canonizers=[_canonizer(zennit, module)])
         images = request.images.detach().requires_grad_()
-        # Before the rules are on: predictions are those of the model itself.
+        # Before the rules are applied: predictions are those of the model itself.
         logits_before, targets = request.logits, request.targets
         maps = []
         with composite.context(module) as rewired, torch.enable_grad():
@@ -66,7 +66,7 @@ class Lrp:
 
 
 def _check_same(rewired: torch.Tensor, plain: torch.Tensor) -> None:
-    """Refuse a model that its canonizer has made another one."""
+    """Raise ModelError where the canonizer has changed the model's outputs."""
     limit = _TOLERANCE * float(plain.abs().max())
     if not float((rewired - plain).abs().max()) <= limit:  # NaN is refused, too
         raise ModelError(
@@ -78,7 +78,7 @@ def _check_same(rewired: torch.Tensor, plain: torch.Tensor) -> None:
 
 
 def _canonizer(zennit: ModuleType, module: torch.nn.Module) -> Any:  # noqa: ANN401 - untyped
-    """What makes the family's layers ones that a rule fits: sums as modules, norms folded."""
+    """The canonizer of the model's family: sums become modules, batch norms are folded."""
     family = type(module).__name__
     canonizers = {"ResNet": "ResNetCanonizer", "VGG": "VGGCanonizer"}
     if family in canonizers:

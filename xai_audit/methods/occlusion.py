@@ -1,4 +1,4 @@
-"""Occlusion: how far the score falls behind a square that slides over the image.
+"""Occlusion: the fall of the score when a square that slides over the image hides a part of it.
 
 Source: Zeiler and Fergus 2014, section 4; a pixel gets the mean over the squares that hide it, as
 in Captum.
@@ -29,7 +29,7 @@ class Occlusion:
         sign: ``positive`` or ``absolute``.
         window: side of the square, a share of the image's shorter side.
         stride: of its steps, likewise.
-        baseline: what is seen instead: ``black``, ``mean``, ``blur``, ``random`` or ``photo``.
+        baseline: what replaces it: ``black``, ``mean``, ``blur``, ``random`` or ``photo``.
         seed: of the run.
     """
 

@@ -1,7 +1,7 @@
-"""RISE: the mean of random masks, each weighted by the score of the image seen through it.
+"""RISE: the mean of random masks, each weighted by the score of the masked image.
 
-Source: Petsiuk, Das and Saenko 2018, equation 6 and section 3.2 (masks). A mask's share of light is
-taken out (covariance, not the plain mean), so that a score that never moves gives a map of zeros.
+Source: Petsiuk, Das and Saenko 2018, equation 6 and section 3.2 (masks). The masks' mean is
+subtracted (a covariance, not a plain mean), so that a constant score gives a map of zeros.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Rise:
         number: int,
         size: tuple[int, int],
     ) -> torch.Tensor:
-        """(H, W): the cells stretched to one more than fit, and cut out at a random shift."""
+        """(H, W): the cells upsampled to a cell more than the image, cropped at a random place."""
         image, sample = divmod(number, self.samples)
         cells, shift = draws[image][0][sample], draws[image][1][sample]
         step = [-(-side // self.cells) for side in size]

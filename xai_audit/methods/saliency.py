@@ -1,4 +1,4 @@
-"""Saliency: how much the score moves with each pixel.
+"""Saliency: how much the score changes with each pixel.
 
 Source: Simonyan, Vedaldi and Zisserman 2013, section 3. Channels are summed, not maximised, so that
 no colour counts more than another.

@@ -1,4 +1,4 @@
-"""Score-CAM: activations weighted by the score of the image seen through them; no gradient.
+"""Score-CAM: activations weighted by the score of the image masked by them; no gradient.
 
 Source: Wang et al. 2020, algorithm 1; the weight is the softmax over channels of the target's
 score, as in pytorch-grad-cam (the paper subtracts the score of a black image, which the softmax
@@ -40,8 +40,7 @@ class ScoreCam(LayerMethod):
 def channel_scores(request: Request, activations: torch.Tensor) -> torch.Tensor:
     """(B, C, T): scores of the image times each channel, stretched to 0..1.
 
-    A channel that is the same everywhere shows nothing of the image, so that all such channels of
-    an image share one forward.
+    A constant channel masks nothing, so that all constant channels of an image share one forward.
     """
     low, high = activations.amin((2, 3)), activations.amax((2, 3))
     flat = high <= low

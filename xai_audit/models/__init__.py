@@ -1,1 +1,1 @@
-"""Where a model comes from, how its weights get in, and how it is readied for the hot loop."""
+"""Model plugins: torchvision, timm, the user's own code; checkpoints and eval transforms."""

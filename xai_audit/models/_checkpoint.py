@@ -164,7 +164,7 @@ def _misfit(file: Path, fit: _Fit, outside: list[str]) -> ModelError:
     shapes = [
         f"{k} {_times(ours)} in the model {_times(theirs)}" for k, ours, theirs in fit.reshaped
     ]
-    told = [
+    found = [
         f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
         for kind, names in (
             ("missing", fit.missing),
@@ -177,7 +177,7 @@ def _misfit(file: Path, fit: _Fit, outside: list[str]) -> ModelError:
     return ModelError(
         "the checkpoint does not fit the model",
         where=file,
-        got="; ".join(told),
+        got="; ".join(found),
         remedy=f"model.num_classes={classes}"
         if classes
         else "choose the model that the checkpoint was saved from",

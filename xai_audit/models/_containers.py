@@ -1,10 +1,10 @@
-"""What a checkpoint file holds, whichever container it is, without running code from it.
+"""The content of a checkpoint file of any container, read without running code from it.
 
-The container is told by the file's content: safetensors by its header, TorchScript and
+The container is recognised by the file's content: safetensors by its header, TorchScript and
 ``torch.export`` by the members of their zip, anything else is left to ``torch.load``.
 
-``torch.export.load`` is not used: it unpickles without restraint and evaluates expressions of
-the stored graph, and all that is wanted here are the tensors beside it.
+``torch.export.load`` is not used: it unpickles without restriction and evaluates expressions of
+the stored graph, while only the tensors stored with it are needed.
 """
 
 from __future__ import annotations

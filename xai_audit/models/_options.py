@@ -1,4 +1,4 @@
-"""The keys that every model plugin shares, and the steps that they ask for."""
+"""The keys that all model plugins share, and how they are applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What ``conf/model/*.yaml`` have in common.
+    """The keys that all of ``conf/model/*.yaml`` have.
 
     Attributes:
         checkpoint: a file of weights, or None.

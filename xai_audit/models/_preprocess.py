@@ -39,12 +39,12 @@ def override(base: Preprocess, given: Mapping[str, object]) -> Preprocess:
     if len(merged.mean) != len(merged.std):
         got = f"{len(merged.mean)} and {len(merged.std)} of them"
         raise _wrong("mean and std", "one number a channel in both", got)
-    _tell_padding(merged)
+    _warn_of_padding(merged)
     return merged
 
 
-def _tell_padding(preprocess: Preprocess) -> None:
-    """Log that photos are padded, which is allowed but seldom meant."""
+def _warn_of_padding(preprocess: Preprocess) -> None:
+    """Log that photos are padded, which is allowed but rarely intended."""
     resize, crop = preprocess.resize, preprocess.crop
     if resize is None:
         return

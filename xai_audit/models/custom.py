@@ -25,7 +25,7 @@ _WHERE = "model.factory"
 
 def build(
     *,
-    num_classes_of_dataset: int,  # noqa: ARG001 - every model plugin is told
+    num_classes_of_dataset: int,  # noqa: ARG001 - every model plugin gets it
     factory: str,
     kwargs: dict[str, object],
     **common: Any,  # noqa: ANN401 - Options names and types them
@@ -64,7 +64,7 @@ def build(
             expected="a torch.nn.Module",
             got=type(module).__name__,
         )
-    # It may live on where it came from: in a notebook, or in a cache of the factory's.
+    # The model may still be used elsewhere: in a notebook, or in a cache of the factory's.
     module = copied(module)
     return finish(module, options, base=Preprocess(), name=factory.rpartition(":")[2])
 

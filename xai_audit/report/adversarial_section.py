@@ -1,4 +1,4 @@
-"""How little flips a decision, and where: the adversarial table as the page shows it."""
+"""The section on adversarial changes: how small they are and where they lie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xai_audit.report.facts import RunFacts
     from xai_audit.run.reader import Run
 
-# The attack whose size is shown, and the one whose energy is: a sign spreads its own evenly.
+# The attack of which sizes are shown, and the one of which energy is: that of a sign is even.
 _SIZE, _ENERGY = "pgd", "pgd_l2"
 _WORDS = {"fgsm": "FGSM, one step", "pgd": "PGD", "pgd_l2": "PGD in L2"}
 # Statuses of decisions that were attacked with all budgets, and of those that could not be.
@@ -31,7 +31,7 @@ _MOST_CLASSES = 20
 
 
 def adversarial(run: Run, facts: RunFacts, *, folder: str, tile: int) -> dict[str, Any] | None:
-    """What the section shows, None where nothing was attacked.
+    """The section, None where nothing was attacked.
 
     ``tried`` and ``flipped`` decisions, ``blind`` ones that have no gradient to be attacked by, the
     ``median`` size over all tried (None where most are not flipped), ``most`` (the largest budget),
@@ -71,7 +71,7 @@ def adversarial(run: Run, facts: RunFacts, *, folder: str, tile: int) -> dict[st
 
 
 def _row(attack: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """One attack: how often and with how little it flips, and mean energy and lift by region."""
+    """One attack: flipped decisions, median size, and mean energy and lift by region."""
     flipped = frame[frame["status"] == OK]
     size = "rms" if attack == _ENERGY else "epsilon"
     sizes = frame[size].fillna(math.inf).to_numpy()
@@ -86,7 +86,7 @@ def _row(attack: str, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _classes(flipped: pd.DataFrame, facts: RunFacts) -> list[dict[str, Any]]:
-    """A row a class that was decided for, the largest lift off the object first."""
+    """One row per predicted class, the largest lift off the object first."""
     rows: list[dict[str, Any]] = [
         {
             "words": facts.class_of(pred),
@@ -114,7 +114,7 @@ def _region(flipped: pd.DataFrame, region: str) -> dict[str, float] | None:
 def _pictures(
     run: Run, facts: RunFacts, flipped: pd.DataFrame, *, folder: str, tile: int
 ) -> list[dict[str, Any]]:
-    """The photos that flip by the least, each under the size of its change."""
+    """The photos flipped by the smallest changes, with the energy of the change drawn over them."""
     shown = flipped.sort_values(["rms", "image_id"]).head(_SHOWN)
     files = photos(run, shown["image_id"], facts.dataset_root)
     look = Look(facts.preprocess, facts.border, tile)

@@ -42,7 +42,7 @@ class Agreement:
     """The section.
 
     Attributes:
-        kind: target kind that it speaks of.
+        kind: target kind of the heatmaps.
         sentence: the answer in one or two sentences.
         matrix: the picture.
         classes: those with the least agreement first: ``class_name``, ``n``, ``rank``, ``mass``,

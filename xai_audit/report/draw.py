@@ -50,7 +50,7 @@ def draw_pictures(
     processes may draw at once. A photo that cannot be read has no file; the page says so.
 
     Args:
-        run: whose heatmaps are read.
+        run: with its heatmaps.
         pictures: of one class, or of a few.
         mask_of: image_id -> the object (H, W) in the upright photo, bool or uint8, or None; may
             raise MaskProblem.

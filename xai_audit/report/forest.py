@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xai_audit.report.answers import Finding
 
-# More rows than this are no picture any more.
+# With more rows the plot would be unreadable.
 MOST_ROWS = 40
 _NAMED = 5
 _ROW, _TOP, _BOTTOM = 26, 34, 44

@@ -17,7 +17,7 @@ _NAMED = 5
 
 
 def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:
-    """Which classes are decided by what, and how much accuracy rests on cues.
+    """The classes with a confirmed cue, and how much accuracy depends on cues, in sentences.
 
     Args:
         findings: at least one.

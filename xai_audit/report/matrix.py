@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _TOP, _MARGIN, _LETTER = 50, 14, 7.4
-# Methods, and the side of a cell that they leave room for, px.
+# With up to so many methods, the side of a cell, px.
 _SIDES = ((8, 56), (14, 44), (10_000, 34))
-# From here on the paper's colour is read more easily on a cell than the ink's.
+# At this strength of colour and above, the number is drawn in the light colour.
 _DARK = 0.6
 
 
@@ -120,16 +120,16 @@ def _side_by_side(correlations: Mapping[tuple[str, str], float]) -> Sequence[str
     Of the four ways to join two rows of methods the one with the closest ends is taken.
     """
     names = sorted({name for pair in correlations for name in pair})
-    apart = np.zeros((len(names), len(names)))
+    distance = np.zeros((len(names), len(names)))
     for (name, other), value in correlations.items():
         here, there = names.index(name), names.index(other)
-        apart[here, there] = apart[there, here] = 1 if np.isnan(value) else 1 - value
+        distance[here, there] = distance[there, here] = 1 if np.isnan(value) else 1 - value
     rows = [[place] for place in range(len(names))]
     while len(rows) > 1:
         pairs = [(a, b) for a in range(len(rows)) for b in range(a + 1, len(rows))]
-        a, b = min(pairs, key=lambda pair: apart[np.ix_(rows[pair[0]], rows[pair[1]])].mean())
+        a, b = min(pairs, key=lambda pair: distance[np.ix_(rows[pair[0]], rows[pair[1]])].mean())
         second, first = rows.pop(b), rows.pop(a)
         joins = [(p, q) for p in (first, first[::-1]) for q in (second, second[::-1])]
-        p, q = min(joins, key=lambda join: apart[join[0][-1], join[1][0]])
+        p, q = min(joins, key=lambda join: distance[join[0][-1], join[1][0]])
         rows.append([*p, *q])
     return [names[place] for place in rows[0]] if rows else []

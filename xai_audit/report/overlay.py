@@ -129,7 +129,7 @@ def _outline_border(drawn: NDArray[np.uint8], border: float) -> None:
 def outline_mask(drawn: NDArray[np.uint8], mask: NDArray[np.generic]) -> None:
     """Trace the object's edge into ``drawn``, in place: light inside, dark outside."""
     height, width = drawn.shape[:2]
-    # 0/1, bool and 0..255 coverage alike: inside is more than half of the most there is.
+    # For 0/1, bool and 0..255 coverage: inside is more than half of the maximum.
     coverage = np.asarray(mask, np.uint8)
     inside = coverage > coverage.max(initial=0) / 2
     whole = Image.fromarray(inside.astype(np.uint8) * 255)

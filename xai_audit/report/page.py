@@ -1,4 +1,4 @@
-"""The report's page: what was audited, what is odd, and how the numbers are defined."""
+"""The report's page, rendered from the sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether each method's maps are to be trusted, as the page shows it."""
+"""The section on whether each method's maps can be trusted."""
 
 from __future__ import annotations
 

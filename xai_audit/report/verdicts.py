@@ -35,7 +35,7 @@ class Card:
         finding: the cell.
         with_cue: mean probability of the class with its cue, None where not kept.
         without_cue: the same with another class's cue.
-        explains: words of the wider cues whose effect this one explains.
+        explains: words of the wider cues that this one explains.
         picture: a photo of the class, or None.
     """
 

@@ -137,7 +137,7 @@ def times(lift: float | None) -> str:
 
 
 def whole(number: int) -> str:
-    """A count with thousands set apart by a thin space, as SI has it."""
+    """A count with its thousands separated by a thin space, as in SI."""
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 

@@ -1,4 +1,4 @@
-"""The target kind that each method's heatmaps are read by, where it explained several."""
+"""The target kind of each method that later stages use, where it explained several."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class RunPaths:
 
     @property
     def model_json(self) -> Path:
-        """What opening the model showed."""
+        """Facts of the opened model: layer, outputs, fingerprint."""
         return self.root / "model.json"
 
     @property
@@ -46,7 +46,7 @@ class RunPaths:
 
     @property
     def listing(self) -> Path:
-        """One row a file found, before anyone has looked inside."""
+        """One row a file found; the file itself has not been opened yet."""
         return self.index / "listing.parquet"
 
     @property
@@ -56,7 +56,7 @@ class RunPaths:
 
     @property
     def survey(self) -> Path:
-        """The folder of what photos hold of every cue, one file some photos."""
+        """The folder of the content of every cue in the photos, one file for some photos."""
         return self.root / "evidence" / "survey"
 
     @property
@@ -71,7 +71,7 @@ class RunPaths:
 
     @property
     def confusion(self) -> Path:
-        """One row a pair of classes: how many photos of one are taken for the other."""
+        """One row a pair of classes: how many photos of one are predicted as the other."""
         return self.root / "evidence" / "confusion.parquet"
 
     @property
@@ -111,7 +111,7 @@ class RunPaths:
 
     @property
     def methods(self) -> Path:
-        """One row a method: whether its maps are to be trusted."""
+        """One row a method: whether its maps can be trusted."""
         return self.root / "methods.parquet"
 
     @property
@@ -126,7 +126,7 @@ class RunPaths:
 
     @property
     def summary(self) -> Path:
-        """One row a cue: how much accuracy rests on it."""
+        """One row a cue: how much accuracy depends on it."""
         return self.root / "summary.parquet"
 
     @property

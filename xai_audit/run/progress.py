@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a quiet log line now and then elsewhere."""
+"""Progress display: a bar on a terminal, elsewhere a log line every few seconds."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Between log lines; a night's run must not fill a log file.
+# Seconds between log lines; a night's run must not fill a log file.
 _QUIET_SECONDS = 15.0
 
 
 class Progress(Protocol):
-    """What has been done, to be told as it is."""
+    """Callback that reports finished images."""
 
     def __call__(self, images: int) -> None:
-        """Note ``images`` more that are finished."""
+        """Report ``images`` more as finished."""
 
     def forwards(self, count: int) -> None:
-        """Note ``count`` more copies of images in hand that went through the model.
+        """Report ``count`` more forward passes of copies of the images that are being explained.
 
-        How many there will be is told once the first images are finished.
+        Their total is estimated once the first images are finished.
         """
 
 
@@ -40,7 +40,7 @@ def progress_bar(
     """A function to call with the number of images just finished.
 
     Args:
-        stage: what is shown.
+        stage: its name, to be shown.
         total: images in all, None where unknown.
         done: images finished by an earlier run.
         bar: whether to draw; None decides by the terminal.
@@ -60,7 +60,7 @@ def progress_bar(
 
 
 class _Bar:
-    """A bar with the forwards beside it."""
+    """A progress bar that also shows the forward passes."""
 
     def __init__(self, shown: tqdm[Any]) -> None:
         self._shown, self._first, self._forwards = shown, shown.n, 0
@@ -72,50 +72,51 @@ class _Bar:
         self._forwards += count
         shown = self._shown
         left = None if shown.total is None else shown.total - self._first
-        shown.set_postfix_str(_told(self._forwards, shown.n - self._first, left), refresh=False)
+        text = _forwards_text(self._forwards, shown.n - self._first, left)
+        shown.set_postfix_str(text, refresh=False)
         shown.update(0)  # drawn when it is time to
 
 
-def _told(forwards: int, images: int, total: int | None) -> str:
-    """Forwards so far, and in all as those of the finished ``images`` of ``total`` foretell."""
+def _forwards_text(forwards: int, images: int, total: int | None) -> str:
+    """Forward passes so far, and the total extrapolated from the finished ``images``."""
     if not images or total is None:
         return f"{forwards:,} forwards"
     return f"{forwards:,} of about {max(round(forwards * total / images), forwards):,} forwards"
 
 
 class _QuietLog:
-    """Counts, and says so every few seconds and at the end."""
+    """Counts images and logs the count every few seconds and at the end."""
 
     def __init__(self, stage: str, total: int | None, done: int) -> None:
         self._stage, self._total, self._done = stage, total, done
         self._before, self._start, self._forwards = done, time.monotonic(), 0
-        self._told, self._told_at = self._start, done
+        self._reported, self._reported_at = self._start, done
 
     def __call__(self, images: int) -> None:
         self._done += images
-        self._tell_at_times()
+        self._log_now_and_then()
 
     def forwards(self, count: int) -> None:
         self._forwards += count
-        self._tell_at_times()
+        self._log_now_and_then()
 
     def close(self) -> None:
-        """Say how it ended, if anything was done."""
-        if self._done > self._told_at:
-            self._tell(time.monotonic())
+        """Log the final count, if it is new."""
+        if self._done > self._reported_at:
+            self._log(time.monotonic())
 
-    def _tell_at_times(self) -> None:
+    def _log_now_and_then(self) -> None:
         now = time.monotonic()
-        if now - self._told >= _QUIET_SECONDS:
-            self._told = now
-            self._tell(now)
+        if now - self._reported >= _QUIET_SECONDS:
+            self._reported = now
+            self._log(now)
 
-    def _tell(self, now: float) -> None:
-        self._told_at = self._done
+    def _log(self, now: float) -> None:
+        self._reported_at = self._done
         images = self._done - self._before
         rate = images / max(now - self._start, 1e-9)
         left = None if self._total is None else self._total - self._before
-        more = f", {_told(self._forwards, images, left)}" if self._forwards else ""
+        more = f", {_forwards_text(self._forwards, images, left)}" if self._forwards else ""
         if self._total is None:
             log.info("%s: %d images, %.1f images/s%s", self._stage, self._done, rate, more)
             return

@@ -129,7 +129,7 @@ class Run:
 
     @cached_property
     def manifest(self) -> pd.DataFrame:
-        """One row an image found (``schema.MANIFEST``), with what later stages found about it."""
+        """One row an image found (``schema.MANIFEST``), with the statuses of later stages."""
         return self.collect("manifest")
 
     @property
@@ -149,7 +149,7 @@ class Run:
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
-        """One row a class and cue, the gravest first: the evidence as a person reads it.
+        """One row a class and cue, the gravest first: the evidence in short.
 
         Columns ``class_name``, ``cue``, ``verdict``, ``effect``, ``effect_low``, ``effect_high``,
         ``question``, ``explained_by``, ``because``; see :func:`~xai_audit.run.verdicts.gravest`.
@@ -163,7 +163,7 @@ class Run:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row a cue (``schema.SUMMARY``): how much accuracy rests on it."""
+        """One row a cue (``schema.SUMMARY``): how much accuracy depends on it."""
         return self.collect("summary")
 
     @cached_property
@@ -178,7 +178,7 @@ class Run:
 
     @cached_property
     def methods(self) -> pd.DataFrame:
-        """One row a method (``schema.METHODS``): whether its maps are to be trusted."""
+        """One row a method (``schema.METHODS``): whether its maps can be trusted."""
         return self.collect("methods")
 
     @cached_property
@@ -198,7 +198,7 @@ class Run:
 
     @cached_property
     def flags(self) -> pd.DataFrame:
-        """One row an image and reason (``schema.FLAGS``): what deserves a look."""
+        """One row an image and reason (``schema.FLAGS``): images unusual in their class."""
         return self.collect("flags")
 
     def _files(self, table: str) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Which target kind of each method the tables and pages of a run are about."""
+"""The target kind of each method that the tables and pages of a run use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request: finish what is in hand, keep it, stop."""
+"""SIGINT and SIGTERM as a request to stop: finish the current part, keep it, end."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Seconds that a signal waits for what is in hand to be whole and kept, where that may be hours
-# away (a method that asks about a thousand copies of an image); Slurm and Kubernetes kill after 30.
+# Seconds that a signal waits for the current part to be finished and kept, which may take hours (a
+# method that runs a thousand copies of an image); Slurm and Kubernetes kill after 30.
 PATIENCE = 15.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """A context in which the first signal only asks; a second one acts as it always does."""
+    """A context in which a first signal requests a stop; a second one ends the process at once."""
 
     def __init__(self) -> None:
         self._received: int | None = None
-        self._asked_at = 0.0
+        self._requested_at = 0.0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
-        """Install the handlers; outside the main thread signals stay as they are."""
+        """Install the handlers; outside the main thread signals are not handled."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+            self._previous = {number: signal.signal(number, self._request) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -48,26 +48,28 @@ class StopRequest:
     def check(self, *, patience: float = 0.0) -> None:
         """Raise StoppedError if a signal has come at least ``patience`` seconds ago.
 
-        Called where little is lost; with patience where much is, but the end may be hours away.
+        Called without patience where little work is lost, with patience where much is.
         """
-        if self._received is not None and time.monotonic() - self._asked_at >= patience:
+        if self._received is not None and time.monotonic() - self._requested_at >= patience:
             raise StoppedError(self._received)
 
     def stopping(
         self, progress: Callable[[int], None], *, patience: float = 0.0
     ) -> Callable[[int], None]:
-        """``progress`` that ends what is in hand where a signal has waited ``patience`` seconds."""
+        """``progress`` that raises StoppedError once a stop signal is ``patience`` seconds old."""
 
-        def told(count: int) -> None:
+        def stoppable(count: int) -> None:
             progress(count)
             self.check(patience=patience)
 
-        return told
+        return stoppable
 
-    def _ask(self, number: int, _frame: FrameType | None) -> None:
-        self._received, self._asked_at = number, time.monotonic()
+    def _request(self, number: int, _frame: FrameType | None) -> None:
+        self._received, self._requested_at = number, time.monotonic()
         self._restore()
-        log.warning("signal %d: stopping, what is written is kept; once more stops at once", number)
+        log.warning(
+            "signal %d: stopping, finished parts are kept; a second signal stops at once", number
+        )
 
     def _restore(self) -> None:
         for number, handler in self._previous.items():

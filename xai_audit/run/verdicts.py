@@ -1,4 +1,4 @@
-"""The evidence as a person reads it: one verdict a class and cue."""
+"""The evidence in short: one verdict per class and cue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 CONFIRMED, SUSPECTED, AVAILABLE, CLEAR, UNDETERMINED = (
     *("confirmed", "suspected", "available", "clear", "undetermined"),
 )
-# Not knowing is worse than clear.
+# The verdicts, gravest first: undetermined is graver than clear.
 GRAVITY = (CONFIRMED, SUSPECTED, AVAILABLE, UNDETERMINED, CLEAR)
 _CELL = ["class_name", "cue"]
 _SHOWN = [
@@ -50,7 +50,7 @@ def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
 
 
 def person_view(evidence: pd.DataFrame) -> pd.DataFrame:
-    """The columns of :func:`gravest` that a person reads, the gravest and largest effect first."""
+    """The main columns of :func:`gravest`, sorted by verdict (gravest first), then by effect."""
     rows = gravest(evidence)
     order = rows.assign(
         gravity=rows["verdict"].map({verdict: n for n, verdict in enumerate(GRAVITY)}),

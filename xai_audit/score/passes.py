@@ -34,7 +34,7 @@ def score_parts(
         load: how.
         spans: the rows of each part.
         heatmaps: the attributions of each part.
-        scorer: knows the regions.
+        scorer: with the regions.
     """
     stream = batches(photos, spans, load)
     for span, path in zip(spans, heatmaps, strict=True):

@@ -65,22 +65,7 @@ def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]
     such populations, 2,000 samples each, as coverage of the mean (that of the worst population)
     and width in units of Student's:
 
-    ==  ================  ================  ================  ================
-    n   this one          Student           Hall              BCa
-    ==  ================  ================  ================  ================
-    8   .931 (.828) 1.17  .903 (.781) 1.00  .927 (.829) 1.37  .872 (.775) 0.80
-    16  .959 (.931) 1.11  .920 (.845) 1.00  .962 (.929) 1.22  .928 (.878) 0.92
-    24  .962 (.947) 1.09  .936 (.880) 1.00  .962 (.923) 1.15  .937 (.903) 0.94
-    32  .959 (.951) 1.06  .943 (.902) 1.00  .963 (.932) 1.11  .942 (.916) 0.96
-    ==  ================  ================  ================  ================
-
-    The command for these numbers is ``python -m tests.bench coverage``; ``... intervals`` compares
-    the same four on audits of rendered photos.
-
-    It is too narrow where large effects are so rare that n images are likely to show none: of
-    those in one image out of 20, 24 images show none in 3 samples out of 10, and the interval then
-    misses them.
-
+    ==  ================  ================  ================  =========
     Args:
         differences: float64, finite.
     """

@@ -1,4 +1,4 @@
-"""Where a photo's pixels land in the model's view, and where its border and corners are.
+"""The position of a photo's pixels in the model's view, and of its border and corners.
 
 Everything that must agree with the image (object masks, border bands, overlays in the report)
 is placed by the same :class:`Geometry`, which depends on the photo's stored size alone.
@@ -72,7 +72,7 @@ def covered(
 
 @dataclass(frozen=True)
 class Geometry:
-    """A resize of the whole photo, then a crop that may reach beyond it (padded with black).
+    """A resize of the whole photo, then a crop that may be larger than it (padded with black).
 
     Attributes:
         photo: (height, width) as stored, after EXIF orientation, px.

@@ -35,7 +35,7 @@ def identify(
 
     Args:
         file: at its start.
-        path: its suffix tells a broken photo from what never was one.
+        path: its suffix distinguishes a broken photo from a file of another kind.
         max_pixels: the most that the photo may have.
         formats: those of FORMATS to accept.
 

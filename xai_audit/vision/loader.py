@@ -37,11 +37,11 @@ NO_MASK = "none"
 
 @dataclass(frozen=True)
 class Batch:
-    """The usable images of a few consecutive rows, and what became of the others.
+    """The usable images of a few consecutive rows, and the problems of the others.
 
     Attributes:
         records: the B usable images.
-        photos: (B, 3, H, W) uint8 in the model's view, or None where only masks were asked for.
+        photos: (B, 3, H, W) uint8 in the model's view, or None where only masks are read.
         coverage: (B, 2, H, W) uint8 object and background, 0 where there is no mask; None where
             masks are not in use.
         mask_status: B statuses.
@@ -207,6 +207,6 @@ def _stacked(coverages: list[torch.Tensor | None]) -> torch.Tensor | None:
 
 
 def quiet(_worker: int) -> None:
-    """Leave signals to the main process: it finishes the part in hand, for which it needs us."""
+    """Ignore signals in a worker: the main process handles them and still needs the worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,8 +1,8 @@
 """Regions of the model's view and their pull-down onto a heatmap's grid.
 
 The bands (border, corners) are rectangles of the photo as stored, so their coverage of the view is
-an outer product of two interval overlaps, and so is its pull-down: exact, and never an image.
-Object and background come as masks that went through the image's own geometry.
+an outer product of two interval overlaps, and so is its pull-down: exact, without making an image.
+Object and background are masks that were resized and cropped as the photo was.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _combined(product: torch.Tensor) -> torch.Tensor:
 def pull_down(coverage: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
     """The adjoint of bilinear upsampling: (..., H, W) -> (..., h, w), same dtype.
 
-    sum(coverage * up(heatmap)) = sum(pull_down(coverage) * heatmap), so a mask is pulled down
-    once instead of every heatmap being pushed up.
+    sum(coverage * up(heatmap)) = sum(pull_down(coverage) * heatmap), so one mask is pulled down
+    instead of upsampling every heatmap.
     """
     height, width = coverage.shape[-2:]
     up_y = _upsample(grid[0], height, coverage.dtype, coverage.device)

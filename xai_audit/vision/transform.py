@@ -35,7 +35,7 @@ def to_view(image: _T, geometry: Geometry, preprocess: Preprocess) -> _T:
     """``image`` (C, h, w) uint8, a tv_tensors.Image or Coverage, as the view (C, H, W) uint8.
 
     The image may be a smaller decoding of the photo: it is resized to what the photo would be.
-    Where the crop reaches beyond the photo the view is 0. Equals torchvision's ``Resize`` and
+    Where the crop reaches over the photo's edge the view is 0. Equals torchvision's ``Resize`` and
     ``CenterCrop`` bit for bit on a photo decoded at full size.
     """
     whole = resized(image, geometry, preprocess)
@@ -78,14 +78,14 @@ def joint(
 
 
 def _resize_coverage(coverage: Coverage, size: list[int], **_: Any) -> Coverage:  # noqa: ANN401
-    """Coverage averaged over each new pixel, whatever interpolation the photo asks for."""
+    """Coverage averaged over each new pixel, whatever the interpolation of the photo."""
     plain = coverage.as_subclass(torch.Tensor)
     bilinear = InterpolationMode.BILINEAR
     return Coverage(functional.resize_image(plain, size, interpolation=bilinear, antialias=True))
 
 
 def _crop_coverage(coverage: Coverage, top: int, left: int, height: int, width: int) -> Coverage:
-    """The crop; beyond the photo nothing is covered."""
+    """The crop; outside the photo nothing is covered."""
     plain = coverage.as_subclass(torch.Tensor)
     return Coverage(functional.crop_image(plain, top, left, height, width))
 
