@@ -30,16 +30,16 @@ The modules by layer; each imports only from layers above its own in this table:
         9  engines        where the parts are worked on
         9  index          image folder -> manifest
         9  score          heatmaps and regions -> where the relevance lies
-        9  flags          images that are suspicious within their class
+        9  flags          images that are unusual for their class
        10  attribute      photos and model -> heatmaps
        10  demo           the embedded data set: rendered flowers with known shortcuts
        10  discovery      clusters of heatmaps that become cues
        10  report         tables and photos -> HTML
        11  evidence       availability, attention, reliance and the verdict of each cue
-       12  faithfulness   whether the maps of a method are to be trusted
+       12  faithfulness   whether the maps of a method can be trusted
        12  agreement      whether the methods agree
        12  confusion      what separates classes that the model confuses
-       12  adversarial    how little changes a decision
+       12  adversarial    the smallest changes that flip a decision
        13  pipeline       the stages in their order
        14  cli            command line -> configuration -> pipeline -> exit code
        15  __main__       python -m xai_audit, python -m xai_audit.work
@@ -61,9 +61,9 @@ __all__ = ["audit", "load"]
 def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
     """The finished run of the audit that ``overrides`` describe; the same again resumes it.
 
-    It is the command line's run, with its keys and defaults, relative paths from the current
-    folder. Logging stays as the caller has set it up. In the main thread SIGINT and SIGTERM end it
-    with what is finished kept; in other threads signals are not handled.
+    It does the same as the command line, with its keys and defaults; relative paths start from the
+    current folder. Logging stays as the caller has set it up. In the main thread SIGINT and SIGTERM
+    end it and finished parts are kept; in other threads signals are not handled.
 
     Example:
         >>> run = audit("dataset=imagefolder", "dataset.root=photos", "output_dir=out")

@@ -1,6 +1,6 @@
 """The command line: Hydra overrides in, an exit code out, every user error as one line.
 
-Nothing heavy is imported before the configuration is valid: ``--help`` and a typo answer at once.
+Nothing slow is imported before the configuration is valid, so ``--help`` and a typo are fast.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("xai_audit")
 
-# Hydra's own; everything else with dashes is a key written the way other programs want it.
+# Hydra's own flags; anything else with dashes is taken as a key written with dashes by mistake.
 _FLAGS = (
     "--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun",
     "--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun",
@@ -52,7 +52,7 @@ def main() -> int:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log.handlers[:] = [handler]
     log.setLevel(logging.INFO)
-    # Oddities in a photo's metadata do not concern the user.
+    # Warnings about a photo's metadata are of no use to the user.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     # Hydra then raises instead of printing a page and exiting with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -67,7 +67,7 @@ STAGES = (
     AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, PAGE,
 )  # fmt: skip
 
-# Those that ask the model something.
+# The stages that run the model.
 _WITH_MODEL = ("attribute", "trust", "evidence", "adversarial")
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -110,7 +110,7 @@ def audit(spec: RunSpec) -> Path:
                 "cannot write; everything finished so far is kept",
                 where=exc.filename or paths.root,
                 got=exc.strerror,
-                remedy="make room or give the right to write, then run the same command again",
+                remedy="free disk space or allow writing, then run the same command again",
             ) from exc
         _finish(job, record)
     return paths.root

@@ -185,7 +185,7 @@ TRANSPLANTS = pa.schema(
         pa.field("cue", pa.string(), nullable=False),
         # reliance: image_id is of class_name. pull: it is of another class.
         pa.field("question", pa.string(), nullable=False),
-        # The cue whose content was put back, to separate two overlapping cues; else null.
+        # The cue that was put back, to separate two overlapping cues; else null.
         ("given", pa.string()),
         pa.field("image_id", pa.string(), nullable=False),
         ("image_class", pa.string()),
@@ -214,7 +214,7 @@ EVIDENCE = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         pa.field("cue", pa.string(), nullable=False),
         ("method", pa.string()),
-        # Images whose transplants were compared; n_read: read for availability and attention.
+        # Images with compared transplants; n_read: images read for availability and attention.
         ("n_images", pa.int32()),
         ("n_read", pa.int32()),
         *[
@@ -362,7 +362,7 @@ AGREEMENT = pa.schema(
     ]
 )
 
-# Photos of class_name whose strongest other class is other_class, by their contrast heatmaps.
+# Photos of class_name with other_class as the strongest other class, by their contrast heatmaps.
 BOUNDARIES = pa.schema(
     [
         # 1 is the most confused pair of classes; each has two directions.

@@ -31,7 +31,7 @@ class Attacker:
         model: frozen.
         scorer: with the regions.
         settings: how hard to search.
-        batch_size: photos a forward; halved and regrown where memory is short.
+        batch_size: photos per forward; halved where memory runs out, and grown back.
         check: called before every forward; may raise to stop.
     """
 

@@ -52,7 +52,7 @@ def adversarial_rows(
     Args:
         batch: B photos.
         pred: B decisions, None where the logits are not finite.
-        outcomes: attack -> what it did.
+        outcomes: attack -> its outcome.
         regions: (B, R, H, W) coverage of each pixel and (B, R) areas, NaN where undefined.
     """
     tables = [_of(attack, batch, pred, outcomes[attack], regions) for attack in ATTACKS]

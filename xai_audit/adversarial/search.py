@@ -49,7 +49,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Subjects:
-    """B photos whose decisions are attacked.
+    """B photos with the decisions to be attacked.
 
     Attributes:
         image_ids: B ids; randomness is seeded from them.

@@ -26,7 +26,7 @@ def agreement_table(paths: RunPaths) -> pa.Table:
     """The table (``schema.AGREEMENT``), one row per class, pair of methods and target kind.
 
     The class "" is all classes. Sums alone are held, whatever the number of images. Intervals are
-    Student's, cut to what the number can be.
+    Student's, cut to the possible range.
 
     Raises:
         OutputError: a part of ``paths.agreement_images`` cannot be read.

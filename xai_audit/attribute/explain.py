@@ -44,7 +44,7 @@ class Explainer:
         model: prepared.
         targets: what is explained, see :mod:`xai_audit.attribute.targets`.
         precision: ``fp32``, ``bf16`` or ``fp16``.
-        batch_size: images a call; halved and regrown where memory is short.
+        batch_size: images per call; halved where memory runs out, and grown back.
         references: photos that a baseline may be, see :mod:`xai_audit.attribute.references`.
         progress: called with the number of changed copies that went through the model; may raise
             to stop.
@@ -71,7 +71,7 @@ class Explainer:
     ) -> tuple[list[T], dict[str, tuple[str, str]]]:
         """The results of ``finish`` on the rows of ``batch``, and the images too large for memory.
 
-        ``finish`` is guarded too, so that a piece whose scoring runs out of memory is redone. All
+        ``finish`` is guarded too: a piece is redone smaller if its scoring runs out of memory. All
         methods share the model's outputs on a piece of the batch.
         """
         results: list[T] = []

@@ -31,7 +31,7 @@ def cues_of(
 
     Args:
         evidence: the table, None where there is none.
-        classes: whose cues are wanted.
+        classes: names.
 
     Raises:
         OutputError: the table cannot be read.

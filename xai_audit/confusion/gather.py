@@ -154,7 +154,7 @@ def masses(
     Args:
         paths: of the run.
         names: model output -> class name; an output without one is the class "".
-        classes: whose photos are read.
+        classes: of the photos to be read.
 
     Raises:
         OutputError: a part cannot be read.

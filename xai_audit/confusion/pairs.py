@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONTRAST = "contrast"
-# The number of smallest margins whose median is the nearness of a pair.
+# A pair's nearness is the median of this many smallest margins.
 _NEAREST = 5
 _COLUMNS = ["image_id", "class_name", "label", "pred", "against", "target_score"]
 
@@ -76,7 +76,7 @@ def most_confused(
     Args:
         paths: of the run.
         names: model output -> class name.
-        method: whose rows are read; predictions and margins are the same for all.
+        method: of the rows that are read; predictions and margins are the same for all.
         pairs: at most.
 
     Raises:
@@ -102,8 +102,8 @@ def contrasts(
 ) -> Iterator[pd.DataFrame]:
     """The rows of attributions that explain a margin, with ``other_class`` and ``confused``.
 
-    Rows without a class, a margin, or whose strongest other class the dataset does not have are
-    left out.
+    Rows without a class or a margin are left out, and rows with a strongest other class that is
+    not in the dataset.
 
     Args:
         paths: of the run.

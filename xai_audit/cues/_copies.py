@@ -47,8 +47,8 @@ class Copies:
 
         Args:
             image: (3, h, w) float32 as filled so far.
-            todo: (h, w) bool, what is still to be covered.
-            known: (h, w) bool, what the copy has to continue.
+            todo: (h, w) bool, the pixels still to be covered.
+            known: (h, w) bool, the pixels that the copy has to continue.
         """
         wanted = F.avg_pool2d(todo.float()[None, None], CELL, ceil_mode=True)[0, 0]
         near = F.max_pool2d((wanted > 0).float()[None, None], 5, stride=1, padding=2)[0, 0]

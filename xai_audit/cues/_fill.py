@@ -77,7 +77,7 @@ def filled(
 
     Args:
         photo: left as it is.
-        hole: what is to go.
+        hole: the pixels to be replaced.
         source: (h, w) bool, the pixels that may be copied; None: all but the hole.
     """
     if not hole.any():

@@ -36,7 +36,7 @@ _NEAR_ZERO = 0.22
 
 
 def of_table(table: Sequence[int]) -> float:
-    """The quality 1..100 whose luminance table is nearest, in ratios, to these 64 steps.
+    """The quality 1..100 with the luminance table nearest, in ratios, to these 64 steps.
 
     Exact for libjpeg's own tables; the nearest in strength for others'.
     """

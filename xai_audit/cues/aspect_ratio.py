@@ -50,7 +50,7 @@ class AspectRatio(PhotoProperty):
     way = "both"
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
-        """(13,): log(width / height) in a piecewise-linear basis, and the bars' shares of a side."""
+        """(13,): log(width / height) piecewise-linear, and the bars' shares of a side."""
         aspect = math.log(canvas.record.width / canvas.record.height)
         return np.array([*described(aspect, _KNOTS), *_shares(canvas)], dtype=np.float32)
 

@@ -67,7 +67,7 @@ class Background:
             raise PluginError(
                 "no background without a mask",
                 where=f"{canvas.record.image_id}, {donor.record.image_id}",
-                expected="photos whose region is known",
+                expected="photos with an object mask",
             )
         height, width = canvas.photo.shape[1:]
         return blended(canvas.photo, _covering(cleared(donor), (height, width)), region)

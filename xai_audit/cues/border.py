@@ -26,7 +26,7 @@ _SEGMENTS = 8
 
 
 class Border:
-    """What surrounds the photo: frames, margins, timestamps, what the photographer left there.
+    """The border band: frames, margins, timestamps, objects at the edge.
 
     Args:
         name: of the cue.

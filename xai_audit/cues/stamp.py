@@ -49,7 +49,7 @@ class Stamp:
             moved inside where it would reach past the edge.
         size: of its longer side, as a share of the stored photo's shorter side.
         opacity: 0 to 1, times the image's alpha.
-        text: what is written; not used where there is an image.
+        text: to be drawn; not used where there is an image.
 
     Raises:
         ConfigError: for neither image nor text, an unreadable file or an odd place or number.
@@ -87,7 +87,7 @@ class Stamp:
         return self._put(canvas, self._fitted(canvas))[1]
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:  # noqa: ARG002
-        """None: what is added is not in the data."""
+        """None: a stamp is not in the data."""
         return None
 
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature

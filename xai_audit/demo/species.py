@@ -1,4 +1,4 @@
-"""The ten flowers of the demo: the numbers of each species, and which class carries which plant.
+"""The ten flowers of the demo: the numbers of each species, and the planted shortcut of each class.
 
 Colours are sRGB hex codes from base to tip (petals) or middle to rim (discs). A planted class has a
 similar partner among the honest ones: its own flower hardly distinguishes it, the plant does.

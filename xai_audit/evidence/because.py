@@ -36,7 +36,7 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
-    also = _tells(row)
+    also = _predicts(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
     tail = f"; {also[0].lower()}{also[1:]}" if known else ""
     return f"{_change(row)}{tail}."
@@ -48,8 +48,8 @@ def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
 
 def _available(row: Mapping[str, Any], limits: Limits) -> str:
     if row["way"] == "none":
-        return f"{_tells(row)}; it is not in the pixels, so a use of it cannot be tested."
-    return f"{_tells(row)}. {_effect(row)}, {_short_of(row, limits)}."
+        return f"{_predicts(row)}; it is not in the pixels, so a use of it cannot be tested."
+    return f"{_predicts(row)}. {_effect(row)}, {_short_of(row, limits)}."
 
 
 def _clear(row: Mapping[str, Any], limits: Limits) -> str:
@@ -162,7 +162,7 @@ def _attends(row: Mapping[str, Any]) -> str:
     return f"{_The(row)} draws {share}{points}"
 
 
-def _tells(row: Mapping[str, Any]) -> str:
+def _predicts(row: Mapping[str, Any]) -> str:
     return f"{_The(row)} alone tells {row['class_name']} ({_auroc(row)})"
 
 
@@ -170,7 +170,7 @@ def _besides(row: Mapping[str, Any]) -> str:
     """The rest of the sentence for a cue with an effect that another cue explains."""
     if row["verdict"] == "suspected":
         return f" {_attends(row)}."
-    return f" {_tells(row)}." if row["verdict"] == "available" else ""
+    return f" {_predicts(row)}." if row["verdict"] == "available" else ""
 
 
 def _auroc(row: Mapping[str, Any]) -> str:

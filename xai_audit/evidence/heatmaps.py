@@ -124,7 +124,7 @@ def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -
 
     Args:
         paths: of the run.
-        ids: whose correctness is requested.
+        ids: of the images for which correctness is wanted.
         names: the classes by model output.
     """
     wanted: set[str] = {*ids}

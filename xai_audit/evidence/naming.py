@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # An effect is explained where less than this share of it is left.
 _LEFT = 1 / 3
-# A cue whose own effect is under this share of another's cannot be what carries it.
+# A cue with less than this share of another cue's effect cannot explain it.
 _CARRIES = 1 / 2
 # Areas closer than this count as equal: a corner's share of the view varies with the photos.
 _SAME_AREA = 1.1

@@ -66,7 +66,7 @@ class Checker:
         """The rows of TRUST for ``method``; for maps of random noise where it is None.
 
         Args:
-            method: whose maps are checked.
+            method: to be checked.
             batch: the photos; one that is not usable has its status and no measures.
             draw: number of the draw of random weights that is used for these photos.
             progress: called with the number of images after each few.

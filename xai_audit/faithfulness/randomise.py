@@ -1,4 +1,4 @@
-"""The model with random weights: maps that stay the same do not tell what it has learned.
+"""The model with random weights: maps that stay the same do not show what it has learned.
 
 Source: Adebayo et al. 2018, "Sanity checks for saliency maps", cascading randomisation.
 """
@@ -30,17 +30,17 @@ DEPTHS: Mapping[str, float] = {"head": 0.0, "half": 0.5, "all": 1.0}
 def randomised(
     model: LoadedModel, depth: str, *, layers: Sequence[str], draw: int, seed: int
 ) -> LoadedModel:
-    """A copy of ``model`` whose layers are drawn anew from the outputs down to ``depth``.
+    """A copy of ``model`` with random weights in its layers, from the outputs down to ``depth``.
 
     Every tensor of a layer becomes normal noise of its own mean and standard deviation, so that
-    activations keep their scale, with batch norm folded or not; a constant tensor that of its
-    own size. Buffers stay.
+    activations keep their scale, with batch norm folded or not; for a constant tensor its size is
+    the standard deviation. Buffers stay.
 
     Args:
-        model: stays as it is.
+        model: not changed.
         depth: one of DEPTHS.
         layers: all of them, of :func:`layers_of`.
-        draw: which one.
+        draw: its number.
         seed: of the run.
     """
     module = copy.deepcopy(model.module)
@@ -63,7 +63,7 @@ def _draw(tensor: torch.Tensor, seed: int) -> None:
 def layers_of(model: LoadedModel) -> list[str]:
     """Names of the modules that own weights, in the order in which a forward runs them.
 
-    One whose weights another module uses (a projection within attention) stands with that one.
+    A module is run where its weights are used, if by another module (a projection in attention).
     """
     names = {layer: name for name, layer in model.module.named_modules()}
     ran: dict[str, int] = {}
@@ -90,9 +90,9 @@ def layers_of(model: LoadedModel) -> list[str]:
 
 
 def similarity(maps: torch.Tensor, others: torch.Tensor) -> NDArray[np.float64]:
-    """The size (B,) of the rank correlation of maps (B, h, w) with ``others``; NaN of a flat one.
+    """The absolute rank correlation (B,) of maps (B, h, w) with ``others``; NaN for a flat map.
 
-    Its size, for a map turned upside down is the same map.
+    It is absolute since a map and its negative mark the same places.
     """
     return np.abs(rank_correlations(_ranks(maps), _ranks(others)))
 

@@ -1,4 +1,4 @@
-"""ROAD: does the decision fall when what is said to matter is removed, and stay when it is kept?
+"""ROAD: the fall of the probability when the most, or the least, relevant pixels are removed.
 
 Source: Rong et al. 2022, "A consistent and efficient evaluation strategy for attribution methods",
 noisy linear imputation (section 4) and its two orders, most and least relevant first.
@@ -38,7 +38,7 @@ _NOISE = 0.01
 def imputed(
     image: NDArray[np.float32], removed: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """``image`` (C, H, W) with each removed pixel the weighted mean of its neighbours, and noise.
+    """``image`` (C, H, W) with each removed pixel set to its neighbours' weighted mean plus noise.
 
     Removed neighbours are unknowns too: one sparse linear system an image. Neighbours that lie
     outside the image have no weight.
@@ -68,7 +68,7 @@ def imputed(
         columns.append(unknown[unknown >= 0])
         values.append(np.full(len(rows[-1]), -weight))
     entries = np.concatenate([total, *values]), (np.concatenate(rows), np.concatenate(columns))
-    # Symmetric and positive definite: no pivoting, and an ordering that knows it.
+    # Symmetric and positive definite: no pivoting, and an ordering for symmetric matrices.
     solver = splu(
         csc_array(entries, shape=(count, count)),
         permc_spec="MMD_AT_PLUS_A",
@@ -81,13 +81,13 @@ def imputed(
 
 
 def road(request: Request, places: torch.Tensor, *, seed: int, num_workers: int) -> torch.Tensor:
-    """(LeRF - MoRF) / 2 (B,): -0.5..0.5, high is good, 0 is what any order gives on average.
+    """(LeRF - MoRF) / 2 (B,): -0.5..0.5, high is good, 0 is the mean of a random order.
 
     LeRF and MoRF are the mean probabilities left with 10, 30, 50, 70 and 90 % of the pixels
     removed, least and most relevant first.
 
     Args:
-        request: about one target.
+        request: of one target.
         places: (B, H, W) int64, 0 the most relevant pixel.
         seed: of the run.
         num_workers: processes that impute, which takes as long as a forward.

@@ -1,4 +1,4 @@
-"""Sensitivity: how far the map moves when the photo changes by less than anyone would see.
+"""Sensitivity: how much the map changes when the photo changes invisibly little.
 
 Source: Yeh et al. 2019, "On the (in)fidelity and sensitivity of explanations", max-sensitivity
 from a few draws: a lower bound of it.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Request
 
-# Copies, and how far a pixel of 0..255 moves at most.
+# Copies, and the largest change of a pixel of 0..255.
 COPIES, REACH = 3, 2.0
 
 
@@ -32,7 +32,7 @@ def sensitivity(
     """The largest ||map of a noisy copy - map|| / ||map|| (B,) of 3 copies; NaN for an empty map.
 
     Args:
-        request: whose images.
+        request: with the images.
         maps: (B, h, w) of the images.
         explain: noisy images (B, C, H, W) -> their maps (B, h, w), of the same targets.
         seed: of the run; a method's own draws are those of the photo itself.

@@ -102,7 +102,7 @@ class Cut:
         """The coalitions, B of (S, F) float32 0 or 1, and the targets' scores (B, S, T).
 
         Args:
-            request: whose images.
+            request: with the images.
             draw: (image id, F) -> (S, F), the pieces that each copy keeps; S is the same for all.
         """
         kept = []

@@ -22,7 +22,7 @@ def segments(request: Request, segmenter: str, count: int) -> list[torch.Tensor]
     """Each image's superpixels (H, W) int64, numbered from 0 without gaps, on its device.
 
     Args:
-        request: whose images.
+        request: with the images.
         segmenter: ``slic`` (Achanta et al. 2012, by scikit-image) or ``grid`` of squares.
         count: about how many.
     """

@@ -28,7 +28,7 @@ def baseline(kind: str, request: Request, seed: int) -> torch.Tensor:
         kind: ``black``, ``mean`` (the colour that the model's normalisation takes as 0), ``blur``,
             ``random`` (uniform noise) or ``photo`` (another photo of the dataset); the last two
             drawn by image.
-        request: whose images.
+        request: with the images.
         seed: of the run.
     """
     images = request.images

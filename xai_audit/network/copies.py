@@ -24,7 +24,7 @@ def copy_scores(
     """The targets' scores (N, T) float32 of N changed copies, ``request.max_batch`` a forward.
 
     Args:
-        request: whose images are copied.
+        request: with the images.
         owner: (N,) int64, the image that each copy is of.
         make: which of the N -> those changed copies (n, C, H, W), new tensors.
         score: (target, logits (n, K)) -> its score (n,).

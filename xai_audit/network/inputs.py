@@ -20,7 +20,7 @@ class Inputs:
     """The model's eval transform after the crop, its constants kept on the device.
 
     Args:
-        model: whose input it makes.
+        model: that the input is for.
         precision: ``fp32``, ``bf16`` or ``fp16``.
     """
 

@@ -87,7 +87,7 @@ def fingerprint(spec: ModelSpec) -> str:
             raise ModelError(
                 "a layer has no weights yet",
                 where=name,
-                got="a lazy layer, whose shape its first forward decides",
+                got="a lazy layer, which gets its shape in the first forward",
                 remedy="run one forward before the factory returns the model",
             )
         if not isinstance(value, torch.Tensor):
@@ -172,7 +172,7 @@ def _logits(seen: Trace) -> torch.Tensor:
         where="forward of one image",
         expected="a tensor (1, K)",
         got=got,
-        remedy="model=custom with a module whose forward returns the logits alone",
+        remedy="model=custom with a module that returns only the logits",
     )
 
 

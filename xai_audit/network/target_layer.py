@@ -96,7 +96,7 @@ def _run(
         shape=shape,
         group=group,
         passive=not has_parameters and bool(_PASSIVE.search(type(layer).__name__)),
-        # Not a whole transformer, whose own are its class token and positions.
+        # Not a whole transformer: its own parameters are the class token and position embedding.
         weighted=any(p.ndim > 1 for p in own) and next(layer.children(), None) is None,
         layout=None if shape is None or shape[:1] != (1,) else layout_of(shape, side),
     )
@@ -121,7 +121,7 @@ def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
     body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]
     last = body[-1] if body else None
     if last is not None and last.layout != MAP:
-        # Not what is inside attention, by heads or projected: the tokens that it reads.
+        # Not a layer inside attention (heads, projections), but the tokens that attention reads.
         tokens = [run for run in body if run.layout != MAP and not run.weighted]
         once = {run.name: run for run in tokens if calls[run.name] == 1}
         layouts = {name: run.layout for name, run in once.items() if run.layout is not None}
@@ -137,7 +137,7 @@ def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
             remedy="model.target_layer=NAME of a layer with such an output",
         )
     same = [run for run in body if run.group == last.group and calls[run.name] == 1]
-    # Of siblings the later one is meant: it may have worked in place on the earlier one's output.
+    # Of siblings the later one: it may have changed the earlier one's output in place.
     outermost = min(reversed(same), key=lambda run: run.name.count("."), default=last)
     return outermost.name
 

@@ -1,4 +1,4 @@
-"""What the evidence tables answer: a finding a class and cue, read for the page."""
+"""The findings of the evidence tables, one per class and cue, as the page shows them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Finding:
         cue: the cue's name in the tables.
         verdict: one of ``schema.VERDICTS``.
         because: the sentence that gives the reason.
-        question: ``reliance`` or ``pull``: the one whose effect ``because`` gives.
+        question: ``reliance`` or ``pull``: the one of the effect in ``because``.
         effect: estimate of ``question``, a change of probability; None where not measured.
         low: of its 95 % interval, or None.
         high: of its 95 % interval, or None.
@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def words(self) -> str:
-        """What the cue is called."""
+        """The cue in plain words."""
         return cue_words(self.cue)
 
     @property

@@ -108,7 +108,7 @@ def _image(
 
 
 def _mask(image_id: str, mask_of: MaskOf) -> NDArray[np.generic] | None:
-    """The object's mask; a photo whose mask cannot be read is drawn without."""
+    """The object's mask, or None: a photo with an unreadable mask is drawn without it."""
     try:
         return mask_of(image_id)
     except ImageProblem as exc:

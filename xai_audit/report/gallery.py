@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xai_audit.report.words import Caption
     from xai_audit.run.reader import Run
 
-# Pictures whose rows are read together: few scans of the parts, little memory.
+# Number of pictures with rows read in one scan of the parts: few scans, little memory.
 _AT_ONCE = 4096
 
 

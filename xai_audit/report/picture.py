@@ -75,7 +75,7 @@ class Overlay:
     Attributes:
         photo: drawn below.
         look: of the overlay.
-        method: whose heatmap of the photo is drawn; None: none of the attributions.
+        method: of the heatmap that is drawn; None: none of the attributions.
         kind: target kind of that heatmap.
         heatmap: a hash of it; None where there is none.
         cells: a map drawn in place of an attribution.
@@ -131,7 +131,7 @@ class Picture:
 
     Attributes:
         file: relative to the report's folder; the name carries a hash of all that is drawn.
-        class_name: whose pictures are drawn together.
+        class_name: its pictures are drawn together.
         width: px.
         height: px.
         motif: what it shows.

@@ -1,4 +1,4 @@
-"""The plain words for cues and regions: one vocabulary for sentences, tables and pages."""
+"""The names of cues and regions in plain words, for sentences, tables and pages."""
 
 from __future__ import annotations
 

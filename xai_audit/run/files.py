@@ -119,10 +119,10 @@ def is_readable(path: Path) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete temporaries in ``folder`` whose writers are dead.
+    """Delete the temporary files in ``folder`` of processes that no longer run.
 
-    A temporary carries its writer's host and process. Of another host nothing is known: what is
-    older than a day goes.
+    Their names hold the writer's host and process. Those of another host are deleted when they are
+    older than a day.
     """
     for path in folder.glob(".*.tmp"):
         if _is_alive(path):

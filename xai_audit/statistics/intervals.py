@@ -97,7 +97,7 @@ def _reach(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _uncubed(quantile: float, skewness: float, count: int) -> float:
-    """The studentised mean T whose Hall transform T + aT²/3 + a²T³/27 + a/6 is ``quantile``.
+    """The studentised mean T with the Hall transform T + aT²/3 + a²T³/27 + a/6 = ``quantile``.
 
     a is skewness / sqrt(count).
     """

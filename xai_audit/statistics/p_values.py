@@ -19,7 +19,7 @@ _DRAWN = 500_000  # float64 drawn at once: bounds the memory at some 10 MB
 def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
     """The one-sided p-value of the sign-flip test that the mean of (n,) is not above 0.
 
-    The share of sign patterns whose mean is at least the observed one: of all 2^n up to 16
+    It is the share of sign patterns with a mean of at least the observed one: of all 2^n up to 16
     differences, for more (1 + hits) / (1 + flips) of 20,000 seeded ones; NaN for none. Sums
     equal but for rounding count as equal.
 
@@ -60,7 +60,7 @@ def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
 
 
 def _exact(values: NDArray[np.float64]) -> float:
-    """The share of all 2^n sign patterns whose sum is at least that of ``values`` (n,)."""
+    """The share of all 2^n sign patterns with a sum of at least that of ``values`` (n,)."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])

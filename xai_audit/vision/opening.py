@@ -1,4 +1,4 @@
-"""A photo's bytes opened, wherever they are, so that no file can block the run.
+"""Opening a photo's bytes, in a file or elsewhere, so that no file can block the run.
 
 Every reader of photos goes through :func:`opened`: index, decoder, cues and report. The bytes come
 from ``DatasetSource.open(path)``, ``path`` being the dataset's ``root`` / the path of an entry:
