@@ -127,7 +127,7 @@ class MaskSource(Protocol):
     def load(self, image: ImageRecord) -> NDArray[np.uint8] | None:
         """The photo's coverage (2, height, width) uint8, or None where masks are not in use.
 
-        Channel 0 is object, channel 1 background, 255 is fully; a void pixel is 0 in both.
+        Channels are object and background, 255 is fully; a void pixel is 0 in both.
 
         Raises:
             MaskProblem: with status ``missing``, ``size_mismatch``, ``empty`` or ``corrupt``.
@@ -168,8 +168,7 @@ class LoadedModel:
         grid: (h, w) of the target layer's activations.
         device: of its weights, ``cpu`` or ``cuda:0``.
         head: how logits become probabilities, one of ``xai_audit.network.heads.HEADS``.
-        single_logit: whether it has one logit z; its outputs are then (0, z), so that their
-            softmax gives the sigmoid of z.
+        single_logit: whether it has one logit z: outputs (0, z), whose softmax is z's sigmoid.
     """
 
     module: torch.nn.Module
@@ -199,9 +198,8 @@ class Target:
     def score(self, logits: torch.Tensor) -> torch.Tensor:
         """The explained quantity (B,) of logits (B, K)."""
         picked = logits.gather(1, self.index[:, None])[:, 0]
-        if self.against is None:
-            return picked
-        return picked - logits.gather(1, self.against[:, None])[:, 0]
+        other = None if self.against is None else logits.gather(1, self.against[:, None])[:, 0]
+        return picked if other is None else picked - other
 
     def of(self, rows: torch.Tensor) -> Target:
         """The target of ``rows`` (N,) int64 of the batch."""
@@ -222,9 +220,7 @@ class Features(Protocol):
 
 
 class Request(Protocol):
-    """What an attribution method is requested to explain: the targets of a batch of images.
-
-    Logits, features and gradients are computed once, however many methods use them.
+    """The targets of a batch of images to be explained; what methods share is computed once.
 
     Attributes:
         model: frozen.
@@ -349,7 +345,6 @@ class Cue(Protocol):
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo (3, h, w) uint8 of ``canvas`` with the cue of ``donor``; both stay as they are.
 
-        The donor's own object is not carried over. A result of another shape than the canvas has
-        another aspect ratio: the model's resize and crop are applied anew. Must be a function of
-        its arguments alone (any randomness seeded by the two image ids).
+        The donor's own object is not carried over. To a result of another shape the model's resize
+        and crop are applied anew. A function of its arguments alone (randomness by image ids).
         """
