@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,15 @@ def shared() -> Path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small photo folder with masks; do not change it."""
     return tiny.make_folder(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The README's audit of the demo, in an empty folder: the ended process, what it wrote.
+
+    It takes minutes: who uses it is of the xdist_group "demo". The photos are rendered unless they
+    are in the user's cache.
+    """
+    place = tmp_path_factory.mktemp("demo")
+    done = tiny.audit_process(tiny.DEMO, cwd=place, timeout=900)
+    return done, place / "outputs" / "flowers" / "flowers" / "gradcam"

@@ -25,6 +25,7 @@ def wheel(tmp_path_factory) -> Path:
     return next(out.glob("*.whl"))
 
 
+@pytest.mark.xdist_group("demo")
 def test_wheel_carries_all_that_is_not_code(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
@@ -39,6 +40,7 @@ def test_wheel_carries_all_that_is_not_code(wheel):
     assert wheel.stat().st_size < 3 * 2**20
 
 
+@pytest.mark.xdist_group("demo")  # whose photos it indexes
 def test_installed_from_another_folder(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     work = tmp_path / "work"

@@ -24,6 +24,8 @@ from xai_audit.config.nodes import STAGES
 
 REPO = Path(__file__).resolve().parent.parent
 CLASSES = ("circle", "square", "stripes")
+# The README's audit of the demo.
+DEMO = ["dataset=flowers", "method=gradcam"]
 # For a test of the whole run: its SUCCESS file, its report, what survives every stage.
 WHOLE = f"stages=[{','.join(STAGES)}]"
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
-from tests import tiny
 from xai_audit.demo.truth import read_table
 
 
-def test_exactly_the_planted_classes_are_confirmed_with_the_right_cue(tmp_path):
-    done = tiny.audit(["dataset=flowers", f"output_dir={tmp_path}", "report.per_reason=2"])
+@pytest.mark.xdist_group("demo")
+@pytest.mark.timeout(1000)
+def test_exactly_the_planted_classes_are_confirmed_with_the_right_cue(demo):
+    done, out = demo
     assert done.returncode == 0, done.stderr
-    table = pd.read_parquet(tmp_path / "evidence.parquet")
+    table = pd.read_parquet(out / "evidence.parquet")
     confirmed = table[table["verdict"] == "confirmed"]
     found = set(zip(confirmed["class_name"], confirmed["cue"], strict=True))
     assert found == {(row.class_name, row.region) for row in read_table() if row.region}
