@@ -152,7 +152,7 @@ def check_keys(
         if key in allowed:
             continue
         ours = _SET_BY_US.get(key)
-        close = f"one of {nearest(key, allowed)}" if allowed else None
+        close = f"the nearest: {nearest(key, allowed)}" if allowed else None
         raise ConfigError(
             f"Captum's {attribution} takes no such key"
             if key not in _SET_BY_US
@@ -183,7 +183,7 @@ def _find(name: str) -> Any:  # noqa: ANN401 - a class of Captum's
             "an attribution of Captum's that cannot explain the class of a photo",
             where=f"method.attribution={name}",
             got=obstacle,
-            remedy=f"one of {nearest(name.removeprefix('Neuron'), usable)}",
+            remedy=f"the nearest: {nearest(name.removeprefix('Neuron'), usable)}",
         )
     return classes[name]
 

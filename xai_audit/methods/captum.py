@@ -8,7 +8,6 @@ returns.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence  # build() checks keys against the annotations
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -54,7 +53,7 @@ class Captum:
         window: side of Occlusion's square, a share of the image's shorter side.
         stride: of its steps, likewise.
         noise_tunnel: keywords of Captum's NoiseTunnel around the attribution; None: no noise.
-        kwargs: keywords of the class's constructor and of its ``attribute``.
+        kwargs: keywords of the class's constructor and of its ``attribute``; None: none.
         seed: of the run.
     """
 
@@ -72,18 +71,18 @@ class Captum:
         window: float,
         stride: float,
         noise_tunnel: Mapping[str, object] | None,
-        kwargs: Mapping[str, object],
+        kwargs: Mapping[str, object] | None,
         seed: int,
     ) -> None:
         self.name, self.sign, self._seed, self._layer = name, sign, seed, layer
-        self._recipe = recipe(attribution, kwargs)
+        self._recipe = recipe(attribution, kwargs or {})
         self._noise = None if noise_tunnel is None else noise_keys(self._recipe, noise_tunnel)
         kinds = baselines if self._recipe.several else [baseline]
         key = "baselines" if self._recipe.several else "baseline"
         self._kinds = [one_of(name, key, kind, BASELINES) for kind in kinds]
         within(name, "baselines (how many)", len(self._kinds), 1)
         self._superpixels = one_of(name, "superpixels", superpixels, SEGMENTERS)
-        within(name, "pieces", pieces, 1)
+        within(name, "pieces", pieces, 2)
         within(name, "window", window, 0, 1)
         within(name, "stride", stride, 0, window)  # else some pixels are never hidden
         self._pieces, self._window, self._stride = pieces, window, stride
@@ -132,7 +131,7 @@ class Captum:
                 [baseline(kind, request, seed) for kind, seed in self._draws_of_kinds()], 1
             )
         if "feature_mask" in made.takes:
-            labels = segments(request, self._superpixels, self._pieces)
+            labels = self._labels(request)
             if made.is_a("ShapleyValues"):
                 _check_orders(max(int(each.max()) + 1 for each in labels))
         if "sliding_window_shapes" in made.takes:
@@ -147,6 +146,17 @@ class Captum:
             place=place,
             seed=self._seed,
         )
+
+    def _labels(self, request: Request) -> list[torch.Tensor]:
+        """Each image's superpixels, or squares where its colours give only one.
+
+        Captum's KernelShap fails on one.
+        """
+        cut = segments(request, self._superpixels, self._pieces)
+        squares = segments(request, "grid", self._pieces)
+        return [
+            mine if int(mine.max()) else square for mine, square in zip(cut, squares, strict=True)
+        ]
 
     def _draws_of_kinds(self) -> list[tuple[str, int]]:
         """Each kind of baseline and a seed: a kind named again is another draw."""
@@ -205,7 +215,7 @@ def _check_orders(pieces: int) -> None:
             "ShapleyValues tries every order of the superpixels and would not finish",
             where="method.pieces",
             expected=f"{_MOST_PIECES} at most",
-            got=f"{pieces}, {math.factorial(pieces):,} orders",
+            got=pieces,
             remedy="method.pieces=4 method.superpixels=grid, "
             "or method.attribution=ShapleyValueSampling",
         )
