@@ -72,7 +72,7 @@ class Entry:
 
 
 class DatasetSource(Protocol):
-    """Where the photos are and which class each belongs to.
+    """A dataset plugin: the photos and their classes.
 
     Attributes:
         name: names the output folder.
@@ -122,7 +122,7 @@ class ImageRecord:
 
 
 class MaskSource(Protocol):
-    """Where the object is in a photo."""
+    """A mask plugin: the object's place in a photo."""
 
     def load(self, image: ImageRecord) -> NDArray[np.uint8] | None:
         """The photo's coverage (2, height, width) uint8, or None where masks are not in use.
@@ -139,7 +139,7 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a model plugin returns.
+    """The model that a model plugin returns.
 
     Attributes:
         module: forward (B, C, H, W) float32 -> logits (B, K).
@@ -183,7 +183,7 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class Target:
-    """What is explained in each image of a batch: a logit, or its margin over another.
+    """The score that is explained in each image of a batch: a logit, or its margin over another.
 
     Attributes:
         kind: ``label``, ``pred``, ``contrast``, ``class:NAME`` or ``top1``, ``top2``, ...

@@ -31,7 +31,7 @@ class Norm(Protocol):
         """The change of a size of at most ``budget`` (B,) that is nearest."""
 
     def start(self, like: torch.Tensor, budget: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """Where an attack within ``budget`` (B,) begins, drawn by a seed an image."""
+        """The first change of an attack within ``budget`` (B,), drawn with one seed per image."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Do attribution methods agree on where relevance lies, image by image and class by class?"""
+"""Agreement of attribution methods on the place of relevance, by image and by class."""

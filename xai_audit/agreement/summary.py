@@ -46,7 +46,7 @@ def agreement_table(paths: RunPaths) -> pa.Table:
 
 
 def _summands(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each row adds; a null adds nothing and is not counted."""
+    """Each row's terms of the sums; a null adds nothing and is not counted."""
     columns: dict[str, pd.Series] = {"undefined": frame["rank_correlation"].isna()}
     for name in (*_RANGES, *_DIFFERENCE):
         values = frame[name].astype("float64")

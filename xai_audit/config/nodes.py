@@ -153,7 +153,7 @@ class FlagsConfig:
 
 @dataclass
 class ReportConfig:
-    """What the galleries show."""
+    """The number and size of the photos in the galleries."""
 
     # Images per class and reason.
     per_reason: int = field(default=12, metadata={"min": 1})

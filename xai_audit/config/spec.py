@@ -16,7 +16,7 @@ GROUPS = ("dataset", "masks", "model", "engine")
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What an audit is made of; picklable, and JSON in ``plan.json``.
+    """The settings of an audit; picklable, and JSON in ``plan.json``.
 
     Attributes:
         settings: every key; the groups hold plain dictionaries with their ``_target_``.

@@ -117,7 +117,7 @@ def _cosines() -> NDArray[np.float32]:
 
 
 def _comb(coefficients: list[NDArray[np.float32]], quality: int) -> float:
-    """How well the coefficients sit on this quality's steps, at most 1; 0 where too few differ."""
+    """The fit of the coefficients to this quality's steps, at most 1; 0 where too few differ."""
     total, count = 0.0, 0
     for values, (v, u) in zip(coefficients, _PLACES, strict=True):
         step = _tables()[quality - 1, v, u]

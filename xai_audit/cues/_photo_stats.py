@@ -21,7 +21,7 @@ _FEWEST, _SMALLEST_SHARE = 64, 0.005
 
 
 def background(canvas: Canvas) -> NDArray[np.bool_]:
-    """Where the photo is surely not object, (h, w); everywhere without a mask or a background."""
+    """The pixels (h, w) that are surely not object; all of them without a mask or a background."""
     whole = np.ones(tuple(canvas.photo.shape[-2:]), dtype=bool)
     if canvas.object is None:
         return whole

@@ -143,7 +143,7 @@ def _pair(pixels: NDArray[np.uint8]) -> tuple[int, int, tuple[float, float, floa
 
 
 def _run(low: NDArray[np.int_], high: NDArray[np.int_]) -> int:
-    """How many lines, from the first on, have no pixel further than _FLAT from all the others."""
+    """The number of lines from the first on in which all pixels are within _FLAT of each other."""
     spread = np.maximum.accumulate(high, axis=1) - np.minimum.accumulate(low, axis=1)
     flat: NDArray[np.bool_] = np.all(spread <= _FLAT, axis=0)
     return len(flat) if flat.all() else int(np.argmin(flat))

@@ -24,7 +24,7 @@ _RIM = 2
 
 
 class Background:
-    """Where the object stands: meadow, laboratory bench, sky.
+    """The object's surroundings: meadow, laboratory bench, sky.
 
     Args:
         name: of the cue.

@@ -94,7 +94,7 @@ def _band(canvas: Canvas, depth: float) -> torch.Tensor:
 
 
 def _cuts(canvas: Canvas, depth: float) -> list[list[float]]:
-    """Where the band begins and ends along rows and along columns, px."""
+    """The ends of the band along rows and along columns, px."""
     sides = [float(side) for side in canvas.photo.shape[1:]]
     inner = [within(side, band) for side, band in zip(sides, scaled(canvas, depth), strict=True)]
     return [

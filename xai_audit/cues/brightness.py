@@ -1,4 +1,4 @@
-"""How bright a photo is."""
+"""The brightness of a photo."""
 
 from __future__ import annotations
 

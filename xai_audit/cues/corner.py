@@ -24,7 +24,7 @@ _THUMBNAIL = 8
 
 
 class Corner:
-    """Where logos, dates and copyright texts are.
+    """A corner square: logos, dates, copyright texts.
 
     Args:
         name: of the cue.

@@ -1,4 +1,4 @@
-"""How strongly a photo was compressed as a JPEG."""
+"""The JPEG quality of a photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much detail a photo's stored size can hold."""
+"""The resolution of a photo as stored."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def scrambled(stamp: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 
 
 def _place(where: str | Sequence[float]) -> tuple[float, float]:
-    """Where the stamp's centre is, (y, x) as shares of the photo."""
+    """The stamp's centre (y, x) as shares of the photo."""
     place = _PLACES.get(where) if isinstance(where, str) else None
     # The node takes anything, so what is neither a name nor a list gets here, too.
     if isinstance(where, list | tuple):

@@ -1,4 +1,4 @@
-"""Which model output each class is: the user's own table, or the order of the names."""
+"""The model output of each class: by the user's own table, or by the order of the names."""
 
 from __future__ import annotations
 

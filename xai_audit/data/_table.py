@@ -101,7 +101,7 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
 
 
 def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
-    """How the CSV is laid out; names of files may hold newlines, in quotes."""
+    """The parse options of the CSV; names of files may hold newlines, in quotes."""
     tabs = file.suffix.lower() == ".tsv"
     return pa.csv.ParseOptions(newlines_in_values=True, delimiter="\t" if tabs else ",")
 

@@ -114,7 +114,7 @@ class Flowers102:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What torchvision, tarfile and scipy raise as one line that says how to go on."""
+        """A block in which errors of torchvision, tarfile and scipy become a DatasetError."""
         try:
             yield
         except (OSError, RuntimeError, ValueError, KeyError, EOFError, *_DAMAGED) as exc:

@@ -139,13 +139,13 @@ def _inspect(entry: os.DirEntry[str], path: str, chain: list[_Folder]) -> _Folde
 
 
 def _listing(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """What ``folder`` holds, sorted by name."""
+    """The entries of ``folder``, sorted by name."""
     with os.scandir(folder) as found:
         return sorted(found, key=lambda entry: entry.name)
 
 
 def _identity(stat: os.stat_result) -> tuple[int, int]:
-    """What two paths of one folder share."""
+    """(device, inode): equal for two paths of one folder."""
     return stat.st_dev, stat.st_ino
 
 

@@ -34,7 +34,7 @@ _VARIANCE = 0.9
 
 @dataclass(frozen=True)
 class Clustering:
-    """Which cluster each heatmap belongs to.
+    """The cluster of each heatmap.
 
     Attributes:
         labels: (n,) from 0, the largest cluster first; ``NOISE`` for none.

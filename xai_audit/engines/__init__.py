@@ -1,1 +1,1 @@
-"""Where parts are worked on, one file and one YAML each; an engine knows no stage."""
+"""Engines, which run the parts of a stage; one Python file and one YAML file each."""

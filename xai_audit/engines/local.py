@@ -1,4 +1,4 @@
-"""The engine of one machine: parts are worked on in this process."""
+"""The engine of one machine: parts are computed in this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class LocalEngine:
-    """Works here.
+    """Computes parts in the driver's own process.
 
     Args:
         here: makes parts of a stage in the driver's own process.

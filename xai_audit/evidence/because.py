@@ -85,7 +85,7 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _enough(row: Mapping[str, Any], limits: Limits) -> str:
-    """How many images would put the interval on one side of the limit."""
+    """The number of images that would put the interval on one side of the limit."""
     gap, count = abs(row["reliance"] - limits.reliance), int(row["n_images"])
     needed = (2 * row["sd"] / gap) ** 2 if gap > 0 else math.inf
     if not needed < _MANY:
@@ -104,7 +104,7 @@ def _more(row: Mapping[str, Any]) -> str:
 
 
 def _effect(row: Mapping[str, Any]) -> str:
-    """What the transplant did to the probability of the class."""
+    """The effect of the transplant on the probability of the class."""
     if math.isnan(row["reliance"]):
         return _pull(row)
     name, cue = row["class_name"], the(row["cue"])

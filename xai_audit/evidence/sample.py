@@ -1,4 +1,4 @@
-"""Which images are read: a bounded number of each class, drawn by seed and image id."""
+"""The images of the survey: a bounded number of each class, drawn by seed and image id."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def source_of(audit: Audit) -> Source:
-    """Where canvases of the usable photos come from."""
+    """The source of canvases of the usable photos."""
     return Source(
         rows=audit.usable(),
         masks=audit.masks,
@@ -42,7 +42,7 @@ def transplanter_of(audit: Audit) -> Transplanter:
 
 
 def scope_of(audit: Audit) -> Scope:
-    """What measuring needs to know besides the cells."""
+    """What measuring needs besides the cells."""
     rows, chosen = audit.usable(), audit.settings.evidence
     ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
     return Scope(

@@ -163,7 +163,7 @@ def _verdicts(
 
 
 def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
-    """Whether an unconfirmed cell is undetermined: too little was measured to say more.
+    """Whether an unconfirmed cell is undetermined: too little was measured to decide.
 
     A cue that is not in the pixels is open where availability is unknown. Any other is open with
     fewer than ``min_images``, or where the interval reaches the limit and either fewer pairs were

@@ -63,7 +63,7 @@ def _draw(tensor: torch.Tensor, seed: int) -> None:
 def layers_of(model: LoadedModel) -> list[str]:
     """Names of the modules that own weights, in the order in which a forward runs them.
 
-    A module is run where its weights are used, if by another module (a projection in attention).
+    A module that is not called itself (a projection, used by its parent) has its parent's place.
     """
     names = {layer: name for name, layer in model.module.named_modules()}
     ran: dict[str, int] = {}

@@ -69,7 +69,7 @@ def probe(path: str, *, max_pixels: int, opener: Opener | None = None) -> Probed
 
 
 def _frames(image: ImageFile) -> int | None:
-    """How many frames the file has; None where a later one is broken: only the first is used."""
+    """The number of frames; None where a later one is broken: only the first is used."""
     try:
         return int(getattr(image, "n_frames", 1))
     except Exception:  # noqa: BLE001 - see header.translated

@@ -97,7 +97,7 @@ def _examined(entry: Entry, root: Path, max_pixels: int, opener: Opener | None) 
 
 
 def _stat(path: str) -> dict[str, int]:
-    """What is known of a file that is no usable image; nothing where it cannot be reached."""
+    """Size and time of a file that is no usable image; empty where it cannot be reached."""
     try:
         found = Path(path).stat()
     except (OSError, ValueError):

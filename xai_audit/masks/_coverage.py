@@ -30,7 +30,7 @@ _SHOWN_VALUES = 8
 
 @dataclass(frozen=True)
 class ValueRule:
-    """What the values of a mask image mean.
+    """The meaning of the values of a mask image.
 
     Attributes:
         object: the values that are object.

@@ -39,7 +39,7 @@ def pycocotools_mask() -> Any:  # noqa: ANN401 - an optional package without typ
 
 
 def union(segmentations: Sequence[object], height: int, width: int) -> NDArray[np.bool_]:
-    """Which pixels (H, W) lie in any of the segmentations.
+    """The pixels (H, W) that lie in any of the segmentations.
 
     Raises:
         ValueError: for one that is malformed or made for another size.

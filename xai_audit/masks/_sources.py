@@ -92,7 +92,7 @@ def shown(path: os.PathLike[str]) -> str:
 
 
 def reason(exc: BaseException) -> str:
-    """What an exception says, without the path that an OSError repeats."""
+    """The message of an exception, without the path that an OSError repeats."""
     return (exc.strerror if isinstance(exc, OSError) else None) or str(exc) or type(exc).__name__
 
 

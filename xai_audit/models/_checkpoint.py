@@ -128,7 +128,7 @@ def _best_prefix(given: Iterable[str], wanted: Mapping[str, torch.Tensor]) -> st
 
 @dataclass(frozen=True)
 class _Fit:
-    """How names and shapes compare; shapes are (name, checkpoint's, model's)."""
+    """Differences of names and shapes; shapes are (name, checkpoint's, model's)."""
 
     missing: list[str]
     unexpected: list[str]

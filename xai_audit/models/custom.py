@@ -70,7 +70,7 @@ def build(
 
 
 def _callable(factory: str) -> Callable[..., object]:
-    """What ``package.module:callable`` names."""
+    """The object that ``package.module:callable`` names."""
     module_name, colon, attribute = factory.partition(":")
     if not (module_name and colon and attribute):
         raise ModelError(

@@ -100,7 +100,7 @@ def _entry(arch: str, weights: str | None) -> Any:  # noqa: ANN401 - torchvision
 
 
 def _untrained_arguments(arch: str, entry: Any) -> dict[str, bool]:  # noqa: ANN401
-    """What GoogLeNet and Inception need to be built without heads that eval never runs."""
+    """Arguments that build GoogLeNet and Inception without the heads that eval never runs."""
     if arch not in _AUXILIARY:
         return {}
     return {

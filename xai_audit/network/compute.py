@@ -1,4 +1,4 @@
-"""What ``auto`` means on this machine: device, precision, batch size, worker processes."""
+"""Device, precision, batch size and worker processes: the values of ``auto`` on this machine."""
 
 from __future__ import annotations
 

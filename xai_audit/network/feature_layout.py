@@ -1,4 +1,4 @@
-"""How the positions of a layer's output lie: feature maps, channels last, or tokens in a row."""
+"""The layout of the positions of a layer's output: feature maps, channels last, or tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_PREFIX = 8
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the positions of an output are.
+    """The layout of the positions of an output.
 
     Attributes:
         kind: ``map`` for (B, C, h, w), ``last`` for (B, h, w, C), ``tokens`` for (B, N, C).

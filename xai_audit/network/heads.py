@@ -1,4 +1,4 @@
-"""What a model's logits say of each class: the one place where they become probabilities.
+"""Probabilities from logits, in this one place.
 
 softmax: the classes share one probability, exactly one of them is right.
 sigmoid: each class has a probability of its own, several may be right (a multi-label model).

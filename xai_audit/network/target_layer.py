@@ -152,7 +152,7 @@ def _before_classifier(seen: Trace) -> tuple[Run, ...]:
 
 
 def _head(seen: Trace) -> int | None:
-    """Which run makes the class scores, None where it is no layer with weights."""
+    """The index of the run that makes the class scores, None where no layer with weights does."""
     # A single logit may have no axis of its own.
     shape = (1, *seen.output.shape[1:]) if isinstance(seen.output, torch.Tensor) else (None,)
     classes = shape[-1]

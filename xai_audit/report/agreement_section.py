@@ -1,4 +1,4 @@
-"""Whether the methods agree on where relevance lies, as the page shows it."""
+"""The section on whether the methods agree."""
 
 from __future__ import annotations
 

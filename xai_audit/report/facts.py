@@ -1,4 +1,4 @@
-"""What ``run.json`` says about a run, tolerant of what an older or partial one leaves out."""
+"""The facts in ``run.json``, some of which an older or partial one may lack."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
 
 
 def _decided(confirmed: Sequence[Finding], classes: int) -> str:
-    """Which classes have a confirmed cue, and which; worst first."""
+    """The classes with a confirmed cue and their cues, in words; worst first."""
     cues: dict[str, list[str]] = defaultdict(list)
     for finding in confirmed:
         cues[finding.class_name].append(f"its {finding.words}")

@@ -1,4 +1,4 @@
-"""What the tables hold about some pictures: scores, flags, heatmaps and photo files."""
+"""The tables' rows for some pictures: scores, flags, heatmaps and photo files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PHOTO = ["image_id", "class_name", "raw_path", "width", "height", "file_bytes",
 
 @dataclass(frozen=True)
 class Material:
-    """What some pictures show, by picture or by image.
+    """The data of some pictures, by picture or by image.
 
     Attributes:
         kinds: method -> target kind of the heatmaps.
@@ -65,7 +65,7 @@ class Material:
 def gather(
     run: Run, keys: Collection[Key], kinds: dict[str, str], *, root: Path | None
 ) -> Material:
-    """What the pictures ``keys`` show; of the heatmaps only their hashes stay in memory.
+    """The data of the pictures ``keys``; of the heatmaps only their hashes stay in memory.
 
     Args:
         run: with its tables.

@@ -39,7 +39,7 @@ _MOST = 2 * 89_478_485
 
 @dataclass(frozen=True)
 class Look:
-    """What all overlays of a report share.
+    """The settings that all overlays of a report share.
 
     Attributes:
         preprocess: places the model's view.

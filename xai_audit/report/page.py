@@ -168,7 +168,7 @@ def _title(run: Run, facts: RunFacts) -> str:
 
 
 def _name(node: object) -> str | None:
-    """What a dataset or model is called: by its name, or by another key that identifies it."""
+    """The name of a dataset or model, or another key that identifies it."""
     if isinstance(node, dict):
         return next((str(node[key]) for key in ("name", "arch", "factory") if node.get(key)), None)
     return None if node is None else str(node)

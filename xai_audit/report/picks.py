@@ -1,4 +1,4 @@
-"""Which images the galleries show: the most suspicious, and some unsuspicious to compare with."""
+"""The images in the galleries: the most suspicious, and some without a flag to compare with."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ GALLERY, PLOTS = "gallery", "plots"
 
 @dataclass(frozen=True)
 class Sections:
-    """What the page shows, section by section; an absent one is None or empty.
+    """The sections of the page; an absent one is None or empty.
 
     Attributes:
         facts: of the run.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """How much the galleries show, how large, and under which masks.
+    """The number and size of the pictures, and the masks that they show.
 
     Attributes:
         per_reason: images per class and reason.

@@ -166,7 +166,7 @@ def _band(cue: str, shape: tuple[int, int], share: float) -> NDArray[np.bool_]:
 
 
 def _off_object(shape: tuple[int, int], mask: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Where the object is not, (h, w) in the photo as drawn."""
+    """The pixels (h, w) of the photo as drawn that are not object."""
     # For 0/1, bool and 0..255 coverage.
     coverage = np.asarray(mask, np.uint8)
     whole = Image.fromarray((coverage > coverage.max(initial=0) / 2).astype(np.uint8) * 255)

@@ -61,7 +61,7 @@ def _strategy(row: dict[str, Any], folder: str, *, several: bool) -> dict[str, A
 
 
 def _words(row: dict[str, Any]) -> str:
-    """Where a strategy looks, in few words."""
+    """The place of a strategy's relevance, in few words."""
     if not row["cluster"]:
         return "like no other photos"
     if row["kind"] == "mixed":

@@ -55,7 +55,7 @@ def class_table(run: Run, kinds: dict[str, str]) -> pd.DataFrame:
 
 
 def _summands(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each row adds to its class; a null adds nothing and is not counted."""
+    """Each row's terms of its class's sums; a null adds nothing and is not counted."""
     known = frame["label"].notna() & (frame["label"] >= 0) & frame["pred"].notna()
     hit = frame["pointing_hit"]
     columns = {
@@ -123,7 +123,7 @@ def method_tables(
 
 
 def _widest(column: str, rows: Iterable[dict[str, Any]]) -> float:
-    """What a bar of full length means in a column: its largest mass or area."""
+    """The value of a bar of full length in a column: its largest mass or area."""
     regions = [row["regions"][column] for row in rows]
     return max((region[what] or 0.0 for region in regions for what in ("mass", "area")), default=1)
 

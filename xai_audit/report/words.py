@@ -63,7 +63,7 @@ class Caption:
         return f"{self.class_name} → {self.predicted}{sure}"
 
     def lines(self, first: str) -> tuple[str, ...]:
-        """What was measured: of the reason ``first``, then of the others, then the masses."""
+        """The measured values: of the reason ``first``, then of the others, then the masses."""
         others = (text for reason, text in self.reasons.items() if reason != first)
         own = [self.reasons[first]] if first in self.reasons else []
         return (*own, *others, self.masses)
@@ -95,7 +95,7 @@ def caption_of(
 
 
 def _measured(flag: dict[str, Any]) -> str:
-    """What was measured for a flag, against its class and in the class's spread."""
+    """The measured value of a flag, beside its class's and in the class's spread."""
     reason, value = flag["reason"], percent(flag["value"])
     if reason == MISTAKE:
         return f"wrong, confidence {value}"
@@ -108,7 +108,7 @@ def _measured(flag: dict[str, Any]) -> str:
 
 
 def masses(row: dict[str, Any], regions: Sequence[str] = SHOWN_REGIONS) -> str:
-    """Where the relevance lies; regions that are undefined for this image left out."""
+    """The masses by region; regions that are undefined for this image are left out."""
     known = [
         f"{region} {text}" for region in regions if (text := percent(row[f"mass_{region}"])) != "–"
     ]

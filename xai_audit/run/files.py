@@ -134,7 +134,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _is_alive(temporary: Path) -> bool:
-    """Whether the process that writes ``temporary`` may still be at it."""
+    """Whether the process that writes ``temporary`` may still be running."""
     fields = temporary.name.split(".")
     host, process = (fields[-4], fields[-3]) if len(fields) > 4 else ("", "")
     if host != _HOST or not process.isdigit():

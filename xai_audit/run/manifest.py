@@ -93,7 +93,7 @@ def statuses_table(problems: Mapping[str, tuple[str, str]]) -> pa.Table:
 
 
 def counted(manifest: pa.Table) -> dict[str, int]:
-    """How many files there are of each fate; images = ok + failed + skipped + left_out."""
+    """The number of files by outcome; images = ok + failed + skipped + left_out."""
     status, selected = manifest.column("status"), manifest.column("selected")
     ok = pc.equal(status, OK)
     skipped = pc.is_in(status, value_set=pa.array(NOT_IMAGES))

@@ -27,7 +27,7 @@ def drawn(rows: pa.Table, limit: int, seed: int) -> pa.Table:
 
 
 def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Which rows (bool) a sample of ``limit`` takes: each class its share, largest remainders.
+    """The rows (bool) of a sample of ``limit``: each class has its share, by largest remainders.
 
     The rank of an image is a hash of the seed and its id, so that a larger limit keeps the
     smaller one's images of every class.

@@ -1,1 +1,1 @@
-"""Where the relevance of a heatmap lies: region masses and the scores of an image."""
+"""Scores of a heatmap: relevance by region, rank accuracy, pointing, entropy."""

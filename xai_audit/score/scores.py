@@ -78,7 +78,7 @@ def score(
 
 @lru_cache(maxsize=8)
 def _cell_weight(grid: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
-    """How much of the upsampled sum each cell (h, w) carries, float64."""
+    """The weight of each cell (h, w) in the sum of the upsampled map, float64."""
     return pull_down(torch.ones(size, dtype=torch.float64), (grid[0], grid[1]))
 
 

@@ -81,7 +81,7 @@ def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]
 
 
 def _reach(values: NDArray[np.float64]) -> tuple[float, float]:
-    """How far the interval of the mean reaches below and above it."""
+    """The distances of the interval's ends below and above the mean."""
     count = len(values)
     error = float(values.std(ddof=1)) / math.sqrt(count)
     centred = values - values.mean()

@@ -34,7 +34,7 @@ _KEPT = 48
 
 @dataclass(frozen=True)
 class Source:
-    """Where canvases come from.
+    """Makes canvases from the photos of a manifest.
 
     Attributes:
         rows: the selected rows of the manifest.

@@ -36,7 +36,7 @@ CORNERS = {
 
 
 def depths(photo: tuple[int, int], raster: tuple[int, int], share: float) -> tuple[float, float]:
-    """How deep a band or corner is along rows and along columns of ``raster``, px.
+    """The depth of a band or corner along rows and along columns of ``raster``, px.
 
     Args:
         photo: (height, width) as stored.
@@ -60,7 +60,7 @@ def at_end(side: _Px, length: _Px, *, far: bool) -> tuple[_Px, _Px]:
 def covered(
     pixels: int, intervals: Sequence[Interval] | NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How much of each of ``pixels`` along a line lies in each (start, stop) px: (n, pixels), 0..1.
+    """The share (n, pixels) of each of ``pixels`` along a line in each (start, stop) px, 0..1.
 
     0 everywhere for an interval that stops before it starts.
     """
@@ -96,7 +96,7 @@ class Geometry:
         )
 
     def overlaps(self, axis: int, intervals: Sequence[Interval]) -> NDArray[np.float64]:
-        """How much of each view pixel along ``axis`` lies in each interval: (n, side), 0..1.
+        """The share (n, side) of each view pixel along ``axis`` in each interval, 0..1.
 
         Args:
             axis: 0 for rows, 1 for columns.
@@ -145,5 +145,5 @@ def border_seen(geometry: Geometry, border: float) -> float:
 
 
 def _offset(side: int, crop: int) -> int:
-    """Where a centre crop starts; torchvision rounds half to even and floors the padding."""
+    """The start of a centre crop; torchvision rounds half to even and floors the padding."""
     return -((crop - side) // 2) if crop > side else round((side - crop) / 2)

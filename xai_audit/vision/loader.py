@@ -73,7 +73,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How photos are read.
+    """The settings by which photos are read.
 
     Attributes:
         root: image paths are relative to it.
@@ -140,7 +140,7 @@ class Photos(Dataset["_Item"]):
 
 
 def placed(record: ImageRecord, preprocess: Preprocess, max_pixels: int) -> Geometry:
-    """Where the photo lands in the model's view.
+    """The photo's geometry in the model's view.
 
     Raises:
         ImageProblem: ``too_large`` once resized, as a strip of one pixel's height would be.
