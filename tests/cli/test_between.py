@@ -59,7 +59,7 @@ def test_again_does_nothing_and_another_setting_only_its_own(audited):
     assert tiny.audit(given).returncode == 0
 
     def stamps() -> dict:
-        tables = {*paths.root.rglob("*.parquet")} - {paths.manifest}  # settled at every command
+        tables = {*paths.root.rglob("*.parquet")}
         return {file: file.stat().st_mtime_ns for file in tables}
 
     files = stamps()
@@ -69,7 +69,8 @@ def test_again_does_nothing_and_another_setting_only_its_own(audited):
     assert done.returncode == 0, done.stderr
     changed = {f for f, before in files.items() if f.stat().st_mtime_ns != before}
     parts = paths.parts(paths.agreement_images)
-    assert changed == {paths.agreement, paths.boundaries, *parts}
+    pair = paths.part(paths.root / "boundary", 0)
+    assert changed == {paths.agreement, paths.boundaries, pair, *parts}
     assert pd.read_parquet(paths.agreement_images).image_id.nunique() == 6
     assert len(pd.read_parquet(paths.boundaries)) == 4
     assert json.loads(paths.run_json.read_text())["fingerprints"]["boundary"]

@@ -87,7 +87,7 @@ def test_maps_without_relevance_beside_others(folder, tmp_path):
     methods = pd.read_parquet(out / "methods.parquet").set_index("method")
     assert methods.loc["odd", "n_images"] == 0
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
-    assert "It cannot be said of odd: Only 0 maps could be compared" in page
+    assert "It is unknown for odd: Only 0 maps could be compared" in page
 
 
 @pytest.mark.parametrize(

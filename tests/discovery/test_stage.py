@@ -28,7 +28,7 @@ def test_the_stage_writes_clusters_and_skips_when_current(audited):
     table = pq.read_table(paths.clusters)
     assert table.schema.equals(CLUSTERS)
     assert set(table.column("class_name").to_pylist()) <= set(tiny.CLASSES)
-    assert set(read_notes(paths.clusters)) == {"classes", "too_few", "left_out"}
+    assert {"classes", "too_few", "left_out"} <= set(read_notes(paths.clusters))
     before = paths.clusters.stat().st_mtime_ns
     assert tiny.audit(given).returncode == 0
     assert paths.clusters.stat().st_mtime_ns == before

@@ -107,14 +107,8 @@ def _pickled(file: Path, trust: bool) -> object:
 
 
 def _safetensors(file: Path, trust: bool) -> object:  # noqa: ARG001 - readers share a signature
-    try:
-        from safetensors.torch import load_file
-    except ImportError as exc:
-        raise ModelError(
-            "this checkpoint needs a package that is not installed",
-            where=file,
-            remedy="pip install safetensors",
-        ) from exc
+    from safetensors.torch import load_file
+
     return load_file(file, device="cpu")
 
 

@@ -49,11 +49,6 @@ def files_of(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]
     return [part_file(paths, stage, part.number) for part in parts]
 
 
-def every_file(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]:
-    """The files of ``parts`` and those beside them."""
-    return [file for part in parts for file in _files(paths, stage, part)]
-
-
 def missing(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
     """The parts that are not there with their fingerprint; each footer is read once."""
 

@@ -11,7 +11,7 @@ from xai_audit.run.files import is_readable
 from xai_audit.run.progress import progress_bar
 from xai_audit.run.record import fingerprint
 from xai_audit.run.stop import PATIENCE
-from xai_audit.work.parts import clean, every_file, missing, read_parts, write_plan
+from xai_audit.work.parts import clean, missing, read_parts, write_plan
 from xai_audit.work.worker import work_on
 
 if TYPE_CHECKING:
@@ -78,10 +78,10 @@ class Driver:
                 )
 
     def _is_whole(self, stage: Stage, plan: Plan) -> bool:
-        """Whether the files of a finished stage are still there."""
+        """Whether the files of a finished stage are still there, and whole."""
         paths = self.audit.paths
-        files = every_file(paths, stage, read_parts(paths, stage.name))
-        return all(map(_is_there, plan.outputs)) and all(path.is_file() for path in files)
+        parts = read_parts(paths, stage.name)
+        return all(map(_is_there, plan.outputs)) and not missing(paths, stage, parts)
 
     def _make(self, stage: Stage, parts: Sequence[Part], todo: Sequence[Part]) -> None:
         """Let the engine make ``todo``; what it leaves out is an error."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import ConfigError
@@ -9,6 +10,7 @@ from xai_audit.work.parts import commit, read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
@@ -23,8 +25,6 @@ def work_on(
     Raises:
         ConfigError: a number that the plan does not have.
     """
-    from xai_audit.network.compute import repeatable
-
     planned = {part.number: part for part in read_parts(audit.paths, stage.name)}
     if unknown := [number for number in numbers if number not in planned]:
         raise ConfigError(
@@ -36,7 +36,16 @@ def work_on(
     if stage.work is None:
         return
     parts = [planned[number] for number in numbers]
-    with repeatable(audit.settings.compute.deterministic):
+    with _repeatable(audit):
         for finished in stage.work(audit, parts, progress):
             commit(audit.paths, stage, finished)
             yield finished.part
+
+
+def _repeatable(audit: Audit) -> AbstractContextManager[None]:
+    """A block of deterministic algorithms where they are requested; only they load torch."""
+    if not audit.settings.compute.deterministic:
+        return nullcontext()
+    from xai_audit.network.compute import repeatable
+
+    return repeatable(True)
