@@ -191,7 +191,7 @@ def test_a_model_without_gradient_by_its_input_is_told_and_the_audit_goes_on(fol
     assert set(table(out).status) == {"no_gradient"}
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "No decision could be attacked." in page
-    assert "3 depend on the photo by no gradient" in page
+    assert "For 3 the gradient is zero" in page
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
