@@ -70,7 +70,7 @@ def test_a_signal_waits_for_what_is_in_hand_but_not_for_ever(monkeypatch):
     monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
     stop, seen = StopRequest(), []
     progress = stop.stopping(seen.append, patience=signals.PATIENCE)
-    stop._ask(15, None)
+    stop._request(15, None)
     progress(1)
     now[0] = signals.PATIENCE - 1
     progress(2)

@@ -94,6 +94,8 @@ def test_command(arguments, place, request):
         return
     done, folder = request.getfixturevalue("ended")(arguments[3:])
     assert done.returncode == 0, done.stderr
+    if any(argument.startswith("stages=") for argument in arguments):  # a part of an audit
+        return
     reports = re.findall(r"report: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)
     assert len(reports) == (2 if "-m" in arguments[3:] else 1), done.stderr
     for report in reports:

@@ -93,7 +93,10 @@ def test_what_photos_cannot_feed_is_one_line(folder, tmp_path):
     # The user has not said that the model is grey: the line says how.
     result = tiny.audit(tiny.overrides(folder, tmp_path / "out", GREY[0]))
     assert result.returncode == 2
-    assert "its number of channels, which is the number of values of model.preprocess.mean" in result.stderr
+    assert (
+        "its number of channels, which is the number of values of model.preprocess.mean"
+        in result.stderr
+    )
 
 
 def test_timms_grey_models():

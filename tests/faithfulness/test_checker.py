@@ -16,8 +16,7 @@ from tests import tiny
 from tests.methods.asking import loaded, method
 from tests.methods.nets import Cramped
 from xai_audit.faithfulness.measure import Checker
-from xai_audit.faithfulness.output import mean_of, methods_table
-from xai_audit.faithfulness.randomise import DRAWS
+from xai_audit.faithfulness.output import DRAWS, mean_of, methods_table
 from xai_audit.network.adaptive import AdaptiveBatch
 from xai_audit.network.inputs import Inputs
 from xai_audit.network.prepare import prepare

@@ -16,7 +16,8 @@ from tests.methods.asking import loaded, maps, request
 from tests.methods.nets import trained_looking
 from xai_audit.faithfulness.curves import insertion_deletion, ranks
 from xai_audit.faithfulness.infidelity import SQUARES, infidelity, squares_of
-from xai_audit.faithfulness.randomise import DRAWS, draw_of, layers_of, randomised, similarity
+from xai_audit.faithfulness.output import DRAWS, draw_of
+from xai_audit.faithfulness.randomise import layers_of, randomised, similarity
 from xai_audit.faithfulness.road import imputed, road
 from xai_audit.faithfulness.stability import COPIES, noisy, sensitivity
 from xai_audit.network.baseline import baseline

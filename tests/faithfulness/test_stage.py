@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
-from xai_audit.faithfulness.randomise import DRAWS
+from xai_audit.faithfulness.output import DRAWS
 from xai_audit.run.files import read_json
 from xai_audit.schema import METHODS, RANDOM, TRUST
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from tests import tiny
 from xai_audit.attribute.request import CachedRequest, MethodServices
 from xai_audit.attribute.targets import make_targets
+from xai_audit.config.build import build
 from xai_audit.network.prepare import prepare
 from xai_audit.types import Attribution, LoadedModel, ModelSpec, Preprocess
 
@@ -22,7 +22,7 @@ METHODS = sorted(path.stem for path in CONF.glob("*.yaml"))
 def method(name: str, **keys: object):
     """The method of a YAML file, some of its keys changed."""
     node = OmegaConf.merge(OmegaConf.load(Path(CONF / f"{name}.yaml")), keys)
-    return instantiate(node, _convert_="all")
+    return build("method", OmegaConf.to_container(node, resolve=True))
 
 
 def name_of(name: str) -> str:

@@ -57,8 +57,8 @@ def keys_of(name: str, **more: object) -> dict[str, object]:
 
 
 def ask(model, images, kinds=("label", "contrast"), *, span=slice(None), max_batch=8):
-    labels = torch.arange(len(images)) % 3
-    return request(model, images[span], labels[span], kinds, ids=IDS[span], max_batch=max_batch)
+    labels, ids = torch.arange(len(images)) % 3, IDS[: len(images)]
+    return request(model, images[span], labels[span], kinds, ids=ids[span], max_batch=max_batch)
 
 
 def model_of(net: nn.Module | None = None, side: int = 32):
@@ -203,10 +203,11 @@ def test_superpixels_are_captums_on_the_same_draws(images, name):
     torch.testing.assert_close(got * size, expected, rtol=1e-3, atol=1e-6)
 
 
-def test_a_photo_of_one_superpixel_is_cut_in_squares():
-    plain = torch.zeros(1, 3, 32, 32)
-    put = ask(model_of(), plain)
-    assert int(segments(put, "slic", 5)[0].max()) == 0
+def test_a_photo_of_one_superpixel_is_cut_in_squares(images):
+    put = ask(model_of(), images)
+    alone = [int(each.max()) == 0 for each in segments(put, "slic", 5)]
+    assert any(alone)
+    put = ask(model_of(), images[alone.index(True)][None])
     keys = {"superpixels": "slic", "pieces": 5, "baseline": "black"}
     assert float(maps("captum", put, **keys_of("KernelShap", **keys)).abs().max()) > 0
 
@@ -233,8 +234,8 @@ def test_a_photo_of_one_superpixel_is_cut_in_squares():
         (
             "FeatureAblation",
             "feature_ablation",
-            {"fill": "blur", "pieces": 9},
-            {"baseline": "blur", "superpixels": "slic", "pieces": 9},
+            {"fill": "blur", "superpixels": "grid", "pieces": 9},
+            {"baseline": "blur", "superpixels": "grid", "pieces": 9},
         ),
     ],
 )
@@ -443,7 +444,7 @@ def test_tokens_lie_on_their_grid(name):
         (
             {"attribution": "DeepLiftShapley"},
             "Captum has no such attribution: method.attribution=DeepLiftShapley | expected one of "
-            f"{', '.join(USABLE)} | remedy: the nearest: DeepLiftShap, DeepLift, LayerDeepLiftShap",
+            f"{', '.join(USABLE)} | remedy: the nearest: DeepLiftShap, LayerDeepLiftShap, DeepLift",
         ),
         (
             {"attribution": "NeuronGradient"},

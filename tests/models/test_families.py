@@ -152,7 +152,7 @@ REFUSED = {
     ),
     "other channels": (
         lambda: nn.Sequential(nn.Conv2d(4, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-        "as many numbers as model.preprocess.mean has are its channels",
+        "its number of channels, which is the number of values of model.preprocess.mean",
     ),
 }
 
