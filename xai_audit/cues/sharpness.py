@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
-from scipy.ndimage import gaussian_filter
 from scipy.signal.windows import tukey
 
 from xai_audit.cues._photo_stats import LUMA, as_photo, background, described, luminance
@@ -153,8 +152,20 @@ def _free(canvas: Canvas) -> NDArray[np.float32]:
 
 
 def _blurred(photo: torch.Tensor, sigma: float) -> torch.Tensor:
-    """The photo (3, h, w) uint8 under a Gaussian of ``sigma`` px, its edges continued."""
-    reach = max(math.ceil(3.5 * sigma), 1)
-    plain = photo.numpy().astype(np.float32)
-    blurred = gaussian_filter(plain, (0, sigma, sigma), mode="nearest", radius=(0, reach, reach))
-    return as_photo(blurred)
+    """The photo (3, h, w) uint8 under a Gaussian of ``sigma`` px, its edges continued.
+
+    ``scipy.ndimage.gaussian_filter`` gives the same within 1e-6 of its value, but rounds some 10 of
+    a million pixels to the neighbouring grey level, which moves measured probabilities by 1e-5.
+    """
+    down, across = (_gaussian(side, sigma) for side in photo.shape[1:])
+    return as_photo((down @ photo.float() @ across.T).numpy())
+
+
+def _gaussian(side: int, sigma: float) -> torch.Tensor:
+    """The blur of one axis as a matrix (side, side)."""
+    half = max(math.ceil(3.5 * sigma), 1)
+    offsets = torch.arange(-half, half + 1)
+    kernel = torch.exp(-(offsets.float() ** 2) / (2 * sigma**2))
+    sources = (torch.arange(side)[:, None] + offsets).clamp(0, side - 1)
+    weights = (kernel / kernel.sum()).expand(side, -1)
+    return torch.zeros(side, side).scatter_add_(1, sources, weights)
