@@ -27,7 +27,9 @@ def test_the_stage_writes_clusters_and_skips_when_current(audited):
     assert done.returncode == 0, done.stderr
     table = pq.read_table(paths.clusters)
     assert table.schema.equals(CLUSTERS)
-    assert set(table.column("class_name").to_pylist()) <= set(tiny.CLASSES)
+    named = set(table.column("class_name").to_pylist())
+    assert named
+    assert named <= set(tiny.CLASSES)
     assert {"classes", "too_few", "left_out"} <= set(read_notes(paths.clusters))
     before = paths.clusters.stat().st_mtime_ns
     assert tiny.audit(given).returncode == 0
