@@ -51,8 +51,8 @@ _RENAMED = {"beyond": "given"}
 _MOVED = {"manifest.parquet": ["mask_status"]}
 # Columns that are new.
 _NEW = {"evidence.parquet": ["question"]}
-# Cues have one name in words now, whoever writes of them.
-_WORDS = {"file itself (size, format, camera)": "file metadata"}
+# Words of the reasons: one name a cue, whoever writes of it, and the field's verbs.
+_WORDS = {"file itself (size, format, camera)": "file metadata", "would tell": "would decide"}
 
 
 def run(shared: Path, quick: bool) -> list[Row]:
