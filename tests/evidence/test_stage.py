@@ -13,6 +13,7 @@ from PIL import Image
 from tests import tiny
 from tests.evidence import framed
 from xai_audit.evidence import measure, transplant
+from xai_audit.evidence.stages import transplant as transplant_stage
 from xai_audit.run.cue_words import cue_words
 from xai_audit.schema import EVIDENCE, TRANSPLANTS
 from xai_audit.vision import decode
@@ -249,6 +250,7 @@ def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "measured", dying)
+        patch.setattr(transplant_stage, "_TOGETHER", 1)
         assert tiny.audit(killed).returncode == 1
     assert not (tmp_path / "killed" / "evidence.parquet").exists()
     before = stamps(tmp_path / "killed")

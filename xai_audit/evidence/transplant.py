@@ -116,31 +116,35 @@ class Transplanter:
         return Spent(self.forwards - before.forwards, self.adaptive.retries - before.oom_retries)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """The outcome of every task, those of one photo together."""
-        groups: dict[str, list[Task]] = {}
+        """The outcome of every task, those of one class and photo together.
+
+        A batch holds tasks of one class only, so that a class's outcomes are the same to the last
+        bit whichever classes are measured beside it.
+        """
+        groups: dict[tuple[str, str], list[Task]] = {}
         for task in tasks:
-            groups.setdefault(task.pair.image, []).append(task)
+            groups.setdefault((task.class_name, task.pair.image), []).append(task)
         loader = DataLoader(
             _Views(self._source, self._cues, list(groups.values())),
             batch_size=None,
             num_workers=self._source.num_workers,
             worker_init_fn=quiet if self._source.num_workers else None,
         )
-        waiting: list[Task] = []
-        views: list[torch.Tensor] = []
-        for group, pairs in zip(groups.values(), loader, strict=True):
+        waiting: dict[str, tuple[list[Task], list[torch.Tensor]]] = {}
+        for ((name, _), group), pairs in zip(groups.items(), loader, strict=True):
             if pairs is None:
                 yield from (_failed(task) for task in group)
                 continue
             done, view, left_out = pairs
-            waiting += [group[place] for place in done]
+            ready, views = waiting.setdefault(name, ([], []))
+            ready += [group[place] for place in done]
             views.append(view)
             yield from (_failed(group[place]) for place in left_out)
             if sum(map(len, views)) >= self.adaptive.requested:
-                yield from self._outcomes(waiting, torch.cat(views))
-                waiting, views = [], []
-        if waiting:
-            yield from self._outcomes(waiting, torch.cat(views))
+                yield from self._outcomes(ready, torch.cat(views))
+                del waiting[name]
+        for ready, views in waiting.values():
+            yield from self._outcomes(ready, torch.cat(views))
 
     def _outcomes(self, tasks: list[Task], views: torch.Tensor) -> Iterator[Outcome]:
         """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
 
 _VERSION = 1
+_TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
 
 
 def planning_of(audit: Audit) -> Planning:
@@ -87,19 +88,30 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.source import scope_of, transplanter_of
 
     planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
-    for part in parts:
-        name = part.args["class_name"]
-        cells, before = planning.cells(name), transplanter.spent()
-        table = measured(transplanter, cells, scope, progress)
-        effects = effects_table(
-            cells,
-            table.to_pandas(),
-            ways=planning.survey.ways,
-            usable={key: len(photos[name]) for key, photos in planning.pools.items()},
-            seed=audit.settings.seed,
+    for start in range(0, len(parts), _TOGETHER):
+        some = parts[start : start + _TOGETHER]
+        cells = {part.number: planning.cells(part.args["class_name"]) for part in some}
+        before = transplanter.spent()
+        table = measured(
+            transplanter, [c for each in cells.values() for c in each], scope, progress
         )
-        also = [(RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)]
-        yield Finished(part, table, transplanter.spent(before).notes(), also)
+        spent = transplanter.spent(before)
+        for part in some:
+            name = part.args["class_name"]
+            mine = table.filter(pc.equal(table.column("class_name"), name)).combine_chunks()
+            effects = effects_table(
+                cells[part.number],
+                mine.to_pandas(),
+                ways=planning.survey.ways,
+                usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+                seed=audit.settings.seed,
+            )
+            # Two forwards a pair that was measured; retries are noted with the last of them.
+            notes = {"forwards": str(2 * mine.num_rows), "oom_retries": "0"}
+            if part is some[-1]:
+                notes["oom_retries"] = str(spent.oom_retries)
+            beside = (RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)
+            yield Finished(part, mine, notes, [beside])
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
