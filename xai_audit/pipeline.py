@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.agreement.stage import AGREEMENT
 from xai_audit.attribute.stage import ATTRIBUTE
+from xai_audit.attribute.targets import resolved
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
@@ -90,7 +91,8 @@ def audit(spec: RunSpec) -> Path:
     record.check_owner()
     job.dataset.prepare()
     if {*_WITH_MODEL} & {*spec.settings.stages}:
-        _ = job.facts  # what does not fit is an error before anything is written
+        # What does not fit is an error before anything is written.
+        resolved(spec.settings.targets, job.labels, job.facts.num_outputs)
     with owned(paths), stop:
         record.check_owner()  # again: another audit may have come while the model loaded
         try:

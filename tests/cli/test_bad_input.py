@@ -248,3 +248,10 @@ def test_an_error_of_ours_is_a_traceback(folder, tmp_path, monkeypatch):
     result = tiny.audit(tiny.overrides(folder, tmp_path / "out"))
     assert result.returncode == 1
     assert "ZeroDivisionError" in result.stderr
+
+
+def test_a_class_that_is_not_there_is_refused_before_anything_is_written(folder, tmp_path):
+    done = tiny.audit(tiny.overrides(folder, tmp_path / "out", "targets=['class:rose']"))
+    assert done.returncode == 2
+    assert "no such class: targets" in done.stderr
+    assert not (tmp_path / "out" / "manifest.parquet").exists()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
-
-from xai_audit.run.files import content_hash, write_table
+from xai_audit.run.files import content_hash
 from xai_audit.run.record import fingerprint
-from xai_audit.work.parts import part_file, parts_mark
+from xai_audit.work.parts import parts_mark, publish
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
@@ -51,10 +49,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Put the table where readers look for it."""
-    for part in parts:
-        write_table(
-            audit.paths.boundaries, pq.read_table(part_file(audit.paths, BOUNDARY, part.number))
-        )
+    publish(audit.paths, BOUNDARY, parts, audit.paths.boundaries)
     return {}
 
 

@@ -16,6 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from xai_audit.config.spec import RunSpec
 from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, read_notes, remove_leftovers, write_json, write_table
@@ -67,6 +70,11 @@ def commit(paths: RunPaths, stage: Stage, finished: Finished) -> None:
         write_table(path, table, {FINGERPRINT: mark})
     notes = {FINGERPRINT: finished.part.fingerprint, **finished.notes}
     write_table(part_file(paths, stage, finished.part.number), finished.table, notes)
+
+
+def publish(paths: RunPaths, stage: Stage, parts: Sequence[Part], target: Path) -> None:
+    """Put the rows of ``parts``, small tables, at ``target``, where readers look for them."""
+    write_table(target, pa.concat_tables(map(pq.read_table, files_of(paths, stage, parts))))
 
 
 def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:

@@ -106,8 +106,9 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 usable={key: len(photos[name]) for key, photos in planning.pools.items()},
                 seed=audit.settings.seed,
             )
-            # Two forwards a pair that was measured; retries are noted with the last of them.
-            notes = {"forwards": str(2 * mine.num_rows), "oom_retries": "0"}
+            # A pair whose photos failed has no probability; retries are noted with the last part.
+            pairs = mine.num_rows - mine.column("p_with").null_count
+            notes = {"forwards": str(2 * pairs), "oom_retries": "0"}
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             beside = (RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)
