@@ -22,8 +22,8 @@ from tests import tiny
 from xai_audit.config.compose import compose
 from xai_audit.pipeline import STAGES
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord
-from xai_audit.run.stop import StopRequest
 from xai_audit.work.audit import Audit
 from xai_audit.work.runner import Driver
 

@@ -11,9 +11,7 @@ from tests import tiny
 from tests.methods.asking import attribution, loaded, request
 from xai_audit.errors import StoppedError
 from xai_audit.run import progress as module
-from xai_audit.run import stop as signals
-from xai_audit.run.progress import progress_bar
-from xai_audit.run.stop import StopRequest
+from xai_audit.run.progress import StopRequest, progress_bar
 
 
 @pytest.fixture
@@ -67,16 +65,16 @@ def test_every_copy_is_told(name, keys, forwards):
 
 def test_a_signal_waits_for_what_is_in_hand_but_not_for_ever(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(signals.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     stop, seen = StopRequest(), []
-    progress = stop.stopping(seen.append, patience=signals.PATIENCE)
+    progress = stop.stopping(seen.append, patience=module.PATIENCE)
     stop._request(15, None)
     progress(1)
-    now[0] = signals.PATIENCE - 1
+    now[0] = module.PATIENCE - 1
     progress(2)
     with pytest.raises(StoppedError):
         stop.check()
-    now[0] = signals.PATIENCE
+    now[0] = module.PATIENCE
     with pytest.raises(StoppedError):
         progress(3)
     assert seen == [1, 2, 3]

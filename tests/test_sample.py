@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from xai_audit.evidence.sample import sample
-from xai_audit.run.kinds import preferred_kind, preferred_kinds
+from xai_audit.evidence.donors import sample
 from xai_audit.run.sample import drawn, hash_order, per_class
+from xai_audit.run.verdicts import preferred_kind, preferred_kinds
 
 IDS = [f"{name}/{number}.jpg" for number in range(30) for name in ("daisy", "rose", "tulip")]
 CLASSES = [image_id.split("/")[0] for image_id in IDS]

@@ -52,8 +52,8 @@ from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.paths import RunPaths, safe_name
+from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
-from xai_audit.run.stop import StopRequest
 from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
 from xai_audit.work.audit import Audit

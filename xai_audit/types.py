@@ -167,7 +167,7 @@ class LoadedModel:
         num_outputs: K.
         grid: (h, w) of the target layer's activations.
         device: of its weights, ``cpu`` or ``cuda:0``.
-        head: how logits become probabilities, one of ``xai_audit.network.heads.HEADS``.
+        head: how logits become probabilities, one of ``xai_audit.network.inputs.HEADS``.
         single_logit: whether it has one logit z: outputs (0, z), whose softmax is z's sigmoid.
     """
 

@@ -10,7 +10,7 @@ from scipy.stats import ConstantInputWarning, spearmanr
 from tests.agreement.rows import row, run_of, write
 from xai_audit.agreement.compare import compared
 from xai_audit.schema import AGREEMENT_IMAGES, BANDS, REGIONS
-from xai_audit.score.ranks import rank_correlations
+from xai_audit.statistics.placements import rank_correlations
 
 GRIDS = {"cam": (7, 7), "deep": (14, 14), "fine": (7, 9), "odd": (5, 12)}
 

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from tests.agreement.rows import compare, row, run_of, write
-from xai_audit.agreement.sample import drawn
+from xai_audit.agreement.compare import drawn
 from xai_audit.agreement.summary import agreement_table
 from xai_audit.schema import AGREEMENT
 

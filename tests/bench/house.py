@@ -24,7 +24,7 @@ import sys, tempfile
 from pathlib import Path
 from tests import tiny
 from xai_audit.pipeline import STAGES
-import xai_audit.work.worker as worker
+import xai_audit.work.runner as worker
 place = Path(tempfile.mkdtemp())
 command = tiny.overrides(tiny.make_folder(place / "photos"), place / "out", "compute.num_workers=0")
 entered = set()
@@ -43,8 +43,7 @@ def watched(audit, stage, numbers, progress):
         yield from plain(audit, stage, numbers, progress)
     finally:
         sys.setprofile(None)
-import xai_audit.work.runner as runner
-runner.work_on = watched
+worker.work_on = watched
 done = tiny.audit(command)
 assert done.returncode == 0, done.stderr
 print(" ".join(sorted(entered)))

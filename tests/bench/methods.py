@@ -29,7 +29,7 @@ from tests.bench import photos
 from tests.bench.child import audit_command, finished, shown
 from tests.bench.rows import Row, skipped
 from tests.methods.asking import loaded, method, request
-from xai_audit.methods._segments import segments
+from xai_audit.methods._coalitions import segments
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:

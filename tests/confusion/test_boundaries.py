@@ -9,9 +9,8 @@ from scipy import stats
 
 from tests.confusion.planted import NAMES, evidence, photo, rows, run_of
 from xai_audit.confusion.because import because
-from xai_audit.confusion.difference import difference
 from xai_audit.confusion.gather import Moments
-from xai_audit.confusion.output import boundaries
+from xai_audit.confusion.output import boundaries, difference
 from xai_audit.confusion.pairs import most_confused
 from xai_audit.schema import BOUNDARIES, REGIONS
 

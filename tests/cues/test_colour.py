@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cues import property_canvases as made
-from xai_audit.cues._photo_stats import LUMA
+from xai_audit.cues._property import LUMA
 from xai_audit.cues.colour import Colour, _light
 
 CUE = Colour(name="colour")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.cues.canvases import canvas, texture
-from xai_audit.cues._frames import frame_depth
+from xai_audit.cues._strips import frame_depth
 from xai_audit.cues.border import Border
 
 SIZE = (180, 240)

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from tests.cues import property_canvases as made
-from xai_audit.cues import _photo_stats as photo_stats
+from xai_audit.cues import _property as photo_stats
 
 
 def test_background_is_what_is_surely_not_object():

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.data.photo_files import exif, noise, png, save, seen
 from xai_audit.errors import ImageProblem
-from xai_audit.index.probe import probe
+from xai_audit.index.rows import probe
 from xai_audit.vision.decode import decode, upright
 
 pytestmark = pytest.mark.timeout(20)

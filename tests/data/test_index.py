@@ -7,8 +7,7 @@ import pytest
 from tests.data.photo_files import exif, noise, png, save
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.index import rows as index
-from xai_audit.index.probe import probe
-from xai_audit.index.rows import probe_all
+from xai_audit.index.rows import probe, probe_all
 from xai_audit.schema import MANIFEST
 from xai_audit.types import Entry
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.data.photo_files import exif, noise, png, png_chunk, save
 from xai_audit.errors import ImageProblem
-from xai_audit.index.probe import Probed, probe
+from xai_audit.index.rows import Probed, probe
 from xai_audit.vision.header import FORMATS
 
 pytestmark = pytest.mark.timeout(20)
@@ -87,7 +87,7 @@ def test_frames_are_counted(tmp_path, suffix, frames):
 
 
 def test_frames_of_large_files_are_not_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("xai_audit.index.probe._COUNT_FRAMES_UP_TO", 10)
+    monkeypatch.setattr("xai_audit.index.rows._COUNT_FRAMES_UP_TO", 10)
     assert probe(save(tmp_path / "a.gif"), max_pixels=LIMIT).frames is None
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xai_audit.discovery.shares import cell_shares, common_grid
+from xai_audit.discovery.read import cell_shares, common_grid
 
 
 def test_common_grid_is_the_most_common_and_small():

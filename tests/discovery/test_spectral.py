@@ -7,8 +7,8 @@ from scipy.sparse.csgraph import laplacian
 from sklearn.cluster import SpectralClustering
 from sklearn.metrics import adjusted_rand_score
 
-from xai_audit.discovery import spectral
-from xai_audit.discovery.spectral import groups, neighbour_graph, spectrum
+from xai_audit.discovery import cluster
+from xai_audit.discovery.cluster import groups, neighbour_graph, spectrum
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_graph_of_fewer_points_than_neighbours_is_complete():
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_spectrum_is_that_of_the_normalised_laplacian(points, dense, monkeypatch):
-    monkeypatch.setattr(spectral, "_DENSE", 400 if dense else 0)
+    monkeypatch.setattr(cluster, "_DENSE", 400 if dense else 0)
     graph = neighbour_graph(points, 7)
     reference = np.linalg.eigvalsh(laplacian(graph.toarray(), normed=True))
     found = spectrum(graph, 6)
@@ -71,5 +71,5 @@ def test_one_group_is_everything(points):
 
 def test_equal_points_ask_for_no_more_groups_than_places():
     found = spectrum(csr_matrix(1 - np.eye(6)), 4)
-    flat = spectral.Spectrum(found.values, np.zeros_like(found.vectors))
+    flat = cluster.Spectrum(found.values, np.zeros_like(found.vectors))
     assert not groups(flat, 3, seed=0).any()

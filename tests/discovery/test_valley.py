@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from xai_audit.discovery.spectral import groups, neighbour_graph, spectrum
+from xai_audit.discovery.cluster import groups, neighbour_graph, spectrum
 from xai_audit.discovery.valley import _on_the_line, crossing, has_two_modes, is_one_cloud
 
 

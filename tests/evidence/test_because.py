@@ -5,7 +5,7 @@ import math
 import pytest
 
 from xai_audit.evidence.because import because
-from xai_audit.evidence.limits import Limits
+from xai_audit.evidence.verdict import Limits
 
 LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)
 NAN = math.nan

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xai_audit.evidence.harm import groups, harm
 from xai_audit.evidence.heatmaps import predictions
+from xai_audit.evidence.offered import groups, harm
 from xai_audit.run.files import write_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import MANIFEST, SCORES

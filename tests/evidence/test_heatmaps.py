@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from xai_audit.discovery.shares import cell_shares
+from xai_audit.discovery.read import cell_shares
 from xai_audit.evidence.heatmaps import view_shares
 from xai_audit.run.files import write_table
 from xai_audit.run.paths import RunPaths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xai_audit.evidence.donors import least_similar, ordinary
+from xai_audit.evidence.donors import least_similar, ordinary, sample
 from xai_audit.evidence.plan import (
     OTHERS,
     OWN,
@@ -17,7 +17,6 @@ from xai_audit.evidence.plan import (
     shown,
 )
 from xai_audit.evidence.readings import CueReading
-from xai_audit.evidence.sample import sample
 
 NAMES = ["framed", "rival", "rose", "tulip"]
 EACH = 10

@@ -14,7 +14,7 @@ from tests import tiny
 from tests.evidence import framed
 from xai_audit.evidence import measure, transplant
 from xai_audit.evidence.stages import transplant as transplant_stage
-from xai_audit.run.cue_words import cue_words
+from xai_audit.run.verdicts import cue_words
 from xai_audit.schema import EVIDENCE, TRANSPLANTS
 from xai_audit.vision import decode
 

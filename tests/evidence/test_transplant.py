@@ -14,12 +14,10 @@ from tests import tiny
 from tests.evidence.halves import Broken, Grey, LeftHalf
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import PluginError
-from xai_audit.evidence.measure import Scope, measured
+from xai_audit.evidence.measure import Scope, Together, measured
 from xai_audit.evidence.plan import OWN, Cell, Pair
-from xai_audit.evidence.together import Together
 from xai_audit.evidence.transplant import Task, Transplanter
-from xai_audit.index.listing import entries_of, listed
-from xai_audit.index.manifest import manifest_of
+from xai_audit.index.listing import entries_of, listed, manifest_of
 from xai_audit.index.rows import probe_all
 from xai_audit.masks.folder import FolderMasks
 from xai_audit.network.prepare import prepare

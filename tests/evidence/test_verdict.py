@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_audit.evidence.limits import Limits
-from xai_audit.evidence.verdict import candidates, judge
+from xai_audit.evidence.verdict import Limits, candidates, judge
 from xai_audit.statistics.p_values import benjamini_hochberg
 
 LIMITS = Limits(q=0.05, reliance=0.2, attention=0.05, availability=0.65, min_images=8)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from xai_audit.network.seeds import rng_of
+from xai_audit.run.sample import rng_of
 
 
 def probability(model, image: np.ndarray, output: int) -> float:

@@ -15,12 +15,18 @@ from tests.faithfulness import slow
 from tests.methods.asking import loaded, maps, request
 from tests.methods.nets import trained_looking
 from xai_audit.faithfulness.curves import insertion_deletion, ranks
-from xai_audit.faithfulness.infidelity import SQUARES, infidelity, squares_of
+from xai_audit.faithfulness.infidelity import (
+    COPIES,
+    SQUARES,
+    infidelity,
+    noisy,
+    sensitivity,
+    squares_of,
+)
 from xai_audit.faithfulness.output import DRAWS, draw_of
 from xai_audit.faithfulness.randomise import layers_of, randomised, similarity
 from xai_audit.faithfulness.road import imputed, road
-from xai_audit.faithfulness.stability import COPIES, noisy, sensitivity
-from xai_audit.network.baseline import baseline
+from xai_audit.network.copies import baseline
 
 SIDE, SEED = 24, 5
 

@@ -19,10 +19,10 @@ from tests.methods.nets import cramped_net, small_vit
 from xai_audit.attribute.targets import NamedClass
 from xai_audit.errors import ConfigError, ModelError, StoppedError
 from xai_audit.methods._captum_classes import _classes, _obstacle
-from xai_audit.methods._segments import segments
-from xai_audit.network.baseline import baseline
+from xai_audit.methods._coalitions import segments
+from xai_audit.network.copies import baseline
 from xai_audit.network.prepare import prepare
-from xai_audit.network.seeds import seed_of
+from xai_audit.run.sample import seed_of
 from xai_audit.types import ModelSpec, Preprocess
 
 USABLE = sorted(name for name, kind in _classes().items() if _obstacle(kind) is None)

@@ -15,8 +15,8 @@ from xai_audit.methods.gradient_shap import GradientShap as Ours
 from xai_audit.methods.integrated_gradients import (
     IntegratedGradients as IntegratedGradientsOfOurs,
 )
-from xai_audit.network.baseline import BASELINES, baseline
-from xai_audit.network.seeds import normal, seed_of
+from xai_audit.network.copies import BASELINES, baseline, normal
+from xai_audit.run.sample import seed_of
 
 # Not mobilenet_v2: untrained, its outputs depend on the image by 1e-12.
 NETS = ("resnet18", "vgg11_bn")

@@ -15,8 +15,7 @@ from lime.lime_image import LimeImageExplainer
 from tests import tiny
 from tests.methods.asking import attribution, cosines, loaded, maps, method, request
 from xai_audit.errors import ConfigError
-from xai_audit.methods._coalitions import PieceMethod
-from xai_audit.methods._segments import segments
+from xai_audit.methods._coalitions import PieceMethod, segments
 from xai_audit.types import Preprocess
 
 MEAN, STD = (np.array(v, np.float32) for v in (Preprocess().mean, Preprocess().std))

@@ -15,7 +15,7 @@ from tests import tiny
 from tests.methods.asking import METHODS, loaded, maps, request
 from tests.methods.test_every_method import FEW
 from xai_audit.errors import ModelError
-from xai_audit.network.heads import log_odds, probabilities
+from xai_audit.network.inputs import log_odds, probabilities
 from xai_audit.network.prepare import prepare
 from xai_audit.types import ModelSpec, Preprocess
 

@@ -14,7 +14,7 @@ import torchvision
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.network.fold import fold_conv_bn, restore
+from xai_audit.network.copied import fold_conv_bn, restore
 from xai_audit.network.prepare import fingerprint, prepare
 from xai_audit.network.target_layer import choose, require_layer, require_map, trace
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess

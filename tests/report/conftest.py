@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.report.built import build_report
 from xai_audit.flags.outliers import write_flags
-from xai_audit.report.build import build_report
-from xai_audit.report.settings import ReportSettings
+from xai_audit.report.picture import ReportSettings
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.reader import Run
 from xai_audit.schema import ATTRIBUTIONS, MANIFEST, REGIONS, SCORES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.report.conftest import reported
-from xai_audit.report.settings import ReportSettings
+from xai_audit.report.picture import ReportSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

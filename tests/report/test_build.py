@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.report.built import build_report
 from tests.report.conftest import SMALL, no_mask, reported, table
 from tests.report.test_page import Page, check_links
 from tests.report.test_verdicts import cell, relied, write
 from xai_audit.report import draw, overlay, picture, spotlight
-from xai_audit.report.build import build_report
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.page import write_page
 from xai_audit.report.sections import plan_pictures

@@ -13,12 +13,11 @@ from xai_audit.flags.outliers import write_flags
 from xai_audit.report import draw, gallery
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.gallery import galleries
+from xai_audit.report.gallery import galleries, pick
 from xai_audit.report.material import gather, read_heatmaps
-from xai_audit.report.picks import pick
 from xai_audit.report.picture import class_folder, digest
 from xai_audit.run.reader import Run
-from xai_audit.run.score_rows import kinds_of_run
+from xai_audit.run.verdicts import kinds_of_run
 
 
 def flagged(paths) -> Run:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xai_audit.report.heat import paint, sampling, upsampled
-from xai_audit.report.palette import css_gradient, palette
+from xai_audit.report.heat import css_gradient, paint, palette, sampling, upsampled
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from tests import planted
+from tests.report.built import build_report
 from tests.report.conftest import FLAGS_AT
 from xai_audit.flags.outliers import write_flags
 from xai_audit.index.rows import probe_all
 from xai_audit.masks.none import NoMasks
 from xai_audit.report import overlay
-from xai_audit.report.build import build_report
 from xai_audit.report.overlay import open_photo
-from xai_audit.report.settings import ReportSettings
+from xai_audit.report.picture import ReportSettings
 from xai_audit.run.manifest import record_of
 from xai_audit.run.reader import Run
 from xai_audit.schema import MANIFEST

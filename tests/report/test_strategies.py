@@ -10,7 +10,7 @@ from tests.report.conftest import no_mask
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
 from xai_audit.report.page import environment
-from xai_audit.report.strategies import strategies
+from xai_audit.report.sections import strategies
 from xai_audit.run.reader import Run
 from xai_audit.schema import CLUSTERS
 

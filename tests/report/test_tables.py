@@ -14,9 +14,9 @@ from xai_audit.report.tables import (
     flag_counts,
     score_problems,
 )
-from xai_audit.run import scan as run_tables
+from xai_audit.run import files as run_tables
 from xai_audit.run.reader import Run
-from xai_audit.run.score_rows import kinds_of_run
+from xai_audit.run.verdicts import kinds_of_run
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xai_audit.report.page import environment
-from xai_audit.report.trust_section import trust
+from xai_audit.report.sections import trust
 from xai_audit.run.reader import Run
 from xai_audit.schema import METHODS, RANDOM
 

@@ -16,7 +16,7 @@ from tests.report.conftest import CLASSES, FLAGS_AT, SMALL, no_mask, table
 from tests.report.test_page import Page, check_links, reported
 from xai_audit.errors import MaskProblem, OutputError
 from xai_audit.flags.outliers import write_flags
-from xai_audit.report import lead, page, verdicts
+from xai_audit.report import answers, page, verdicts
 from xai_audit.report.answers import Finding, probabilities, read_findings, worst_first
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
@@ -24,7 +24,7 @@ from xai_audit.report.forest import MOST_ROWS, forest
 from xai_audit.report.spotlight import spotlights
 from xai_audit.report.verdicts import matrix
 from xai_audit.run.reader import Run
-from xai_audit.run.score_rows import kinds_of_run
+from xai_audit.run.verdicts import kinds_of_run
 from xai_audit.schema import CLUSTERS, EVIDENCE, GROUPS, SUMMARY, TRANSPLANTS, VERDICTS
 
 EMPTY = dict.fromkeys(EVIDENCE.names)
@@ -280,17 +280,17 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
     ],
 )
 def test_the_lead(findings, told):
-    assert lead.lead(findings) == told
+    assert answers.lead(findings) == told
 
 
 def test_the_lead_without_a_known_accuracy_leaves_it_out():
     row = {"cue": "all", "accuracy_with": None, "accuracy_without": 0.5}
-    assert "accuracy" not in lead.lead([finding()], [row])
+    assert "accuracy" not in answers.lead([finding()], [row])
     other = {"cue": "border", "accuracy_with": 0.9, "accuracy_without": 0.5}
-    assert "accuracy" not in lead.lead([finding()], [other])
+    assert "accuracy" not in answers.lead([finding()], [other])
     row |= {"accuracy_with": 0.875}
     told = "comes from another class, accuracy goes from 88% to 50%."
-    assert lead.lead([finding()], [row]).endswith(told)
+    assert answers.lead([finding()], [row]).endswith(told)
 
 
 # Reading.

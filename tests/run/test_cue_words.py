@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xai_audit.run.cue_words import REGION_WORDS, cue_words
+from xai_audit.run.verdicts import REGION_WORDS, cue_words
 from xai_audit.schema import REGIONS
 
 

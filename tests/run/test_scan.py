@@ -6,8 +6,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from xai_audit.run import scan as module
-from xai_audit.run.scan import rows_of, scan
+from xai_audit.run import files as module
+from xai_audit.run.files import rows_of, scan
 
 SCHEMA = pa.schema([("n", pa.int64()), ("x", pa.float32())])
 

@@ -17,7 +17,7 @@ from PIL import Image
 from xai_audit.data.csv import CsvTable
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import ImageProblem
-from xai_audit.index.probe import probe
+from xai_audit.index.rows import probe
 from xai_audit.types import Preprocess
 from xai_audit.vision.decode import decode
 from xai_audit.vision.loader import LoadSettings

@@ -10,8 +10,7 @@ import torch
 from xai_audit.adversarial.decision import Decision, runner_up
 from xai_audit.adversarial.rows import Outcome, adversarial_rows, problem_rows, status_rows
 from xai_audit.adversarial.search import Subjects, attacked
-from xai_audit.network.adaptive import AdaptiveBatch
-from xai_audit.network.model_errors import model_errors
+from xai_audit.network.adaptive import AdaptiveBatch, model_errors
 from xai_audit.schema import ADVERSARIAL, OK
 from xai_audit.vision.geometry import view
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.adversarial.norms import LARGEST, ROOT_MEAN_SQUARE, column
-from xai_audit.network.seeds import seed_of
+from xai_audit.run.sample import seed_of
 from xai_audit.schema import ATTACKS
 
 if TYPE_CHECKING:

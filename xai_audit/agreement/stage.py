@@ -36,8 +36,7 @@ def plan(audit: Audit) -> Plan:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """Every pair of methods on the drawn images of a part."""
-    from xai_audit.agreement.compare import compared
-    from xai_audit.agreement.sample import drawn
+    from xai_audit.agreement.compare import compared, drawn
 
     paths, wanted = audit.paths, audit.settings.agreement.images
     chosen = drawn(paths, images=wanted, seed=audit.settings.seed)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from xai_audit.run.files import scan
 from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
 from xai_audit.schema import AGREEMENT, AGREEMENT_IMAGES, REGIONS
 from xai_audit.statistics.intervals import student_interval
 

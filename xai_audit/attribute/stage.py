@@ -9,7 +9,7 @@ so its rows are those that the stage's fingerprint stands for. Whoever reads the
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.attribute.targets import resolved
@@ -17,15 +17,22 @@ from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import content_fingerprint, counted, statuses_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
+from xai_audit.schema import ATTRIBUTIONS, SCORES
 from xai_audit.score.stage import part_mark, score_mark, scorer_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from xai_audit.attribute.parts import Explanations, Pass
+    import pyarrow as pa
+
+    from xai_audit.attribute.explain import Explainer
     from xai_audit.run.progress import Progress
+    from xai_audit.score.rows import Explained
+    from xai_audit.score.scorer import Scorer
+    from xai_audit.types import Attributor
+    from xai_audit.vision.loader import Batch, LoadSettings, Photos
     from xai_audit.work.audit import Audit
 
 _VERSION = 1
@@ -68,8 +75,6 @@ def plan(audit: Audit) -> Plan:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """One pass over the photos of the parts; what it finds goes to attributions and scores."""
-    from xai_audit.attribute.parts import explained_parts
-
     main = _pass(audit, progress, with_scores=any(part.args["scores"] for part in parts))
     spans = [range(part.args["start"], part.args["stop"]) for part in parts]
     for part, found in zip(parts, explained_parts(main, spans, progress), strict=True):
@@ -78,7 +83,6 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def _pass(audit: Audit, progress: Progress, *, with_scores: bool) -> Pass:
     from xai_audit.attribute.explain import Explainer
-    from xai_audit.attribute.parts import Pass
     from xai_audit.attribute.references import references_of
 
     compute, model = audit.compute, audit.model
@@ -142,6 +146,103 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             "num_outputs": facts.num_outputs,
             "grid": list(facts.grid),
         },
+    }
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Everything that one pass over the photos needs.
+
+    Attributes:
+        explainer: explains batches.
+        methods: all of them see each batch.
+        photos: the selected rows of the manifest.
+        load: how they are read.
+        scorer: None leaves scoring for later.
+    """
+
+    explainer: Explainer
+    methods: Sequence[Attributor]
+    photos: Photos
+    load: LoadSettings
+    scorer: Scorer | None
+
+
+@dataclass
+class Explanations:
+    """The results of one part.
+
+    Attributes:
+        attributions: tables of ATTRIBUTIONS, as they came.
+        scores: tables of SCORES, as they came.
+        problems: image_id -> (status, message) of images that are not usable.
+        counts: retries of each kind.
+    """
+
+    attributions: list[pa.Table] = field(default_factory=list)
+    scores: list[pa.Table] = field(default_factory=list)
+    problems: dict[str, tuple[str, str]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def attribution_table(self) -> pa.Table:
+        """The rows of ATTRIBUTIONS, those of an image together."""
+        from xai_audit.score.rows import ordered
+
+        return ordered(self.attributions, ATTRIBUTIONS, self.problems)
+
+    def score_table(self) -> pa.Table:
+        """The rows of SCORES, those of an image together."""
+        from xai_audit.score.rows import ordered
+
+        return ordered(self.scores, SCORES, self.problems)
+
+
+def explained_parts(
+    work: Pass, spans: Sequence[range], progress: Callable[[int], None]
+) -> Iterator[Explanations]:
+    """The results of each of ``spans`` (rows of the photos), in order.
+
+    Args:
+        work: the pass.
+        spans: the rows of each part.
+        progress: called with the number of images just explained; may raise to stop.
+    """
+    from xai_audit.vision.loader import batches
+
+    stream = batches(work.photos, spans, work.load)
+    for span in spans:
+        found, before, done = Explanations(), _counts(work.explainer), 0
+        while done < len(span):
+            chunk, batch = next(stream)
+            _explain(work, batch, found)
+            done += len(chunk)
+            progress(len(chunk))
+        after = _counts(work.explainer)
+        found.counts = {name: after[name] - before[name] for name in after}
+        yield found
+
+
+def _explain(work: Pass, batch: Batch, found: Explanations) -> None:
+    from xai_audit.score.rows import attribution_rows
+
+    found.problems.update(batch.problems)
+    if not batch.records:
+        return
+
+    def rows(block: Explained) -> tuple[pa.Table, pa.Table | None]:
+        scores = None if work.scorer is None else work.scorer.rows(block, batch)
+        return attribution_rows(block), scores
+
+    tables, problems = work.explainer.explain(work.methods, batch, rows)
+    found.problems.update(problems)
+    found.attributions += [attributions for attributions, _ in tables]
+    found.scores += [scores for _, scores in tables if scores is not None]
+
+
+def _counts(explainer: Explainer) -> dict[str, int]:
+    return {
+        "oom_retries": explainer.adaptive.retries,
+        "nonfinite_retries": explainer.nonfinite_retries,
     }
 
 

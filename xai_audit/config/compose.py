@@ -18,10 +18,9 @@ from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xai_audit.config.errors import FOREIGN, translated, unknown
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
 from xai_audit.config.spec import RunSpec
-from xai_audit.config.validation import validate
+from xai_audit.config.validation import FOREIGN, translated, unknown, validate
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:

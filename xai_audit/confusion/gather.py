@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.confusion.pairs import CONTRAST, contrasts
-from xai_audit.discovery.shares import cell_shares, common_grid
+from xai_audit.discovery.read import cell_shares, common_grid
+from xai_audit.run.files import scan
 from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
 from xai_audit.schema import ATTRIBUTIONS, REGIONS, SCORES
 
 if TYPE_CHECKING:

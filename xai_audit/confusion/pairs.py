@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 
+from xai_audit.run.files import scan
 from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import scan
 from xai_audit.schema import ATTRIBUTIONS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from xai_audit.cues._photo_stats import LUMA
+from xai_audit.cues._property import LUMA
 from xai_audit.errors import ImageProblem
 from xai_audit.vision.decode import as_stored
 from xai_audit.vision.header import identify, translated

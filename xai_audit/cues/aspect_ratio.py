@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.cues._photo_stats import described
-from xai_audit.cues._property import PhotoProperty
+from xai_audit.cues._property import PhotoProperty, described
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from xai_audit.cues._fill import cleared, halved
-from xai_audit.cues._frames import frame_depth
-from xai_audit.cues._strips import blended, overlap, resampled, resampling, scaled
+from xai_audit.cues._strips import blended, frame_depth, overlap, resampled, resampling, scaled
 from xai_audit.cues._texture import composition
 from xai_audit.vision.geometry import within
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues._photo_stats import LUMA, as_photo, background, described
-from xai_audit.cues._property import PhotoProperty
+from xai_audit.cues._property import LUMA, PhotoProperty, as_photo, background, described
 
 if TYPE_CHECKING:
     import torch

@@ -13,8 +13,7 @@ from torchvision.transforms.v2 import functional
 
 from xai_audit.cues import _header as header
 from xai_audit.cues import _jpeg_traces as jpeg_traces
-from xai_audit.cues._photo_stats import as_photo, described
-from xai_audit.cues._property import PhotoProperty
+from xai_audit.cues._property import PhotoProperty, as_photo, described
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

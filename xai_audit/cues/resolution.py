@@ -9,8 +9,7 @@ import numpy as np
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from xai_audit.cues._photo_stats import described
-from xai_audit.cues._property import PhotoProperty
+from xai_audit.cues._property import PhotoProperty, described
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 from scipy.signal.windows import tukey
 
-from xai_audit.cues._photo_stats import LUMA, as_photo, background, described, luminance
-from xai_audit.cues._property import PhotoProperty
+from xai_audit.cues._property import LUMA, PhotoProperty, as_photo, background, described, luminance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""The demo's classifier: a small fully convolutional network whose last grid is 14 x 14."""
+"""The demo's classifier, a model plugin: a small convolutional network with a grid of 14 x 14."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from xai_audit.types import ModelSpec, Preprocess
+
 INPUT_SIZE = 224
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 WEIGHTS = Path(__file__).with_name("flower_net.pt")
+# The whole photo is seen: a centre crop would cut the photo frame away that the demo is about.
+PREPROCESS = Preprocess(resize=224, crop=(224, 224))
 
 # Channels and stride of each 3 x 3 layer; 224 -> 112 -> 56 -> 28 -> 14, receptive field 147 pixels.
 _LAYERS = ((16, 2), (32, 2), (48, 1), (80, 2), (96, 1), (128, 2), (160, 1), (160, 1))
@@ -64,3 +68,11 @@ def save_flower_net(model: nn.Module, path: Path) -> None:
         for key, value in model.state_dict().items()
     }
     torch.save(state, path)
+
+
+def build(*, num_classes_of_dataset: int, name: str, target_layer: str | None) -> ModelSpec:
+    """The shipped flower classifier with its weights."""
+    module = flower_net(num_classes_of_dataset)
+    state = torch.load(WEIGHTS, map_location="cpu", weights_only=True)
+    module.load_state_dict({key: value.float() for key, value in state.items()})
+    return ModelSpec(module, PREPROCESS, name, target_layer)

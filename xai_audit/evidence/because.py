@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.run.cue_words import cue_words
+from xai_audit.run.verdicts import cue_words
 from xai_audit.schema import PULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xai_audit.evidence.limits import Limits
+    from xai_audit.evidence.verdict import Limits
 
 _MANY = 500
 _FAINT = 0.005  # less is 0.00 in two decimals

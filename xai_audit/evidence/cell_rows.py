@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 
 from xai_audit.evidence.columns import ATTENTION, AVAILABILITY, EFFECTS
 from xai_audit.evidence.plan import shown
-from xai_audit.run.kinds import preferred_kinds
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.verdicts import preferred_kinds
 from xai_audit.schema import EVIDENCE
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Donor photos of a cue: other classes without a typical cue, and the class's typical photos.
+"""The photos that take part: the survey's sample, and the donors of a cue.
 
 Donors of another class come from the classes that the cue-only classifier predicts worst.
 Otherwise the rival of a class with a planted mark would be called reliant on the mark, since the
@@ -11,6 +11,9 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+
+from xai_audit.run.sample import per_class as drawn_per_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,3 +79,19 @@ def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
     ranked = sorted(pool, key=lambda place: -shown[place])
     kept = set(ranked[: max((len(pool) + 1) // 2, 2)])
     return [place for place in pool if place in kept]
+
+
+# Whatever the number of classes: descriptors of all of them are held in memory.
+_MOST = 20_000
+_LEAST = 12
+
+
+def sample(ids: Sequence[str], classes: Sequence[str], *, per_class: int, seed: int) -> list[int]:
+    """Rows of at most ``per_class`` images a class, in the order of the rows.
+
+    With very many classes fewer of each, but never under 12.
+    """
+    most = min(per_class, max(_LEAST, _MOST // max(len({*classes}), 1)))
+    rows = pd.DataFrame({"image_id": ids, "class_name": classes, "row": range(len(ids))})
+    chosen = drawn_per_class([rows], most, seed)
+    return sorted(chosen["row"].tolist())

@@ -50,7 +50,7 @@ def view_shares(
     Shares of the relevance in the model's view: the map is upsampled to it, as for the masses of
     ``scores``, so that cells differ in weight when the view is not a multiple of the grid. To
     compare maps with each other, without any region, the plain share of each cell is enough:
-    :func:`~xai_audit.discovery.shares.cell_shares`.
+    :func:`~xai_audit.discovery.read.cell_shares`.
 
     Args:
         paths: of the run.

@@ -1,19 +1,24 @@
-"""Availability of one cue for every class, and accuracy where the cue agrees with the label."""
+"""What a cue offers every class: its availability, and accuracy where it agrees with the label."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from xai_audit.evidence.availability import availability
 from xai_audit.evidence.columns import AVAILABILITY
-from xai_audit.evidence.harm import harm
+from xai_audit.run.paths import RunPaths
+from xai_audit.schema import GROUPS
 from xai_audit.statistics.estimate import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from xai_audit.evidence.readings import SurveyTables
 
@@ -57,3 +62,74 @@ def offered_table(
         row |= {"n_agree": sides.n_agree, "n_disagree": sides.n_disagree}
         rows.append(row | {"cue": cue, "class_name": name, "presence": presence})
     return pa.Table.from_pylist(rows, schema=AVAILABILITY)
+
+
+@dataclass(frozen=True)
+class Harm:
+    """Accuracy of one class by its cue; NaN where there is no such photo.
+
+    Attributes:
+        agree: accuracy on photos with a cue typical of the class.
+        disagree: accuracy on the others.
+        n_agree: number of photos with a cue typical of the class.
+        n_disagree: number of the others.
+    """
+
+    agree: float
+    disagree: float
+    n_agree: int
+    n_disagree: int
+
+
+def harm(
+    presence: NDArray[np.float64], mine: NDArray[np.bool_], correct: NDArray[np.bool_]
+) -> Harm:
+    """Accuracy of the class's photos with a typical cue, and of those without.
+
+    The threshold is half way between the median presence in the class and that in the others.
+
+    Args:
+        presence: (n,) the cue-only classifier's cross-validated score for the class; NaN unknown.
+        mine: (n,) whether the photo is of the class.
+        correct: (n,) whether the model is right.
+    """
+    known = ~np.isnan(presence)
+    if not (known & mine).any() or not (known & ~mine).any():
+        return Harm(float("nan"), float("nan"), 0, 0)
+    middle = (np.median(presence[known & mine]) + np.median(presence[known & ~mine])) / 2
+    agrees, disagrees = known & mine & (presence >= middle), known & mine & (presence < middle)
+    return Harm(
+        agree=_mean(correct[agrees]),
+        disagree=_mean(correct[disagrees]),
+        n_agree=int(agrees.sum()),
+        n_disagree=int(disagrees.sum()),
+    )
+
+
+def groups(paths: RunPaths) -> pa.Table:
+    """Accuracy by class and the dataset's own column ``group``, in GROUPS; empty without one."""
+    manifest = pq.read_table(paths.manifest, columns=["image_id", "group"])
+    known = manifest.filter(manifest.column("group").is_valid())
+    group_of = dict(zip(*(known.column(n).to_pylist() for n in known.column_names), strict=True))
+    counts: dict[tuple[str, str], dict[str, bool]] = {}
+    columns = ["image_id", "class_name", "label", "pred"]
+    for path in RunPaths.parts(paths.scores) if group_of else ():
+        for row in pq.read_table(path, columns=columns).to_pylist():
+            group = group_of.get(row["image_id"])
+            if group is not None and row["pred"] is not None:
+                found = counts.setdefault((row["class_name"], group), {})
+                found[row["image_id"]] = row["pred"] == row["label"]
+    rows = [
+        {
+            "class_name": name,
+            "group": group,
+            "n_images": len(found),
+            "accuracy": sum(found.values()) / len(found),
+        }
+        for (name, group), found in sorted(counts.items())
+    ]
+    return pa.Table.from_pylist(rows, schema=GROUPS)
+
+
+def _mean(values: NDArray[np.bool_]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -1,23 +1,32 @@
-"""The canvases, the transplanter and the scope of a run, for the evidence's stages."""
+"""What the evidence's stages open for a run: its cues, canvases, transplanter and scope."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from xai_audit.evidence.cells import ALL
-from xai_audit.evidence.cue_set import cues_of
-from xai_audit.evidence.measure import Scope
-from xai_audit.evidence.together import Together
-from xai_audit.evidence.transplant import Transplanter
-from xai_audit.vision.canvas import Source
-from xai_audit.vision.opening import opener_of
+import numpy as np
+import pyarrow.parquet as pq
+
+from xai_audit.evidence.plan import discovered
+from xai_audit.run.files import content_hash, is_readable
 
 if TYPE_CHECKING:
+    from xai_audit.evidence.measure import Scope
+    from xai_audit.evidence.transplant import Transplanter
+    from xai_audit.types import Cue
+    from xai_audit.vision.canvas import Source
     from xai_audit.work.audit import Audit
+
+_OURS = "xai_audit."
 
 
 def source_of(audit: Audit) -> Source:
-    """The source of canvases of the usable photos."""
+    """The source of canvases of the usable photos; loads torch, as all that measures."""
+    from xai_audit.vision.canvas import Source
+    from xai_audit.vision.opening import opener_of
+
     return Source(
         rows=audit.usable(),
         masks=audit.masks,
@@ -31,6 +40,10 @@ def source_of(audit: Audit) -> Source:
 
 def transplanter_of(audit: Audit) -> Transplanter:
     """The model with the cues, and with all of them at once."""
+    from xai_audit.evidence.cells import ALL
+    from xai_audit.evidence.measure import Together
+    from xai_audit.evidence.transplant import Transplanter
+
     compute = audit.compute
     return Transplanter(
         source_of(audit),
@@ -43,6 +56,8 @@ def transplanter_of(audit: Audit) -> Transplanter:
 
 def scope_of(audit: Audit) -> Scope:
     """What measuring needs besides the cells."""
+    from xai_audit.evidence.measure import Scope
+
     rows, chosen = audit.usable(), audit.settings.evidence
     ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
     return Scope(
@@ -53,3 +68,49 @@ def scope_of(audit: Audit) -> Scope:
         sequential=chosen.sequential,
         seed=audit.settings.seed,
     )
+
+
+def cues_of(audit: Audit) -> dict[str, Cue]:
+    """Key -> cue; a discovered region's key names its class. Loads torch."""
+    from xai_audit.cues._discovered import Cluster
+
+    cues: dict[str, Cue] = {cue.name: cue for cue in audit.cues}
+    for row in clusters(audit):
+        cells = np.array(row["region"]).reshape(row["height"], row["width"]).tolist()
+        key = discovered(row["cue"], row["class_name"])
+        cues[key] = Cluster(name=key, cells=cells)
+    return cues
+
+
+def clusters(audit: Audit) -> list[dict[str, Any]]:
+    """The discovered regions that are examined as cues: rows of CLUSTERS."""
+    path, columns = audit.paths.clusters, ["class_name", "cue", "region", "height", "width"]
+    if not audit.is_current("discover") or not is_readable(path):
+        return []
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=columns).to_pylist()
+    return [row for row in rows if row["cue"] is not None]
+
+
+def cue_marks(audit: Audit) -> list[object]:
+    """What identifies the cues in a fingerprint: keys; code and files of the user's own cues.
+
+    Cues of this package are not built for it, so that it needs no torch.
+    """
+    marks: list[object] = []
+    for place, node in enumerate(audit.spec.cues):
+        target = str(node["_target_"])
+        if target.startswith(_OURS):
+            files = [v for v in node.values() if isinstance(v, str) and Path(v).is_file()]
+            marks.append([node, [content_hash(Path(file)) for file in files]])
+            continue
+        module = find_spec(target.rpartition(".")[0])
+        source = None if module is None or module.origin is None else Path(module.origin)
+        content = getattr(audit.cues[place], "fingerprint", None)  # a cue made of a file has one
+        marks.append(
+            [
+                node,
+                None if source is None else content_hash(source),
+                content() if callable(content) else None,
+            ]
+        )
+    return marks

@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.network.adaptive import AdaptiveBatch
-from xai_audit.network.heads import log_odds
-from xai_audit.network.inputs import Inputs
-from xai_audit.network.model_errors import model_errors
+from xai_audit.network.adaptive import AdaptiveBatch, model_errors
+from xai_audit.network.inputs import Inputs, log_odds
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 from xai_audit.vision.loader import quiet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-    from xai_audit.evidence.limits import Limits
 
 _CELL = ["class_name", "cue"]
 
@@ -177,3 +176,23 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
         return False
     likely = row["reliance"] >= limits.reliance and row["reliance_q"] <= limits.q
     return bool(likely or row["n_images"] < row["wanted"])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits that verdicts are decided with.
+
+    Attributes:
+        q: the false discovery rate.
+        reliance: smallest change of probability; the whole interval of reliance or pull must lie
+            above it.
+        attention: smallest share of the relevance in excess of what is expected.
+        availability: smallest AUROC.
+        min_images: with fewer images reliance and pull are undetermined.
+    """
+
+    q: float
+    reliance: float
+    attention: float
+    availability: float
+    min_images: int

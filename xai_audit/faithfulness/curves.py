@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.network.baseline import baseline
-from xai_audit.network.copies import copy_scores
-from xai_audit.network.heads import probabilities
-from xai_audit.network.seeds import seed_of
+from xai_audit.network.copies import baseline, copy_scores
+from xai_audit.network.inputs import probabilities
+from xai_audit.run.sample import seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,19 +10,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from xai_audit.attribute.call_method import call_method
-from xai_audit.attribute.explain import stored_size
+from xai_audit.attribute.explain import call_method, stored_size
 from xai_audit.attribute.request import CachedRequest, MethodServices
 from xai_audit.attribute.targets import kind_of, make_targets
 from xai_audit.errors import PluginError
 from xai_audit.faithfulness.curves import insertion_deletion, ranks
-from xai_audit.faithfulness.infidelity import infidelity
+from xai_audit.faithfulness.infidelity import infidelity, sensitivity
 from xai_audit.faithfulness.randomise import DEPTHS, layers_of, randomised, similarity
 from xai_audit.faithfulness.road import road
-from xai_audit.faithfulness.stability import sensitivity
+from xai_audit.network.adaptive import model_errors
 from xai_audit.network.inputs import Inputs
-from xai_audit.network.model_errors import model_errors
-from xai_audit.network.seeds import rng_of
+from xai_audit.run.sample import rng_of
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xai_audit.network.seeds import seed_of
+from xai_audit.run.sample import seed_of
 from xai_audit.schema import METHODS, OK, RANDOM, TRUST_MEASURES
 from xai_audit.statistics.intervals import mean_interval
 

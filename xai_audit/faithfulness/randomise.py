@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from xai_audit.network.seeds import seed_of
-from xai_audit.score.ranks import rank_correlations
+from xai_audit.run.sample import seed_of
+from xai_audit.statistics.placements import rank_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

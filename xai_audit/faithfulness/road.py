@@ -15,7 +15,7 @@ from scipy.sparse.linalg import splu
 from torch.utils.data import DataLoader, Dataset
 
 from xai_audit.faithfulness.curves import copy_probabilities
-from xai_audit.network.seeds import rng_of
+from xai_audit.run.sample import rng_of
 from xai_audit.vision.loader import quiet
 
 if TYPE_CHECKING:

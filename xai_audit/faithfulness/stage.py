@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from xai_audit.attribute.targets import kind_of, resolved
 from xai_audit.faithfulness.output import DRAWS, draw_of, methods_table
 from xai_audit.run.files import write_table
-from xai_audit.run.kinds import preferred_kind
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import drawn
+from xai_audit.run.verdicts import preferred_kind
 from xai_audit.schema import RANDOM
 from xai_audit.work.parts import part_file
 from xai_audit.work.stage import Finished, Part, Plan, Stage

@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from xai_audit.run.files import write_table
-from xai_audit.run.kinds import preferred_kinds
-from xai_audit.run.score_rows import kinds_of_run, of_kinds
+from xai_audit.run.verdicts import kinds_of_run, of_kinds, preferred_kinds
 from xai_audit.schema import BANDS, FLAGS
 
 if TYPE_CHECKING:

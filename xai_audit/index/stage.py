@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.index.listing import entries_of, listed, rows_hash
-from xai_audit.index.manifest import manifest_of
+from xai_audit.index.listing import entries_of, listed, manifest_of, rows_hash
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import counted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.network.precision import full
+from xai_audit.network.inputs import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import nn
 from xai_audit.errors import ModelError
 from xai_audit.methods._captum_model import drawing
 from xai_audit.network.feature_layout import as_map
-from xai_audit.network.seeds import seed_of
+from xai_audit.run.sample import seed_of
 from xai_audit.types import Target
 
 if TYPE_CHECKING:

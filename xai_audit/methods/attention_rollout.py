@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.methods._transformer import MOST, Attention, read_patches, token_layout
-from xai_audit.network.precision import full
+from xai_audit.network.inputs import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

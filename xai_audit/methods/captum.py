@@ -20,9 +20,9 @@ from xai_audit.errors import ConfigError, ModelError
 from xai_audit.methods._captum_calls import Calls, Place
 from xai_audit.methods._captum_classes import noise_keys, recipe
 from xai_audit.methods._captum_model import Score, borrowed, unshared
+from xai_audit.methods._coalitions import SEGMENTERS, segments
 from xai_audit.methods._limits import one_of, within
-from xai_audit.methods._segments import SEGMENTERS, segments
-from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import BASELINES, baseline
 from xai_audit.network.feature_layout import MAP
 from xai_audit.network.target_layer import require_layer, require_map, trace
 from xai_audit.types import Attribution

@@ -14,7 +14,7 @@ import torch
 from xai_audit.methods._gradients import each_gradient
 from xai_audit.methods._limits import one_of
 from xai_audit.methods._rewired import NONLINEAR, Rewired, check_same
-from xai_audit.network.baseline import BASELINES, baseline
+from xai_audit.network.copies import BASELINES, baseline
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ import torch
 
 from xai_audit.methods._gradients import copy_gradients
 from xai_audit.methods._limits import one_of, within
-from xai_audit.network.baseline import BASELINES, baseline
-from xai_audit.network.copies import copy_scores
-from xai_audit.network.seeds import rng_of
+from xai_audit.network.copies import BASELINES, baseline, copy_scores
+from xai_audit.run.sample import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

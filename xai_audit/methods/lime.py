@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from xai_audit.methods._coalitions import SampledPieceMethod
-from xai_audit.methods._regression import ridge
-from xai_audit.network.seeds import rng_of
+from xai_audit.methods._coalitions import SampledPieceMethod, ridge
+from xai_audit.run.sample import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

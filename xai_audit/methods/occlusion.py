@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.methods._limits import one_of, within
-from xai_audit.network.baseline import BASELINES, baseline
-from xai_audit.network.copies import copy_scores
-from xai_audit.network.precision import full
+from xai_audit.network.copies import BASELINES, baseline, copy_scores
+from xai_audit.network.inputs import full
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from xai_audit.methods._limits import within
 from xai_audit.network.copies import copy_scores
-from xai_audit.network.seeds import rng_of
+from xai_audit.run.sample import rng_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

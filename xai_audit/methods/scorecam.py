@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from xai_audit.methods._cam import LayerMethod
 from xai_audit.network.copies import copy_scores
-from xai_audit.network.precision import full
+from xai_audit.network.inputs import full
 
 if TYPE_CHECKING:
     from xai_audit.types import Request

@@ -12,7 +12,8 @@ import torch
 
 from xai_audit.methods._gradients import copy_gradients
 from xai_audit.methods._limits import within
-from xai_audit.network.seeds import normal, seed_of
+from xai_audit.network.copies import normal
+from xai_audit.run.sample import seed_of
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xai_audit.errors import ModelError
 from xai_audit.models._checkpoint import load_into
 from xai_audit.models._preprocess import override
-from xai_audit.network.heads import HEADS
+from xai_audit.network.inputs import HEADS
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:

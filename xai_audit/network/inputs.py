@@ -1,4 +1,9 @@
-"""uint8 photos to what the model takes: on its device, normalised, in the run's precision."""
+"""What goes into the model and what its logits mean, in this one place.
+
+uint8 photos go to its device, normalised, in the run's precision. Probabilities come by the head:
+softmax: the classes share one probability, exactly one of them is right.
+sigmoid: each class has a probability of its own, several may be right (a multi-label model).
+"""
 
 from __future__ import annotations
 
@@ -58,3 +63,35 @@ class Inputs:
         return torch.autocast(
             torch.device(self._device).type, dtype=self._dtype, cache_enabled=False
         )
+
+
+def full(like: torch.Tensor) -> torch.autocast:
+    """A block in which autocast on the device of ``like`` is off."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+HEADS = ("softmax", "sigmoid")
+
+
+def probabilities(logits: torch.Tensor, head: str) -> torch.Tensor:
+    """Each class's probability (B, K), in the dtype of ``logits`` (B, K).
+
+    Args:
+        logits: float32 or float64; NaN stays NaN.
+        head: of HEADS.
+    """
+    return logits.sigmoid() if head == "sigmoid" else logits.softmax(1)
+
+
+def log_odds(logits: torch.Tensor, index: torch.Tensor, head: str) -> torch.Tensor:
+    """The log-odds (B,) of the class ``index`` (B,) of each row, never rounded to infinity.
+
+    Args:
+        logits: (B, K).
+        index: int64.
+        head: of HEADS.
+    """
+    mine = logits.gather(1, index[:, None])[:, 0]
+    if head == "sigmoid":
+        return mine
+    return mine - logits.scatter(1, index[:, None], -torch.inf).logsumexp(1)

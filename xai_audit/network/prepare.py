@@ -13,9 +13,8 @@ from torch.nn.parameter import is_lazy
 
 from xai_audit.errors import ModelError
 from xai_audit.network import target_layer
+from xai_audit.network.copied import as_two, fold_conv_bn, is_single, restore
 from xai_audit.network.feature_layout import layout_of
-from xai_audit.network.fold import fold_conv_bn, restore
-from xai_audit.network.single import as_two, is_single
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:

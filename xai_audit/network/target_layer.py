@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.errors import ModelError, nearest
-from xai_audit.network.deciding import deciding
-from xai_audit.network.feature_layout import MAP, layout_of
+from xai_audit.network.feature_layout import MAP, deciding, layout_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ import numpy as np
 from xai_audit.report.material import photos
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Cells, Overlay, photo_picture
-from xai_audit.run.cue_words import REGION_WORDS
+from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import ATTACKS, OK, REGIONS
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from xai_audit.report.matrix import Matrix, matrix
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Shown
 from xai_audit.report.words import caption_of, masses, two
-from xai_audit.run.cue_words import REGION_WORDS
+from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import PREFERRED_KINDS, REGIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import ReportSettings
     from xai_audit.run.reader import Run
 
 # Evans 1996, Straightforward Statistics for the Behavioral Sciences: strong, moderate.

@@ -10,15 +10,14 @@ from xai_audit.report.material import gather
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Cells, MeanMap, Shown, class_folder, map_picture
 from xai_audit.report.words import caption_of
-from xai_audit.run.cue_words import REGION_WORDS
-from xai_audit.run.scan import rows_of
+from xai_audit.run.files import rows_of
+from xai_audit.run.verdicts import REGION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.picture import Picture
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import Picture, ReportSettings
     from xai_audit.run.reader import Run
 
 _KIND = "contrast"

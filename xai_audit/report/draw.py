@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xai_audit.report.picks import Key
+    from xai_audit.report.gallery import Key
     from xai_audit.report.picture import Picture
     from xai_audit.run.reader import Run
     from xai_audit.vision.opening import Opener

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from xai_audit.report.answers import worst_first
 from xai_audit.report.words import printable, two
-from xai_audit.run.cue_words import cue_words
-from xai_audit.run.verdicts import CLEAR
+from xai_audit.run.verdicts import CLEAR, cue_words
 from xai_audit.schema import PULL
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.report.picture import Overlay, Photo, digest
-from xai_audit.run.score_rows import of_kinds
+from xai_audit.run.verdicts import of_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xai_audit.report.gallery import Key
     from xai_audit.report.overlay import Look
-    from xai_audit.report.picks import Key
     from xai_audit.run.reader import Run
 
 SHOWN_REGIONS = ("object", "background", "border")

@@ -10,7 +10,7 @@ import jinja2
 
 from xai_audit.config.nodes import STAGES
 from xai_audit.flags.outliers import MIN_IMAGES, REASONS
-from xai_audit.report.palette import css_gradient
+from xai_audit.report.heat import css_gradient
 from xai_audit.report.sections import GALLERY, PLOTS, read_sections
 from xai_audit.report.tables import (
     border_never_seen,
@@ -21,16 +21,16 @@ from xai_audit.report.tables import (
     score_problems,
 )
 from xai_audit.report.words import TITLES, fact, percent, times, two, whole
-from xai_audit.run.cue_words import REGION_WORDS
 from xai_audit.run.files import write_text
+from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import OK
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from xai_audit.report.facts import RunFacts
+    from xai_audit.report.picture import ReportSettings
     from xai_audit.report.sections import Sections
-    from xai_audit.report.settings import ReportSettings
     from xai_audit.run.reader import Run
 
 # With more classes than this each has a page of its own, so that the first one stays light.

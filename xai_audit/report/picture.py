@@ -193,3 +193,20 @@ def digest(*parts: object) -> str:
     """Ten hex digits that differ where the ``repr`` of ``parts`` differs."""
     text = "\0".join(part if isinstance(part, str) else repr(part) for part in parts)
     return hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """The number and size of the pictures, and the masks that they show.
+
+    Attributes:
+        per_reason: images per class and reason.
+        tile: shorter side of a photo in a picture, px.
+        seed: draws the unflagged images shown for comparison.
+        masks: fingerprint of the object masks; pictures with masks of another one are drawn anew.
+    """
+
+    per_reason: int
+    tile: int
+    seed: int
+    masks: str = ""

@@ -11,10 +11,12 @@ from xai_audit.report.agreement_section import agreement
 from xai_audit.report.confused import confused
 from xai_audit.report.facts import read_facts
 from xai_audit.report.gallery import galleries
-from xai_audit.report.strategies import strategies
-from xai_audit.report.trust_section import trust
+from xai_audit.report.picture import Cells, MeanMap, class_folder, map_picture
 from xai_audit.report.verdicts import build_answer
-from xai_audit.run.score_rows import kinds_of_run
+from xai_audit.report.words import two
+from xai_audit.run.files import rows_of
+from xai_audit.run.verdicts import REGION_WORDS, kinds_of_run
+from xai_audit.schema import RANDOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from xai_audit.report.confused import Confused
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.gallery import ClassGallery
-    from xai_audit.report.picture import Picture
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import Picture, ReportSettings
     from xai_audit.report.verdicts import Answer
     from xai_audit.run.reader import Run
 
@@ -109,3 +110,114 @@ def plan_pictures(
     for picture in sections.pictures():
         plan[picture.class_name][picture.file] = picture
     return {name: list(pictures.values()) for name, pictures in plan.items()}
+
+
+# Photos named under a strategy.
+_NAMED = 3
+
+
+def strategies(run: Run, facts: RunFacts, *, folder: str) -> list[dict[str, Any]]:
+    """Each class with its strategies, classes in the model's order; [] where none were looked for.
+
+    A class is ``class_name`` and ``strategies``; a strategy the values of ``schema.CLUSTERS`` that
+    the page shows, ``words`` for its kind, ``typical`` image ids and ``picture``, its mean map.
+
+    Args:
+        run: with its tables.
+        facts: of the run.
+        folder: of the galleries, relative to the report's.
+
+    Raises:
+        OutputError: the table is broken.
+    """
+    if not run.has("clusters"):
+        return []
+    several = run.clusters["method"].nunique() > 1
+    classes: dict[str, list[dict[str, Any]]] = {}
+    for row in rows_of(run.clusters):
+        home = f"{folder}/{class_folder(row['class_name'])}"
+        classes.setdefault(row["class_name"], []).append(_strategy(row, home, several=several))
+    order = facts.classes_first(classes)
+    return [{"class_name": name, "strategies": classes[name]} for name in order]
+
+
+def _strategy(row: dict[str, Any], folder: str, *, several: bool) -> dict[str, Any]:
+    """One strategy as the page shows it."""
+    grid = row["height"], row["width"]
+    motif = MeanMap(Cells.of(row["mean_map"], *grid), Cells.of(row["region"], *grid))
+    name = f"strategy-{row['cluster']}" if row["cluster"] else f"strategy-0-{row['method']}"
+    return {
+        "cluster": int(row["cluster"]),
+        "cue": row["cue"],
+        "method": row["method"] if several else None,
+        "kind": row["kind"],
+        "words": _words(row),
+        "n_images": int(row["n_images"]),
+        "share": float(row["share"]),
+        "stability": float(row["stability"]),
+        "typical": [str(image_id) for image_id in row["image_ids"][:_NAMED]],
+        "picture": map_picture(folder, motif, class_name=row["class_name"], name=name),
+    }
+
+
+def _words(row: dict[str, Any]) -> str:
+    """The place of a strategy's relevance, in few words."""
+    if not row["cluster"]:
+        return "like no other photos"
+    if row["kind"] == "mixed":
+        return "no single region"
+    return f"the {REGION_WORDS[row['kind']]}"
+
+
+# Column, heading, and what it says.
+_COLUMNS = (
+    ("similarity_all", "Similarity with random weights"),
+    ("similarity_half", "… in the upper half"),
+    ("similarity_head", "… in the last layer"),
+    ("road", "ROAD"),
+    ("insertion", "Insertion"),
+    ("deletion", "Deletion"),
+    ("infidelity", "Infidelity"),
+    ("sensitivity", "Sensitivity"),
+    ("completeness_error", "Completeness error"),
+)
+
+
+def trust(run: Run) -> dict[str, Any] | None:
+    """``columns``, ``rows``, ``failed`` methods and why others are ``unknown``; None: not checked.
+
+    A row has ``method``, ``n_images``, ``trusted``, ``because`` and ``cells``, texts with the
+    interval, None where undefined; maps of noise come last. A column without a value is left out.
+    """
+    rows = rows_of(run.methods) if run.has("methods") else []
+    if not any(row["method"] != RANDOM for row in rows):
+        return None
+    columns = [c for c in _COLUMNS if any(row[c[0]] is not None for row in rows)]
+    rows = sorted(rows, key=lambda row: row["method"] == RANDOM)
+    shown = [
+        {name: row[name] for name in ("method", "n_images", "trusted", "because")}
+        | {
+            "noise": row["method"] == RANDOM,
+            "cells": [_cell(row, column) for column, _ in columns],
+        }
+        for row in rows
+    ]
+    return {
+        "columns": [heading for _, heading in columns],
+        "rows": shown,
+        "failed": [row["method"] for row in rows if row["trusted"] is False],
+        "unknown": {
+            row["method"]: row["because"]
+            for row in rows
+            if row["trusted"] is None and row["method"] != RANDOM
+        },
+    }
+
+
+def _cell(row: dict[str, Any], column: str) -> tuple[str, str] | None:
+    """The mean and its interval as texts."""
+    if row[column] is None:
+        return None
+    low, high = row[f"{column}_low"], row[f"{column}_high"]
+    interval = "" if low is None else f"{two(low)} to {two(high)}"
+    return two(row[column]), interval

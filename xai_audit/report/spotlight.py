@@ -11,8 +11,8 @@ from PIL import Image, ImageEnhance
 from xai_audit.report.material import photos
 from xai_audit.report.overlay import Look, open_photo, outline_mask
 from xai_audit.report.picture import Cells, Spotlight, photo_picture
-from xai_audit.run.scan import rows_of
-from xai_audit.run.score_rows import of_kinds
+from xai_audit.run.files import rows_of
+from xai_audit.run.verdicts import of_kinds
 from xai_audit.schema import BANDS, DISCOVERED, REGIONS
 from xai_audit.vision.geometry import CORNERS, at_end, view, within
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from xai_audit.report.answers import Finding
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.picture import Picture
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import Picture, ReportSettings
     from xai_audit.run.reader import Run
     from xai_audit.vision.opening import Opener
 

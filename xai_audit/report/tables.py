@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from xai_audit.run.score_rows import of_kinds
+from xai_audit.run.verdicts import of_kinds
 from xai_audit.schema import BANDS, OK, REGIONS, SCORES
 from xai_audit.vision.geometry import border_seen, view
 

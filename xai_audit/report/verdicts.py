@@ -6,20 +6,24 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import Finding, probabilities, read_findings, worst_first
+from xai_audit.report.answers import Finding, lead, probabilities, read_findings, worst_first
 from xai_audit.report.forest import Forest, forest
-from xai_audit.report.lead import lead
 from xai_audit.report.spotlight import spotlights
-from xai_audit.run.cue_words import ALL_CUES, cue_words
-from xai_audit.run.scan import rows_of
-from xai_audit.run.verdicts import AVAILABLE, CONFIRMED, SUSPECTED, UNDETERMINED
+from xai_audit.run.files import rows_of
+from xai_audit.run.verdicts import (
+    ALL_CUES,
+    AVAILABLE,
+    CONFIRMED,
+    SUSPECTED,
+    UNDETERMINED,
+    cue_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from xai_audit.report.facts import RunFacts
-    from xai_audit.report.picture import Picture
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import Picture, ReportSettings
     from xai_audit.run.reader import Run
 
 # What one page can hold; evidence.parquet and groups.parquet hold everything.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.material import SHOWN_REGIONS
-from xai_audit.report.picks import UNFLAGGED
-from xai_audit.run.cue_words import REGION_WORDS
+from xai_audit.run.verdicts import REGION_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xai_audit.report.facts import RunFacts
 
+UNFLAGGED = "unflagged"
 # Reason -> what a gallery is called, and what it shows.
 TITLES = {
     "border": ("On the border", "Unusually much relevance on the border band, for this class."),

@@ -12,10 +12,9 @@ import pyarrow.dataset as ds
 
 from xai_audit import schema
 from xai_audit.errors import OutputError
-from xai_audit.run.files import read_json
+from xai_audit.run.files import read_json, read_table, scan, scan_table
 from xai_audit.run.manifest import with_statuses
 from xai_audit.run.paths import RunPaths
-from xai_audit.run.scan import read_table, scan, scan_table
 from xai_audit.run.verdicts import person_view
 
 if TYPE_CHECKING:

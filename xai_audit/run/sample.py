@@ -1,4 +1,8 @@
-"""Samples drawn by seed and image id, the same whatever the order of the rows."""
+"""Samples and seeds: chance that depends on the run's seed and the image alone, not on any order.
+
+The two hashes stay two: one for both would change every sample, or every heatmap of a random
+method.
+"""
 
 from __future__ import annotations
 
@@ -85,3 +89,14 @@ def hash_order(seed: int, *texts: str) -> int:
     # surrogatepass: an id may hold what is no text.
     text = "/".join((str(seed), *texts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+
+
+def seed_of(seed: int, image_id: str, *more: object) -> int:
+    """A 63-bit seed from the run's seed, the image and whatever else distinguishes the draws."""
+    text = "\0".join(map(str, (seed, image_id, *more)))
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]) >> 1
+
+
+def rng_of(seed: int, image_id: str, *more: object) -> np.random.Generator:
+    """NumPy's generator for one image."""
+    return np.random.default_rng(seed_of(seed, image_id, *more))

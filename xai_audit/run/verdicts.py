@@ -1,13 +1,22 @@
-"""The evidence in short: one verdict per class and cue."""
+"""What tables say, for every reader: the gravest verdict, the target kind to show, plain words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.schema import PULL, RELIANCE
+import pyarrow.dataset as ds
+
+from xai_audit.run.files import scan
+from xai_audit.schema import DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     import pandas as pd
+    import pyarrow as pa
+
+    from xai_audit.run.reader import Run
 
 CONFIRMED, SUSPECTED, AVAILABLE, CLEAR, UNDETERMINED = (
     *("confirmed", "suspected", "available", "clear", "undetermined"),
@@ -58,3 +67,81 @@ def person_view(evidence: pd.DataFrame) -> pd.DataFrame:
     )
     order = order.sort_values(["gravity", "size", *_CELL], kind="stable")
     return order[_SHOWN].reset_index(drop=True)
+
+
+def preferred_kind(kinds: Iterable[str]) -> str | None:
+    """The first of ``schema.PREFERRED_KINDS`` that is among ``kinds``; None where none is."""
+    known = {*kinds}
+    return next((kind for kind in PREFERRED_KINDS if kind in known), None)
+
+
+def preferred_kinds(frame: pd.DataFrame) -> dict[str, str]:
+    """Method -> its preferred target kind, else the alphabetically first; methods in order.
+
+    Args:
+        frame: with ``method`` and ``target_kind``.
+    """
+    pairs = frame[["method", "target_kind"]].drop_duplicates()
+    return {
+        str(method): preferred_kind(kinds) or min(kinds)
+        for method, kinds in pairs.groupby("method")["target_kind"]
+    }
+
+
+def kinds_in(files: Sequence[Path], schema: pa.Schema) -> dict[str, str]:
+    """Method -> the target kind that tables use, of all rows of ``files``.
+
+    Raises:
+        OutputError: a file cannot be read.
+    """
+    import pandas as pd
+
+    columns = ["method", "target_kind"]
+    seen = [frame.drop_duplicates() for frame in scan(files, schema, columns)]
+    return preferred_kinds(pd.concat(seen)) if seen else {}
+
+
+def kinds_of_run(run: Run) -> dict[str, str]:
+    """Method -> the target kind that flags and tables use, in the methods' alphabetical order.
+
+    Raises:
+        OutputError: the scores are missing or broken.
+    """
+    import pandas as pd
+
+    seen = [f.drop_duplicates() for f in run.scan("scores", ["method", "target_kind"])]
+    return preferred_kinds(pd.concat(seen)) if seen else {}
+
+
+def of_kinds(kinds: dict[str, str]) -> ds.Expression:
+    """The filter that keeps each method's rows of its preferred target kind."""
+    where = ds.scalar(False)
+    for method, kind in kinds.items():
+        where = where | ((ds.field("method") == method) & (ds.field("target_kind") == kind))
+    return where
+
+
+# The cue of summary.parquet that stands for every cue at once.
+ALL_CUES = "all"
+
+_WORDS = {
+    **{f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")},
+    ALL_CUES: "all cues at once",
+    "colour": "colour cast",
+    "jpeg_quality": "JPEG quality",
+    "file": "file metadata",
+}
+
+
+def cue_words(cue: str) -> str:
+    """A cue in plain words: ``corner_top_right`` is the "top right corner".
+
+    A user's own cue, named by the import path of its class, goes by the last part of that name.
+    """
+    if cue.startswith(DISCOVERED):
+        return f"discovered region {cue.removeprefix(DISCOVERED)}"
+    return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
+
+
+# Region of the score table -> its plain words.
+REGION_WORDS = {region: cue_words(region) for region in REGIONS}

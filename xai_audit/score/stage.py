@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
+from xai_audit.schema import SCORES
 from xai_audit.work.parts import read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
     from xai_audit.run.progress import Progress
     from xai_audit.score.scorer import Scorer
+    from xai_audit.vision.loader import LoadSettings, Photos
     from xai_audit.work.audit import Audit
 
 _VERSION = 1
@@ -49,7 +54,6 @@ def part_mark(attributions: str, own: str) -> str:
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """The scores of the stored heatmaps of each part."""
     from xai_audit.network.compute import resolve
-    from xai_audit.score.passes import score_parts
 
     workers = audit.settings.compute.num_workers
     compute = resolve(device="cpu", precision="fp32", batch_size="auto", num_workers=workers)
@@ -78,6 +82,37 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Note the regions that the scores are about; a later command may want others."""
     del parts
     return {"regions": asdict(audit.settings.regions)}
+
+
+def score_parts(
+    photos: Photos,
+    load: LoadSettings,
+    spans: Sequence[range],
+    heatmaps: Sequence[Path],
+    scorer: Scorer,
+) -> Iterator[pa.Table]:
+    """The rows of SCORES of each part.
+
+    Args:
+        photos: the selected rows; only their masks are read.
+        load: how.
+        spans: the rows of each part.
+        heatmaps: the attributions of each part.
+        scorer: with the regions.
+    """
+    from xai_audit.score.rows import explained_from, ordered
+    from xai_audit.vision.loader import batches
+
+    stream = batches(photos, spans, load)
+    for span, path in zip(spans, heatmaps, strict=True):
+        attributions = pq.read_table(path)
+        tables, done = [], 0
+        while done < len(span):
+            chunk, batch = next(stream)
+            done += len(chunk)
+            ids = [record.image_id for record in batch.records]
+            tables += [scorer.rows(block, batch) for block in explained_from(attributions, ids)]
+        yield ordered(tables, SCORES)
 
 
 SCORE = Stage("score", "score", _VERSION, "scores", plan, merge, work, needs=("attribute",))

@@ -1,4 +1,4 @@
-"""The area under the ROC curve from DeLong's placements, with its interval."""
+"""Ranks: the area under the ROC curve by DeLong's placements, and Spearman's correlation."""
 
 from __future__ import annotations
 
@@ -63,3 +63,19 @@ def placement_interval(
     half = float(norm.interval(LEVEL)[1]) * error / (area * (1 - area))
     centre = float(logit(area))
     return float(expit(centre - half)), float(expit(centre + half))
+
+
+def rank_correlations(
+    first: NDArray[np.floating], second: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Spearman's rank correlation (N,) of rows of ranks (N, cells); NaN where a row is flat.
+
+    Pearson's correlation of the ranks, which with averaged ties is Spearman's.
+    """
+    middle = (first.shape[1] + 1) / 2
+    one, other = (np.asarray(ranks, np.float64) - middle for ranks in (first, second))
+    spread = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+    # A flat map's ranks are all the middle: 0/0.
+    whole = np.where(spread > 0, spread, np.nan)
+    found: NDArray[np.float64] = np.clip((one * other).sum(1) / whole, -1, 1)
+    return found

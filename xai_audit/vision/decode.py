@@ -64,7 +64,7 @@ def decode(
         opener: the dataset's; None for a local file.
 
     Raises:
-        ImageProblem: as :func:`xai_audit.index.probe.probe`; ``unreadable`` also where the pixels
+        ImageProblem: as :func:`xai_audit.index.rows.probe`; ``unreadable`` also where the pixels
             are cut short.
     """
     pixels, turned = as_stored(

@@ -18,7 +18,7 @@ from xai_audit.run.paths import RunPaths
 from xai_audit.run.progress import progress_bar
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import read_current, read_spec
-from xai_audit.work.worker import work_on
+from xai_audit.work.runner import work_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

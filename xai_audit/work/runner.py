@@ -1,26 +1,25 @@
-"""The driver's way through the stages: plan, clean, let the engine work, merge, record."""
+"""The driver's way through the stages: plan, clean, let parts be worked on, merge, record."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from xai_audit.config.build import build
 from xai_audit.errors import ConfigError, OutputError
 from xai_audit.run.files import is_readable
-from xai_audit.run.progress import progress_bar
+from xai_audit.run.progress import PATIENCE, progress_bar
 from xai_audit.run.record import fingerprint
-from xai_audit.run.stop import PATIENCE
-from xai_audit.work.parts import clean, missing, read_parts, write_plan
-from xai_audit.work.worker import work_on
+from xai_audit.work.parts import clean, commit, missing, read_parts, write_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from xai_audit.run.progress import Progress
+    from xai_audit.run.progress import Progress, StopRequest
     from xai_audit.run.record import RunRecord
-    from xai_audit.run.stop import StopRequest
     from xai_audit.work.audit import Audit
     from xai_audit.work.stage import Engine, Part, Plan, Stage
 
@@ -132,3 +131,37 @@ class _Stopping:
 
 def _is_there(path: Path) -> bool:
     return is_readable(path) if path.suffix == ".parquet" else path.exists()
+
+
+def work_on(
+    audit: Audit, stage: Stage, numbers: Sequence[int], progress: Progress
+) -> Iterator[Part]:
+    """Each part of ``numbers``, once it is committed.
+
+    Raises:
+        ConfigError: a number that the plan does not have.
+    """
+    planned = {part.number: part for part in read_parts(audit.paths, stage.name)}
+    if unknown := [number for number in numbers if number not in planned]:
+        raise ConfigError(
+            f"no such part of stage {stage.name}",
+            where=audit.paths.plan_json,
+            expected=f"some of {len(planned)} planned parts",
+            got=", ".join(map(str, unknown[:3])),
+        )
+    if stage.work is None:
+        return
+    parts = [planned[number] for number in numbers]
+    with _repeatable(audit):
+        for finished in stage.work(audit, parts, progress):
+            commit(audit.paths, stage, finished)
+            yield finished.part
+
+
+def _repeatable(audit: Audit) -> AbstractContextManager[None]:
+    """A block of deterministic algorithms where they are requested; only they load torch."""
+    if not audit.settings.compute.deterministic:
+        return nullcontext()
+    from xai_audit.network.compute import repeatable
+
+    return repeatable(True)

@@ -39,7 +39,7 @@ def plan(audit: Audit) -> Plan:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """How much relevance every class has in the region of a part's cue, by method and target."""
-    from xai_audit.evidence.attended import attended_table
+    from xai_audit.evidence.attention import attended_table
     from xai_audit.evidence.heatmaps import view_shares
 
     survey, facts = SurveyTables(audit.paths), audit.noted_facts()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from xai_audit.evidence.cue_set import clusters, cue_marks
-from xai_audit.evidence.sample import sample
+from xai_audit.evidence.donors import sample
+from xai_audit.evidence.source import clusters, cue_marks
 from xai_audit.run.files import write_table
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.record import fingerprint
@@ -63,9 +63,8 @@ def _sampled(audit: Audit) -> pa.Table:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """Descriptors, region and level of every cue in the photos of a part."""
-    from xai_audit.evidence.cue_set import cues_of
     from xai_audit.evidence.read import surveyed
-    from xai_audit.evidence.source import source_of
+    from xai_audit.evidence.source import cues_of, source_of
 
     tables = surveyed(
         source_of(audit),
@@ -80,9 +79,9 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the photos that were read with their near-duplicates, and who is confused with whom."""
-    from xai_audit.evidence.cue_set import cues_of
-    from xai_audit.evidence.harm import groups
     from xai_audit.evidence.heatmaps import predictions
+    from xai_audit.evidence.offered import groups
+    from xai_audit.evidence.source import cues_of
     from xai_audit.evidence.summary import confusion_table, cue_table, photo_table
 
     paths, usable = audit.paths, audit.usable()

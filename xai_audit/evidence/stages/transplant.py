@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xai_audit.evidence.cells import Planning, cells_text
-from xai_audit.evidence.cue_set import clusters, cue_marks
 from xai_audit.evidence.readings import SurveyTables
+from xai_audit.evidence.source import clusters, cue_marks
 from xai_audit.run.files import write_table
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.paths import RunPaths

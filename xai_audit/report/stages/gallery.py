@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.report.draw import MaskOf
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import ReportSettings
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
@@ -28,7 +28,7 @@ _VERSION = 1
 
 def settings_of(audit: Audit) -> ReportSettings:
     """How much the galleries show, how large, and under which masks."""
-    from xai_audit.report.settings import ReportSettings
+    from xai_audit.report.picture import ReportSettings
 
     chosen, masks = audit.settings.report, fingerprint(audit.mask_mark(audit.selected()))
     return ReportSettings(chosen.per_reason, chosen.tile, audit.settings.seed, masks)
