@@ -11,7 +11,7 @@ from tests import tiny
 from xai_audit.adversarial.attacker import Attacker
 from xai_audit.adversarial.search import Settings
 from xai_audit.network.prepare import prepare
-from xai_audit.score.scorer import Scorer
+from xai_audit.score.rows import Scorer
 from xai_audit.types import ImageRecord, LoadedModel, ModelSpec, Preprocess
 from xai_audit.vision.loader import Batch
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from xai_audit.errors import is_out_of_memory
-from xai_audit.network.adaptive import AdaptiveBatch
+from xai_audit.network.inputs import AdaptiveBatch
 
 
 class Memory:

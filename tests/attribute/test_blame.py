@@ -8,7 +8,7 @@ from torch import nn
 
 from tests import tiny
 from xai_audit.errors import ConfigError, PluginError
-from xai_audit.network.adaptive import model_errors
+from xai_audit.network.inputs import model_errors
 
 
 class Raising(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
 from xai_audit.cues.border import Border
 from xai_audit.vision.geometry import Geometry
-from xai_audit.vision.regions import bands
+from xai_audit.vision.transform import bands
 
 BORDER = Border(name="border", width=0.1)
 FRAME = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))

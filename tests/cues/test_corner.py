@@ -9,7 +9,7 @@ from xai_audit.cues.corner import Corner
 from xai_audit.errors import ConfigError
 from xai_audit.schema import BANDS
 from xai_audit.vision.geometry import Geometry
-from xai_audit.vision.regions import bands
+from xai_audit.vision.transform import bands
 
 NAMES = [band.removeprefix("corner_") for band in BANDS[1:]]
 

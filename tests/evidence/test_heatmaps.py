@@ -13,7 +13,7 @@ from xai_audit.evidence.heatmaps import view_shares
 from xai_audit.run.files import write_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import ATTRIBUTIONS
-from xai_audit.vision.regions import pull_down
+from xai_audit.vision.transform import pull_down
 
 SIZE = (30, 44)
 

@@ -17,8 +17,7 @@ from tests.methods.asking import loaded, method
 from tests.methods.nets import Cramped
 from xai_audit.faithfulness.measure import Checker
 from xai_audit.faithfulness.output import DRAWS, mean_of, methods_table
-from xai_audit.network.adaptive import AdaptiveBatch
-from xai_audit.network.inputs import Inputs
+from xai_audit.network.inputs import AdaptiveBatch, Inputs
 from xai_audit.network.prepare import prepare
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 from xai_audit.types import Attribution, ImageRecord, ModelSpec, Preprocess

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from xai_audit.schema import BANDS
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import Geometry, border_seen, view
-from xai_audit.vision.regions import _upsample, bands, pull_down
+from xai_audit.vision.transform import _upsample, bands, pull_down
 
 
 def coverage(geometry: Geometry, border: float = 0.08, corner: float = 0.25) -> torch.Tensor:

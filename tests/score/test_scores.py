@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.score.scores import score
-from xai_audit.vision.regions import pull_down
+from xai_audit.vision.transform import pull_down
 
 # Nine pixels a cell: the centre of a cell is the centre of a pixel.
 SIZE = (63, 63)

@@ -14,7 +14,7 @@ from xai_audit.report.spotlight import _band
 from xai_audit.schema import BANDS
 from xai_audit.types import Canvas, ImageRecord, Preprocess
 from xai_audit.vision.geometry import CORNERS, border_seen, covered, view
-from xai_audit.vision.regions import bands
+from xai_audit.vision.transform import bands
 
 SIZES = [(97, 131), (131, 97), (96, 96), (1, 40), (3, 2), (253, 88)]
 SHARES = [0.013, 0.08, 0.25, 0.37, 0.5, 0.61]

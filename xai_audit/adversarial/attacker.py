@@ -10,7 +10,7 @@ import torch
 from xai_audit.adversarial.decision import Decision, runner_up
 from xai_audit.adversarial.rows import Outcome, adversarial_rows, problem_rows, status_rows
 from xai_audit.adversarial.search import Subjects, attacked
-from xai_audit.network.adaptive import AdaptiveBatch, model_errors
+from xai_audit.network.inputs import AdaptiveBatch, model_errors
 from xai_audit.schema import ADVERSARIAL, OK
 from xai_audit.vision.geometry import view
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from xai_audit.adversarial.search import Found, Settings
-    from xai_audit.score.scorer import Scorer
+    from xai_audit.score.rows import Scorer
     from xai_audit.types import ImageRecord, LoadedModel, Preprocess
     from xai_audit.vision.loader import Batch
 

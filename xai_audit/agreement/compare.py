@@ -29,6 +29,9 @@ _HEATMAP = ["heatmap", "heatmap_height", "heatmap_width"]
 _MASS = [f"mass_{region}" for region in REGIONS]
 _DIFFERENCE = [f"mass_difference_{region}" for region in REGIONS]
 _FLAT = "relevance=flat"
+Grid = tuple[int, int]
+# Of a share of the relevance; a float16 map's own steps are wider on any grid that is stored.
+_DIGITS = 13
 
 
 def compared(attributions: Path, scores: Path, chosen: Collection[str]) -> pa.Table:
@@ -122,12 +125,6 @@ def drawn(paths: RunPaths, *, images: int, seed: int) -> frozenset[str]:
     """
     frames = scan(RunPaths.parts(paths.scores), SCORES, ["image_id", "class_name"])
     return frozenset(per_class(frames, images, seed)["image_id"])
-
-
-Grid = tuple[int, int]
-
-# Of a share of the relevance; a float16 map's own steps are wider on any grid that is stored.
-_DIGITS = 13
 
 
 class Maps:

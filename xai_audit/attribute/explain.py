@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from xai_audit.attribute.request import CachedRequest, MethodServices, ignore
 from xai_audit.attribute.targets import follows_logits, make_targets
 from xai_audit.errors import AuditError, PluginError, is_out_of_memory
-from xai_audit.network.adaptive import AdaptiveBatch, is_from, model_errors
-from xai_audit.network.inputs import Inputs, probabilities
+from xai_audit.network.inputs import AdaptiveBatch, Inputs, is_from, model_errors, probabilities
 from xai_audit.score.rows import Explained, quantised
 from xai_audit.types import Attribution
 
@@ -34,6 +33,8 @@ T = TypeVar("T")
 
 # Of a heatmap as stored: 4 px of a 224 px view, and 6 KB a row.
 _MOST_CELLS = 56
+log = logging.getLogger(__name__)
+_SHOWN = 3
 
 
 class Explainer:
@@ -184,11 +185,6 @@ def _explained(
 def _int32(values: np.ndarray, known: np.ndarray) -> pa.Array:
     """An int32 column, null where not ``known``."""
     return pa.array(values.astype(np.int32), mask=~known)
-
-
-log = logging.getLogger(__name__)
-
-_SHOWN = 3
 
 
 def call_method(method: Attributor, request: Request) -> Attribution:

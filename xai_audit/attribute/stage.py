@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
     from xai_audit.attribute.explain import Explainer
     from xai_audit.run.progress import Progress
-    from xai_audit.score.rows import Explained
-    from xai_audit.score.scorer import Scorer
+    from xai_audit.score.rows import Explained, Scorer
     from xai_audit.types import Attributor
     from xai_audit.vision.loader import Batch, LoadSettings, Photos
     from xai_audit.work.audit import Audit

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from xai_audit.config.nodes import AuditConfig
 
+# What composing a configuration raises because of what the user wrote.
+FOREIGN = (HydraException, OmegaConfBaseException, MarkedYAMLError)
+
 
 def validate(settings: AuditConfig) -> None:
     """Raise ConfigError for the first value outside the limits of its field."""
@@ -93,10 +96,6 @@ def _check_list(key: str, given: list[str], limits: Mapping[str, Any]) -> None:
         raise ConfigError("nothing chosen", where=key, expected=expected)
     if len(set(given)) != len(given):
         raise ConfigError("named twice", where=key, got=", ".join(given))
-
-
-# What composing a configuration raises because of what the user wrote.
-FOREIGN = (HydraException, OmegaConfBaseException, MarkedYAMLError)
 
 
 def translated(exc: BaseException, known_keys: Callable[[], list[str]]) -> ConfigError:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Cues named a class.
 _NAMED = 2
+Cues = list[tuple[str, str]]
+_GRAVE, _OPEN = ("confirmed", "suspected"), "undetermined"
+_EFFECTS = ["reliance", "pull"]
 
 
 def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> str:
@@ -78,12 +81,6 @@ def _against(name: str, cues: Cues | None) -> str:
     *first, last = parts
     joined = f"{', '.join(first)} and {last}" if first else last
     return f"holds {joined} against {name}"
-
-
-Cues = list[tuple[str, str]]
-
-_GRAVE, _OPEN = ("confirmed", "suspected"), "undetermined"
-_EFFECTS = ["reliance", "pull"]
 
 
 def cues_of(

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Canvas
 
+# Rec. 601, what JPEG's luma and PIL's grey are made of.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# With fewer background pixels than this the whole photo is read instead.
+_FEWEST, _SMALLEST_SHARE = 64, 0.005
+
 
 class PhotoProperty:
     """The parts of the ``Cue`` contract that do not apply to a property.
@@ -35,12 +40,6 @@ class PhotoProperty:
     def level(self, canvas: Canvas) -> float:  # noqa: ARG002 - the contract's signature
         """NaN: it can be raised and lowered; overridden where it can only be lowered."""
         return math.nan
-
-
-# Rec. 601, what JPEG's luma and PIL's grey are made of.
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-# With fewer background pixels than this the whole photo is read instead.
-_FEWEST, _SMALLEST_SHARE = 64, 0.005
 
 
 def background(canvas: Canvas) -> NDArray[np.bool_]:

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Canvas
 
+# Shares of the shorter side: as deep as a frame may be, and as the photo is looked at behind it.
+_DEEPEST, _BEHIND = 0.2, 0.3
+_DEPTHS = np.linspace(0, _DEEPEST, 101)
+# The four sides of one frame may differ in depth by so much either way.
+_UNEVEN = 0.012
+# Levels a pixel from where on there is a step; the share of a side's length that has one where a
+# frame ends, and how much more that is than what the photo has behind it.
+_STEP, _SIDE, _MORE = 8.0, 0.6, 0.3
+# Fewer rows of pixels have no place for a frame and a photo behind it.
+_FEWEST = 8
+
 
 def scaled(canvas: Canvas, share: float) -> tuple[float, float]:
     """``share`` of the stored photo's shorter side in canvas px along (rows, columns)."""
@@ -81,18 +92,6 @@ def _normalised(weights: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
     column = middle.floor().long().clamp(0, weights.shape[1] - 1)
     nearest.scatter_(1, column[:, None], 1.0)
     return torch.where(total > 0, weights / total.clamp(min=1e-12), nearest)
-
-
-# Shares of the shorter side: as deep as a frame may be, and as the photo is looked at behind it.
-_DEEPEST, _BEHIND = 0.2, 0.3
-_DEPTHS = np.linspace(0, _DEEPEST, 101)
-# The four sides of one frame may differ in depth by so much either way.
-_UNEVEN = 0.012
-# Levels a pixel from where on there is a step; the share of a side's length that has one where a
-# frame ends, and how much more that is than what the photo has behind it.
-_STEP, _SIDE, _MORE = 8.0, 0.6, 0.3
-# Fewer rows of pixels have no place for a frame and a photo behind it.
-_FEWEST = 8
 
 
 def frame_depth(canvas: Canvas) -> float:

@@ -38,6 +38,9 @@ _NEIGHBOURS_PER = 6
 # What hdbscan sees: densities mean little in more dimensions.
 _MOST_COMPONENTS = 10
 _VARIANCE = 0.9
+# Up to here a dense solver is faster than Lanczos.
+_DENSE = 400
+_STARTS = 10
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,6 @@ def _by_size(labels: NDArray[np.intp]) -> NDArray[np.intp]:
     for number, name in enumerate(order):
         result[labels == name] = number
     return result
-
-
-# Up to here a dense solver is faster than Lanczos.
-_DENSE = 400
-_STARTS = 10
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _GRID = ["heatmap_height", "heatmap_width"]
+# A strategy is a place, not a contour: no side of the grid has more cells than this.
+MOST_CELLS = 16
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,6 @@ def read_masses(paths: RunPaths, method: str, kind: str, image_ids: Sequence[str
 
 def _of(method: str, kind: str) -> ds.Expression:
     return (ds.field("method") == method) & (ds.field("target_kind") == kind)
-
-
-# A strategy is a place, not a contour: no side of the grid has more cells than this.
-MOST_CELLS = 16
 
 
 def common_grid(counts: dict[tuple[int, int], int]) -> tuple[int, int]:

@@ -24,6 +24,9 @@ _DONOR_CLASSES = 4
 _CHANCE = 0.5
 # Two AUROCs closer than this may come from the presence and the absence of one and the same mark.
 _CLEARLY = 0.1
+# Whatever the number of classes: descriptors of all of them are held in memory.
+_MOST = 20_000
+_LEAST = 12
 
 
 def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) -> list[str]:
@@ -79,11 +82,6 @@ def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
     ranked = sorted(pool, key=lambda place: -shown[place])
     kept = set(ranked[: max((len(pool) + 1) // 2, 2)])
     return [place for place in pool if place in kept]
-
-
-# Whatever the number of classes: descriptors of all of them are held in memory.
-_MOST = 20_000
-_LEAST = 12
 
 
 def sample(ids: Sequence[str], classes: Sequence[str], *, per_class: int, seed: int) -> list[int]:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.run.paths import RunPaths
-from xai_audit.vision.regions import pull_down
+from xai_audit.vision.transform import pull_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,7 +17,7 @@ from xai_audit.evidence.columns import SURVEY
 from xai_audit.evidence.near import perceptual_hash
 from xai_audit.vision.canvas import one_thread, seen
 from xai_audit.vision.loader import quiet
-from xai_audit.vision.regions import pull_down
+from xai_audit.vision.transform import pull_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

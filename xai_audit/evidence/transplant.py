@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.network.adaptive import AdaptiveBatch, model_errors
-from xai_audit.network.inputs import Inputs, log_odds
+from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 from xai_audit.vision.loader import quiet
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Squares an image; sides as shares of the shorter side.
 SQUARES = 24
 _SIDES = (1 / 8, 1 / 2)
+# Copies, and the largest change of a pixel of 0..255.
+COPIES, REACH = 3, 2.0
 
 
 def infidelity(request: Request, maps: torch.Tensor, *, seed: int) -> torch.Tensor:
@@ -74,10 +76,6 @@ def squares_of(request: Request, seed: int) -> list[tuple[int, int, int, int]]:
             y, x = (int(rng.integers(0, size - side, endpoint=True)) for size in (height, width))
             found.append((image, y, x, side))
     return found
-
-
-# Copies, and the largest change of a pixel of 0..255.
-COPIES, REACH = 3, 2.0
 
 
 def sensitivity(

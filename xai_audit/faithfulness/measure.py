@@ -18,8 +18,7 @@ from xai_audit.faithfulness.curves import insertion_deletion, ranks
 from xai_audit.faithfulness.infidelity import infidelity, sensitivity
 from xai_audit.faithfulness.randomise import DEPTHS, layers_of, randomised, similarity
 from xai_audit.faithfulness.road import road
-from xai_audit.network.adaptive import model_errors
-from xai_audit.network.inputs import Inputs
+from xai_audit.network.inputs import Inputs, model_errors
 from xai_audit.run.sample import rng_of
 from xai_audit.schema import OK, RANDOM, TRUST, TRUST_MEASURES
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.attribute.targets import NamedClass
-    from xai_audit.network.adaptive import AdaptiveBatch
+    from xai_audit.network.inputs import AdaptiveBatch
     from xai_audit.types import Attributor, LoadedModel, Request
     from xai_audit.vision.loader import Batch
 

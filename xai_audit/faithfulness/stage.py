@@ -90,7 +90,7 @@ def _checker(audit: Audit, progress: Progress) -> Checker:
     from xai_audit.attribute.references import references_of
     from xai_audit.attribute.request import MethodServices
     from xai_audit.faithfulness.measure import Checker
-    from xai_audit.network.adaptive import AdaptiveBatch
+    from xai_audit.network.inputs import AdaptiveBatch
 
     return Checker(
         audit.model,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Enough to hide a network disk's latency, few enough that memory stays flat.
 _AHEAD = 256
 _HEADER = ("format", "mode", "width", "height", "orientation", "frames", "file_bytes", "mtime_ns")
+# Counting the frames of a GIF or TIFF reads the whole file; a hostile one would take minutes.
+_COUNT_FRAMES_UP_TO = 32 * 2**20  # bytes
 
 
 def probe_all(
@@ -106,10 +108,6 @@ def _stat(path: str) -> dict[str, int]:
     except (OSError, ValueError):
         return {}
     return {"file_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
-
-
-# Counting the frames of a GIF or TIFF reads the whole file; a hostile one would take minutes.
-_COUNT_FRAMES_UP_TO = 32 * 2**20  # bytes
 
 
 @dataclass(frozen=True)

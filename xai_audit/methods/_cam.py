@@ -60,11 +60,6 @@ class Cam(LayerMethod):
             return torch.stack([self.weigh(activations, g.float()) for g in features.gradients], 1)
 
 
-def mean_gradient(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """(B, h, w): channels summed with their mean gradient (Grad-CAM, equations 1 and 2)."""
-    return torch.einsum("bc,bchw->bhw", gradient.mean((2, 3)), activations)
-
-
 def fused(maps: Sequence[torch.Tensor]) -> torch.Tensor:
     """The mean of ``maps`` (B, T, h, w) on the finest of their grids, each scaled to a peak of 1.
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # The fill of a removed superpixel: a baseline, or the superpixel's own mean colour.
 FILLS = ("superpixel", *BASELINES)
+SEGMENTERS = ("slic", "grid")
+# Colour against closeness, scikit-image's default; SLIC's paper takes 10 for CIELAB, as here.
+_COMPACTNESS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +157,6 @@ def ridge(
     gram = x.T @ (w * x) + penalty * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
     found = torch.linalg.solve(gram, x.T @ (w * y))  # (F, T)
     return found.T, y_mean - x_mean @ found
-
-
-SEGMENTERS = ("slic", "grid")
-# Colour against closeness, scikit-image's default; SLIC's paper takes 10 for CIELAB, as here.
-_COMPACTNESS = 10.0
 
 
 def segments(request: Request, segmenter: str, count: int) -> list[torch.Tensor]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xai_audit.methods._cam import Cam, mean_gradient
+import torch
+
+from xai_audit.methods._cam import Cam
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,4 +17,9 @@ if TYPE_CHECKING:
 
 def build(*, name: str, sign: str, layers: Sequence[str]) -> Cam:
     """Grad-CAM."""
-    return Cam(name, sign, layers, mean_gradient)
+    return Cam(name, sign, layers, weigh)
+
+
+def weigh(activations: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    """(B, h, w): channels summed with their mean gradient."""
+    return torch.einsum("bc,bchw->bhw", gradient.mean((2, 3)), activations)

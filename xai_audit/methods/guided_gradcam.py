@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.methods._cam import mean_gradient
 from xai_audit.methods._guided import guided
 from xai_audit.types import Attribution
 
@@ -35,7 +34,8 @@ class GuidedGradCam:
         """Maps (B, T, H, W)."""
         features = request.features(request.model.target_layer)
         activations = features.activations.float()
-        cams = torch.stack([mean_gradient(activations, g.float()) for g in features.gradients], 1)
+        weights = [gradient.float().mean((2, 3)) for gradient in features.gradients]
+        cams = torch.stack([torch.einsum("bc,bchw->bhw", w, activations) for w in weights], 1)
         size = request.images.shape[2:]
         up = F.interpolate(cams.clamp(min=0), size, mode="bilinear", align_corners=False)
         return Attribution(guided(request, self.name).sum(2) * up)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+log = logging.getLogger(__name__)
 
 
 def copied(module: nn.Module) -> nn.Module:
@@ -66,9 +67,6 @@ def _inside(module: nn.Module) -> nn.Module:
 def _compiled(module: nn.Module) -> object:
     """The module that ``torch.compile`` was given, None where ``module`` is not its result."""
     return module._modules.get("_orig_mod")
-
-
-log = logging.getLogger(__name__)
 
 
 def fold_conv_bn(module: nn.Module, *, keep: str) -> dict[str, nn.Module]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Class, distillation and register tokens that may stand before the patches.
 _MOST_PREFIX = 8
+# Layers tried: about two blocks of a transformer.
+_LOOK_BACK = 32
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,6 @@ def as_map(output: torch.Tensor, layout: Layout) -> torch.Tensor:
         return output.permute(0, 3, 1, 2)
     patches = output[:, layout.prefix :].mT
     return patches.reshape(*patches.shape[:2], *layout.patches)
-
-
-# Layers tried: about two blocks of a transformer.
-_LOOK_BACK = 32
 
 
 def deciding(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from xai_audit.run.reader import Run
 
+# Classes named.
+_NAMED = 5
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -110,10 +113,6 @@ def _sentence(text: str) -> str:
     """``text`` with its full stop."""
     text = text.strip()
     return text if text.endswith((".", "!", "?")) or not text else f"{text}."
-
-
-# Classes named.
-_NAMED = 5
 
 
 def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Number of pictures with rows read in one scan of the parts: few scans, little memory.
 _AT_ONCE = 4096
+# One picture: an image explained by a method.
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,6 @@ def _batches(order: list[str], picks: Mapping[str, Mapping[str, list[Key]]]) -> 
         size += count
     if batch:
         yield batch
-
-
-# One picture: an image explained by a method.
-Key = tuple[str, str]
 
 
 def pick(

@@ -31,6 +31,20 @@ if TYPE_CHECKING:
 
 # Folders inside the report's: of the galleries and of plots.
 GALLERY, PLOTS = "gallery", "plots"
+# Photos named under a strategy.
+_NAMED = 3
+# Column, heading, and what it says.
+_COLUMNS = (
+    ("similarity_all", "Similarity with random weights"),
+    ("similarity_half", "… in the upper half"),
+    ("similarity_head", "… in the last layer"),
+    ("road", "ROAD"),
+    ("insertion", "Insertion"),
+    ("deletion", "Deletion"),
+    ("infidelity", "Infidelity"),
+    ("sensitivity", "Sensitivity"),
+    ("completeness_error", "Completeness error"),
+)
 
 
 @dataclass(frozen=True)
@@ -112,10 +126,6 @@ def plan_pictures(
     return {name: list(pictures.values()) for name, pictures in plan.items()}
 
 
-# Photos named under a strategy.
-_NAMED = 3
-
-
 def strategies(run: Run, facts: RunFacts, *, folder: str) -> list[dict[str, Any]]:
     """Each class with its strategies, classes in the model's order; [] where none were looked for.
 
@@ -167,20 +177,6 @@ def _words(row: dict[str, Any]) -> str:
     if row["kind"] == "mixed":
         return "no single region"
     return f"the {REGION_WORDS[row['kind']]}"
-
-
-# Column, heading, and what it says.
-_COLUMNS = (
-    ("similarity_all", "Similarity with random weights"),
-    ("similarity_half", "… in the upper half"),
-    ("similarity_head", "… in the last layer"),
-    ("road", "ROAD"),
-    ("insertion", "Insertion"),
-    ("deletion", "Deletion"),
-    ("infidelity", "Infidelity"),
-    ("sensitivity", "Sensitivity"),
-    ("completeness_error", "Completeness error"),
-)
 
 
 def trust(run: Run) -> dict[str, Any] | None:

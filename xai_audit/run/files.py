@@ -30,6 +30,7 @@ _PREFIX = b"xai_audit."
 # Of temporaries' names: letters and digits only, for dots separate the fields.
 _HOST = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
 _DAY = 86_400.0  # seconds
+_BATCH_ROWS = 65_536
 
 
 @contextmanager
@@ -155,9 +156,6 @@ def _is_alive(temporary: Path) -> bool:
     except PermissionError:
         return True
     return True
-
-
-_BATCH_ROWS = 65_536
 
 
 def scan(

@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 # Seconds between log lines; a night's run must not fill a log file.
 _QUIET_SECONDS = 15.0
+log = logging.getLogger(__name__)
+# Seconds that a signal waits for the current part to be finished and kept, which may take hours (a
+# method that runs a thousand copies of an image); Slurm and Kubernetes kill after 30.
+PATIENCE = 15.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Progress(Protocol):
@@ -133,14 +138,6 @@ class _QuietLog:
             "%s: %d of %d images, %.1f images/s%s%s",
             self._stage, self._done, self._total, rate, more, until,
         )  # fmt: skip
-
-
-log = logging.getLogger(__name__)
-
-# Seconds that a signal waits for the current part to be finished and kept, which may take hours (a
-# method that runs a thousand copies of an image); Slurm and Kubernetes kill after 30.
-PATIENCE = 15.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:

@@ -28,6 +28,15 @@ _SHOWN = [
     *(*_CELL, "verdict", "effect", "effect_low", "effect_high"),
     *("question", "explained_by", "because"),
 ]
+# The cue of summary.parquet that stands for every cue at once.
+ALL_CUES = "all"
+_WORDS = {
+    **{f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")},
+    ALL_CUES: "all cues at once",
+    "colour": "colour cast",
+    "jpeg_quality": "JPEG quality",
+    "file": "file metadata",
+}
 
 
 def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
@@ -119,18 +128,6 @@ def of_kinds(kinds: dict[str, str]) -> ds.Expression:
     for method, kind in kinds.items():
         where = where | ((ds.field("method") == method) & (ds.field("target_kind") == kind))
     return where
-
-
-# The cue of summary.parquet that stands for every cue at once.
-ALL_CUES = "all"
-
-_WORDS = {
-    **{f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")},
-    ALL_CUES: "all cues at once",
-    "colour": "colour cast",
-    "jpeg_quality": "JPEG quality",
-    "file": "file metadata",
-}
 
 
 def cue_words(cue: str) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from xai_audit.vision.regions import pull_down
+from xai_audit.vision.transform import pull_down
 
 # TorchRay's tolerance: a peak within 15 px of the object at 224 px is a hit.
 POINTING_TOLERANCE = 15 / 224

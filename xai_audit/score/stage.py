@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from xai_audit.run.progress import Progress
-    from xai_audit.score.scorer import Scorer
+    from xai_audit.score.rows import Scorer
     from xai_audit.vision.loader import LoadSettings, Photos
     from xai_audit.work.audit import Audit
 
@@ -69,7 +69,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def scorer_of(audit: Audit, device: str) -> Scorer:
     """The Scorer of this audit's regions; loads torch."""
-    from xai_audit.score.scorer import Scorer
+    from xai_audit.score.rows import Scorer
 
     regions = audit.settings.regions
     preprocess = audit.noted_facts().preprocess
