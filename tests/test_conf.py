@@ -20,7 +20,7 @@ from xai_audit.config.compose import compose
 from xai_audit.config.nodes import AuditConfig
 from xai_audit.config.spec import RunSpec
 from xai_audit.config.validation import leaves, validate
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, PluginError
 
 CONF = tiny.REPO / "conf"
 PLUGINS = sorted(CONF.glob("*/*.yaml"))
@@ -95,6 +95,31 @@ def test_a_plugins_defaults_stand_in_its_file_only(path, place):
     module, _, name = chosen(path, place)["_target_"].rpartition(".")
     parameters = inspect.signature(getattr(import_module(module), name)).parameters.values()
     assert [p.name for p in parameters if p.default is not inspect.Parameter.empty] == []
+
+
+class Sideways:
+    """A cue whose way is none that there is."""
+
+    name, way, needs_mask = "sideways", "sideways", False
+    region = descriptors = level = transplant = None
+
+
+class Bare:
+    """A dataset without most of what a dataset has."""
+
+    name, root, class_to_idx = "bare", "photos", None
+
+
+@pytest.mark.parametrize(
+    ("group", "plugin", "message"),
+    [
+        ("cue", "Sideways", "cue sideways broke its contract: way .* got 'sideways'"),
+        ("dataset", "Bare", "dataset bare broke its contract .* prepare, class_names, entries"),
+    ],
+)
+def test_a_plugin_that_lacks_what_its_contract_asks_for_is_named(group, plugin, message):
+    with pytest.raises(PluginError, match=message):
+        build(group, {"_target_": f"{__name__}.{plugin}"})
 
 
 def test_every_default_is_the_dataclass_one_and_valid():

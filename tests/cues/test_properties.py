@@ -81,7 +81,10 @@ def test_a_photo_with_its_own_cue_is_itself(name):
             assert torch.equal(result, photo.photo)
 
 
-@pytest.mark.parametrize("name", ["colour", "brightness", "contrast"])
+PROPERTIES = ["colour", "brightness", "contrast"]
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
 def test_the_object_is_not_read(name):
     plugin, pixels, mask = cue(name), made.textured(), made.disc()
     changed = pixels.copy()

@@ -6,7 +6,9 @@ import pytest
 
 from tests.data.photo_files import exif, noise, png, save
 from xai_audit.data.imagefolder import ImageFolder
+from xai_audit.errors import PluginError
 from xai_audit.index import rows as index
+from xai_audit.index.listing import listed
 from xai_audit.index.rows import probe, probe_all
 from xai_audit.schema import MANIFEST
 from xai_audit.types import Entry
@@ -162,3 +164,49 @@ def test_real_photos(shared):
     assert len(rows) == 1360
     assert {row["status"] for row in rows} == {"ok"}
     assert {min(row["height"], row["width"]) for row in rows} == {256}
+
+
+class Listed:
+    """A dataset that lists what it is given."""
+
+    name, class_to_idx = "mine", None
+
+    def __init__(self, root, entries):
+        self.root, self._entries = root, entries
+
+    def class_names(self):
+        return ("a", "b")
+
+    def entries(self):
+        for entry in self._entries:
+            if isinstance(entry, Exception):
+                raise entry
+            yield entry
+
+
+def test_an_entry_of_no_class_of_the_dataset_is_no_class(tmp_path):
+    given = [Entry("1.jpg", "a"), Entry("2.jpg", None), Entry("3.jpg", "c")]
+    assert listed(Listed(tmp_path, given)).column("status").to_pylist() == [
+        None,
+        "no_class",
+        "no_class",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([Entry("1.jpg", "a")] * 2, r"broke its contract: 1.jpg \| expected every file once"),
+        ([("1.jpg", "a")], r"broke its contract: entries \| expected an xai_audit.types.Entry"),
+        ([OSError("the server")], r"dataset mine failed: entries \| got OSError: the server"),
+    ],
+)
+def test_a_dataset_that_breaks_its_contract_is_named(tmp_path, entries, message):
+    with pytest.raises(PluginError, match=message):
+        listed(Listed(tmp_path, entries))
+
+
+def test_a_file_that_a_table_names_twice_is_told_by_the_table(tmp_path):
+    """A row with a status of its own is no second photo."""
+    twice = [Entry("1.jpg", "a"), Entry("1.jpg", "a", problem=("duplicate", "row 2"))]
+    assert listed(Listed(tmp_path, twice)).num_rows == 2

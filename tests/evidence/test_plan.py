@@ -8,8 +8,9 @@ from xai_audit.evidence.donors import least_similar, ordinary, sample
 from xai_audit.evidence.plan import (
     OTHERS,
     OWN,
-    Known,
+    Cell,
     Roster,
+    Separation,
     cell,
     discovered,
     owner,
@@ -33,20 +34,24 @@ def roster(seed: int = 0) -> Roster:
     )
 
 
-def known(way: str = "both", levels: list[float] | None = None, usable=None, seed=0) -> Known:
+def border_of(name: str, *, budget: int, way="both", levels=None, usable=None, seed=0) -> Cell:
+    """The cell of class ``name`` and a border that ``framed`` alone has."""
     n = len(NAMES) * EACH
     levels = [float("nan")] * 4 if levels is None else levels
     reading = CueReading(
+        cue="border",
+        way=way,
+        needs_mask=True,
         areas=np.ones(n),
         levels=np.repeat(levels, EACH),
         usable=np.ones(n, dtype=bool) if usable is None else usable,
-        needs_mask=True,
     )
-    distinct = {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}
+    shows = np.tile(np.linspace(0, 1, EACH), len(NAMES))
+    separation = Separation(
+        {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}, dict.fromkeys(NAMES, shows)
+    )
     given = pools(roster(seed), "border", reading.usable)
-    return Known(
-        "border", way, reading, given, distinct, np.tile(np.linspace(0, 1, EACH), len(NAMES))
-    )
+    return cell(roster(seed), name, reading, given, separation, budget=budget)
 
 
 def classes_of(ids: list[str]) -> list[str]:
@@ -59,8 +64,8 @@ def place(image_id: str) -> int:
 
 
 def test_the_planted_class_gets_any_border_and_its_rival_never_the_frame():
-    framed = cell(roster(), "framed", known(), budget=16)
-    rival = cell(roster(), "rival", known(), budget=16)
+    framed = border_of("framed", budget=16)
+    rival = border_of("rival", budget=16)
     others = {"rival", "rose", "tulip"}
     assert set(classes_of([p.donor_without for p in framed.reliance])) == others
     assert set(classes_of([p.donor_without for p in rival.reliance])) == {"rose", "tulip"}
@@ -73,7 +78,7 @@ def test_the_planted_class_gets_any_border_and_its_rival_never_the_frame():
 
 
 def test_donors_are_those_that_show_the_cue_best():
-    found = cell(roster(), "framed", known(), budget=32)
+    found = border_of("framed", budget=32)
     pairs = found.reliance + found.pull
     assert {place(p.donor_with) for p in pairs} <= {5, 6, 7, 8, 9}
     assert {place(p.donor_without) for p in pairs} > {0, 1, 2, 3, 4}
@@ -82,9 +87,9 @@ def test_donors_are_those_that_show_the_cue_best():
 
 
 def test_pull_asks_the_most_confusable_ordinary_class_first():
-    of_rival = cell(roster(), "rival", known(), budget=32).pull
+    of_rival = border_of("rival", budget=32).pull
     assert "framed" not in classes_of([p.image for p in of_rival])
-    pairs = cell(roster(), "framed", known(), budget=32).pull
+    pairs = border_of("framed", budget=32).pull
     assert classes_of([p.image for p in pairs]) == ["rival"] * 8
     for pair in pairs:
         assert classes_of([pair.donor_with]) == ["framed"]
@@ -93,18 +98,18 @@ def test_pull_asks_the_most_confusable_ordinary_class_first():
 
 
 def test_further_classes_only_fill_up_what_the_most_confusable_lacks():
-    lost = known("down", [1.0, 5.0, 5.0, 5.0])
-    found = cell(roster(), "framed", lost, budget=32)
+    lost = {"way": "down", "levels": [1.0, 5.0, 5.0, 5.0]}
+    found = border_of("framed", **lost, budget=32)
     assert classes_of([p.image for p in found.pull]) == ["rival"] * 10 + ["rose"] * 10
     assert found.wanted == 20
-    few = cell(roster(), "framed", lost, budget=12)
+    few = border_of("framed", **lost, budget=12)
     assert classes_of([p.image for p in few.pull]) == ["rival"] * 10 + ["rose"] * 2
     assert few.wanted == 12
 
 
 def test_what_is_lost_is_asked_of_the_others():
-    blurred = cell(roster(), "framed", known("down", [1.0, 5.0, 5.0, 5.0]), budget=8)
-    sharp = cell(roster(), "framed", known("down", [9.0, 5.0, 5.0, 5.0]), budget=8)
+    blurred = border_of("framed", way="down", levels=[1.0, 5.0, 5.0, 5.0], budget=8)
+    sharp = border_of("framed", way="down", levels=[9.0, 5.0, 5.0, 5.0], budget=8)
     assert (blurred.measured_on, blurred.reliance, len(blurred.pull)) == (OTHERS, (), 8)
     assert (sharp.measured_on, len(sharp.reliance)) == (OWN, 6)
 
@@ -127,14 +132,14 @@ def test_donor_classes_are_those_whose_cue_looks_least_like_it():
 def test_too_few_photos_are_told():
     usable = np.ones(40, dtype=bool)
     usable[1:10] = False
-    found = cell(roster(), "framed", known(usable=usable), budget=8)
+    found = border_of("framed", usable=usable, budget=8)
     assert found.reliance == found.pull == ()
     assert found.why.startswith("1 usable photo of this class with an object mask; 2 are needed")
-    assert cell(roster(), "framed", known("none"), budget=8).why is not None
+    assert border_of("framed", way="none", budget=8).why is not None
 
 
 def test_pairs_depend_on_the_seed_alone():
-    first, again, other = (cell(roster(s), "framed", known(seed=s), budget=16) for s in (0, 0, 1))
+    first, again, other = (border_of("framed", seed=s, budget=16) for s in (0, 0, 1))
     assert first == again
     assert first != other
 

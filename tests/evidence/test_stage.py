@@ -242,11 +242,11 @@ def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatc
     assert tiny.audit(whole).returncode == 0
     plain, calls = measure.measured, []
 
-    def dying(*arguments):
+    def dying(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 3:
             raise RuntimeError("the power went")
-        return plain(*arguments)
+        return plain(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(measure, "measured", dying)

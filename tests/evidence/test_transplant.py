@@ -14,9 +14,9 @@ from tests import tiny
 from tests.evidence.halves import Broken, Grey, LeftHalf
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import PluginError
-from xai_audit.evidence.measure import Scope, Together, measured
+from xai_audit.evidence.measure import Together, measured
 from xai_audit.evidence.plan import OWN, Cell, Pair
-from xai_audit.evidence.transplant import Task, Transplanter
+from xai_audit.evidence.transplant import Transplanter
 from xai_audit.index.listing import entries_of, listed, manifest_of
 from xai_audit.index.rows import probe_all
 from xai_audit.masks.folder import FolderMasks
@@ -58,15 +58,25 @@ def transplanter(source, model, *, batch_size=5, workers=0, **cues):
     )
 
 
+NUMBERS = ["p_with", "p_without", "log_odds_with", "log_odds_without"]
+
+
+def probabilities(rows) -> list[tuple[float, float]]:
+    return [(row["p_with"], row["p_without"]) for _, row in rows]
+
+
 IDS = [f"{name}/{number:04d}.jpg" for name in tiny.CLASSES for number in range(6)]
 
 
-def pair(*places: int) -> Pair:
-    return Pair(*(IDS[place] for place in places))
+def pair(image: int, donor: int, other: int, *, of: str | None = None) -> Pair:
+    """A pair of class ``of``, that of the photo by default; then it is one of reliance."""
+    question = "reliance" if of is None else "pull"
+    name = of or tiny.CLASSES[image // 6]
+    return Pair(name, "left", question, IDS[image], IDS[donor], IDS[other])
 
 
-TASKS = [
-    Task(tiny.CLASSES[image // 6], image // 6, "left", "reliance", pair(image, donor, other))
+PAIRS = [
+    pair(image, donor, other)
     for image, donor, other in [
         (0, 1, 7),
         (1, 2, 8),
@@ -78,37 +88,45 @@ TASKS = [
 ]
 
 
-def plain(source, model, task):
+def plain(source, model, pair):
     """p and log-odds, one photo at a time, in float64."""
     canvases = Canvases(source)
-    canvas = canvases[task.pair.image]
-    found = []
-    for donor in (task.pair.donor_with, task.pair.donor_without):
+    canvas = canvases[pair.image]
+    found, label = [], tiny.CLASSES.index(pair.class_name)
+    for donor in (pair.donor_with, pair.donor_without):
         photo = LeftHalf().transplant(canvas, canvases[donor])
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PREPROCESS.mean, PREPROCESS.std))
         image = (seen(photo, PREPROCESS).float() / 255 - mean) / std
         with torch.no_grad():
             p = model.module(image[None]).double().softmax(1)[0]
-        found.append((float(p[task.label]), float(torch.log(p[task.label] / (1 - p[task.label])))))
+        found.append(
+            (float(p[label]), float(torch.log(p[label] / (1 - p[label]))), int(p.argmax()))
+        )
     return found
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (5, 0), (64, 2)])
 def test_equal_to_one_at_a_time(source, model, batch_size, workers):
     runner = transplanter(source, model, batch_size=batch_size, workers=workers)
-    outcomes = {outcome.task: outcome for outcome in runner.run(TASKS)}
-    assert set(outcomes) == set(TASKS)
-    assert runner.forwards == 2 * len(TASKS)
-    for task in TASKS:
-        (p1, o1), (p2, o2) = plain(source, model, task)
-        assert outcomes[task].probability == pytest.approx((p1, p2), abs=1e-5)
-        assert outcomes[task].log_odds == pytest.approx((o1, o2), abs=1e-4)
+    rows = dict(runner.run(PAIRS))
+    assert set(rows) == set(PAIRS)
+    assert runner.forwards == 2 * len(PAIRS)
+    for pair, row in rows.items():
+        for end, (p, odds, pred) in zip(
+            ("with", "without"), plain(source, model, pair), strict=True
+        ):
+            assert row[f"p_{end}"] == pytest.approx(p, abs=1e-5)
+            assert row[f"log_odds_{end}"] == pytest.approx(odds, abs=1e-4)
+            assert row[f"correct_{end}"] == (tiny.CLASSES[pred] == row["image_class"])
+        assert row["image_class"] == pair.image.split("/")[0]
+        assert row["donor_without_class"] == pair.donor_without.split("/")[0]
 
 
 def test_putting_back_the_same_cue_leaves_no_effect(source, model):
-    tasks = [replace(task, given="left") for task in TASKS]
-    for outcome in transplanter(source, model).run(tasks):
-        assert outcome.probability[0] == pytest.approx(outcome.probability[1], abs=1e-6)
+    again = [replace(pair, given="left") for pair in PAIRS]
+    for _, row in transplanter(source, model).run(again):
+        assert row["p_with"] == pytest.approx(row["p_without"], abs=1e-6)
+        assert row["given"] == "left"
 
 
 class Taller(LeftHalf):
@@ -128,26 +146,26 @@ class AlikeHalf(LeftHalf):
 
 
 def test_nothing_is_put_back_into_a_photo_of_another_shape(source, model):
-    tasks = [replace(TASKS[0], cue="mine", given=given) for given in (None, "left")]
-    outcomes = transplanter(source, model, mine=Taller(name="mine")).run(tasks)
-    found = {outcome.task.given: outcome for outcome in outcomes}
-    assert np.isfinite(found[None].probability).all()
-    assert np.isnan(found["left"].probability).all()
+    both = [replace(PAIRS[0], cue="mine", given=given) for given in (None, "left")]
+    rows = transplanter(source, model, mine=Taller(name="mine")).run(both)
+    found = {pair.given: row for pair, row in rows}
+    assert all(np.isfinite(found[None][name]) for name in NUMBERS)
+    assert [found["left"][name] for name in (*NUMBERS, "correct_with")] == [None] * 5
 
 
 def test_both_photos_of_a_pair_are_edited_alike(source, model):
-    mine = [replace(task, cue="mine") for task in TASKS]
+    mine = [replace(pair, cue="mine") for pair in PAIRS]
     found = transplanter(source, model, mine=AlikeHalf(name="mine")).run(mine)
-    expected = transplanter(source, model).run(TASKS)
-    assert [o.probability for o in found] == [o.probability for o in expected]
+    expected = transplanter(source, model).run(PAIRS)
+    assert probabilities(found) == probabilities(expected)
 
 
 def test_all_cues_together_are_edited_alike_too(source, model):
-    mine = [replace(task, cue="all") for task in TASKS]
+    mine = [replace(pair, cue="all") for pair in PAIRS]
     together = Together([AlikeHalf(name="left")])
     found = transplanter(source, model, all=together).run(mine)
-    expected = transplanter(source, model).run(TASKS)
-    assert [o.probability for o in found] == [o.probability for o in expected]
+    expected = transplanter(source, model).run(PAIRS)
+    assert probabilities(found) == probabilities(expected)
 
 
 def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tmp_path):
@@ -155,12 +173,12 @@ def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tm
         shutil.copytree(source.root / name, tmp_path / name)
     (tmp_path / IDS[0]).unlink()
     without = replace(source, root=tmp_path)
-    found = {outcome.task: outcome for outcome in transplanter(without, model).run(TASKS)}
-    lost = [task for task in TASKS if IDS[0] in vars(task.pair).values()]
+    found = dict(transplanter(without, model).run(PAIRS))
+    lost = [pair for pair in PAIRS if IDS[0] in pair.photos]
     assert lost
-    for task in TASKS:
-        assert np.isnan(found[task].probability[0]) == (task in lost)
-    assert len(found) == len(TASKS)
+    for pair in PAIRS:
+        assert (found[pair]["p_with"] is None) == (pair in lost)
+    assert len(found) == len(PAIRS)
 
 
 @pytest.mark.parametrize(
@@ -175,28 +193,24 @@ def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tm
 )
 def test_a_broken_cue_is_named(source, model, cue, message):
     with pytest.raises(PluginError, match=message):
-        list(transplanter(source, model, mine=cue).run([replace(TASKS[0], cue="mine")]))
+        list(transplanter(source, model, mine=cue).run([replace(PAIRS[0], cue="mine")]))
 
 
-def scope(source, limit: float) -> Scope:
-    ids, classes = (source.rows.column(n).to_pylist() for n in ("image_id", "class_name"))
-    return Scope(
-        place={image_id: place for place, image_id in enumerate(ids)},
-        classes=dict(zip(ids, classes, strict=True)),
-        labels={name: index for index, name in enumerate(tiny.CLASSES)},
-        limit=limit,
-        sequential=True,
-        seed=0,
+def looked(transplanter, cells, *, limit=0.0, sequential=True):
+    return measured(
+        transplanter, cells, limit=limit, sequential=sequential, progress=lambda _: None
     )
 
 
 def test_looks_stop_when_the_answer_is_clear(source, model):
     pairs = tuple(pair(i % 6, (i + 1) % 6, 6 + i // 6) for i in range(24))
     cells = [Cell("circle", "left", OWN, pairs, ())]
-    clear = measured(transplanter(source, model), cells, scope(source, 0.9), lambda _: None)
+    clear = looked(transplanter(source, model), cells, limit=0.9)
     assert clear.num_rows == 8  # an untrained network: nothing near 0.9
-    unclear = measured(transplanter(source, model), cells, scope(source, 0.0), lambda _: None)
+    unclear = looked(transplanter(source, model), cells, limit=0.0)
     assert unclear.num_rows >= 16
+    every = looked(transplanter(source, model), cells, limit=0.9, sequential=False)
+    assert every.num_rows == 24
     row = clear.to_pylist()[0]
     assert row["question"] == "reliance"
     assert row["image_class"] == "circle"
@@ -205,17 +219,13 @@ def test_looks_stop_when_the_answer_is_clear(source, model):
 
 
 def test_rows_do_not_depend_on_the_batch(source, model):
-    pairs = tuple(pair(i, (i + 1) % 6, 6 + i) for i in range(6))
-    cells = [Cell("circle", "left", OWN, pairs, ()), Cell("square", "left", OWN, (), pairs[:4])]
+    own = tuple(pair(i, (i + 1) % 6, 6 + i) for i in range(6))
+    others = tuple(pair(i, 6 + i, (i + 1) % 6, of="square") for i in range(4))
+    cells = [Cell("circle", "left", OWN, own, ()), Cell("square", "left", OWN, (), others)]
     first, second = (
-        measured(
-            transplanter(source, model, batch_size=size, workers=workers),
-            cells,
-            scope(source, 0.0),
-            lambda _: None,
-        ).to_pandas()
+        looked(transplanter(source, model, batch_size=size, workers=workers), cells).to_pandas()
         for size, workers in ((1, 0), (32, 2))
     )
-    numbers = ["p_with", "p_without", "log_odds_with", "log_odds_without"]
-    assert first.drop(columns=numbers).equals(second.drop(columns=numbers))
-    assert np.allclose(first[numbers], second[numbers], atol=1e-4)
+    assert first["question"].tolist() == ["reliance"] * 6 + ["pull"] * 4
+    assert first.drop(columns=NUMBERS).equals(second.drop(columns=NUMBERS))
+    assert np.allclose(first[NUMBERS], second[NUMBERS], atol=1e-4)

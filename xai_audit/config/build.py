@@ -6,14 +6,26 @@ import inspect
 import types
 import typing
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from xai_audit.errors import AuditError, ConfigError
+from xai_audit.errors import AuditError, ConfigError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# What each contract of types.py asks for; a dataset's ``open`` is optional.
+_CONTRACT = {
+    "dataset": ("name", "root", "class_to_idx", "prepare", "class_names", "entries"),
+    "masks": ("load", "fingerprint"),
+    "method": ("name", "sign", "attribute"),
+    "cue": ("name", "way", "needs_mask", "region", "descriptors", "level", "transplant"),
+    "engine": ("run",),
+}
+_WAYS = ("both", "down", "added", "none")
 
 
 def build(group: str, keys: Mapping[str, Any], **extra: object) -> Any:  # noqa: ANN401 - any plugin
@@ -23,6 +35,7 @@ def build(group: str, keys: Mapping[str, Any], **extra: object) -> Any:  # noqa:
 
     Raises:
         ConfigError: a target that does not exist, a key it does not take, a value of another type.
+        PluginError: the plugin lacks what its contract asks for.
     """
     given: Any = (
         OmegaConf.to_container(keys, resolve=True) if isinstance(keys, DictConfig) else keys
@@ -33,13 +46,25 @@ def build(group: str, keys: Mapping[str, Any], **extra: object) -> Any:  # noqa:
     factory = _resolve(group, str(keywords.pop("_target_")))
     _check_types(group, factory, keywords)
     try:
-        return factory(**keywords, **extra)
+        plugin = factory(**keywords, **extra)
     except AuditError:
         raise
     except TypeError as exc:
         if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
             raise  # from inside the plugin: a bug, not a key
         raise ConfigError("the plugin does not take these keys", where=group, got=exc) from exc
+    _check_contract(group, plugin)
+    return plugin
+
+
+def _check_contract(group: str, plugin: object) -> None:
+    broken = f"{group} {getattr(plugin, 'name', type(plugin).__name__)} broke its contract"
+    if lacking := [name for name in _CONTRACT.get(group, ()) if not hasattr(plugin, name)]:
+        raise PluginError(broken, expected=", ".join(lacking), got="nothing of that name")
+    if group == "cue" and (way := getattr(plugin, "way", None)) not in _WAYS:
+        raise PluginError(broken, where="way", expected=" or ".join(_WAYS), got=repr(way))
+    if group == "dataset" and not isinstance(root := getattr(plugin, "root", None), Path):
+        raise PluginError(broken, where="root", expected="a pathlib.Path", got=repr(root))
 
 
 def _resolve(group: str, dotted: str) -> Any:  # noqa: ANN401 - any callable

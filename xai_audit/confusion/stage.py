@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.run.files import content_hash
 from xai_audit.run.record import fingerprint
 from xai_audit.work.parts import parts_mark, publish
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
@@ -19,11 +19,18 @@ _VERSION = 1
 
 
 def plan(audit: Audit) -> Plan:
-    """One part: which pairs are the most confused shows only over all photos."""
+    """One part: which pairs are the most confused shows only over all photos.
+
+    Of the evidence its rows name the confirmed and suspected cues alone, so that a limit which
+    moves no verdict leaves the part as it is.
+    """
+    from xai_audit.confusion.because import cues_of
+
+    cues = cues_of(_evidence(audit), audit.labels)
     mark = fingerprint(
         _VERSION,
         parts_mark(audit.paths, "score"),
-        content_hash(audit.paths.evidence) if audit.is_current("verdict") else None,
+        None if cues is None else sorted(cues.items()),
         sorted(audit.labels.items()),
         audit.settings.boundary.pairs,
     )
@@ -34,17 +41,21 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     """What separates the most confused pairs of classes."""
     from xai_audit.confusion.output import boundaries
 
-    evidence, pairs = audit.paths.evidence, audit.settings.boundary.pairs
+    pairs = audit.settings.boundary.pairs
     names = {output: name for name, output in audit.labels.items()}
     for part in parts:
         table = boundaries(
             audit.paths,
             names,
             pairs=pairs,
-            evidence=evidence if audit.is_current("verdict") else None,
+            evidence=_evidence(audit),
             progress=progress,
         )
         yield Finished(part, table)
+
+
+def _evidence(audit: Audit) -> Path | None:
+    return audit.paths.evidence if audit.is_current("verdict") else None
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:

@@ -9,33 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 
-from xai_audit.evidence.plan import Known, Roster, cell, owner, pools
+from xai_audit.evidence.plan import Roster, Separation, cell, owner, pools
 from xai_audit.evidence.readings import CueReading, SurveyTables
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from xai_audit.evidence.plan import Cell
+    from xai_audit.evidence.plan import Cell, Pair
 
 # All cues at once, to measure how much accuracy depends on cues together.
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How well one cue separates the classes, by the cue-only classifier.
-
-    Attributes:
-        distinct: class -> AUROC; NaN where unknown.
-        presence: class -> (n,) cross-validated score of each photo; NaN unknown.
-    """
-
-    distinct: Mapping[str, float]
-    presence: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -91,39 +76,37 @@ class Planning:
 
     def cells(self, name: str) -> list[Cell]:
         """The cells of class ``name`` in the order of the cues; that of all cues is the last."""
-        if not self.roster.ids:
+        roster, budget = self.roster, self.budget
+        if not roster.ids:
             return []
-        unknown = np.full(len(self.roster.ids), np.nan)
         found = []
         for key, reading in self.survey.readings.items():
             if owner(key) not in (None, name):  # discovered in another class
                 continue
             separation = self._separations.get(key)
-            known = Known(
-                cue=key,
-                way=self.survey.cues[key][0],
-                reading=reading,
-                pools=self.pools[key],
-                distinct={} if separation is None else separation.distinct,
-                presence=unknown if separation is None else separation.presence[name],
-            )
-            found.append(cell(self.roster, name, known, budget=self.budget))
-        return [*found, cell(self.roster, name, self._everything, budget=self.budget)]
+            found.append(cell(roster, name, reading, self.pools[key], separation, budget=budget))
+        whole, places = self._everything
+        return [*found, cell(roster, name, whole, places, None, budget=budget)]
 
     @cached_property
-    def _everything(self) -> Known:
-        """All cues at once: every photo can take and give them."""
+    def _everything(self) -> tuple[CueReading, dict[str, list[int]]]:
+        """All cues at once, and its pools: every photo can take and give them."""
         count = len(self.roster.ids)
         unknown, usable = np.full(count, np.nan), np.ones(count, dtype=bool)
-        whole = CueReading(unknown, unknown, usable, needs_mask=False)
-        return Known(ALL, "both", whole, pools(self.roster, ALL, usable), {}, unknown)
+        reading = CueReading(ALL, "both", False, unknown, unknown, usable)
+        return reading, pools(self.roster, ALL, usable)
 
 
 def cells_text(cells: Sequence[Cell]) -> str:
     """The pairs of ``cells``, for a fingerprint."""
     return fingerprint(
         [
-            [c.class_name, c.cue, c.measured_on, [vars(p) for p in (*c.reliance, *c.pull)]]
+            [c.class_name, c.cue, c.measured_on, [_donated(p) for p in (*c.reliance, *c.pull)]]
             for c in cells
         ]
     )
+
+
+def _donated(pair: Pair) -> dict[str, str]:
+    names = ("image", "donor_with", "donor_without")
+    return dict(zip(names, pair.photos, strict=True))

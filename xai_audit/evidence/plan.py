@@ -15,7 +15,7 @@ from xai_audit.evidence.donors import least_similar, ordinary, typical
 from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +28,6 @@ OWN, OTHERS = "own", "others"
 LOOK = 8
 # With this many photos of the most confusable classes, no further class is added.
 _PULLED = 16
-
-
 # A discovered region is a cue of one class only; its key within a run names both.
 _OF = "@"
 
@@ -51,17 +49,30 @@ def owner(cue: str) -> str | None:
 
 @dataclass(frozen=True)
 class Pair:
-    """One photo that gets the cue of the cell's class, and the cue of another class.
+    """One photo with the cue of its cell's class, and with that of another class.
 
     Attributes:
+        class_name: of the cell.
+        cue: its key.
+        question: ``reliance`` or ``pull``.
         image: id of the photo.
         donor_with: id of the donor of the cell's class.
         donor_without: id of the donor of another class (for pull: of the photo's own).
+        given: key of the cue that is put back afterwards, or None.
     """
 
+    class_name: str
+    cue: str
+    question: str
     image: str
     donor_with: str
     donor_without: str
+    given: str | None = None
+
+    @property
+    def photos(self) -> tuple[str, str, str]:
+        """The ids of its photo and donors."""
+        return self.image, self.donor_with, self.donor_without
 
 
 @dataclass(frozen=True)
@@ -107,30 +118,41 @@ class Roster:
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the survey shows of one cue for one class.
+class Separation:
+    """How well one cue separates the classes, by the cue-only classifier.
 
     Attributes:
-        cue: its key.
-        way: of the cue.
-        reading: what was read of it.
-        pools: class -> places of its usable photos, in the order in which they are spent.
-        distinct: class -> AUROC of the cue alone; NaN or absent where unknown.
-        presence: (n,) how much each photo's cue looks like the class's; NaN unknown.
+        distinct: class -> AUROC; NaN or absent where unknown.
+        presence: class -> (n,) cross-validated score of each photo, how much its cue looks like
+            the class's; NaN unknown.
     """
 
-    cue: str
-    way: str
-    reading: CueReading
-    pools: Mapping[str, list[int]]
     distinct: Mapping[str, float]
-    presence: NDArray[np.float64]
+    presence: Mapping[str, NDArray[np.float64]]
 
 
-def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
-    """The pairs for class ``name`` and one cue, ``budget`` at most."""
-    cue, way, reading, pools = known.cue, known.way, known.reading, known.pools
-    mine = pools[name]
+def cell(
+    roster: Roster,
+    name: str,
+    reading: CueReading,
+    pools: Mapping[str, list[int]],
+    separation: Separation | None,
+    *,
+    budget: int,
+) -> Cell:
+    """The pairs for class ``name`` and one cue.
+
+    Args:
+        roster: the photos that were read.
+        name: of the class.
+        reading: of the cue in these photos.
+        pools: class -> places of its usable photos, in the order in which they are spent.
+        separation: what the cue alone tells; None where unknown.
+        budget: pairs at most.
+    """
+    known = separation or Separation({}, {name: np.full(len(roster.ids), np.nan)})
+    distinct, presence = known.distinct, known.presence[name]
+    cue, way, mine = reading.cue, reading.way, pools[name]
     others = [other for other in roster.names if other != name and pools[other]]
     if way == "none":
         return Cell(
@@ -140,20 +162,27 @@ def cell(roster: Roster, name: str, known: Known, *, budget: int) -> Cell:
         found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
         lacking = " with an object mask" * reading.needs_mask
         return Cell(name, cue, OWN, (), (), f"{found}{lacking}; 2 are needed, and another class")
-    plain = ordinary(name, others, known.distinct)
+    plain = ordinary(name, others, distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
     on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
-    counterpart = least_similar(pools, plain, known.presence)
+    counterpart = least_similar(pools, plain, presence)
     share = 0 if on_others else budget - budget // 4
-    givers = typical(mine, known.presence)
-    pull = tuple(islice(_pull_pairs(roster, givers, rivals, pools), budget - share))
+    givers = typical(mine, presence)
+    own = islice(_own_pairs(mine, givers, counterpart, pools), share)
+    pull = islice(_pull_pairs(givers, rivals, pools), budget - share)
+
+    def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
+        ids = roster.ids
+        return tuple(Pair(name, cue, question, ids[i], ids[w], ids[o]) for i, w, o in places)
+
+    pulled = pairs(PULL, pull)
     return Cell(
         class_name=name,
         cue=cue,
         measured_on=OTHERS if on_others else OWN,
-        reliance=tuple(islice(_own_pairs(roster, mine, givers, counterpart, pools), share)),
-        pull=pull,
-        wanted=share or (len(pull) if len(pull) >= _PULLED else budget),
+        reliance=pairs(RELIANCE, own),
+        pull=pulled,
+        wanted=share or (len(pulled) if len(pulled) >= _PULLED else budget),
     )
 
 
@@ -179,21 +208,19 @@ def _lower(
 
 
 def _own_pairs(
-    roster: Roster,
-    mine: list[int],
-    givers: list[int],
-    counterpart: list[str],
-    pools: Mapping[str, list[int]],
-) -> Iterator[Pair]:
+    mine: list[int], givers: list[int], counterpart: list[str], pools: Mapping[str, list[int]]
+) -> Iterator[tuple[int, int, int]]:
+    """Places of a photo, the donor of its class and the one of another."""
     for place, image in enumerate(mine):
         theirs = pools[counterpart[place % len(counterpart)]]
         without = theirs[place // len(counterpart) % len(theirs)]
-        yield _pair(roster, image, _other_than(image, givers, place), without)
+        yield image, _other_than(image, givers, place), without
 
 
 def _pull_pairs(
-    roster: Roster, givers: list[int], rivals: list[str], pools: Mapping[str, list[int]]
-) -> Iterator[Pair]:
+    givers: list[int], rivals: list[str], pools: Mapping[str, list[int]]
+) -> Iterator[tuple[int, int, int]]:
+    """Places of a photo of another class, the donor of the cell's class and the one of its own."""
     count = 0
     for rival in rivals:
         theirs = pools[rival]
@@ -204,8 +231,7 @@ def _pull_pairs(
         if count >= _PULLED:
             return
         for place, image in enumerate(theirs):
-            own = _other_than(image, theirs, place)
-            yield _pair(roster, image, givers[count % len(givers)], own)
+            yield image, givers[count % len(givers)], _other_than(image, theirs, place)
             count += 1
 
 
@@ -214,8 +240,3 @@ def _other_than(image: int, donors: list[int], place: int) -> int:
     start = place + place // len(donors)
     turned = (donors[(start + step) % len(donors)] for step in range(len(donors)))
     return next(donor for donor in turned if donor != image)
-
-
-def _pair(roster: Roster, image: int, donor_with: int, donor_without: int) -> Pair:
-    ids = roster.ids
-    return Pair(ids[image], ids[donor_with], ids[donor_without])

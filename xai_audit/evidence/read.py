@@ -117,6 +117,14 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
             got = f"{type(exc).__name__}: {exc}"
             where = canvas.record.image_id
             raise PluginError(f"cue {cue.name} failed", where=where, got=got) from exc
+        vector = isinstance(descriptors, np.ndarray) and descriptors.ndim == 1
+        if descriptors is not None and not vector:
+            raise PluginError(
+                f"cue {cue.name} broke its contract",
+                where=canvas.record.image_id,
+                expected="descriptors (D,) as a NumPy array, or None",
+                got=f"{type(descriptors).__name__} {np.shape(descriptors)}",
+            )
         if region is None:
             return _One(descriptors, None, float("nan"), level)
         if region.shape != canvas.photo.shape[1:]:

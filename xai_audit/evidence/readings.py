@@ -27,16 +27,20 @@ class CueReading:
     """One cue in n photos, as far as planning needs it.
 
     Attributes:
+        cue: its key.
+        way: of the cue.
+        needs_mask: of the cue.
         areas: (n,) share of the view; NaN where there is no region.
         levels: (n,), for ``way="down"``; NaN elsewhere.
         usable: (n,) bool, whether the photo can take and give the cue.
-        needs_mask: of the cue.
     """
 
+    cue: str
+    way: str
+    needs_mask: bool
     areas: NDArray[np.float64]
     levels: NDArray[np.float64]
     usable: NDArray[np.bool_]
-    needs_mask: bool
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,13 @@ class SurveyTables:
     def readings(self) -> dict[str, CueReading]:
         """Key of a cue -> its reading."""
         table = self._read("area", "level") if self.ids else None
-        return {key: self._reading(table, place) for place, key in enumerate(self.cues)}
+        return {key: self._reading(table, key, place) for place, key in enumerate(self.cues)}
 
-    def _reading(self, table: pa.Table | None, place: int) -> CueReading:
-        needs_mask = [*self.cues.values()][place][1]
+    def _reading(self, table: pa.Table | None, cue: str, place: int) -> CueReading:
+        way, needs_mask = self.cues[cue]
         if table is None:
             nothing = np.empty(0)
-            return CueReading(nothing, nothing, np.empty(0, dtype=bool), needs_mask)
+            return CueReading(cue, way, needs_mask, nothing, nothing, np.empty(0, dtype=bool))
         areas, levels = (
             table.column(name).fill_null(np.nan).to_numpy().reshape(-1, len(self.cues))[:, place]
             for name in ("area", "level")
@@ -94,7 +98,7 @@ class SurveyTables:
         has_region = bool(np.isfinite(areas).any())
         # NaN, an unknown area, is not above 0.
         usable = areas > 0 if has_region or needs_mask else np.ones(len(areas), dtype=bool)
-        return CueReading(areas, levels, usable, needs_mask)
+        return CueReading(cue, way, needs_mask, areas, levels, usable)
 
     def usable_ids(self, cue: str) -> set[str]:
         """The photos that can take and give ``cue``."""

@@ -1,4 +1,4 @@
-"""What the evidence's stages open for a run: its cues, canvases, transplanter and scope."""
+"""What the evidence's stages open for a run: its cues, canvases and transplanter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from xai_audit.evidence.plan import discovered
 from xai_audit.run.files import content_hash, is_readable
 
 if TYPE_CHECKING:
-    from xai_audit.evidence.measure import Scope
     from xai_audit.evidence.transplant import Transplanter
     from xai_audit.types import Cue
     from xai_audit.vision.canvas import Source
@@ -51,22 +50,6 @@ def transplanter_of(audit: Audit) -> Transplanter:
         audit.model,
         precision=compute.precision,
         batch_size=compute.batch_size,
-    )
-
-
-def scope_of(audit: Audit) -> Scope:
-    """What measuring needs besides the cells."""
-    from xai_audit.evidence.measure import Scope
-
-    rows, chosen = audit.usable(), audit.settings.evidence
-    ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
-    return Scope(
-        place={image_id: place for place, image_id in enumerate(ids)},
-        classes=dict(zip(ids, classes, strict=True)),
-        labels=audit.labels,
-        limit=chosen.stop_below,
-        sequential=chosen.sequential,
-        seed=audit.settings.seed,
     )
 
 

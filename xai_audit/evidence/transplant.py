@@ -6,63 +6,30 @@ memory is redone smaller, one that is not finite is redone in fp32; a photo that
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from xai_audit.evidence.plan import shown
 from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
+from xai_audit.schema import TRANSPLANTS
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 from xai_audit.vision.loader import quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from xai_audit.evidence.plan import Pair
     from xai_audit.types import Canvas, Cue, LoadedModel
     from xai_audit.vision.canvas import Source
 
 
-@dataclass(frozen=True)
-class Task:
-    """One pair to measure.
-
-    Attributes:
-        class_name: of the cell.
-        label: the model output of that class.
-        cue: what is transplanted.
-        question: ``reliance`` or ``pull``.
-        pair: the photo and its donors.
-        given: the cue that is put back afterwards, or None.
-    """
-
-    class_name: str
-    label: int
-    cue: str
-    question: str
-    pair: Pair
-    given: str | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The model's outputs on one pair; NaN where it failed.
-
-    Attributes:
-        task: the pair.
-        probability: with the cue, without it.
-        log_odds: with the cue, without it.
-        pred: the outputs predicted, -1 where it failed.
-    """
-
-    task: Task
-    probability: tuple[float, float]
-    log_odds: tuple[float, float]
-    pred: tuple[int, int]
+Row = dict[str, Any]
+"""A row of TRANSPLANTS."""
 
 
 @dataclass(frozen=True)
@@ -106,62 +73,103 @@ class Transplanter:
         self._inputs, self._precision = Inputs(model, precision), precision
         self.adaptive = AdaptiveBatch(batch_size)
         self.forwards = 0
+        ids, classes, labels = (
+            source.rows.column(name).to_pylist() for name in ("image_id", "class_name", "label")
+        )
+        self._class_of = dict(zip(ids, classes, strict=True))
+        self._label_of = dict(zip(classes, labels, strict=True))
+        self._place = {image_id: place for place, image_id in enumerate(ids)}
 
     def spent(self, since: Spent | None = None) -> Spent:
         """The cost so far, or that ``since`` an earlier moment."""
         before = since or Spent(0, 0)
         return Spent(self.forwards - before.forwards, self.adaptive.retries - before.oom_retries)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
-        """The outcome of every task, those of one class and photo together.
+    def run(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Row]]:
+        """Every pair with its row, those of one class and photo together.
 
-        A batch holds tasks of one class only, so that a class's outcomes are the same to the last
-        bit whichever classes are measured beside it.
+        A batch holds pairs of one class only, so that a class's rows are the same to the last bit
+        whichever classes are measured beside it. A pair that failed has no probability.
         """
-        groups: dict[tuple[str, str], list[Task]] = {}
-        for task in tasks:
-            groups.setdefault((task.class_name, task.pair.image), []).append(task)
+        groups: dict[tuple[str, str], list[Pair]] = {}
+        for pair in pairs:
+            groups.setdefault((pair.class_name, pair.image), []).append(pair)
         loader = DataLoader(
             _Views(self._source, self._cues, list(groups.values())),
             batch_size=None,
             num_workers=self._source.num_workers,
             worker_init_fn=quiet if self._source.num_workers else None,
         )
-        waiting: dict[str, tuple[list[Task], list[torch.Tensor]]] = {}
-        for ((name, _), group), pairs in zip(groups.items(), loader, strict=True):
-            if pairs is None:
-                yield from (_failed(task) for task in group)
+        waiting: dict[str, tuple[list[Pair], list[torch.Tensor]]] = {}
+        for ((name, _), group), found in zip(groups.items(), loader, strict=True):
+            if found is None:
+                yield from ((pair, self._row(pair)) for pair in group)
                 continue
-            done, view, left_out = pairs
+            done, view, left_out = found
             ready, views = waiting.setdefault(name, ([], []))
             ready += [group[place] for place in done]
             views.append(view)
-            yield from (_failed(group[place]) for place in left_out)
+            yield from ((group[place], self._row(group[place])) for place in left_out)
             if sum(map(len, views)) >= self.adaptive.requested:
-                yield from self._outcomes(ready, torch.cat(views))
+                yield from self._measured(ready, torch.cat(views))
                 del waiting[name]
         for ready, views in waiting.values():
-            yield from self._outcomes(ready, torch.cat(views))
+            yield from self._measured(ready, torch.cat(views))
 
-    def _outcomes(self, tasks: list[Task], views: torch.Tensor) -> Iterator[Outcome]:
-        """Outcomes of ``tasks`` from views (2 T, 3, H, W) uint8: with, without, with, ..."""
+    def table(self, found: Iterable[tuple[Pair, Row]]) -> pa.Table:
+        """TRANSPLANTS by class, cue and the photos' places, in whatever order they came."""
+
+        def order(one: tuple[Pair, Row]) -> tuple[str, str, str, int, int, int]:
+            pair = one[0]
+            image, first, second = (self._place[photo] for photo in pair.photos)
+            return pair.class_name, pair.cue, pair.given or "", image, first, second
+
+        rows = [row for _, row in sorted(found, key=order)]
+        return pa.Table.from_pylist(rows, schema=TRANSPLANTS)
+
+    def _measured(self, pairs: list[Pair], views: torch.Tensor) -> Iterator[tuple[Pair, Row]]:
+        """Rows of ``pairs`` from views (2 P, 3, H, W) uint8: with, without, with, ..."""
         self.forwards += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
-        ids = [task.pair.image for task in tasks for _ in range(2)]
+        ids = [pair.image for pair in pairs for _ in range(2)]
         pieces = self.adaptive.over(
             len(views), lambda piece: self._logits(views[piece], ids[piece])
         )
         for piece, result in pieces:
             if result is not None:
                 logits[piece] = result
-        label = torch.tensor([task.label for task in tasks]).repeat_interleave(2)
-        odds = log_odds(logits.double(), label, self._model.head)
-        probability = odds.sigmoid().numpy()
-        known = logits.isfinite().all(1).numpy()
-        pred = np.where(known, logits.argmax(1).numpy(), -1)
-        for place, task in enumerate(tasks):
-            two = slice(2 * place, 2 * place + 2)
-            yield Outcome(task, _two(probability[two]), _two(odds.numpy()[two]), _two(pred[two]))
+        label = torch.tensor([self._label_of[pair.class_name] for pair in pairs])
+        odds = log_odds(logits.double(), label.repeat_interleave(2), self._model.head)
+        pred = logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
+        numbers = (values.view(-1, 2).tolist() for values in (odds.sigmoid(), odds, pred))
+        for pair, p, log_odd, seen_as in zip(pairs, *numbers, strict=True):
+            yield pair, self._row(pair, p, log_odd, seen_as)
+
+    def _row(
+        self,
+        pair: Pair,
+        p: Sequence[float] = (math.nan, math.nan),
+        log_odds: Sequence[float] = (math.nan, math.nan),
+        pred: Sequence[int] = (-1, -1),
+    ) -> Row:
+        """The row of a pair from what the model gives with and without the cue; -1 failed."""
+        own = self._class_of[pair.image]
+        row: Row = {
+            "class_name": pair.class_name,
+            "cue": shown(pair.cue),
+            "question": pair.question,
+            "given": None if pair.given is None else shown(pair.given),
+            "image_id": pair.image,
+            "image_class": own,
+            "donor_with": pair.donor_with,
+            "donor_without": pair.donor_without,
+            "donor_without_class": self._class_of[pair.donor_without],
+        }
+        for place, end in enumerate(("with", "without")):
+            row[f"p_{end}"] = None if math.isnan(p[place]) else p[place]
+            row[f"log_odds_{end}"] = None if math.isnan(log_odds[place]) else log_odds[place]
+            row[f"correct_{end}"] = None if -1 in pred else pred[place] == self._label_of[own]
+        return row
 
     def _logits(self, views: torch.Tensor, ids: list[str]) -> torch.Tensor:
         """(B, K) float32 on the CPU, of views of the photos ``ids``."""
@@ -175,55 +183,44 @@ class Transplanter:
         return found
 
 
-def _two(values: NDArray) -> tuple:  # type: ignore[type-arg]
-    first, second = values.tolist()
-    return first, second
-
-
-def _failed(task: Task) -> Outcome:
-    nothing = (float("nan"), float("nan"))
-    return Outcome(task, nothing, nothing, (-1, -1))
-
-
 class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
-    """The model's views of the tasks of each photo."""
+    """The model's views of the pairs of each photo."""
 
-    def __init__(self, source: Source, cues: dict[str, Cue], groups: list[list[Task]]) -> None:
+    def __init__(self, source: Source, cues: dict[str, Cue], groups: list[list[Pair]]) -> None:
         self._canvases, self._cues, self._groups = Canvases(source), cues, groups
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: int) -> tuple[list[int], torch.Tensor, list[int]] | None:
-        """Places of the tasks done, their views (2 T, 3, H, W), places left out; None: no photo."""
+        """Places of the pairs done, their views (2 P, 3, H, W), places left out; None: no photo."""
         with one_thread():
             return self._views(self._groups[index])
 
-    def _views(self, group: list[Task]) -> tuple[list[int], torch.Tensor, list[int]] | None:
-        canvas = self._canvases[group[0].pair.image]
+    def _views(self, group: list[Pair]) -> tuple[list[int], torch.Tensor, list[int]] | None:
+        canvas = self._canvases[group[0].image]
         if canvas is None:
             return None
         done, views = [], []
-        for place, task in enumerate(group):
-            pair = task.pair
+        for place, pair in enumerate(group):
             donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
             known = [donor for donor in donors if donor is not None]
-            if len(known) == 2 and (both := self._both(task, canvas, known)) is not None:
+            if len(known) == 2 and (both := self._both(pair, canvas, known)) is not None:
                 views += both
                 done.append(place)
         left_out = sorted({*range(len(group))} - {*done})
         return (done, torch.stack(views), left_out) if done else None
 
-    def _both(self, task: Task, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
+    def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""
-        cue, views = fitted(self._cues[task.cue], [canvas, *donors]), []
+        cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
         for donor in donors:
             photo = transplanted(cue, canvas, donor)
-            if task.given is not None:
+            if pair.given is not None:
                 # A cue is put back at its old place, which a photo of another shape does not have.
                 if photo.shape != canvas.photo.shape:
                     return None
                 back = replace(canvas, photo=photo)
-                photo = transplanted(self._cues[task.given], back, canvas)
+                photo = transplanted(self._cues[pair.given], back, canvas)
             views.append(seen(photo, canvas.preprocess))
         return views

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xai_audit.errors import DatasetError, ImageProblem
+from xai_audit.errors import AuditError, DatasetError, ImageProblem, PluginError
 from xai_audit.run.sample import stratified
 from xai_audit.schema import LISTING, MANIFEST, OK
 from xai_audit.types import Entry
 from xai_audit.vision.opening import local, opened, opener_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from xai_audit.types import DatasetSource
@@ -29,28 +29,70 @@ _THREADS = 8
 
 
 def listed(dataset: DatasetSource) -> pa.Table:
-    """Every entry of ``dataset`` with its file's size and time of change, in LISTING."""
-    return pa.Table.from_batches(_batches(dataset), schema=LISTING)
+    """Every entry of ``dataset`` with its file's size and time of change, in LISTING.
+
+    An entry whose class is none of the dataset's has the status ``no_class``.
+
+    Raises:
+        PluginError: the dataset failed, or lists what is no entry or one file twice.
+    """
+    listing = pa.Table.from_batches(_batches(dataset), schema=LISTING)
+    usable = listing.filter(pc.is_null(listing.column("status"))).column("path")
+    if pc.count_distinct(usable).as_py() < len(usable):
+        counts = pc.value_counts(usable)
+        twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+        raise PluginError(
+            f"dataset {dataset.name} broke its contract",
+            where=os.fsdecode(twice[0].as_py()),
+            expected="every file once",
+            got=f"{len(twice)} files more than once",
+        )
+    return listing
 
 
 def _batches(dataset: DatasetSource) -> Iterator[pa.RecordBatch]:
     entries: list[Entry] = []
+    names = {*dataset.class_names()}
     with ThreadPoolExecutor(_THREADS) as pool:
 
         def batch() -> pa.RecordBatch:
-            rows = list(pool.map(lambda entry: _row(entry, dataset), entries))
+            rows = list(pool.map(lambda entry: _row(entry, dataset, names), entries))
             entries.clear()
             return pa.RecordBatch.from_pylist(rows, schema=LISTING)
 
-        for entry in dataset.entries():
+        for entry in _checked(dataset):
             entries.append(entry)
             if len(entries) == _ROWS:
                 yield batch()
         yield batch()
 
 
-def _row(entry: Entry, dataset: DatasetSource) -> dict[str, Any]:
+def _checked(dataset: DatasetSource) -> Iterator[Entry]:
+    """The entries; whatever a dataset of the user's raises is one line."""
+    try:
+        for entry in dataset.entries():
+            if not isinstance(entry, Entry):
+                raise PluginError(
+                    f"dataset {dataset.name} broke its contract",
+                    where="entries",
+                    expected="an xai_audit.types.Entry",
+                    got=repr(entry),
+                )
+            yield entry
+    except AuditError:
+        raise
+    except Exception as exc:
+        if type(dataset).__module__.startswith("xai_audit."):  # a bug here shows its traceback
+            raise
+        got = f"{type(exc).__name__}: {exc}"
+        raise PluginError(f"dataset {dataset.name} failed", where="entries", got=got) from exc
+
+
+def _row(entry: Entry, dataset: DatasetSource, names: Collection[str]) -> dict[str, Any]:
     status, error = entry.problem or (None, None)
+    if status is None and entry.class_name not in names:
+        known = "no class" if entry.class_name is None else f"class {entry.class_name}"
+        status, error = "no_class", f"listed with {known}; the dataset has {len(names)} others"
     stamp = _stamp(dataset.root / entry.path, opener_of(dataset)) if status is None else {}
     return {
         "path": os.fsencode(entry.path),

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import false_discovery_control, monte_carlo_test
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +38,8 @@ def flip_p(differences: NDArray[np.float64], *, seed: int) -> float:
     values = np.asarray(differences, dtype=np.float64)
     if count <= _EXACT:
         return _exact(values)
+    from scipy.stats import monte_carlo_test  # half a second; planning imports this module
+
     rng = np.random.default_rng(seed)
     scale = float(np.abs(values).mean()) or 1.0
 
@@ -72,6 +73,8 @@ def benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
     NaN stays NaN and does not count as a test. Source: Benjamini and Hochberg 1995.
     """
+    from scipy.stats import false_discovery_control
+
     q = np.full(np.shape(p), np.nan)
     known = np.isfinite(p)
     if known.any():

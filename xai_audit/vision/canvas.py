@@ -146,11 +146,12 @@ def transplanted(cue: Cue, canvas: Canvas, donor: Canvas) -> torch.Tensor:
     except Exception as exc:  # a user's cue may raise anything
         got = f"{type(exc).__name__}: {exc}"
         raise PluginError(f"cue {cue.name} failed", where=where, got=got) from exc
-    if photo.dtype != torch.uint8 or photo.ndim != 3 or photo.shape[0] != 3 or not photo.numel():
+    known = isinstance(photo, torch.Tensor)
+    if not known or photo.dtype != torch.uint8 or photo.shape[:-2] != (3,) or not photo.numel():
         raise PluginError(
             f"cue {cue.name} broke its contract",
             where=where,
             expected="a photo (3, h, w) uint8",
-            got=f"{tuple(photo.shape)} {photo.dtype}",
+            got=f"{tuple(photo.shape)} {photo.dtype}" if known else type(photo).__name__,
         )
     return photo

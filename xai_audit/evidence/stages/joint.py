@@ -79,16 +79,15 @@ def plan(audit: Audit) -> Plan:
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """The pairs of each cue of a class with the content of each other cue put back."""
     from xai_audit.evidence.measure import measured_jointly
-    from xai_audit.evidence.source import scope_of, transplanter_of
+    from xai_audit.evidence.source import transplanter_of
     from xai_audit.evidence.stages.transplant import planning_of
 
-    planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
+    planning, transplanter = planning_of(audit), transplanter_of(audit)
     for part in parts:
         before = transplanter.spent()
         table = measured_jointly(
             transplanter,
             _wanted(planning, part.args["class_name"], part.args["questions"]),
-            scope,
             usable=planning.survey.usable_ids,
             pairs=_PAIRS,
             progress=progress,

@@ -69,12 +69,7 @@ def plan(audit: Audit) -> Plan:
 
 def _content(audit: Audit, rows: pa.Table, cells: Sequence[Cell], name: str) -> list[Any]:
     """What lies in the photos and masks of ``cells``, and the regions discovered in the class."""
-    ids = {
-        one
-        for cell in cells
-        for pair in (*cell.reliance, *cell.pull)
-        for one in (pair.image, pair.donor_with, pair.donor_without)
-    }
+    ids = {one for cell in cells for pair in (*cell.reliance, *cell.pull) for one in pair.photos}
     found = pc.is_in(rows.column("image_id"), value_set=pa.array(sorted(ids), pa.string()))
     mine = rows.filter(found)
     regions = [row for row in clusters(audit) if row["class_name"] == name]
@@ -85,15 +80,20 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     """The pairs of a class measured, and the effects that they show."""
     from xai_audit.evidence.effects import effects_table
     from xai_audit.evidence.measure import measured
-    from xai_audit.evidence.source import scope_of, transplanter_of
+    from xai_audit.evidence.source import transplanter_of
 
-    planning, scope, transplanter = planning_of(audit), scope_of(audit), transplanter_of(audit)
+    planning, transplanter = planning_of(audit), transplanter_of(audit)
+    chosen = audit.settings.evidence
     for start in range(0, len(parts), _TOGETHER):
         some = parts[start : start + _TOGETHER]
         cells = {part.number: planning.cells(part.args["class_name"]) for part in some}
         before = transplanter.spent()
         table = measured(
-            transplanter, [c for each in cells.values() for c in each], scope, progress
+            transplanter,
+            [cell for each in cells.values() for cell in each],
+            limit=chosen.stop_below,
+            sequential=chosen.sequential,
+            progress=progress,
         )
         spent = transplanter.spent(before)
         for part in some:
