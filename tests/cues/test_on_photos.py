@@ -87,8 +87,9 @@ def test_nothing_changes_outside_the_region(photos, cues, name):
         changed = (got.int() - one.photo.int()).abs().amax(0).numpy()
         deeper = name == "border"  # as deep as the deeper frame of the two
         assert (changed[outside] > 0).mean() <= (0.3 if deeper else 0), one.record
-        inside = (np.asarray(cue.region(one)) == 1) & (one.object.numpy() == 0)
-        assert (changed[inside] > 0).mean() > 0.6, one.record
+        inside = np.asarray(cue.region(one)) == 1
+        free = inside & (one.object.numpy() == 0)  # a cue may spare the object
+        assert (changed[free if free.any() else inside] > 0).mean() > 0.6, one.record
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0])
