@@ -42,15 +42,12 @@ def child(code: str, cwd: Path) -> str:
 
 def test_importing_costs_nothing(tmp_path):
     code = (
-        "import sys, time, typing\n"
-        "before, start = set(sys.modules), time.perf_counter()\n"
+        "import sys, typing\n"
+        "before = set(sys.modules)\n"
         "import xai_audit\n"
-        "spent = time.perf_counter() - start\n"
-        "print(spent, *set(sys.modules) - before)\n"
+        "print(*set(sys.modules) - before)\n"
     )
-    spent, *loaded = child(code, tmp_path).split()
-    assert {*loaded} <= {"xai_audit", "__future__"}
-    assert float(spent) < 0.05
+    assert {*child(code, tmp_path).split()} <= {"xai_audit", "__future__"}
 
 
 def test_load_reads_without_torch(tmp_path):

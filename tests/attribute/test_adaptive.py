@@ -31,8 +31,13 @@ def test_same_rows_whatever_fits(max_batch):
     adaptive = AdaptiveBatch(16)
     memory = Memory(max_batch)
     assert all_rows(adaptive, memory, 50) == list(range(50))
-    assert max(memory.calls[-1:]) <= max(max_batch, 1)
+    failed = [size for size in memory.calls if size > max_batch]
+    assert len(failed) == adaptive.retries
     assert (adaptive.retries > 0) == (max_batch < 16)
+    # Halved until it fits, and no call after that is larger than what failed last.
+    assert failed[:3] == [16, 8, 4][: len(failed[:3])]
+    assert sum(memory.calls) - sum(failed) == 50
+    assert adaptive.smallest <= max(max_batch, 1)
 
 
 def test_grows_back_when_memory_returns():
