@@ -113,3 +113,11 @@ def test_too_little_free_is_undefined():
     assert composition(one, region) is None
     region[5:13, 5:14] = 1
     assert composition(one, region) is not None
+
+
+@pytest.mark.parametrize("height", range(4, 18))
+def test_a_photo_of_few_rows_is_drawn_from_row_by_row(height):
+    inside = np.ones((height, 64), bool)
+    rows = drawn(inside, inside) // 64
+    assert {*rows.tolist()} == {*range(height)}
+    assert np.isfinite(whole(texture(np.random.default_rng(0), (height, 64)))).all()

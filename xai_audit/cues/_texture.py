@@ -85,25 +85,26 @@ def describe(
 def drawn(inside: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """DRAWN flat indices of free pixels, or None where fewer than 64 are free.
 
-    Each of 16 strips of rows is drawn from in proportion to its share of ``inside``, so that a sky
-    does not grow when the object hides the meadow; a strip without a free pixel takes from the
-    nearest that has one.
+    Each of 16 strips of rows, or each row of a photo that is less high, is drawn from in proportion
+    to its share of ``inside``, so that a sky does not grow when the object hides the meadow; a strip
+    without a free pixel takes from the nearest that has one.
     """
     places = np.flatnonzero(free)
     if len(places) < _FEWEST:
         return None
     height, width = inside.shape
-    marks = np.linspace(0, height, _STRIPS + 1).round().astype(np.int64) * width
+    count = min(_STRIPS, height)
+    marks = np.linspace(0, height, count + 1).round().astype(np.int64) * width
     ends = np.searchsorted(places, marks)
     strips = np.add.reduceat(inside.ravel(), marks[:-1], dtype=np.int64)
     open_ = np.flatnonzero(np.diff(ends))
     wanted = (np.arange(DRAWN) + 0.5) / DRAWN * strips.sum()
     strip = np.searchsorted(strips.cumsum(), wanted)
-    nearest = open_[np.abs(open_[None] - np.arange(_STRIPS)[:, None]).argmin(1)]
-    first, count = ends[:-1][nearest[strip]], np.diff(ends)[nearest[strip]]
+    nearest = open_[np.abs(open_[None] - np.arange(count)[:, None]).argmin(1)]
+    first, free_pixels = ends[:-1][nearest[strip]], np.diff(ends)[nearest[strip]]
     # The golden ratio's multiples are spread evenly over 0..1 in any stretch of the sequence.
     spread = (np.arange(DRAWN) * 0.6180339887498949) % 1.0
-    chosen: NDArray[np.int64] = places[first + (spread * count).astype(np.int64)]
+    chosen: NDArray[np.int64] = places[first + (spread * free_pixels).astype(np.int64)]
     return chosen
 
 
