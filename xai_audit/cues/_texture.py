@@ -85,8 +85,8 @@ def describe(
 def drawn(inside: NDArray[np.bool_], free: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """DRAWN flat indices of free pixels, or None where fewer than 64 are free.
 
-    Each of 16 strips of rows, or each row of a photo that is less high, is drawn from in proportion
-    to its share of ``inside``, so that a sky does not grow when the object hides the meadow; a strip
+    Each of 16 strips of rows (each row of a photo that is less high) is drawn from in proportion to
+    its share of ``inside``, so that a sky does not grow when the object hides the meadow; a strip
     without a free pixel takes from the nearest that has one.
     """
     places = np.flatnonzero(free)
