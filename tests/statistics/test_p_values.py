@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.stats import kstest, permutation_test
+from scipy.stats import false_discovery_control, kstest, permutation_test
 
 from xai_audit.statistics.p_values import benjamini_hochberg, flip_p
 
@@ -108,6 +108,13 @@ def test_benjamini_hochberg_is_the_step_up_procedure():
     for rank, index in enumerate(order):
         naive[index] = min(p[order[j]] * 6 / (j + 1) for j in range(rank, 6))
     assert benjamini_hochberg(p) == pytest.approx(naive)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_benjamini_hochberg_is_scipys_to_the_last_bit(seed):
+    rng = np.random.default_rng(seed)
+    p = rng.random(int(rng.integers(1, 400))).round(int(rng.integers(1, 6)))  # with ties
+    assert np.array_equal(benjamini_hochberg(p), false_discovery_control(p))
 
 
 def test_benjamini_hochberg_does_not_count_nan():

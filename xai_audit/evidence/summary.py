@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
-from xai_audit.evidence.near import near_groups
 from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
 from xai_audit.schema import DISCOVERED, SUMMARY, TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
@@ -34,6 +33,8 @@ def photo_table(
         class_of: image id -> class.
         correct: image id -> whether the model is right; absent is taken as wrong.
     """
+    from xai_audit.evidence.near import near_groups  # loads torch; verdicts need this module too
+
     ids = list(hashes)
     columns = {
         "image_id": ids,

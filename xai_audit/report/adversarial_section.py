@@ -106,9 +106,12 @@ def _classes(flipped: pd.DataFrame, facts: RunFacts) -> list[dict[str, Any]]:
 
 def _region(flipped: pd.DataFrame, region: str) -> dict[str, float] | None:
     """Mean energy, and lift: mean energy over mean area, of the photos where both are known."""
-    both = flipped[[f"energy_{region}", f"area_{region}"]].dropna().astype("float64").mean()
-    energy, area = (float(value) for value in both)
-    return {"energy": energy, "lift": energy / area} if energy == energy and area > 0 else None
+    both = np.stack([flipped[f"{what}_{region}"] for what in ("energy", "area")]).astype(np.float64)
+    known = np.isfinite(both).all(0)
+    if not known.any():
+        return None
+    energy, area = both[:, known].mean(1).tolist()
+    return {"energy": energy, "lift": energy / area} if area > 0 else None
 
 
 def _pictures(

@@ -212,7 +212,11 @@ class Audit:
 
     def mask_mark(self, rows: pa.Table) -> list[Any]:
         """Everything that decides the masks of ``rows``, for fingerprints."""
-        return [self.settings.masks, self.masks.fingerprint(), masks_fingerprint(rows)]
+        return [self.settings.masks, self._masks_fingerprint, masks_fingerprint(rows)]
+
+    @cached_property
+    def _masks_fingerprint(self) -> str:
+        return self.masks.fingerprint()  # looks at every file of a folder: once a command
 
     def photos(self, rows: pa.Table, load: LoadSettings) -> Photos:
         """The photos of ``rows`` with their masks, as the model sees them."""
