@@ -92,7 +92,10 @@ def _row(entry: Entry, dataset: DatasetSource, names: Collection[str]) -> dict[s
     status, error = entry.problem or (None, None)
     if status is None and entry.class_name not in names:
         known = "no class" if entry.class_name is None else f"class {entry.class_name}"
-        status, error = "no_class", f"listed with {known}; the dataset has {len(names)} others"
+        status, error = (
+            "no_class",
+            f"listed with {known}, which is not among the dataset's {len(names)}",
+        )
     stamp = _stamp(dataset.root / entry.path, opener_of(dataset)) if status is None else {}
     return {
         "path": os.fsencode(entry.path),

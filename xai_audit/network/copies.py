@@ -102,8 +102,6 @@ def copy_scores(
 
 def normal(like: torch.Tensor, seed: int) -> torch.Tensor:
     """Standard normal noise of the shape, type and device of ``like``."""
-    import torch  # the hash alone needs none
-
     generator = torch.Generator(like.device).manual_seed(seed)
     return torch.empty_like(like, memory_format=torch.contiguous_format).normal_(
         generator=generator
