@@ -72,7 +72,7 @@ def compared(name: str, overrides: list[str]) -> Row:
     """The row of one audit, run by both revisions."""
     plain = [key for key in overrides if not key.startswith("output_dir=")]
     old, new = CACHE / BASE / name, CACHE / "here" / name
-    _audit(_base_tree(), plain, old)
+    _audit(base_tree(), plain, old)
     _audit(REPO, plain, new)
     found = differences(old, new)
     return Row(
@@ -84,7 +84,8 @@ def compared(name: str, overrides: list[str]) -> Row:
     )
 
 
-def _base_tree() -> Path:
+def base_tree() -> Path:
+    """A checkout of BASE."""
     tree = CACHE / BASE / "tree"
     if not tree.is_dir():
         command = ["git", "worktree", "add", "--detach", str(tree), BASE]

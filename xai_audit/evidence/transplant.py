@@ -79,6 +79,16 @@ class Transplanter:
         self._class_of = dict(zip(ids, classes, strict=True))
         self._label_of = dict(zip(classes, labels, strict=True))
         self._place = {image_id: place for place, image_id in enumerate(ids)}
+        # One loader for all calls, the groups being its sampler: workers keep their canvases.
+        self._groups: list[list[Pair]] = []
+        self._loader = DataLoader(
+            _Views(source, self._cues),
+            batch_size=None,
+            sampler=self._groups,
+            num_workers=source.num_workers,
+            persistent_workers=source.num_workers > 0,
+            worker_init_fn=quiet if source.num_workers else None,
+        )
 
     def spent(self, since: Spent | None = None) -> Spent:
         """The cost so far, or that ``since`` an earlier moment."""
@@ -94,14 +104,9 @@ class Transplanter:
         groups: dict[tuple[str, str], list[Pair]] = {}
         for pair in pairs:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
-        loader = DataLoader(
-            _Views(self._source, self._cues, list(groups.values())),
-            batch_size=None,
-            num_workers=self._source.num_workers,
-            worker_init_fn=quiet if self._source.num_workers else None,
-        )
+        self._groups[:] = groups.values()
         waiting: dict[str, tuple[list[Pair], list[torch.Tensor]]] = {}
-        for ((name, _), group), found in zip(groups.items(), loader, strict=True):
+        for ((name, _), group), found in zip(groups.items(), self._loader, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)
                 continue
@@ -184,18 +189,15 @@ class Transplanter:
 
 
 class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
-    """The model's views of the pairs of each photo."""
+    """The model's views of the pairs of one photo, which are the index."""
 
-    def __init__(self, source: Source, cues: dict[str, Cue], groups: list[list[Pair]]) -> None:
-        self._canvases, self._cues, self._groups = Canvases(source), cues, groups
+    def __init__(self, source: Source, cues: dict[str, Cue]) -> None:
+        self._canvases, self._cues = Canvases(source), cues
 
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def __getitem__(self, index: int) -> tuple[list[int], torch.Tensor, list[int]] | None:
+    def __getitem__(self, group: list[Pair]) -> tuple[list[int], torch.Tensor, list[int]] | None:
         """Places of the pairs done, their views (2 P, 3, H, W), places left out; None: no photo."""
         with one_thread():
-            return self._views(self._groups[index])
+            return self._views(group)
 
     def _views(self, group: list[Pair]) -> tuple[list[int], torch.Tensor, list[int]] | None:
         canvas = self._canvases[group[0].image]

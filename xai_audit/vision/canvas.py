@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from xai_audit.types import Cue, ImageRecord, MaskSource, Preprocess
     from xai_audit.vision.opening import Opener
 
-# Decoded photos a worker keeps: a donor serves several images.
-_KEPT = 48
+# Bytes of canvases that a worker keeps: a donor serves many images.
+_KEPT = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -91,20 +91,29 @@ class Source:
 
 
 class Canvases:
-    """The canvases of a source, the last few kept."""
+    """The canvases of a source; those used last are kept, up to 128 MiB of them."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._kept: OrderedDict[str, Canvas | None] = OrderedDict()
+        self._bytes = 0
 
     def __getitem__(self, image_id: str) -> Canvas | None:
         """The canvas of ``image_id``, None for a photo that cannot be decoded."""
         if image_id not in self._kept:
             self._kept[image_id] = self._source.read(image_id)
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            self._bytes += _bytes(self._kept[image_id])
+            while self._bytes > _KEPT and len(self._kept) > 1:
+                self._bytes -= _bytes(self._kept.popitem(last=False)[1])
         self._kept.move_to_end(image_id)
         return self._kept[image_id]
+
+
+def _bytes(canvas: Canvas | None) -> int:
+    """The size of its pixels and mask."""
+    if canvas is None:
+        return 0
+    return canvas.photo.nbytes + (0 if canvas.object is None else canvas.object.nbytes)
 
 
 @contextmanager
