@@ -21,6 +21,17 @@ OK = "ok"
 # (DESIGN.md), the prediction says least about the class.
 PREFERRED_KINDS = ("contrast", "label", "pred")
 
+
+def _keys(*names: str) -> list[pa.Field]:
+    """Text columns without nulls."""
+    return [pa.field(name, pa.string(), nullable=False) for name in names]
+
+
+def _fields(kind: pa.DataType, *names: str) -> list[pa.Field]:
+    """Columns of one type that may have nulls."""
+    return [pa.field(name, kind) for name in names]
+
+
 MANIFEST = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -28,20 +39,16 @@ MANIFEST = pa.schema(
         ("raw_path", pa.binary()),
         ("class_name", pa.string()),
         ("label", pa.int32()),
-        ("split", pa.string()),
-        ("group", pa.string()),
+        *_fields(pa.string(), "split", "group"),
         pa.field("status", pa.string(), nullable=False),
         ("error", pa.string()),
         # False: left out by ``limit`` or by its status.
         pa.field("selected", pa.bool_(), nullable=False),
-        ("format", pa.string()),
-        ("mode", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
+        *_fields(pa.string(), "format", "mode"),
+        *_fields(pa.int32(), "width", "height"),
         ("orientation", pa.int8()),
         ("frames", pa.int32()),
-        ("file_bytes", pa.int64()),
-        ("mtime_ns", pa.int64()),
+        *_fields(pa.int64(), "file_bytes", "mtime_ns"),
         ("mask", pa.string()),
     ]
 )
@@ -49,8 +56,7 @@ MANIFEST = pa.schema(
 # Photos that were listed as usable but could not be decoded, with the status that replaces ``ok``.
 STATUSES = pa.schema(
     [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
+        *_keys("image_id", "status"),
         ("error", pa.string()),
     ]
 )
@@ -87,8 +93,7 @@ ATTRIBUTIONS = pa.schema(
         # relevance = heatmap * heatmap_scale; the scale is a power of two, so nothing is rounded
         # twice and a faint map does not vanish in float16.
         ("heatmap", pa.list_(pa.float16())),
-        ("heatmap_height", pa.int32()),
-        ("heatmap_width", pa.int32()),
+        *_fields(pa.int32(), "heatmap_height", "heatmap_width"),
         ("heatmap_scale", pa.float32()),
     ]
 )
@@ -102,9 +107,7 @@ SCORES = pa.schema(
         *[(f"lift_{region}", pa.float32()) for region in REGIONS],
         ("rank_accuracy", pa.float32()),
         ("pointing_hit", pa.bool_()),
-        ("entropy", pa.float32()),
-        ("peak_y", pa.float32()),
-        ("peak_x", pa.float32()),
+        *_fields(pa.float32(), "entropy", "peak_y", "peak_x"),
         ("mask_status", pa.string()),
         # ``ok``, or ``what=reason`` pairs joined by ``;``: why cells of this row are null.
         ("score_status", pa.string()),
@@ -116,10 +119,7 @@ FLAGS = pa.schema(
         *_ROW,
         ("reason", pa.string()),
         # The image's value, its class's typical value, and their distance in the class's spread.
-        ("value", pa.float32()),
-        ("class_median", pa.float32()),
-        ("class_spread", pa.float32()),
-        ("distance", pa.float32()),
+        *_fields(pa.float32(), "value", "class_median", "class_spread", "distance"),
         # 1 is the most suspicious of its class and reason.
         ("rank", pa.int32()),
     ]
@@ -181,42 +181,34 @@ METHODS = pa.schema(
 # photo of another class; both are edited in the same way.
 TRANSPLANTS = pa.schema(
     [
-        pa.field("class_name", pa.string(), nullable=False),
-        pa.field("cue", pa.string(), nullable=False),
-        # reliance: image_id is of class_name. pull: it is of another class.
+        *_keys("class_name", "cue"),
+        # reliance: image_id is of class_name. pull, scrambled: it is of another class.
         pa.field("question", pa.string(), nullable=False),
         # The cue that was put back, to separate two overlapping cues; else null.
         ("given", pa.string()),
         pa.field("image_id", pa.string(), nullable=False),
-        ("image_class", pa.string()),
-        ("donor_with", pa.string()),
-        ("donor_without", pa.string()),
-        ("donor_without_class", pa.string()),
+        *_fields(pa.string(), "image_class", "donor_with", "donor_without", "donor_without_class"),
         # Of class_name: probability and log-odds with its cue and with another class's.
-        ("p_with", pa.float32()),
-        ("p_without", pa.float32()),
-        ("log_odds_with", pa.float32()),
-        ("log_odds_without", pa.float32()),
+        *_fields(pa.float32(), "p_with", "p_without", "log_odds_with", "log_odds_without"),
         # Whether the prediction is image_id's own class.
-        ("correct_with", pa.bool_()),
-        ("correct_without", pa.bool_()),
+        *_fields(pa.bool_(), "correct_with", "correct_without"),
     ]
 )
 
 # A discovered region is the cue cluster_<k> of its class.
 DISCOVERED = "cluster_"
-RELIANCE, PULL = "reliance", "pull"
+RELIANCE, PULL, SCRAMBLED = "reliance", "pull", "scrambled"
+# What else is measured of a cue that is put on photos.
+ARMS = ("own", SCRAMBLED)
 QUESTIONS = ("availability", "attention", RELIANCE, PULL)
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 
 EVIDENCE = pa.schema(
     [
-        pa.field("class_name", pa.string(), nullable=False),
-        pa.field("cue", pa.string(), nullable=False),
+        *_keys("class_name", "cue"),
         ("method", pa.string()),
         # Images with compared transplants; n_read: images read for availability and attention.
-        ("n_images", pa.int32()),
-        ("n_read", pa.int32()),
+        *_fields(pa.int32(), "n_images", "n_read"),
         *[
             field
             for question in QUESTIONS
@@ -229,8 +221,7 @@ EVIDENCE = pa.schema(
                 (f"{question}_q", pa.float64()),
             )
         ],
-        pa.field("verdict", pa.string(), nullable=False),
-        pa.field("because", pa.string(), nullable=False),
+        *_keys("verdict", "because"),
         # The cue that explains this one's effect, or null. The question that shows the effect,
         # whether explained or not: reliance, or pull where only that does; null where neither does.
         *[(name, pa.string()) for name in ("explained_by", "question")],
@@ -244,19 +235,17 @@ EVIDENCE = pa.schema(
         # do not, attention has no q and supports no verdict. Null: not checked.
         ("attention_trusted", pa.bool_()),
         # Mean share of the view that the region takes, and of the relevance that falls there.
-        ("area", pa.float32()),
-        ("mass", pa.float32()),
+        *_fields(pa.float32(), "area", "mass"),
         # Accuracy on the class's images with the cue of their own class and of another.
-        ("accuracy_with", pa.float32()),
-        ("accuracy_without", pa.float32()),
+        *_fields(pa.float32(), "accuracy_with", "accuracy_without"),
         # Accuracy on the class's images where the cue agrees with the label and where it does not.
-        ("accuracy_agree", pa.float32()),
-        ("accuracy_disagree", pa.float32()),
-        ("n_agree", pa.int32()),
-        ("n_disagree", pa.int32()),
+        *_fields(pa.float32(), "accuracy_agree", "accuracy_disagree"),
+        *_fields(pa.int32(), "n_agree", "n_disagree"),
         # Accuracy on the class's images when all but the object comes from other classes.
         ("core_accuracy", pa.float32()),
         ("forwards", pa.int32()),
+        # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
+        *[(f"{arm}{end}", pa.float32()) for arm in ARMS for end in ("", "_low", "_high")],
     ]
 )
 
@@ -301,23 +290,18 @@ CLUSTERS = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         pa.field("cluster", pa.int32(), nullable=False),
         # cluster_<k> where its region is examined as a cue; null where it repeats the object.
-        ("cue", pa.string()),
-        ("method", pa.string()),
-        ("target_kind", pa.string()),
-        ("algorithm", pa.string()),
+        *_fields(pa.string(), "cue", "method", "target_kind", "algorithm"),
         # object, background, border, corner_..., mixed: where its mean map lies.
         ("kind", pa.string()),
         ("n_images", pa.int32()),
         ("share", pa.float32()),
         # Mean adjusted Rand index of clusterings of subsamples, 0 to 1.
-        ("stability", pa.float32()),
-        ("eigengap", pa.float32()),
+        *_fields(pa.float32(), "stability", "eigengap"),
         *[(f"mass_{region}", pa.float32()) for region in REGIONS],
         ("mean_map", pa.list_(pa.float32())),
         # Cells of the grid that make the region, 0 or 1.
         ("region", pa.list_(pa.uint8())),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
+        *_fields(pa.int32(), "height", "width"),
         # Of the sampled images; the most typical first.
         ("image_ids", pa.list_(pa.string())),
     ]
@@ -332,8 +316,7 @@ _PAIR = [
 
 AGREEMENT_IMAGES = pa.schema(
     [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("class_name", pa.string(), nullable=False),
+        *_keys("image_id", "class_name"),
         *_PAIR,
         # Spearman's, of the cells of the coarser grid.
         ("rank_correlation", pa.float32()),
@@ -367,32 +350,26 @@ BOUNDARIES = pa.schema(
     [
         # 1 is the most confused pair of classes; each has two directions.
         pa.field("pair", pa.int32(), nullable=False),
-        pa.field("class_name", pa.string(), nullable=False),
-        pa.field("other_class", pa.string(), nullable=False),
-        pa.field("method", pa.string(), nullable=False),
+        *_keys("class_name", "other_class", "method"),
         pa.field("n_images", pa.int32(), nullable=False),
         # Photos of these: predicted as other_class, without a usable heatmap; the class's others.
         pa.field("n_confused", pa.int32(), nullable=False),
         pa.field("n_undefined", pa.int32(), nullable=False),
         pa.field("n_others", pa.int32(), nullable=False),
-        ("margin_mean", pa.float32()),
-        ("margin_median", pa.float32()),
+        *_fields(pa.float32(), "margin_mean", "margin_median"),
         # Mean mass of their heatmaps, and its difference from the mean of the class's other photos.
         *[(f"mass_{region}", pa.float32()) for region in REGIONS],
         *[(f"excess_{region}", pa.float32()) for region in REGIONS],
         # The region with the largest difference whose interval excludes 0, else with the largest;
         # the interval holds for all regions together.
         ("region", pa.string()),
-        ("region_excess", pa.float32()),
-        ("region_low", pa.float32()),
-        ("region_high", pa.float32()),
+        *_fields(pa.float32(), "region_excess", "region_low", "region_high"),
         # Confirmed and suspected cues of class_name, gravest first; null without evidence.
         ("cues", pa.list_(pa.string())),
         ("verdicts", pa.list_(pa.string())),
         pa.field("because", pa.string(), nullable=False),
         ("mean_map", pa.list_(pa.float32())),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
+        *_fields(pa.int32(), "height", "width"),
         # Nearest to the boundary first, on either side of it.
         ("image_ids", pa.list_(pa.string())),
         ("margins", pa.list_(pa.float32())),

@@ -20,6 +20,7 @@ from tests.bench.planted import scenarios
 from tests.bench.planted.build import built, weights_file
 from tests.bench.planted.build import overrides as planted
 from tests.bench.rows import Row, skipped
+from xai_audit.schema import ARMS
 
 BASE = os.environ.get("XAI_AUDIT_BASE", "6ef4bb2")
 CACHE = REPO / "outputs" / "frozen"
@@ -50,7 +51,8 @@ _RENAMED = {"beyond": "given"}
 # What the two revisions store in different places: statuses.parquet and scores hold these now.
 _MOVED = {"manifest.parquet": ["mask_status"]}
 # Columns that are new.
-_NEW = {"evidence.parquet": ["question"]}
+_ARMS = [f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high")]
+_NEW = {"evidence.parquet": ["question", *_ARMS]}
 # Words of the reasons: one name a cue, whoever writes of it, and the field's verbs.
 _WORDS = {"file itself (size, format, camera)": "file metadata", "would tell": "would decide"}
 

@@ -24,8 +24,9 @@ from tests.bench.planted.audits import CACHE
 from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.photos import HELD_OUT
 from tests.bench.rows import NO_BOUND, Row, skipped
-from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
+from xai_audit.evidence.plan import OTHERS, OWN
 from xai_audit.run.paths import RunPaths
+from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

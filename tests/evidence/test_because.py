@@ -16,7 +16,7 @@ def told(verdict, **changes):
         "class_name": "marguerite", "cue": "border", "verdict": verdict, "explained_by": None,
         "question": "reliance",
         "n_images": 24, "wanted": 24, "way": "both", "why": None, "sd": 0.2, "mass": 0.4,
-        "measured_on": "own",
+        "measured_on": "own", "scrambled": NAN,
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
         "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
         "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
@@ -58,8 +58,24 @@ def test_what_is_lost_cannot_be_restored():
         "instead: giving them only the JPEG quality of marguerite raises the probability of "
         "marguerite by 0.81"
     )
-    stamp = told("confirmed", cue="stamp", way="added", measured_on="others", availability=NAN)
+
+
+@pytest.mark.parametrize(
+    ("scrambled", "tells"),
+    [
+        (0.79, "; scrambled it changes it by 0.79: any such patch there does."),
+        (0.40, "; scrambled it changes it by 0.40: its shape is a part of it."),
+        (0.02, "; scrambled it changes it by 0.02: its shape counts."),
+        (NAN, "24 images)."),
+    ],
+)
+def test_what_is_put_on_is_told_with_its_scrambled_twin(scrambled, tells):
+    stamp = told(
+        "confirmed",
+        cue="stamp", way="added", measured_on="others", availability=NAN, scrambled=scrambled,
+    )  # fmt: skip
     assert stamp.startswith("Putting the stamp on photos of other classes raises the probability")
+    assert stamp.endswith(tells)
 
 
 def test_explained():

@@ -13,8 +13,9 @@ import pytest
 
 from xai_audit.evidence.cell_rows import shares_left
 from xai_audit.evidence.columns import EFFECTS
-from xai_audit.evidence.plan import OTHERS, OWN, PULL, RELIANCE
+from xai_audit.evidence.plan import OTHERS, OWN
 from xai_audit.evidence.summary import summary_table
+from xai_audit.schema import PULL, RELIANCE
 
 
 def pair(image, p_with, p_without, **changes):

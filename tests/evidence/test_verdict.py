@@ -30,6 +30,7 @@ def cell(class_name, cue, **changes):
         "sd": 0.05,
         "attention_trusted": None,
         "measured_on": "own",
+        "scrambled": NAN,
         "area": AREAS.get(cue, NAN),
         "mass": 0.2,
     }

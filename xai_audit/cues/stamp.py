@@ -39,8 +39,8 @@ _MOST = 10**8
 class Stamp:
     """A ruler, an ink mark, a watermark text: does its presence change the decision?
 
-    With a donor of another class the photo gets the stamp. With one of the same class it gets the
-    stamp's own pixels in random order, so that the damage of pasting cancels in the difference.
+    With a donor of another class the photo gets the stamp, with one of the same class the stamp's
+    own pixels in random order; with itself as donor it stays as it is.
 
     Args:
         name: of the cue.
@@ -95,7 +95,9 @@ class Stamp:
         return math.nan
 
     def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
-        """The photo with the stamp; with its scrambled twin for a donor of the same class."""
+        """The photo with the stamp; its scrambled twin or nothing, see the class."""
+        if donor.record.image_id == canvas.record.image_id:
+            return canvas.photo
         stamp = self._fitted(canvas)
         if donor.record.class_name == canvas.record.class_name:
             ids = (canvas.record.image_id, donor.record.image_id)

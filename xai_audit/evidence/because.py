@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MANY = 500
 _FAINT = 0.005  # less is 0.00 in two decimals
+# Share of the effect that the scrambled twin of something put on has.
+_SHAPE, _ANY = 1 / 3, 2 / 3
 
 
 def because(row: Mapping[str, Any], limits: Limits) -> str:
@@ -111,7 +113,7 @@ def _effect(row: Mapping[str, Any]) -> str:
     numbers = _numbers(row, "reliance", f", {int(row['n_images'])} images")
     if row["way"] == "added":
         moved = _moved(row["reliance"], "raises", "lowers", name)
-        return f"Putting {cue} on photos of other classes {moved}{numbers}"
+        return f"Putting {cue} on photos of other classes {moved}{numbers}{_shape(row)}"
     if row["measured_on"] == "others":
         moved = _moved(row["reliance"], "raises", "lowers", name)
         return (
@@ -120,6 +122,20 @@ def _effect(row: Mapping[str, Any]) -> str:
         )
     moved = _moved(row["reliance"], "lowers", "raises", name)
     return f"Replacing only {cue} by that of other classes {moved}{numbers}"
+
+
+def _shape(row: Mapping[str, Any]) -> str:
+    """What the scrambled twin of something put on tells of its shape."""
+    twin, effect = row["scrambled"], row["reliance"]
+    if math.isnan(twin) or not effect >= _FAINT:
+        return ""
+    share = twin / effect
+    tells = (
+        "any such patch there does" if share > _ANY else
+        "its shape counts" if share < _SHAPE else
+        "its shape is a part of it"
+    )  # fmt: skip
+    return f"; scrambled it changes it by {_two(twin)}: {tells}"
 
 
 def _pull(row: Mapping[str, Any]) -> str:

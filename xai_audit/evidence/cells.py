@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 
+from xai_audit.evidence.added import added_cell
 from xai_audit.evidence.plan import Roster, Separation, cell, owner, pools
 from xai_audit.evidence.readings import CueReading, SurveyTables
 from xai_audit.run.paths import RunPaths
@@ -83,8 +84,12 @@ class Planning:
         for key, reading in self.survey.readings.items():
             if owner(key) not in (None, name):  # discovered in another class
                 continue
+            places = self.pools[key]
+            if reading.way == "added":
+                found.append(added_cell(roster, name, key, places, budget=budget))
+                continue
             separation = self._separations.get(key)
-            found.append(cell(roster, name, reading, self.pools[key], separation, budget=budget))
+            found.append(cell(roster, name, reading, places, separation, budget=budget))
         whole, places = self._everything
         return [*found, cell(roster, name, whole, places, None, budget=budget)]
 
@@ -100,10 +105,7 @@ class Planning:
 def cells_text(cells: Sequence[Cell]) -> str:
     """The pairs of ``cells``, for a fingerprint."""
     return fingerprint(
-        [
-            [c.class_name, c.cue, c.measured_on, [_donated(p) for p in (*c.reliance, *c.pull)]]
-            for c in cells
-        ]
+        [[c.class_name, c.cue, c.measured_on, [_donated(p) for p in c.pairs]] for c in cells]
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from xai_audit.schema import ARMS
+
 # The content of one cue in one photo; rows of a photo are together, in the order of CUES.
 SURVEY = pa.schema(
     [
@@ -92,5 +94,6 @@ EFFECTS = pa.schema(
         ],
         *[(name, pa.float64()) for name in ("accuracy_with", "accuracy_without")],
         ("forwards", pa.int32()),
+        *[(f"{arm}{end}", pa.float64()) for arm in ARMS for end in ("", "_low", "_high")],
     ]
 )

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import EFFECTS
-from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
+from xai_audit.evidence.plan import OTHERS, shown
+from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
@@ -47,9 +48,16 @@ def effects_table(
     for cell in cells:
         if cell.cue != ALL:
             cue = shown(cell.cue)
-            own, others = (pairs.get((cue, q), nothing) for q in (RELIANCE, PULL))
-            row = {"class_name": cell.class_name, "cue": cell.cue, "way": ways[cell.cue]}
-            rows.append(row | {"n_read": usable[cell.cue]} | _effects(cell, own, others, seed))
+            own, others, twins = (pairs.get((cue, q), nothing) for q in (RELIANCE, PULL, SCRAMBLED))
+            row: dict[str, Any] = {
+                "class_name": cell.class_name,
+                "cue": cell.cue,
+                "way": ways[cell.cue],
+            }
+            row |= {"n_read": usable[cell.cue]} | _effects(cell, own, others, seed)
+            if row["way"] == "added":
+                row |= _arms(own, twins, seed)
+            rows.append(row)
     return pa.Table.from_pylist(rows, schema=EFFECTS)
 
 
@@ -75,6 +83,17 @@ def _effects(cell: Cell, own: pd.DataFrame, others: pd.DataFrame, seed: int) -> 
         "wanted": cell.wanted,
         "forwards": 2 * (len(own) + len(others)),
         **{name: None if np.isnan(value) else value for name, value in found.items()},
+    }
+
+
+def _arms(own: pd.DataFrame, twins: pd.DataFrame, seed: int) -> dict[str, float | None]:
+    """What is put on the class's own photos does, and its scrambled twin on other classes'."""
+    found = _columns("own", _differences(own), seed)
+    found |= _columns("scrambled", _differences(twins), seed)
+    return {
+        name: None if np.isnan(value) else value
+        for name, value in found.items()
+        if not name.endswith("_p")
     }
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
-from xai_audit.evidence.plan import LOOK, RELIANCE
-from xai_audit.schema import TRANSPLANTS
+from xai_audit.evidence.plan import LOOK, OWN
+from xai_audit.schema import RELIANCE, TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
 from xai_audit.vision.canvas import fitted, transplanted
 
@@ -51,7 +51,9 @@ def measured(
         sequential: whether a question is closed so early.
         progress: called with the number of transplanted photos just measured.
     """
-    planned = [(cell, cell.reliance) for cell in cells] + [(cell, cell.pull) for cell in cells]
+    # Reliance of every cell first, then pull of every cell.
+    by_cell = [[(cell, pairs) for pairs in cell.questions] for cell in cells]
+    planned = [one for each in zip(*by_cell, strict=True) for one in each]
     found: list[list[tuple[Pair, Row]]] = [[] for _ in planned]
     spent = [0] * len(planned)
     still = [number for number, (_, pairs) in enumerate(planned) if pairs]
@@ -60,7 +62,7 @@ def measured(
         for number in still:
             cell, pairs = planned[number]
             # Pull is rare, so 4 pairs decide whether to go on; 8 where reliance cannot be measured.
-            first = pairs is cell.pull and cell.reliance and not spent[number]
+            first = pairs is cell.pull and cell.measured_on == OWN and not spent[number]
             size = LOOK // 2 if first else LOOK
             look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xai_audit.evidence.donors import least_similar, ordinary, typical
+from xai_audit.evidence.pairs import PULLED, own_pairs, pull_pairs
 from xai_audit.run.sample import hash_order
+from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from xai_audit.evidence.readings import CueReading
 
-RELIANCE, PULL = "reliance", "pull"
 OWN, OTHERS = "own", "others"
 
 # Pairs per round; after each round a cell that is decided is not measured further.
 LOOK = 8
-# With this many photos of the most confusable classes, no further class is added.
-_PULLED = 16
 # A discovered region is a cue of one class only; its key within a run names both.
 _OF = "@"
 
@@ -54,7 +53,7 @@ class Pair:
     Attributes:
         class_name: of the cell.
         cue: its key.
-        question: ``reliance`` or ``pull``.
+        question: ``reliance``, ``pull`` or ``scrambled``.
         image: id of the photo.
         donor_with: id of the donor of the cell's class.
         donor_without: id of the donor of another class (for pull: of the photo's own).
@@ -85,6 +84,7 @@ class Cell:
         measured_on: ``own`` or ``others``.
         reliance: photos of the class.
         pull: photos of other classes, the most confusable first.
+        scrambled: photos of other classes with the scrambled twin of what is put on.
         why: why there are none, or None.
         wanted: number of pairs if there are photos enough.
     """
@@ -96,6 +96,17 @@ class Cell:
     pull: tuple[Pair, ...]
     why: str | None = None
     wanted: int = 0
+    scrambled: tuple[Pair, ...] = ()
+
+    @property
+    def questions(self) -> tuple[tuple[Pair, ...], ...]:
+        """The pairs of each question."""
+        return self.reliance, self.pull, self.scrambled
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """All of them."""
+        return tuple(pair for pairs in self.questions for pair in pairs)
 
 
 @dataclass(frozen=True)
@@ -164,12 +175,12 @@ def cell(
         return Cell(name, cue, OWN, (), (), f"{found}{lacking}; 2 are needed, and another class")
     plain = ordinary(name, others, distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
-    on_others = way == "added" or (way == "down" and _lower(reading, pools, name, plain))
+    on_others = way == "down" and _lower(reading, pools, name, plain)
     counterpart = least_similar(pools, plain, presence)
     share = 0 if on_others else budget - budget // 4
     givers = typical(mine, presence)
-    own = islice(_own_pairs(mine, givers, counterpart, pools), share)
-    pull = islice(_pull_pairs(givers, rivals, pools), budget - share)
+    own = islice(own_pairs(mine, givers, counterpart, pools), share)
+    pull = islice(pull_pairs(givers, rivals, pools), budget - share)
 
     def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
         ids = roster.ids
@@ -182,7 +193,7 @@ def cell(
         measured_on=OTHERS if on_others else OWN,
         reliance=pairs(RELIANCE, own),
         pull=pulled,
-        wanted=share or (len(pulled) if len(pulled) >= _PULLED else budget),
+        wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
     )
 
 
@@ -205,38 +216,3 @@ def _lower(
     mine = np.nanmean(reading.levels[pools[name]])
     theirs = np.nanmean(np.concatenate([reading.levels[pools[other]] for other in plain]))
     return bool(mine < theirs)
-
-
-def _own_pairs(
-    mine: list[int], givers: list[int], counterpart: list[str], pools: Mapping[str, list[int]]
-) -> Iterator[tuple[int, int, int]]:
-    """Places of a photo, the donor of its class and the one of another."""
-    for place, image in enumerate(mine):
-        theirs = pools[counterpart[place % len(counterpart)]]
-        without = theirs[place // len(counterpart) % len(theirs)]
-        yield image, _other_than(image, givers, place), without
-
-
-def _pull_pairs(
-    givers: list[int], rivals: list[str], pools: Mapping[str, list[int]]
-) -> Iterator[tuple[int, int, int]]:
-    """Places of a photo of another class, the donor of the cell's class and the one of its own."""
-    count = 0
-    for rival in rivals:
-        theirs = pools[rival]
-        if len(theirs) < 2:
-            continue
-        # Pull is measured on the most confusable class, which may have few photos; those of the
-        # next ones are only added up to a number that can decide.
-        if count >= _PULLED:
-            return
-        for place, image in enumerate(theirs):
-            yield image, givers[count % len(givers)], _other_than(image, theirs, place)
-            count += 1
-
-
-def _other_than(image: int, donors: list[int], place: int) -> int:
-    """A donor for the image in ``place`` other than the image itself; another one each round."""
-    start = place + place // len(donors)
-    turned = (donors[(start + step) % len(donors)] for step in range(len(donors)))
-    return next(donor for donor in turned if donor != image)

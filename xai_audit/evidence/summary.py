@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
-from xai_audit.evidence.plan import OTHERS, PULL, RELIANCE, shown
-from xai_audit.schema import DISCOVERED, SUMMARY, TRANSPLANTS
+from xai_audit.evidence.plan import OTHERS, shown
+from xai_audit.schema import DISCOVERED, PULL, RELIANCE, SUMMARY, TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _by_image(found: pd.DataFrame, on_others: NDArray[np.bool_]) -> pd.DataFrame
         on_others: (n,) whether a pair is of a cell that is measured on other classes' photos; there
             the donor "without" has the cue of the photo's own class.
     """
-    own = found[found["question"] == RELIANCE]
+    own = found[(found["question"] == RELIANCE) & ~on_others]
     others = found[(found["question"] == PULL) & on_others]
     given = pd.DataFrame(
         {

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.cell_rows import cell_rows
-from xai_audit.evidence.plan import PULL, shown
+from xai_audit.evidence.plan import shown
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.verdict import Limits, candidates
 from xai_audit.run.record import fingerprint
+from xai_audit.schema import PULL
 from xai_audit.work.parts import parts_mark, read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 1
+_VERSION = 2
 _TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
 
 
@@ -54,7 +54,7 @@ def plan(audit: Audit) -> Plan:
         for number, name in enumerate(planning.names):
             cells = planning.cells(name)
             mark = fingerprint(same, cells_text(cells), _content(audit, rows, cells, name))
-            pairs = sum(len(cell.reliance) + len(cell.pull) for cell in cells)
+            pairs = sum(len(cell.pairs) for cell in cells)
             found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
         return found
 
@@ -69,7 +69,7 @@ def plan(audit: Audit) -> Plan:
 
 def _content(audit: Audit, rows: pa.Table, cells: Sequence[Cell], name: str) -> list[Any]:
     """What lies in the photos and masks of ``cells``, and the regions discovered in the class."""
-    ids = {one for cell in cells for pair in (*cell.reliance, *cell.pull) for one in pair.photos}
+    ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
     found = pc.is_in(rows.column("image_id"), value_set=pa.array(sorted(ids), pa.string()))
     mine = rows.filter(found)
     regions = [row for row in clusters(audit) if row["class_name"] == name]

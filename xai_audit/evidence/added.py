@@ -1,0 +1,78 @@
+"""The pairs of a cue that is put on photos (a stamp): each against the photo as it is.
+
+Three arms: plain, stamped, scrambled. The verdict is stamped against plain; scrambled against
+plain only tells whether the stamp's shape counts or any such patch there would do.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from xai_audit.evidence.plan import OTHERS, Cell, Pair
+from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from xai_audit.evidence.plan import Roster
+
+# Pairs of the arms that inform and do not judge: the scrambled one, and the class's own photos.
+_INFORM = 16
+
+
+def added_cell(
+    roster: Roster, name: str, cue: str, pools: Mapping[str, Sequence[int]], *, budget: int
+) -> Cell:
+    """The pairs for class ``name`` and a cue with ``way="added"``.
+
+    A cue leaves a photo as it is where the photo is its own donor, is scrambled for another donor
+    of the photo's class, and is put on for a donor of any other class. Photos come from all other
+    classes in turn, the most confusable first, so that the mean is that of the other classes.
+
+    Args:
+        roster: the photos that were read.
+        name: of the class.
+        cue: its key.
+        pools: class -> places of its usable photos, in the order in which they are spent.
+        budget: pairs at most on other classes' photos.
+    """
+    mine = pools[name]
+    confused = roster.confusion.get(name, {})
+    others = sorted(
+        (other for other in roster.names if other != name and pools[other]),
+        key=lambda other: (-confused.get(other, 0.0), other),
+    )
+    if len(mine) < 2 or not others:
+        found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
+        return Cell(name, cue, OTHERS, (), (), f"{found}; 2 are needed, and another class")
+
+    def pair(question: str, image: int, donor: int) -> Pair:
+        ids = roster.ids
+        return Pair(name, cue, question, ids[image], ids[donor], ids[image])
+
+    theirs = list(islice(_in_turn([(pools[other], other) for other in others]), budget))
+    foreign = pools[others[0]][0]
+    pull = [pair(PULL, image, mine[place % len(mine)]) for place, (image, _) in enumerate(theirs)]
+    twins = [
+        pair(SCRAMBLED, image, next(one for one in pools[other] if one != image))
+        for image, other in theirs
+        if len(pools[other]) > 1
+    ]
+    return Cell(
+        class_name=name,
+        cue=cue,
+        measured_on=OTHERS,
+        reliance=tuple(pair(RELIANCE, image, foreign) for image in mine[:_INFORM]),
+        pull=tuple(pull),
+        scrambled=tuple(twins[:_INFORM]),
+        wanted=len(pull),
+    )
+
+
+def _in_turn(classes: Sequence[tuple[Sequence[int], str]]) -> Iterator[tuple[int, str]]:
+    """(place, class) of the first photo of each class, then of the second of each, ..."""
+    for number in range(max(len(pool) for pool, _ in classes)):
+        for pool, name in classes:
+            if number < len(pool):
+                yield pool[number], name
