@@ -48,7 +48,9 @@ def border_of(name: str, *, budget: int, way="both", levels=None, usable=None, s
     )
     shows = np.tile(np.linspace(0, 1, EACH), len(NAMES))
     separation = Separation(
-        {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55}, dict.fromkeys(NAMES, shows)
+        {"framed": 1.0, "rival": 0.6, "rose": 0.5, "tulip": 0.55},
+        dict.fromkeys(NAMES, shows[:EACH]),
+        dict.fromkeys(NAMES, np.full(len(NAMES), 0.5)),
     )
     given = pools(roster(seed), "border", reading.usable)
     return cell(roster(seed), name, reading, given, separation, budget=budget)
@@ -124,9 +126,8 @@ def test_ordinary_is_who_is_told_clearly_less():
 
 
 def test_donor_classes_are_those_whose_cue_looks_least_like_it():
-    places = {name: [2 * number, 2 * number + 1] for number, name in enumerate("abcde")}
-    presence = np.array([0.9, 0.7, 0.1, np.nan, 0.3, 0.3, 0.2, 0.2, np.nan, np.nan])
-    assert least_similar(places, ["a", "b", "c", "d", "e"], presence) == ["e", "b", "d", "c"]
+    likeness = {"a": 0.8, "b": 0.1, "c": 0.3, "d": 0.2, "e": float("nan")}
+    assert least_similar(likeness, ["a", "b", "c", "d", "e"]) == ["e", "b", "d", "c"]
 
 
 def test_too_few_photos_are_told():
@@ -134,8 +135,28 @@ def test_too_few_photos_are_told():
     usable[1:10] = False
     found = border_of("framed", usable=usable, budget=8)
     assert found.reliance == found.pull == ()
-    assert found.why.startswith("1 usable photo of this class with an object mask; 2 are needed")
+    assert found.why == "1 usable photo of this class with an object mask; 6 are needed"
     assert border_of("framed", way="none", budget=8).why is not None
+
+
+def test_what_no_pair_can_decide_costs_none():
+    def framed_of(count: int, distinct: dict[str, float]) -> Cell:
+        usable = np.ones(40, dtype=bool)
+        usable[count:10] = False
+        n = len(NAMES) * EACH
+        nan = np.full(n, np.nan)
+        reading = CueReading("border", "both", False, nan, nan, usable)
+        separation = Separation(distinct, {}, {})
+        given = pools(roster(), "border", usable)
+        return cell(roster(), "framed", reading, given, separation, budget=32)
+
+    unknown = framed_of(5, {})
+    assert (unknown.pairs, unknown.why) == ((), "5 usable photos of this class; 6 are needed")
+    # With availability known a pull may confirm what reliance cannot.
+    known = framed_of(5, {"framed": 0.9})
+    assert (known.reliance, len(known.pull), known.why) == ((), 20, None)
+    enough = framed_of(6, {})
+    assert (len(enough.reliance), len(enough.pull)) == (6, 8)
 
 
 def test_pairs_depend_on_the_seed_alone():

@@ -43,9 +43,9 @@ def added_cell(
         (other for other in roster.names if other != name and pools[other]),
         key=lambda other: (-confused.get(other, 0.0), other),
     )
-    if len(mine) < 2 or not others:
-        found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
-        return Cell(name, cue, OTHERS, (), (), f"{found}; 2 are needed, and another class")
+    if not mine or not others:
+        why = "it needs a usable photo of this class and one of another"
+        return Cell(name, cue, OTHERS, (), (), why)
 
     def pair(question: str, image: int, donor: int) -> Pair:
         ids = roster.ids

@@ -36,7 +36,7 @@ def cell_rows(
         trusted: method -> whether its maps change with the model's weights; absent: not checked.
     """
     effects = _table(RunPaths.parts(paths.effects), EFFECTS, EFFECTS.names)
-    columns = [name for name in AVAILABILITY.names if name != "presence"]
+    columns = [name for name in AVAILABILITY.names if name not in ("presence", "likeness")]
     offered = _table(RunPaths.parts(paths.availability), AVAILABILITY, columns)
     attended = _table(RunPaths.parts(paths.attention), ATTENTION, ATTENTION.names)
     cells = effects.merge(_renamed(offered, "availability"), on=_CELL, how="left")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # All cues at once, to measure how much accuracy depends on cues together.
 ALL = "all"
+_LISTS = ("presence", "likeness")
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,13 @@ class Planning:
     def _separations(self) -> dict[str, Separation]:
         found: dict[str, Separation] = {}
         for file in RunPaths.parts(self.survey.paths.availability):
-            table = pq.read_table(file, columns=["cue", "class_name", "value", "presence"])
+            table = pq.read_table(file, columns=["cue", "class_name", "value", *_LISTS])
             if table.num_rows:
                 names = table.column("class_name").to_pylist()
-                presence = table.column("presence").combine_chunks()
-                scores = presence.flatten().to_numpy().reshape(len(names), -1)
                 values = table.column("value").fill_null(np.nan).to_pylist()
-                found[table.column("cue")[0].as_py()] = Separation(
-                    dict(zip(names, values, strict=True)), dict(zip(names, scores, strict=True))
-                )
+                lists = [[one.values.to_numpy() for one in table.column(c)] for c in _LISTS]
+                by_class = (dict(zip(names, each, strict=True)) for each in (values, *lists))
+                found[table.column("cue")[0].as_py()] = Separation(*by_class)
         return found
 
     @cached_property

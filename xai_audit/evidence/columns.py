@@ -61,8 +61,9 @@ AVAILABILITY = pa.schema(
         # Accuracy on the class's photos where the cue agrees with the label and where it does not.
         *[(name, pa.float64()) for name in ("accuracy_agree", "accuracy_disagree")],
         *[(name, pa.int32()) for name in ("n_agree", "n_disagree")],
-        # Cross-validated score of each photo of the survey.
-        ("presence", pa.list_(pa.float64())),
+        # Cross-validated scores: of each photo of the class, in the order of the survey; means over
+        # the usable photos of each class that the survey has, in the order of the labels.
+        *[(name, pa.list_(pa.float64())) for name in ("presence", "likeness")],
     ]
 )
 

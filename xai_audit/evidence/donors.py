@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from xai_audit.run.sample import per_class as drawn_per_class
@@ -18,7 +17,6 @@ from xai_audit.run.sample import per_class as drawn_per_class
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
 
 _DONOR_CLASSES = 4
 _CHANCE = 0.5
@@ -47,25 +45,19 @@ def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) ->
     return ranked[:least] + less
 
 
-def least_similar(
-    pools: Mapping[str, Sequence[int]], among: Sequence[str], presence: NDArray[np.float64]
-) -> list[str]:
+def least_similar(likeness: Mapping[str, float], among: Sequence[str]) -> list[str]:
     """The four of ``among`` with the least similar cue to that of the class of the cell.
 
     Args:
-        pools: class -> places of its usable photos.
+        likeness: class -> how much its photos' cues look like that class's; NaN or absent is 0.
         among: the classes to choose from.
-        presence: (n,) how much each photo's cue looks like that class's; NaN unknown.
     """
-    similarity = {}
-    for other in among:
-        scores = presence[list(pools[other])]
-        known = scores[~np.isnan(scores)]
-        similarity[other] = float(known.mean()) if len(known) else 0.0
-    return sorted(among, key=lambda other: (similarity[other], other))[:_DONOR_CLASSES]
+    known = {one: likeness.get(one, 0.0) for one in among}
+    known = {one: 0.0 if math.isnan(value) else value for one, value in known.items()}
+    return sorted(among, key=lambda other: (known[other], other))[:_DONOR_CLASSES]
 
 
-def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
+def typical(pool: Sequence[int], presence: Mapping[int, float]) -> list[int]:
     """The half of a class's photos, at least 2, with the most typical cue, in the given order.
 
     All of them where presence is unknown for each. In the other classes any photo may be a donor:
@@ -74,10 +66,11 @@ def typical(pool: Sequence[int], presence: NDArray[np.float64]) -> list[int]:
 
     Args:
         pool: the class's photos.
-        presence: (n,) how much each photo's cue looks like the class's; NaN unknown.
+        presence: place -> how much the photo's cue looks like the class's; NaN or absent unknown.
     """
-    shown = np.nan_to_num(presence, nan=-np.inf)
-    if np.isinf(shown[list(pool)]).all():
+    known = {place: presence.get(place, math.nan) for place in pool}
+    shown = {place: -math.inf if math.isnan(v) else v for place, v in known.items()}
+    if all(map(math.isinf, shown.values())):
         return list(pool)
     ranked = sorted(pool, key=lambda place: -shown[place])
     kept = set(ranked[: max((len(pool) + 1) // 2, 2)])

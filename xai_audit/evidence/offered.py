@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -45,6 +46,7 @@ def offered_table(
     found = availability(
         descriptors, classes, near, classes=present, permutations=permutations, seed=seed
     )
+    likeness = _means(found.presence, survey.readings[cue].usable, classes, present)
     rows = []
     for column, name in enumerate(present):
         presence = found.presence[:, column]
@@ -58,10 +60,25 @@ def offered_table(
             "accuracy_agree": sides.agree,
             "accuracy_disagree": sides.disagree,
         }
-        row = {name: None if np.isnan(value) else value for name, value in numbers.items()}
+        row: dict[str, Any] = {
+            name: None if np.isnan(value) else value for name, value in numbers.items()
+        }
         row |= {"n_agree": sides.n_agree, "n_disagree": sides.n_disagree}
-        rows.append(row | {"cue": cue, "class_name": name, "presence": presence})
+        row |= {"presence": presence[classes == name], "likeness": likeness[:, column]}
+        rows.append(row | {"cue": cue, "class_name": name})
     return pa.Table.from_pylist(rows, schema=AVAILABILITY)
+
+
+def _means(
+    presence: NDArray[np.float64],
+    usable: NDArray[np.bool_],
+    classes: NDArray[np.str_],
+    names: Sequence[str],
+) -> NDArray[np.float64]:
+    """The mean (K, K) over each class's usable photos of each class's scores; NaN unknown."""
+    scores = pd.DataFrame(presence[usable]).groupby(classes[usable]).mean()
+    means: NDArray[np.float64] = scores.reindex([*names]).to_numpy()
+    return means
 
 
 @dataclass(frozen=True)

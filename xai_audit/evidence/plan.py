@@ -5,9 +5,11 @@ How donors are chosen is in :mod:`~xai_audit.evidence.donors`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
 
     from xai_audit.evidence.readings import CueReading
 
+_Key = TypeVar("_Key")
+
 OWN, OTHERS = "own", "others"
 
+MIN_IMAGES = 6  # fewer pairs answer nothing
 # Pairs per round; after each round a cell that is decided is not measured further.
 LOOK = 8
 # A discovered region is a cue of one class only; its key within a run names both.
@@ -127,6 +132,14 @@ class Roster:
     confusion: Mapping[str, Mapping[str, float]]
     seed: int
 
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Class -> places of its photos, in the order of the survey."""
+        found: dict[str, list[int]] = {name: [] for name in self.names}
+        for place, name in enumerate(self.classes.tolist()):
+            found[name].append(place)
+        return found
+
 
 @dataclass(frozen=True)
 class Separation:
@@ -134,12 +147,14 @@ class Separation:
 
     Attributes:
         distinct: class -> AUROC; NaN or absent where unknown.
-        presence: class -> (n,) cross-validated score of each photo, how much its cue looks like
-            the class's; NaN unknown.
+        presence: class -> its photos' cross-validated scores, in the order of the survey: how much
+            the cue of each looks like the class's; NaN unknown.
+        likeness: class -> the mean of these scores over the photos of each class of the roster.
     """
 
     distinct: Mapping[str, float]
     presence: Mapping[str, NDArray[np.float64]]
+    likeness: Mapping[str, NDArray[np.float64]]
 
 
 def cell(
@@ -161,26 +176,30 @@ def cell(
         separation: what the cue alone tells; None where unknown.
         budget: pairs at most.
     """
-    known = separation or Separation({}, {name: np.full(len(roster.ids), np.nan)})
-    distinct, presence = known.distinct, known.presence[name]
-    cue, way, mine = reading.cue, reading.way, pools[name]
+    known = separation or Separation({}, {}, {})
+    distinct, cue, way, mine = known.distinct, reading.cue, reading.way, pools[name]
     others = [other for other in roster.names if other != name and pools[other]]
     if way == "none":
         return Cell(
             name, cue, OWN, (), (), "the file alone tells this; nothing can be transplanted"
         )
-    if len(mine) < 2 or not others:
-        found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
-        lacking = " with an object mask" * reading.needs_mask
-        return Cell(name, cue, OWN, (), (), f"{found}{lacking}; 2 are needed, and another class")
+    if not others:
+        return Cell(name, cue, OWN, (), (), "no other class has usable photos")
     plain = ordinary(name, others, distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
     on_others = way == "down" and _lower(reading, pools, name, plain)
-    counterpart = least_similar(pools, plain, presence)
-    share = 0 if on_others else budget - budget // 4
-    givers = typical(mine, presence)
+    relies = not on_others and len(mine) >= MIN_IMAGES
+    # Of so few photos only pull may be known, if availability is: without it no pull confirms.
+    pulls = on_others or relies or not math.isnan(distinct.get(name, math.nan))
+    if len(mine) < 2 or not (relies or pulls):
+        found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
+        lacking = " with an object mask" * reading.needs_mask
+        return Cell(name, cue, OWN, (), (), f"{found}{lacking}; {MIN_IMAGES} are needed")
+    counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
+    share = budget - budget // 4 if relies else 0
+    givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
     own = islice(own_pairs(mine, givers, counterpart, pools), share)
-    pull = islice(pull_pairs(givers, rivals, pools), budget - share)
+    pull = islice(pull_pairs(givers, rivals, pools), (budget - share) if pulls else 0)
 
     def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
         ids = roster.ids
@@ -216,3 +235,8 @@ def _lower(
     mine = np.nanmean(reading.levels[pools[name]])
     theirs = np.nanmean(np.concatenate([reading.levels[pools[other]] for other in plain]))
     return bool(mine < theirs)
+
+
+def _by(keys: Sequence[_Key], values: NDArray[np.float64] | None) -> dict[_Key, float]:
+    """Key -> value; empty where there are no values."""
+    return {} if values is None else dict(zip(keys, values.tolist(), strict=True))

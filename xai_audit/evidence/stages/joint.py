@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.cell_rows import cell_rows
-from xai_audit.evidence.plan import shown
+from xai_audit.evidence.plan import MIN_IMAGES, shown
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.verdict import Limits, candidates
 from xai_audit.run.record import fingerprint
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _PAIRS = 12  # so many separate two overlapping cues
-MIN_IMAGES = 6  # fewer pairs answer nothing
 
 
 def limits_of(audit: Audit) -> Limits:

@@ -6,8 +6,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.evidence.plan import MIN_IMAGES
 from xai_audit.evidence.readings import SurveyTables
-from xai_audit.evidence.stages.joint import JOINT, MIN_IMAGES, limits_of, trusted
+from xai_audit.evidence.stages.joint import JOINT, limits_of, trusted
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import EVIDENCE
