@@ -39,6 +39,21 @@ def test_a_model_that_works_in_place_gets_the_masses_of_one_that_does_not(folder
     pd.testing.assert_frame_equal(methods, other_methods, atol=1e-3)
 
 
+def test_an_activation_in_several_places_is_not_the_layer_to_explain(folder, tmp_path):
+    """The log, ``run.json`` and the report name the layer before it."""
+    out = tmp_path / "out"
+    result = run(
+        folder, out, ODD + "SharedActivation", "stages=[index,attribute,score,flag,report]"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "target layer: body.3, 8 x 8 cells (found; another one: model.target_layer=NAME)" in (
+        result.stderr
+    )
+    assert json.loads((out / "run.json").read_text())["model"]["target_layer"] == "body.3"
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "body.3, 8 × 8 cells, found automatically" in page
+
+
 @pytest.mark.parametrize("model", ["Constant", "thousand"])
 def test_nothing_to_compare_ends_in_a_report(folder, tmp_path, model):
     """No two methods agree on anything; no class of the dataset is another's strongest rival."""

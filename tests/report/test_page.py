@@ -137,6 +137,13 @@ def test_the_class_table_has_a_line_a_class(tiny_run):
     assert "tulip 12 75.0% 60% ×3.0" in words
 
 
+def test_the_target_layer_stands_among_the_definitions(builder):
+    builder.record = {"model": {"name": "net", "target_layer": "features", "grid": [14, 14]}}
+    builder.add("daisy/1.jpg")
+    words = reported(builder.write()).words
+    assert "Target layer features, 14 × 14 cells, found automatically. CAM methods" in words
+
+
 def test_the_unseen_border_is_given(tiny_run):
     # 80 x 60 to 64 x 48, crop 48: 10 px are cut away left and right, the band there included.
     band, cut = 80 * 60 - 68 * 48, 2 * 6 * 60 + 2 * 2 * 4 * 6

@@ -138,13 +138,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             "asked": audit.compute.batch_size,
             "used": min(smallest, default=audit.compute.batch_size),
         },
-        "model": model
-        | {
-            "target_layer": facts.target_layer,
-            "head": facts.head,
-            "num_outputs": facts.num_outputs,
-            "grid": list(facts.grid),
-        },
+        "model": model | facts.noted(),
     }
 
 
