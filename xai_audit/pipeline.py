@@ -106,6 +106,8 @@ def audit(spec: RunSpec) -> Path:
                 if stage.group in spec.settings.stages:
                     stop.check()
                     driver.run(stage)
+                    if stage is ATTRIBUTE:
+                        _log_chance(record)
         except StoppedError:
             record.write()  # what the stage in hand has counted and timed
             raise
@@ -127,6 +129,12 @@ def _log_layer(job: Audit) -> None:
     (height, width), given = job.facts.grid, job.settings.model.get("target_layer")
     how = "given" if given else "found; another one: model.target_layer=NAME"
     log.info("target layer: %s, %d x %d cells (%s)", job.facts.target_layer, height, width, how)
+
+
+def _log_chance(record: RunRecord) -> None:
+    """Log, before any later stage does, that the model is no better than chance, if it is."""
+    for line in (record.content.get("below_chance") or {}).get("lines", []):
+        log.warning("WARNING: %s", line)
 
 
 def _check_methods(spec: RunSpec) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
 from tests import tiny
 
@@ -103,6 +104,18 @@ def test_maps_without_relevance_beside_others(folder, tmp_path):
     assert methods.loc["odd", "n_images"] == 0
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "It is unknown for odd: Only 0 maps could be compared" in page
+
+
+def test_a_checkpoint_with_nan_ends_with_the_tensor_s_name(folder, tmp_path):
+    state = tiny.net().state_dict()
+    state["3.weight"][2, 1] = torch.nan
+    torch.save(state, tmp_path / "net.pt")
+    out = tmp_path / "out"
+    result = run(folder, out, f"model.checkpoint={tmp_path / 'net.pt'}")
+    assert result.returncode == 2
+    assert "xai_audit: the model's weights are not finite: 3.weight | expected" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

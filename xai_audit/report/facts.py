@@ -26,6 +26,8 @@ class RunFacts:
         border: width of the border band as a share of the shorter side, or None.
         corner: side of the corner squares as a share of the shorter side, or None.
         warnings: the run's own, and what is missing here.
+        below_chance: where the model is no better than chance: what is wrong, then what would fit
+            and what would not, a sentence each; else empty.
         layer: the target layer, the size of its grid, and whether it was found; None where unknown.
     """
 
@@ -36,6 +38,7 @@ class RunFacts:
     border: float | None
     corner: float | None
     warnings: tuple[str, ...]
+    below_chance: tuple[str, ...]
     layer: str | None
 
     def methods_first(self, methods: Iterable[str]) -> list[str]:
@@ -76,6 +79,7 @@ def read_facts(run: Run) -> RunFacts:
         border=regions.get("border"),
         corner=regions.get("corner"),
         warnings=tuple(warnings),
+        below_chance=tuple((record.get("below_chance") or {}).get("lines", ())),
         layer=_layer(run),
     )
 
