@@ -27,6 +27,7 @@ the same command again resumes.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,8 @@ from xai_audit.work.runner import Driver
 
 if TYPE_CHECKING:
     from xai_audit.config.spec import RunSpec
+
+log = logging.getLogger(__name__)
 
 STAGES = (
     INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
@@ -98,10 +101,13 @@ def audit(spec: RunSpec) -> Path:
         try:
             if {*_WITH_MODEL} & {*spec.settings.stages}:
                 job.note_facts()
+                _log_layer(job)
             for stage in STAGES:
                 if stage.group in spec.settings.stages:
                     stop.check()
                     driver.run(stage)
+                    if stage is ATTRIBUTE:
+                        _log_chance(record)
         except StoppedError:
             record.write()  # what the stage in hand has counted and timed
             raise
@@ -116,6 +122,19 @@ def audit(spec: RunSpec) -> Path:
             ) from exc
         _finish(job, record)
     return paths.root
+
+
+def _log_layer(job: Audit) -> None:
+    """Log the layer that CAM methods explain, and whether it was found or given."""
+    (height, width), given = job.facts.grid, job.settings.model.get("target_layer")
+    how = "given" if given else "found; another one: model.target_layer=NAME"
+    log.info("target layer: %s, %d x %d cells (%s)", job.facts.target_layer, height, width, how)
+
+
+def _log_chance(record: RunRecord) -> None:
+    """Log, before any later stage does, that the model is no better than chance, if it is."""
+    for line in (record.content.get("below_chance") or {}).get("lines", []):
+        log.warning("WARNING: %s", line)
 
 
 def _check_methods(spec: RunSpec) -> None:

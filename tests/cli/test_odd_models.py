@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
 from tests import tiny
 
@@ -37,6 +38,21 @@ def test_a_model_that_works_in_place_gets_the_masses_of_one_that_does_not(folder
     (scores, methods), (others, other_methods) = found
     pd.testing.assert_frame_equal(scores, others, atol=1e-4)
     pd.testing.assert_frame_equal(methods, other_methods, atol=1e-3)
+
+
+def test_an_activation_in_several_places_is_not_the_layer_to_explain(folder, tmp_path):
+    """The log, ``run.json`` and the report name the layer before it."""
+    out = tmp_path / "out"
+    result = run(
+        folder, out, ODD + "SharedActivation", "stages=[index,attribute,score,flag,report]"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "target layer: body.3, 8 x 8 cells (found; another one: model.target_layer=NAME)" in (
+        result.stderr
+    )
+    assert json.loads((out / "run.json").read_text())["model"]["target_layer"] == "body.3"
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "body.3, 8 × 8 cells, found automatically" in page
 
 
 @pytest.mark.parametrize("model", ["Constant", "thousand"])
@@ -88,6 +104,18 @@ def test_maps_without_relevance_beside_others(folder, tmp_path):
     assert methods.loc["odd", "n_images"] == 0
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert "It is unknown for odd: Only 0 maps could be compared" in page
+
+
+def test_a_checkpoint_with_nan_ends_with_the_tensor_s_name(folder, tmp_path):
+    state = tiny.net().state_dict()
+    state["3.weight"][2, 1] = torch.nan
+    torch.save(state, tmp_path / "net.pt")
+    out = tmp_path / "out"
+    result = run(folder, out, f"model.checkpoint={tmp_path / 'net.pt'}")
+    assert result.returncode == 2
+    assert "xai_audit: the model's weights are not finite: 3.weight | expected" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ REFUSED = {
     "positions are gone at once": (
         lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 8), nn.ReLU(), nn.Linear(8, 5)),
         "no layer to explain was found: Sequential | expected feature maps or patch tokens "
-        "before the classifier | got none | remedy: model.target_layer=NAME",
+        "before the classifier, of a layer that runs once | got none | remedy: "
+        "model.target_layer=NAME",
     ),
     "class maps": (
         lambda: nn.Sequential(nn.Conv2d(3, 5, 3)),

@@ -451,6 +451,32 @@ def test_fingerprint_tells_models_apart() -> None:
     assert len({first, *prints}) == 1 + len(prints)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["stem.weight", "bn.running_var"])
+def test_weights_that_are_not_finite_are_refused(name: str, value: float) -> None:
+    module = Small()
+    module.state_dict()[name].view(-1)[1:3] = value
+    module.state_dict()["fc.bias"][0] = torch.nan  # a later one
+    with pytest.raises(ModelError) as caught:
+        prepared(module)
+    size = module.state_dict()[name].numel()
+    assert str(caught.value) == (
+        f"the model's weights are not finite: {name} | expected finite numbers | got NaN or "
+        f"infinity in 2 of {size} | remedy: a checkpoint from before its training diverged"
+    )
+
+
+def test_a_mask_may_hold_infinities_but_no_nan_and_a_sum_may_be_too_large() -> None:
+    module = Small()
+    module.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+    with torch.no_grad():
+        module.unused.weight.fill_(3e38)
+    assert prepared(module).num_outputs == 5
+    module.mask[0, 0] = torch.nan
+    with pytest.raises(ModelError, match=r"not finite: mask \| .* got NaN or infinity in 1 of 9"):
+        prepared(module)
+
+
 @pytest.mark.gpu
 def test_on_a_gpu() -> None:
     if not torch.cuda.is_available():

@@ -56,3 +56,15 @@ def test_methods_and_classes_stand_in_the_runs_own_order(tmp_path):
         *("saliency", "gradcam", "lime"),
     ]
     assert facts.classes_first(["a", "zebra", "b"]) == ["b", "a", "zebra"]
+
+
+def test_the_target_layer_is_told_and_whether_it_was_found(tmp_path):
+    model = {"target_layer": "layer4", "grid": [7, 5]}
+    asked = {"config": {"model": {"target_layer": None}}}
+    assert (
+        noted(tmp_path, {"model": model} | asked).layer
+        == "layer4, 7 × 5 cells, found automatically"
+    )
+    asked["config"]["model"]["target_layer"] = "layer4"
+    assert noted(tmp_path, {"model": model} | asked).layer == "layer4, 7 × 5 cells, given"
+    assert noted(tmp_path, {"model": "tiny"}).layer is None

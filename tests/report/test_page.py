@@ -137,6 +137,22 @@ def test_the_class_table_has_a_line_a_class(tiny_run):
     assert "tulip 12 75.0% 60% ×3.0" in words
 
 
+def test_the_target_layer_stands_among_the_definitions(builder):
+    builder.record = {"model": {"name": "net", "target_layer": "features", "grid": [14, 14]}}
+    builder.add("daisy/1.jpg")
+    words = reported(builder.write()).words
+    assert "Target layer features, 14 × 14 cells, found automatically. CAM methods" in words
+
+
+def test_a_model_at_chance_is_the_first_thing_said(builder):
+    lines = ["The model is no better than chance: <b>.", "This would fit: a=1."]
+    builder.record = {"below_chance": {"lines": lines}, "warnings": [" ".join(lines)]}
+    builder.add("daisy/1.jpg")
+    seen = reported(builder.write())
+    assert f"tiny {lines[0]} {lines[1]} The model was audited on" in seen.words
+    assert {"class": "alert", "role": "alert"} in seen.all("div")
+
+
 def test_the_unseen_border_is_given(tiny_run):
     # 80 x 60 to 64 x 48, crop 48: 10 px are cut away left and right, the band there included.
     band, cut = 80 * 60 - 68 * 48, 2 * 6 * 60 + 2 * 2 * 4 * 6

@@ -116,10 +116,16 @@ def _finished(audit: Audit, part: Part, found: Explanations, batch_size: int) ->
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
-    """Write what decoding found of each photo; what later stages need to know of the model."""
+    """Write what decoding found of each photo; what later stages need to know of the model.
+
+    Where the model is no better than chance it is asked again, on some photos.
+    """
+    from xai_audit.attribute.chance import checked
+
     problems: dict[str, tuple[str, str]] = {}
     retries, smallest = {"oom_retries": 0, "nonfinite_retries": 0}, []
-    for file in files_of(audit.paths, ATTRIBUTE, parts):
+    files = files_of(audit.paths, ATTRIBUTE, parts)
+    for file in files:
         notes = read_notes(file)
         problems |= {i: (s, message) for i, (s, message) in json.loads(notes[_PROBLEMS]).items()}
         smallest.append(int(notes[_BATCH]))
@@ -138,14 +144,8 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             "asked": audit.compute.batch_size,
             "used": min(smallest, default=audit.compute.batch_size),
         },
-        "model": model
-        | {
-            "target_layer": facts.target_layer,
-            "head": facts.head,
-            "num_outputs": facts.num_outputs,
-            "grid": list(facts.grid),
-        },
-    }
+        "model": model | facts.noted(),
+    } | checked(audit, files)
 
 
 @dataclass(frozen=True)

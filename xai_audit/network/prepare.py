@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 # Folding rounds differently but must not move a logit further than this, relative to the largest.
 _TOLERANCE = 1e-4
+_STATISTICS = ("running_mean", "running_var")
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
@@ -40,8 +41,10 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         device: ``cpu`` or ``cuda:0``.
 
     Raises:
-        ModelError: the forward fails, gives no (B, K), or has no layer to explain.
+        ModelError: a weight is not finite, or the forward fails, gives no (B, K), or has no layer
+            to explain.
     """
+    _require_finite(spec.module)
     module = _frozen(spec.module, device)
     if spec.target_layer is not None:
         target_layer.require_layer(module, spec.target_layer)
@@ -69,6 +72,30 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         head=head,
         single_logit=is_single(logits),
     )
+
+
+def _require_finite(module: nn.Module) -> None:
+    """Raise ModelError naming the first weight that holds NaN or infinity.
+
+    Parameters and running statistics must be finite. Other buffers may hold infinities, as masks of
+    attention do, but no NaN.
+    """
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    for name, value in module.state_dict(keep_vars=True).items():
+        if not isinstance(value, torch.Tensor) or is_lazy(value) or not value.is_floating_point():
+            continue
+        if bool(value.detach().sum().isfinite()):  # no copy; a sum is seldom too large
+            continue
+        strict = name in parameters or name.endswith(_STATISTICS)
+        bad = value.isnan() if not strict else ~value.isfinite()
+        if count := int(bad.sum()):
+            raise ModelError(
+                "the model's weights are not finite",
+                where=name,
+                expected="finite numbers",
+                got=f"NaN or infinity in {count} of {value.numel()}",
+                remedy="a checkpoint from before its training diverged",
+            )
 
 
 def fingerprint(spec: ModelSpec) -> str:

@@ -104,9 +104,12 @@ def _run(
 def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
     """The dotted name of the last layer before the classifier whose positions affect the output.
 
-    Of several modules that return that same tensor (a block's activation, the block, the stage)
-    the outermost is returned. After the last attention of a transformer only the class token
-    affects the output: there the layer is the last one whose patches have a gradient.
+    It runs once in a forward and has more than one position: a layer that a network uses in several
+    places (one activation for all blocks, a convolution that is applied again) has no activations
+    of its own, and after the global pooling nothing has a place. Of several modules that return
+    that same tensor (a block's activation, the block, the stage) the outermost is returned. After
+    the last attention of a transformer only the class token affects the output: there the layer is
+    the last one whose patches have a gradient.
 
     Args:
         seen: a trace of ``module`` and ``probe``.
@@ -118,27 +121,47 @@ def choose(seen: Trace, module: nn.Module, probe: torch.Tensor) -> str:
     """
     calls = Counter(run.name for run in seen.runs)
     body = [run for run in _before_classifier(seen) if run.name and not run.passive and run.layout]
-    last = body[-1] if body else None
-    if last is not None and last.layout != MAP:
-        # Not a layer inside attention (heads, projections), but the tokens that attention reads.
-        tokens = [run for run in body if run.layout != MAP and not run.weighted]
-        once = {run.name: run for run in tokens if calls[run.name] == 1}
-        layouts = {name: run.layout for name, run in once.items() if run.layout is not None}
-        head = _head(seen)
-        name = deciding(module, probe, layouts, None if head is None else seen.runs[head].name)
-        last = None if name is None else once[name]
+    once = [run for run in body if calls[run.name] == 1]
+    if body and body[-1].layout == MAP:
+        groups = {run.group for run in once}
+        maps = [run for run in body if run.layout == MAP and run.group in groups]
+        last = maps[-1] if maps else None
+    else:
+        last = _last_tokens(seen, once, module, probe)
     if last is None:
-        raise ModelError(
-            "no layer to explain was found",
-            where=type(module).__name__,
-            expected="feature maps or patch tokens before the classifier",
-            got=f"{body[-1].shape} from {body[-1].name}" if body else "none",
-            remedy="model.target_layer=NAME of a layer with such an output",
-        )
-    same = [run for run in body if run.group == last.group and calls[run.name] == 1]
+        raise _nothing_found(module, body, calls)
+    same = [run for run in once if run.group == last.group]
     # Of siblings the later one: it may have changed the earlier one's output in place.
-    outermost = min(reversed(same), key=lambda run: run.name.count("."), default=last)
-    return outermost.name
+    return min(reversed(same), key=lambda run: run.name.count(".")).name
+
+
+def _last_tokens(
+    seen: Trace, once: list[Run], module: nn.Module, probe: torch.Tensor
+) -> Run | None:
+    """The last of ``once`` whose tokens, or channels-last positions, affect the output, or None."""
+    # Not a layer inside attention (heads, projections), but the tokens that attention reads.
+    tokens = {run.name: run for run in once if run.layout != MAP and not run.weighted}
+    layouts = {name: run.layout for name, run in tokens.items() if run.layout is not None}
+    if not layouts:
+        return None
+    head = _head(seen)
+    name = deciding(module, probe, layouts, None if head is None else seen.runs[head].name)
+    return None if name is None else tokens[name]
+
+
+def _nothing_found(module: nn.Module, body: list[Run], calls: Counter[str]) -> ModelError:
+    got = "none"
+    if body:
+        got = f"{body[-1].shape} from {body[-1].name}"
+        if calls[body[-1].name] > 1:
+            got += f", which runs {calls[body[-1].name]} times"
+    return ModelError(
+        "no layer to explain was found",
+        where=type(module).__name__,
+        expected="feature maps or patch tokens before the classifier, of a layer that runs once",
+        got=got,
+        remedy="model.target_layer=NAME of a layer with such an output",
+    )
 
 
 def _before_classifier(seen: Trace) -> tuple[Run, ...]:

@@ -26,6 +26,9 @@ class RunFacts:
         border: width of the border band as a share of the shorter side, or None.
         corner: side of the corner squares as a share of the shorter side, or None.
         warnings: the run's own, and what is missing here.
+        below_chance: where the model is no better than chance: what is wrong, then what would fit
+            and what would not, a sentence each; else empty.
+        layer: the target layer, the size of its grid, and whether it was found; None where unknown.
     """
 
     classes: dict[int, str]
@@ -35,6 +38,8 @@ class RunFacts:
     border: float | None
     corner: float | None
     warnings: tuple[str, ...]
+    below_chance: tuple[str, ...]
+    layer: str | None
 
     def methods_first(self, methods: Iterable[str]) -> list[str]:
         """``methods``, each once, in the order in which they were requested; others last."""
@@ -74,4 +79,17 @@ def read_facts(run: Run) -> RunFacts:
         border=regions.get("border"),
         corner=regions.get("corner"),
         warnings=tuple(warnings),
+        below_chance=tuple((record.get("below_chance") or {}).get("lines", ())),
+        layer=_layer(run),
     )
+
+
+def _layer(run: Run) -> str | None:
+    """``features, 14 × 14 cells, found automatically``."""
+    model, asked = run.record.get("model"), run.config.get("model")
+    if not isinstance(model, dict) or not model.get("target_layer"):
+        return None
+    given = isinstance(asked, dict) and asked.get("target_layer")
+    size = " × ".join(map(str, model.get("grid") or ())) or "?"
+    how = "given" if given else "found automatically"
+    return f"{model['target_layer']}, {size} cells, {how}"

@@ -40,6 +40,11 @@ class RunPaths:
         return self.root / "model.json"
 
     @property
+    def class_to_idx(self) -> Path:
+        """Class -> output, in an order that fits a model that is not better than chance better."""
+        return self.root / "class_to_idx.json"
+
+    @property
     def index(self) -> Path:
         """The folder of listed files and their headers."""
         return self.root / "index"

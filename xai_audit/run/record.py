@@ -61,8 +61,8 @@ class RunRecord:
             "config": dict(config),
             "seed": config.get("seed"),
             "versions": _versions(),
-            "warnings": [],
         }
+        self.content.setdefault("warnings", [])  # of the attribute stage, which may be current
         for key in ("fingerprints", "timings"):
             self.content.setdefault(key, {})
         self._identity = dict(identity)

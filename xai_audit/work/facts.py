@@ -69,6 +69,11 @@ class ModelFacts:
         """The facts as JSON values."""
         return asdict(self)
 
+    def noted(self) -> dict[str, Any]:
+        """What ``run.json`` says of the model that the configuration does not."""
+        names = ("target_layer", "head", "num_outputs")
+        return {name: getattr(self, name) for name in names} | {"grid": list(self.grid)}
+
     @property
     def mark(self) -> list[Any]:
         """Everything of the model that decides what it says, for fingerprints."""
