@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
+from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.plan import LOOK, RELIANCE
 from xai_audit.schema import TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
@@ -50,6 +51,9 @@ def measured(
         limit: an effect surely below it is not measured further.
         sequential: whether a question is closed so early.
         progress: called with the number of transplanted photos just measured.
+
+    Raises:
+        PluginError: a cue breaks its contract, or one of the user's fails on all pairs of a cell.
     """
     planned = [(cell, cell.reliance) for cell in cells] + [(cell, cell.pull) for cell in cells]
     found: list[list[tuple[Pair, Row]]] = [[] for _ in planned]
@@ -74,6 +78,10 @@ def measured(
             if spent[number] < len(planned[number][1])
             and not (sequential and _surely_below(limit, found[number]))
         ]
+    for place, cell in enumerate(cells):
+        spent_on = [pair for each in found[place :: len(cells)] for pair, _ in each]
+        problems = [transplanter.problems[p] for p in spent_on if p in transplanter.problems]
+        stop_if_broken(transplanter.cues[cell.cue], [p.image for p in spent_on], problems)
     tables = [transplanter.table(each) for each in found]
     return pa.concat_tables(tables) if tables else TRANSPLANTS.empty_table()
 
