@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 def plan(audit: Audit) -> Plan:
@@ -47,6 +47,9 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     if frame.empty:  # not one photo can be decoded
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
+    many = Counter(audit.usable().column("class_name").to_pylist())
+    most = audit.settings.evidence.read_per_class
+    frame["sampled"] = [many[name] > most for name in frame["class_name"]]
     files = [files_of(paths, s, read_parts(paths, s.name)) for s in (JOINT, TRANSPLANT)]
     joint, single = map(transplant_frame, files)
     judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
