@@ -10,11 +10,13 @@ AuditError                     anything that ends the run with a line instead of
 └── StoppedError               SIGINT or SIGTERM; what was finished is kept         exit 130/143
 
 ImageProblem and MaskProblem are not errors of the run: each becomes the status of one row.
+CueProblem is not one either: the photo is left out for that cue.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -29,6 +31,11 @@ _CPU_SIGNS = (
     "could not create a memory object",
     "could not create a primitive",
 )
+
+# Where an object lies in memory, which differs from process to process.
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
+# Letters of a message that are kept.
+_LONGEST = 200
 
 
 class AuditError(Exception):
@@ -121,6 +128,31 @@ class ImageProblem(Exception):  # noqa: N818 - a row's status, not an error of t
 
 class MaskProblem(ImageProblem):
     """Why one image has no usable mask; the image is attributed all the same."""
+
+
+class CueProblem(Exception):  # noqa: N818 - a photo left out, not an error of the run
+    """Why a cue cannot be read in a photo or transplanted; the photo is left out for this cue.
+
+    Args:
+        cue: its name.
+        where: id of the image, with that of the donor for a transplant.
+        reason: in one line.
+    """
+
+    def __init__(self, cue: str, where: str, reason: str) -> None:
+        super().__init__(f"cue {cue} failed: {where} | got {reason}")
+        self.cue, self.where, self.reason = cue, where, reason
+
+    def __reduce__(self) -> tuple[type[CueProblem], tuple[str, str, str]]:
+        """Rebuild with all arguments on the other side of a process border."""
+        return type(self), (self.cue, self.where, self.reason)
+
+    @classmethod
+    def of(cls, exc: Exception, *, cue: str, where: str) -> CueProblem:
+        """From whatever a cue raises: its type and first line, the same in every process."""
+        first = next(iter(str(exc).strip().splitlines()), "")
+        text = _ADDRESS.sub("0x...", f"{type(exc).__name__}: {first}")
+        return cls(cue, where, text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def is_out_of_memory(exc: BaseException) -> bool:

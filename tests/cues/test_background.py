@@ -7,7 +7,7 @@ import torch
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
 from xai_audit.cues._fill import grown, halo
 from xai_audit.cues.background import Background
-from xai_audit.errors import PluginError
+from xai_audit.errors import CueProblem
 
 PINK = (255, 0, 255)
 BACKGROUND = Background(name="background")
@@ -66,9 +66,9 @@ def test_another_shape_covers_the_canvas_and_keeps_its_aspect():
 
 def test_a_photo_without_mask_is_refused_by_name():
     bare = canvas(np.zeros((3, 96, 120)), image_id="a/bare.png")
-    with pytest.raises(PluginError, match=r"no background without a mask: a/0\.png, a/bare\.png"):
+    with pytest.raises(CueProblem, match=r"a/0.png, donor a/bare.png .* without an object mask"):
         BACKGROUND.transplant(scene(0), bare)
-    with pytest.raises(PluginError):
+    with pytest.raises(CueProblem):
         BACKGROUND.transplant(bare, scene(0))
     assert BACKGROUND.descriptors(bare) is None
 

@@ -39,3 +39,24 @@ class Broken(LeftHalf):
 class Grey(LeftHalf):
     def transplant(self, canvas, donor):
         return canvas.photo[0]
+
+
+class Picky(LeftHalf):
+    """Fails on the first photo of every class, whose name ends in 00."""
+
+    def transplant(self, canvas, donor):
+        if canvas.record.image_id.partition(".")[0].endswith("00"):
+            raise ValueError(f"not this photo <object at {id(canvas):#x}>\nand more")
+        return super().transplant(canvas, donor)
+
+
+class Choosy(LeftHalf):
+    """A property that can be read in wide photos only."""
+
+    def region(self, canvas):
+        return None
+
+    def descriptors(self, canvas):
+        if canvas.record.width <= canvas.record.height:
+            raise ValueError("too narrow")
+        return super().descriptors(canvas)

@@ -15,8 +15,8 @@ def told(verdict, **changes):
     row = {
         "class_name": "marguerite", "cue": "border", "verdict": verdict, "explained_by": None,
         "question": "reliance",
-        "n_images": 24, "wanted": 24, "way": "both", "why": None, "sd": 0.2, "mass": 0.4,
-        "measured_on": "own", "scrambled": NAN,
+        "n_images": 24, "n_read": 600, "wanted": 24, "way": "both", "why": None, "sd": 0.2,
+        "mass": 0.4, "measured_on": "own", "scrambled": NAN,
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
         "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
         "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
@@ -149,7 +149,35 @@ def test_undetermined():
 )
 def test_how_many_images_would_do(value, sd, needed):
     text = told("undetermined", n_images=16, reliance=value, reliance_high=0.3, sd=sd)
+    text = text.removesuffix("; the class has 600 usable.") + "." * text.endswith("usable.")
     assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would decide.")
+
+
+def test_a_class_with_too_few_photos_says_how_many_it_has():
+    row = {"n_images": 16, "reliance": 0.1, "reliance_high": 0.3, "sd": 0.3, "n_read": 24}
+    assert told("undetermined", **row).endswith(
+        "about 40 images would decide; the class has 24 usable."
+    )
+    assert told("undetermined", **row | {"n_read": 40}).endswith("about 40 images would decide.")
+    never = told("undetermined", **row | {"sd": 3.0})
+    assert never.endswith("more than 500 images would decide; the class has 24 usable.")
+    # Photos of other classes are asked, or the class has photos that were not read.
+    others = told("undetermined", **row, measured_on="others")
+    assert others.endswith("about 40 images would decide.")
+    assert told("undetermined", **row, sampled=True).endswith(
+        "about 40 images would decide (evidence.read_per_class, evidence.images_per_class)."
+    )
+
+
+@pytest.mark.parametrize("verdict", ["suspected", "available", "clear"])
+def test_an_effect_above_0_is_a_use_below_the_limit(verdict):
+    used = {"reliance": 0.15, "reliance_low": 0.06, "reliance_high": 0.25, "reliance_q": 0.004}
+    words = "0.25, 24 images), so it is used, below the limit of 0.20"
+    assert words in told(verdict, **NONE | used)
+    for other in ({"reliance_low": -0.01}, {"reliance_q": 0.06}):
+        assert "used" not in told(verdict, **NONE | used | other)
+    pulled = {"reliance": NAN, "pull": 0.1, "pull_low": 0.05, "pull_high": 0.2, "pull_q": 0.01}
+    assert "to 0.20), so it is used, below the limit" in told(verdict, **NONE | pulled)
 
 
 def test_more_images_than_were_asked_are_had_by_a_key():

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.evidence.halves import Broken, Grey, LeftHalf
+from tests.evidence.halves import Broken, Grey, LeftHalf, Picky
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import PluginError
 from xai_audit.evidence.measure import Together, measured
@@ -181,19 +181,40 @@ def test_a_photo_that_is_gone_is_left_out_and_the_others_go_on(source, model, tm
     assert len(found) == len(PAIRS)
 
 
-@pytest.mark.parametrize(
-    ("cue", "message"),
-    [
-        (
-            Broken(name="mine"),
-            r"cue mine failed: circle/0000.jpg.* got ZeroDivisionError: the user",
-        ),
-        (Grey(name="mine"), r"cue mine broke its contract.*expected a photo \(3, h, w\) uint8"),
-    ],
-)
-def test_a_broken_cue_is_named(source, model, cue, message):
+def test_a_cue_that_breaks_its_contract_is_named(source, model):
+    message = r"cue mine broke its contract.*expected a photo \(3, h, w\) uint8"
+    mine = [replace(pair, cue="mine") for pair in PAIRS]
     with pytest.raises(PluginError, match=message):
-        list(transplanter(source, model, mine=cue).run([replace(PAIRS[0], cue="mine")]))
+        list(transplanter(source, model, mine=Grey(name="mine")).run(mine))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_pair_on_which_a_cue_fails_is_left_out_and_noted(source, model, workers):
+    runner = transplanter(source, model, mine=Picky(name="mine"), workers=workers)
+    rows = dict(runner.run([replace(pair, cue="mine") for pair in PAIRS]))
+    failed = [pair for pair in rows if pair.image.endswith("0000.jpg")]
+    assert [*runner.problems] == failed
+    assert failed
+    problem = runner.problems[failed[0]]
+    assert problem.where == "circle/0000.jpg, donor circle/0001.jpg"
+    assert problem.reason == "ValueError: not this photo <object at 0x...>"
+    for pair, row in rows.items():
+        assert (row["p_with"] is None) == (pair in failed)
+    # The others are as if it had not been asked.
+    alone = [replace(pair, cue="mine") for pair in PAIRS if not pair.image.endswith("0000.jpg")]
+    expected = dict(transplanter(source, model, mine=Picky(name="mine")).run(alone))
+    for pair, row in expected.items():
+        assert row["p_with"] == pytest.approx(rows[pair]["p_with"], abs=1e-6)
+
+
+def test_a_cue_of_the_user_s_that_fails_everywhere_is_named(source, model):
+    pairs = tuple(replace(pair, cue="mine") for pair in PAIRS[:3])
+    runner = transplanter(source, model, mine=Broken(name="mine"))
+    message = r"cue mine failed: circle/0000.jpg.* got ZeroDivisionError: the user"
+    with pytest.raises(PluginError, match=message):
+        looked(runner, [Cell("circle", "mine", OWN, pairs, ())])
+    # One photo is no evidence against it.
+    assert looked(runner, [Cell("circle", "mine", OWN, pairs[:1], ())]).num_rows == 1
 
 
 def looked(transplanter, cells, *, limit=0.0, sequential=True):

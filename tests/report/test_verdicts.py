@@ -277,10 +277,100 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
             [finding(verdict="undetermined", effect=None)],
             "Whether 1 class relies on the one cue examined could not be determined.",
         ),
+        (
+            [finding(f"c{i}", verdict="undetermined", effect=None) for i in range(2703)]
+            + [finding(f"c{i}", verdict="clear") for i in range(2703, 2800)],
+            "For 2,703 of 2,800 pairs of class and cue there were too few photos to decide. "
+            "Among the rest no class was found to rely on the one cue examined.",
+        ),
+        (
+            [finding(), *(finding("tulip", cue, "undetermined") for cue in ("border", "colour"))],
+            "For 2 of 3 pairs of class and cue there were too few photos to decide. "
+            "1 of 2 classes is decided by something other than the object: daisy by its border.",
+        ),
+        (
+            [finding(verdict="clear"), finding("tulip", verdict="undetermined")],
+            "No class was found to rely on the one cue examined.",
+        ),
     ],
 )
 def test_the_lead(findings, told):
     assert answers.lead(findings) == told
+
+
+PAIR = ("cat", "dog")
+
+
+def test_one_decision_between_two_classes_is_one_finding():
+    found = [
+        finding("cat", effect=0.5), finding("dog", effect=0.7), finding("dog", "colour"),
+        finding("cat", "colour", "clear"),
+    ]  # fmt: skip
+    told = answers.decisions(found, PAIR)
+    assert [(f.subject, f.cue, f.verdict, f.effect) for f in told] == [
+        ("cat or dog", "border", "confirmed", 0.7),
+        ("dog", "colour", "confirmed", 0.8),
+        ("cat", "colour", "clear", 0.8),
+    ]
+    assert answers.lead(told) == (
+        "cat or dog is decided by the border, not by the object alone; dog also by its colour cast."
+    )
+    # Other regions, a third class.
+    regions = [finding(name, "cluster_1") for name in PAIR]
+    assert answers.decisions(regions, PAIR) == regions
+    assert answers.decisions(found, (*PAIR, "horse")) == found
+
+
+def test_the_page_of_two_classes_tells_one_decision_once(tiny_run, builder):
+    builder.record = {"classes": {"0": "daisy", "1": "tulip"}}
+    builder.write()
+    write(tiny_run, [
+        cell("daisy", "border", "confirmed", **relied(0.5)),
+        cell("tulip", "border", "confirmed", **relied(0.7)),
+        cell("daisy", "background", "clear"),
+        cell("tulip", "background", "clear", explained_by="border"),
+    ])  # fmt: skip
+    seen = reported(tiny_run)
+    assert "daisy or tulip is decided by the border, not by the object alone." in seen.words
+    cards = seen.words[seen.words.rindex("What the model relies on") :]
+    cards = cards[: cards.index("Every class and cue")]
+    assert cards.count(": border") == 1
+    assert "daisy or tulip: border Said of tulip" in cards
+    assert "Replacing the background has an effect too" in cards
+    assert "Classes decided by a cue 2 of 2" in seen.words
+    assert "daisy C confirmed 0.50" in seen.words
+    assert "tulip C confirmed 0.70" in seen.words
+
+
+def test_an_effect_below_the_limit_is_told_as_such(answered):
+    content = json.loads(answered.run_json.read_text())
+    limits = {"q": 0.05, "reliance": 0.2, "attention": 0.05, "availability": 0.65, "min_images": 6}
+    answered.run_json.write_text(json.dumps(content | {"limits": limits}))
+    used = relied(0.15) | {"reliance_q": 0.004}
+    write(answered, [
+        cell("daisy", "border", "available", **used),
+        cell("daisy", "background", "available", **used | {"reliance_q": 0.06}),
+        cell("daisy", "colour", "suspected", **used, explained_by="border"),
+        cell("tulip", "border", "undetermined", **used),
+    ])  # fmt: skip
+    assert [f.used for f in read_findings(Run(answered.root))] == [True, False, False, False]
+    seen = reported(answered)
+    assert "daisy A available, used, below the limit 0.15 A available S suspected" in seen.words
+    assert "not seen to use it" not in seen.words
+    (plot, *_) = [image["alt"] for image in seen.all("img") if "Forest" in image["alt"]]
+    assert "daisy · border 0.15 (0.08 to 0.18), available: used, below the limit" in plot
+
+
+def test_a_page_that_is_mostly_open_begins_with_that(answered):
+    write(answered, [
+        cell("daisy", "border", "clear"),
+        *(cell("tulip", cue, "undetermined", n_images=0) for cue in ("border", "colour")),
+    ])  # fmt: skip
+    told = reported(answered).words
+    text = "For 2 of 3 pairs of class and cue there were too few photos to decide. Among the rest"
+    assert text in told
+    assert "More photos or masks would decide the undetermined pairs." in told
+    assert "are undetermined; more" not in told
 
 
 def test_the_lead_without_a_known_accuracy_leaves_it_out():

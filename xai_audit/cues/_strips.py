@@ -25,8 +25,20 @@ _UNEVEN = 0.012
 # Levels a pixel from where on there is a step; the share of a side's length that has one where a
 # frame ends, and how much more that is than what the photo has behind it.
 _STEP, _SIDE, _MORE = 8.0, 0.6, 0.3
+# Elements of one matrix, or pixels of one resized photo; more would fill a small memory.
+_MOST = 2**26
 # Fewer rows of pixels have no place for a frame and a photo behind it.
 _FEWEST = 8
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Refuse an array of ``rows`` x ``columns`` that a photo of 1 x 4000 px would need.
+
+    Raises:
+        ValueError: it has more than 2^26 elements.
+    """
+    if rows * columns > _MOST:
+        raise ValueError(f"the photo is too narrow: {rows} x {columns} elements, at most {_MOST}")
 
 
 def scaled(canvas: Canvas, share: float) -> tuple[float, float]:
@@ -54,7 +66,11 @@ def resampling(
         cuts: ends of its pieces, ascending, px.
         source: length of the source in px.
         source_cuts: ends of the source's pieces, as many.
+
+    Raises:
+        ValueError: W would be too large.
     """
+    check_size(target, source)
     weights = torch.zeros(target, source, dtype=torch.float64)
     taken = torch.zeros(target, dtype=torch.bool)
     centre = torch.arange(target, dtype=torch.float64) + 0.5

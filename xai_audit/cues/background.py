@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.cues._fill import cleared, grown
-from xai_audit.cues._strips import blended
+from xai_audit.cues._strips import blended, check_size
 from xai_audit.cues._texture import composition
-from xai_audit.errors import PluginError
+from xai_audit.errors import CueProblem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,15 +60,12 @@ class Background:
         over, and a photo left as it is would look like a cue without effect.
 
         Raises:
-            PluginError: where one has no mask.
+            CueProblem: where one has no mask.
         """
         region = self.region(canvas)
         if region is None or donor.object is None:
-            raise PluginError(
-                "no background without a mask",
-                where=f"{canvas.record.image_id}, {donor.record.image_id}",
-                expected="photos with an object mask",
-            )
+            where = f"{canvas.record.image_id}, donor {donor.record.image_id}"
+            raise CueProblem(self.name, where, "no background without an object mask")
         height, width = canvas.photo.shape[1:]
         return blended(canvas.photo, _covering(cleared(donor), (height, width)), region)
 
@@ -79,6 +76,7 @@ def _covering(photo: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     whole = [
         max(round(side * scale), wanted) for side, wanted in zip(photo.shape[1:], size, strict=True)
     ]
+    check_size(*whole)
     resized = photo.float()
     if whole != list(photo.shape[1:]):
         resized = F.interpolate(

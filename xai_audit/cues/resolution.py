@@ -6,13 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from xai_audit.cues._property import PhotoProperty, described
 
 if TYPE_CHECKING:
-    import torch
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas
@@ -48,9 +48,7 @@ class Resolution(PhotoProperty):
             return canvas.photo
         size = list(canvas.photo.shape[-2:])
         small = [max(round(side * level), 1) for side in size]
-        shrunk = functional.resize(
-            canvas.photo, small, interpolation=InterpolationMode.BILINEAR, antialias=True
-        )
+        shrunk = _shrunk(canvas.photo, small)
         enlarged: torch.Tensor = functional.resize(
             shrunk,
             size,
@@ -58,3 +56,13 @@ class Resolution(PhotoProperty):
             antialias=canvas.preprocess.antialias,
         )
         return enlarged
+
+
+def _shrunk(photo: torch.Tensor, size: list[int]) -> torch.Tensor:
+    """The photo (3, h, w) uint8 at a smaller ``size``, antialiased bilinear."""
+    # torch's kernel for uint8 fails, or gives other pixels' values, where the result is 1 px wide.
+    source = photo.float() if size[1] == 1 else photo
+    shrunk: torch.Tensor = functional.resize(
+        source, size, interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
+    return shrunk.round().to(torch.uint8)

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from scipy.signal.windows import tukey
 
 from xai_audit.cues._property import LUMA, PhotoProperty, as_photo, background, described, luminance
+from xai_audit.cues._strips import check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -162,6 +163,7 @@ def _blurred(photo: torch.Tensor, sigma: float) -> torch.Tensor:
 
 def _gaussian(side: int, sigma: float) -> torch.Tensor:
     """The blur of one axis as a matrix (side, side)."""
+    check_size(side, side)
     half = max(math.ceil(3.5 * sigma), 1)
     offsets = torch.arange(-half, half + 1)
     kernel = torch.exp(-(offsets.float() ** 2) / (2 * sigma**2))

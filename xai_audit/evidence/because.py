@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.run.verdicts import cue_words
-from xai_audit.schema import PULL
+from xai_audit.evidence.plan import OTHERS
+from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
+from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,8 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
     """One plain sentence, two at most, that says why the row has its verdict.
 
     Args:
-        row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``.
+        row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``, and
+            ``sampled``, whether the class has more photos than were read.
         limits: from which on a finding counts.
     """
     if by := _text(row.get("explained_by")):
@@ -82,17 +84,25 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         )
     return (
         f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
-        f"{_enough(row, limits)} would decide{_more(row)}."
+        f"{_enough(row, limits)}."
     )
 
 
 def _enough(row: Mapping[str, Any], limits: Limits) -> str:
-    """The number of images that would put the interval on one side of the limit."""
+    """How many images would put the interval on one side of the limit, and where they are."""
     gap, count = abs(row["reliance"] - limits.reliance), int(row["n_images"])
     needed = (2 * row["sd"] / gap) ** 2 if gap > 0 else math.inf
-    if not needed < _MANY:
-        return f"more than {_MANY} images"
-    return f"about {10 * math.ceil(max(needed, count + 1) / 10)} images"
+    if needed < _MANY:
+        needed = 10 * math.ceil(max(needed, count + 1) / 10)
+        text = f"about {needed:.0f} images would decide"
+    else:
+        text = f"more than {_MANY} images would decide"
+    # Measured on others, the images are of other classes.
+    if row["measured_on"] == OTHERS or needed <= row["n_read"]:
+        return text + _more(row)
+    if row.get("sampled"):
+        return f"{text} (evidence.read_per_class, evidence.images_per_class)"
+    return f"{text}; the class has {int(row['n_read'])} usable"
 
 
 def _change(row: Mapping[str, Any]) -> str:
@@ -167,6 +177,9 @@ def _two(value: float) -> str:
 
 
 def _short_of(row: Mapping[str, Any], limits: Limits) -> str:
+    question = PULL if math.isnan(row["reliance"]) else RELIANCE
+    if is_used(row[f"{question}_low"], row[f"{question}_q"], limits.q):
+        return f"so it is {USED_BELOW} of {limits.reliance:.2f}"
     if row["reliance"] >= limits.reliance:
         return f"which chance may explain (q {row['reliance_q']:.2f})"
     return f"below the limit of {limits.reliance:.2f}"

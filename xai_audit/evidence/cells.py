@@ -94,9 +94,8 @@ class Planning:
 
     @cached_property
     def _everything(self) -> tuple[CueReading, dict[str, list[int]]]:
-        """All cues at once, and its pools: every photo can take and give them."""
-        count = len(self.roster.ids)
-        unknown, usable = np.full(count, np.nan), np.ones(count, dtype=bool)
+        """All cues at once, and its pools: photos in which every cue could be read."""
+        unknown, usable = np.full(len(self.roster.ids), np.nan), self.survey.whole
         reading = CueReading(ALL, "both", False, unknown, unknown, usable)
         return reading, pools(self.roster, ALL, usable)
 

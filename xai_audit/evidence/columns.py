@@ -20,6 +20,8 @@ SURVEY = pa.schema(
         # The region's share of the view, and the level of a property; null where undefined.
         ("area", pa.float64()),
         ("level", pa.float64()),
+        # Why the cue could not be read in this photo; null where it could.
+        ("failed", pa.string()),
     ]
 )
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
+from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.plan import LOOK, OWN
 from xai_audit.schema import RELIANCE, TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
@@ -50,6 +51,9 @@ def measured(
         limit: an effect surely below it is not measured further.
         sequential: whether a question is closed so early.
         progress: called with the number of transplanted photos just measured.
+
+    Raises:
+        PluginError: a cue breaks its contract, or one of the user's fails on all pairs of a cell.
     """
     # Reliance of every cell first, then pull of every cell.
     by_cell = [[(cell, pairs) for pairs in cell.questions] for cell in cells]
@@ -62,7 +66,8 @@ def measured(
         for number in still:
             cell, pairs = planned[number]
             # Pull is rare, so 4 pairs decide whether to go on; 8 where reliance cannot be measured.
-            first = pairs is cell.pull and cell.measured_on == OWN and not spent[number]
+            decides = cell.reliance and cell.measured_on == OWN
+            first = pairs is cell.pull and decides and not spent[number]
             size = LOOK // 2 if first else LOOK
             look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)
@@ -76,6 +81,10 @@ def measured(
             if spent[number] < len(planned[number][1])
             and not (sequential and _surely_below(limit, found[number]))
         ]
+    for place, cell in enumerate(cells):
+        spent_on = [pair for each in found[place :: len(cells)] for pair, _ in each]
+        problems = [transplanter.problems[p] for p in spent_on if p in transplanter.problems]
+        stop_if_broken(transplanter.cues[cell.cue], [p.image for p in spent_on], problems)
     tables = [transplanter.table(each) for each in found]
     return pa.concat_tables(tables) if tables else TRANSPLANTS.empty_table()
 

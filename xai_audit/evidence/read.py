@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 from torch.utils.data import DataLoader, Dataset
 
-from xai_audit.errors import PluginError
+from xai_audit.errors import CueProblem, PluginError
 from xai_audit.evidence.columns import SURVEY
+from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.near import perceptual_hash
-from xai_audit.vision.canvas import one_thread, seen
+from xai_audit.vision.canvas import asked, one_thread, seen
 from xai_audit.vision.loader import quiet
 from xai_audit.vision.transform import pull_down
 
@@ -40,6 +41,8 @@ def surveyed(
 ) -> Iterator[pa.Table]:
     """The rows of SURVEY of each part; a photo that cannot be decoded has none.
 
+    A cue that fails on a photo has a row with the reason and nothing else.
+
     Args:
         source: of canvases.
         cues: by key, in the order of the rows.
@@ -48,7 +51,7 @@ def surveyed(
         progress: called with the number of photos just read; may raise to stop.
 
     Raises:
-        PluginError: a cue raises or breaks its contract.
+        PluginError: a cue breaks its contract, or one of the user's fails on all photos of a part.
     """
     ids = [image_id for part in parts for image_id in part]
     loader = DataLoader(
@@ -66,6 +69,10 @@ def surveyed(
             progress(1)
             if item is not None:
                 rows += _rows(image_id, *item)
+        for key, cue in cues.items():
+            mine = [row for row in rows if row["cue"] == key]
+            problems = [CueProblem(key, r["image_id"], r["failed"]) for r in mine if r["failed"]]
+            stop_if_broken(cue, [row["image_id"] for row in mine], problems)
         yield pa.Table.from_pylist(rows, schema=SURVEY)
 
 
@@ -79,6 +86,7 @@ def _rows(image_id: str, fingerprint: int, ones: Mapping[str, _One]) -> list[dic
             "region": None if one.region is None else one.region.ravel(),
             "area": None if one.area != one.area else one.area,
             "level": None if one.level != one.level else one.level,
+            "failed": one.failed,
         }
         for key, one in ones.items()
     ]
@@ -90,6 +98,7 @@ class _One:
     region: NDArray[np.float32] | None
     area: float
     level: float
+    failed: str | None = None
 
 
 class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
@@ -106,17 +115,19 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
             canvas = self._source.read(self._ids[index])
             if canvas is None:
                 return None
-            ones = {key: self._one(cue, canvas) for key, cue in self._cues.items()}
+            ones = {key: self._one_or_failed(cue, canvas) for key, cue in self._cues.items()}
             return perceptual_hash(canvas.photo), ones
 
-    def _one(self, cue: Cue, canvas: Canvas) -> _One:
+    def _one_or_failed(self, cue: Cue, canvas: Canvas) -> _One:
         try:
+            return self._one(cue, canvas)
+        except CueProblem as problem:
+            return _One(None, None, float("nan"), float("nan"), problem.reason)
+
+    def _one(self, cue: Cue, canvas: Canvas) -> _One:
+        with asked(cue, canvas):
             region, descriptors = cue.region(canvas), cue.descriptors(canvas)
             level = float(cue.level(canvas)) if cue.way == "down" else float("nan")
-        except Exception as exc:  # a user's cue may raise anything
-            got = f"{type(exc).__name__}: {exc}"
-            where = canvas.record.image_id
-            raise PluginError(f"cue {cue.name} failed", where=where, got=got) from exc
         vector = isinstance(descriptors, np.ndarray) and descriptors.ndim == 1
         if descriptors is not None and not vector:
             raise PluginError(

@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from xai_audit.errors import PluginError
+from xai_audit.errors import CueProblem, PluginError
 from xai_audit.evidence.columns import SURVEY
+from xai_audit.evidence.left_out import counted
 from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from xai_audit.evidence.left_out import LeftOut
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class SurveyTables:
     @cached_property
     def readings(self) -> dict[str, CueReading]:
         """Key of a cue -> its reading."""
-        table = self._read("area", "level") if self.ids else None
+        table = self._read("area", "level", "failed") if self.ids else None
         return {key: self._reading(table, key, place) for place, key in enumerate(self.cues)}
 
     def _reading(self, table: pa.Table | None, cue: str, place: int) -> CueReading:
@@ -95,10 +98,31 @@ class SurveyTables:
             table.column(name).fill_null(np.nan).to_numpy().reshape(-1, len(self.cues))[:, place]
             for name in ("area", "level")
         )
-        has_region = bool(np.isfinite(areas).any())
-        # NaN, an unknown area, is not above 0.
-        usable = areas > 0 if has_region or needs_mask else np.ones(len(areas), dtype=bool)
+        usable = ~self._failed(table)[:, place]
+        if np.isfinite(areas).any() or needs_mask:
+            # NaN, an unknown area, is not above 0.
+            usable &= areas > 0
         return CueReading(cue, way, needs_mask, areas, levels, usable)
+
+    @cached_property
+    def whole(self) -> NDArray[np.bool_]:
+        """(n,) bool, whether every cue could be read in the photo."""
+        if not self.ids:
+            return np.empty(0, dtype=bool)
+        return np.asarray(~self._failed(self._read("failed")).any(axis=1))
+
+    @property
+    def left_out(self) -> dict[str, LeftOut]:
+        """Key of a cue -> the photos in which it could not be read; absent where there are none."""
+        table = self._read("image_id", "cue", "failed")
+        failed = table.filter(table.column("failed").is_valid()).to_pylist()
+        return counted(CueProblem(r["cue"], r["image_id"], r["failed"]) for r in failed)
+
+    def _failed(self, table: pa.Table) -> NDArray[np.bool_]:
+        """(n, cues) bool, where a cue could not be read."""
+        known = table.column("failed").is_valid().to_numpy()
+        found: NDArray[np.bool_] = known.reshape(-1, len(self.cues))
+        return found
 
     def usable_ids(self, cue: str) -> set[str]:
         """The photos that can take and give ``cue``."""

@@ -1,30 +1,32 @@
 """Measured pairs: the model's probability with the cue and without it.
 
 Worker processes read, transplant and crop; the model runs on batches. A batch that does not fit in
-memory is redone smaller, one that is not finite is redone in fp32; a photo that fails is left out.
+memory is redone smaller, one that is not finite is redone in fp32; a photo that fails is left out,
+and so is a pair on which a cue fails.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from xai_audit.evidence.plan import shown
+from xai_audit.evidence.views import PairViews
 from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
 from xai_audit.schema import TRANSPLANTS
-from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 from xai_audit.vision.loader import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from xai_audit.errors import CueProblem
     from xai_audit.evidence.plan import Pair
-    from xai_audit.types import Canvas, Cue, LoadedModel
+    from xai_audit.types import Cue, LoadedModel
     from xai_audit.vision.canvas import Source
 
 
@@ -54,10 +56,15 @@ class Transplanter:
 
     Args:
         source: of canvases.
-        cues: by name.
+        cues: by key.
         model: prepared.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: photos a forward.
+
+    Attributes:
+        cues: by key.
+        forwards: photos that went through the model so far.
+        problems: the pairs on which a cue failed, in the order in which they were asked.
     """
 
     def __init__(
@@ -69,10 +76,11 @@ class Transplanter:
         precision: str,
         batch_size: int,
     ) -> None:
-        self._source, self._cues, self._model = source, dict(cues), model
+        self._source, self.cues, self._model = source, dict(cues), model
         self._inputs, self._precision = Inputs(model, precision), precision
         self.adaptive = AdaptiveBatch(batch_size)
         self.forwards = 0
+        self.problems: dict[Pair, CueProblem] = {}
         ids, classes, labels = (
             source.rows.column(name).to_pylist() for name in ("image_id", "class_name", "label")
         )
@@ -82,7 +90,7 @@ class Transplanter:
         # One loader for all calls, the groups being its sampler: workers keep their canvases.
         self._groups: list[list[Pair]] = []
         self._loader = DataLoader(
-            _Views(source, self._cues),
+            PairViews(source, self.cues),
             batch_size=None,
             sampler=self._groups,
             num_workers=source.num_workers,
@@ -110,11 +118,14 @@ class Transplanter:
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)
                 continue
-            done, view, left_out = found
-            ready, views = waiting.setdefault(name, ([], []))
-            ready += [group[place] for place in done]
-            views.append(view)
+            self.problems |= {group[place]: problem for place, problem in found.problems.items()}
+            left_out = sorted({*range(len(group))} - {*found.done})
             yield from ((group[place], self._row(group[place])) for place in left_out)
+            if found.views is None:
+                continue
+            ready, views = waiting.setdefault(name, ([], []))
+            ready += [group[place] for place in found.done]
+            views.append(found.views)
             if sum(map(len, views)) >= self.adaptive.requested:
                 yield from self._measured(ready, torch.cat(views))
                 del waiting[name]
@@ -186,43 +197,3 @@ class Transplanter:
                 logits = self._model.module(images)
         found: torch.Tensor = logits.float().cpu()
         return found
-
-
-class _Views(Dataset["tuple[list[int], torch.Tensor, list[int]] | None"]):
-    """The model's views of the pairs of one photo, which are the index."""
-
-    def __init__(self, source: Source, cues: dict[str, Cue]) -> None:
-        self._canvases, self._cues = Canvases(source), cues
-
-    def __getitem__(self, group: list[Pair]) -> tuple[list[int], torch.Tensor, list[int]] | None:
-        """Places of the pairs done, their views (2 P, 3, H, W), places left out; None: no photo."""
-        with one_thread():
-            return self._views(group)
-
-    def _views(self, group: list[Pair]) -> tuple[list[int], torch.Tensor, list[int]] | None:
-        canvas = self._canvases[group[0].image]
-        if canvas is None:
-            return None
-        done, views = [], []
-        for place, pair in enumerate(group):
-            donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
-            known = [donor for donor in donors if donor is not None]
-            if len(known) == 2 and (both := self._both(pair, canvas, known)) is not None:
-                views += both
-                done.append(place)
-        left_out = sorted({*range(len(group))} - {*done})
-        return (done, torch.stack(views), left_out) if done else None
-
-    def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
-        """The view with each donor's cue; None where another cue cannot be put back into one."""
-        cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
-        for donor in donors:
-            photo = transplanted(cue, canvas, donor)
-            if pair.given is not None:
-                # A cue is put back at its old place, which a photo of another shape does not have.
-                if photo.shape != canvas.photo.shape:
-                    return None
-                back = replace(canvas, photo=photo)
-                photo = transplanted(self._cues[pair.given], back, canvas)
-            views.append(seen(photo, canvas.preprocess))
-        return views

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
 from xai_audit.run.files import rows_of
-from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED, cue_words, gravest
+from xai_audit.run.verdicts import (
+    ALL_CUES,
+    AVAILABLE,
+    CLEAR,
+    CONFIRMED,
+    SUSPECTED,
+    UNDETERMINED,
+    cue_words,
+    gravest,
+    is_used,
+)
+from xai_audit.schema import DISCOVERED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -34,6 +45,8 @@ class Finding:
         low: of its 95 % interval, or None.
         high: of its 95 % interval, or None.
         row: every column of EVIDENCE; None where null.
+        used: whether the effect is above 0, but not surely above the limit.
+        both: the two classes of which it is the one decision; empty elsewhere.
     """
 
     class_name: str
@@ -45,6 +58,18 @@ class Finding:
     low: float | None
     high: float | None
     row: Mapping[str, Any]
+    used: bool = False
+    both: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that it is about."""
+        return self.both or (self.class_name,)
+
+    @property
+    def subject(self) -> str:
+        """These classes in words."""
+        return " or ".join(self.names)
 
     @property
     def words(self) -> str:
@@ -76,9 +101,48 @@ def read_findings(run: Run) -> list[Finding]:
             low=row["effect_low"],
             high=row["effect_high"],
             row=row,
+            used=_is_used(row, (run.record.get("limits") or {}).get("q")),
         )
         for row in rows_of(gravest(run.evidence))
     ]
+
+
+def _is_used(row: Mapping[str, Any], most: float | None) -> bool:
+    if most is None or row["verdict"] not in (SUSPECTED, AVAILABLE, CLEAR) or row["explained_by"]:
+        return False
+    return is_used(row["effect_low"], row[f"{row['shown_question']}_q"], most)
+
+
+def decisions(findings: Sequence[Finding], classes: Sequence[str]) -> list[Finding]:
+    """The findings, those of one decision once.
+
+    With two classes, what decides for one decides against the other: of a cue that is confirmed for
+    both, the finding with the larger effect is kept and is about both.
+
+    Args:
+        findings: of all classes.
+        classes: of the dataset, in the model's order.
+    """
+    if len(classes) != 2:
+        return list(findings)
+    confirmed: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        # A discovered region of one class is another region than that of the other.
+        if finding.verdict == CONFIRMED and not finding.cue.startswith(DISCOVERED):
+            confirmed[finding.cue].append(finding)
+    kept = {cue: worst_first(same)[0] for cue, same in confirmed.items() if len(same) == 2}
+    return [
+        replace(finding, both=tuple(classes)) if kept.get(finding.cue) is finding else finding
+        for finding in findings
+        if finding.cue not in kept or kept[finding.cue] is finding
+    ]
+
+
+def mostly_open(findings: Sequence[Finding]) -> bool:
+    """Whether more than half of the pairs of class and cue, but not all, are undetermined."""
+    count = sum(f.verdict == UNDETERMINED for f in findings)
+    total = sum(len(f.names) for f in findings)
+    return total > count > total / 2
 
 
 def probabilities(
@@ -118,21 +182,29 @@ def _sentence(text: str) -> str:
 def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:
     """The classes with a confirmed cue, and how much accuracy depends on cues, in sentences.
 
+    Where most pairs of class and cue are undetermined, it begins with that.
+
     Args:
-        findings: at least one.
+        findings: at least one; those of one decision once.
         summary: rows of SUMMARY; that of every cue at once is given.
     """
     confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
-    classes = len({f.class_name for f in findings})
+    classes = len({name for f in findings for name in f.names})
     cues = len({f.cue for f in findings})
     examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
+    text, nobody = "", "No class"
+    if mostly_open(findings):
+        count = sum(f.verdict == UNDETERMINED for f in findings)
+        total = sum(len(f.names) for f in findings)
+        text = f"For {count:,} of {total:,} pairs of class and cue there were too few photos to "
+        text, nobody = f"{text}decide. ", "Among the rest no class"
     if confirmed:
-        text = f"{_decided(confirmed, classes)}."
+        text += f"{_decided(confirmed, classes)}."
     elif all(f.verdict == UNDETERMINED for f in findings):
         text = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
         text += f"{examined} could not be determined."
     else:
-        text = f"No class was found to rely on {examined}."
+        text += f"{nobody} was found to rely on {examined}."
     together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
         text += (
@@ -144,9 +216,17 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
 
 def _decided(confirmed: Sequence[Finding], classes: int) -> str:
     """The classes with a confirmed cue and their cues, in words; worst first."""
+    shared = [f for f in confirmed if f.both]
     cues: dict[str, list[str]] = defaultdict(list)
     for finding in confirmed:
-        cues[finding.class_name].append(f"its {finding.words}")
+        if not finding.both:
+            cues[finding.class_name].append(f"its {finding.words}")
+    if shared:
+        by = _listed([f"the {finding.words}" for finding in shared])
+        also = [f"{name} also by {_listed(mine)}" for name, mine in cues.items()]
+        return "; ".join(
+            [f"{shared[0].subject} is decided by {by}, not by the object alone", *also]
+        )
     named = [f"{name} by {_listed(mine)}" for name, mine in list(cues.items())[:_NAMED]]
     if len(cues) > _NAMED:
         named.append(f"{len(cues) - _NAMED} more")

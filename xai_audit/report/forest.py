@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xai_audit.report.answers import worst_first
 from xai_audit.report.words import printable, two
-from xai_audit.run.verdicts import CLEAR, cue_words
+from xai_audit.run.verdicts import CLEAR, USED_BELOW, cue_words
 from xai_audit.schema import PULL
 
 if TYPE_CHECKING:
@@ -127,13 +127,14 @@ def _row(finding: Finding, y: float, place: Callable[[float], float]) -> ForestR
     label = printable(f"{finding.class_name} · {finding.words}")
     between = f" ({two(finding.low)} to {two(finding.high)})" if finding.low is not None else ""
     cause = finding.row["explained_by"]
-    comment = finding.verdict if cause is None else f"due to its {cue_words(cause)}"
+    said = f"{finding.verdict}: {USED_BELOW}" if finding.used else finding.verdict
+    comment = said if cause is None else f"due to its {cue_words(cause)}"
     return ForestRow(
         label=_cut(label, _LETTERS),
         verdict=finding.verdict,
         comment=_cut(printable(comment), _COMMENT_LETTERS),
         pull=finding.question == PULL,
-        text=f"{label} {two(effect)}{between}, {finding.verdict}",
+        text=f"{label} {two(effect)}{between}, {said}",
         y=y,
         x=place(effect),
         low=place(low),

@@ -6,7 +6,15 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import Finding, lead, probabilities, read_findings, worst_first
+from xai_audit.report.answers import (
+    Finding,
+    decisions,
+    lead,
+    mostly_open,
+    probabilities,
+    read_findings,
+    worst_first,
+)
 from xai_audit.report.forest import Forest, forest
 from xai_audit.report.spotlight import spotlights
 from xai_audit.run.files import rows_of
@@ -83,8 +91,9 @@ class Answer:
 
     Attributes:
         lead: the answer in one or two sentences.
-        verdicts: verdict -> number of findings.
-        total: number of findings.
+        mostly_open: whether it begins with what is undetermined.
+        verdicts: verdict -> number of findings, those of one decision counted once.
+        total: number of pairs of class and cue.
         classes: how many were examined.
         decided: how many have a confirmed cue.
         cues: (name, words) of those examined, in the tables' order.
@@ -100,6 +109,7 @@ class Answer:
     """
 
     lead: str
+    mostly_open: bool
     verdicts: Counter[str]
     total: int
     classes: int
@@ -130,7 +140,8 @@ def build_answer(
     findings = read_findings(run)
     if not findings:
         return None
-    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
+    told = decisions(findings, tuple(facts.classes.values()))
+    confirmed = worst_first([f for f in told if f.verdict == CONFIRMED])
     pictures = spotlights(
         run, confirmed[:MOST_CARDS], kinds, facts=facts, settings=settings, folder=folder
     )
@@ -139,11 +150,12 @@ def build_answer(
     cues = tuple((cue, cue_words(cue)) for cue in dict.fromkeys(f.cue for f in findings))
     place = {name: i for i, name in enumerate(facts.classes.values())}
     return Answer(
-        lead=lead(findings, summary),
-        verdicts=Counter(f.verdict for f in findings),
+        lead=lead(told, summary),
+        mostly_open=mostly_open(told),
+        verdicts=Counter(f.verdict for f in told),
         total=len(findings),
         classes=len({f.class_name for f in findings}),
-        decided=len({f.class_name for f in confirmed}),
+        decided=len({name for f in confirmed for name in f.names}),
         cues=cues,
         cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures),
         matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
@@ -198,7 +210,8 @@ def _cards(
     for finding in confirmed:
         cell = finding.class_name, finding.cue
         with_cue, without_cue = known.get((*cell, finding.question), (None, None))
-        explained = tuple(explains.get(cell, ()))
+        others = [explains.get((name, finding.cue), []) for name in finding.names]
+        explained = tuple(dict.fromkeys(words for each in others for words in each))
         cards.append(Card(finding, with_cue, without_cue, explained, pictures.get(cell)))
     return tuple(cards)
 

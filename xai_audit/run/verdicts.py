@@ -28,6 +28,8 @@ _SHOWN = [
     *(*_CELL, "verdict", "effect", "effect_low", "effect_high"),
     *("question", "explained_by", "because"),
 ]
+# What an unconfirmed cell is whose effect is significant.
+USED_BELOW = "used, below the limit"
 # The cue of summary.parquet that stands for every cue at once.
 ALL_CUES = "all"
 _WORDS = {
@@ -65,6 +67,14 @@ def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
     for end in ("", "_low", "_high"):
         rows[f"effect{end}"] = rows[f"{PULL}{end}"].where(pulled, rows[f"{RELIANCE}{end}"])
     return rows
+
+
+def is_used(low: float | None, q: float | None, most: float) -> bool:
+    """Whether an effect is above 0: its whole 95 % interval is, and q is at most ``most``.
+
+    A cell that is not confirmed and has such an effect is "used, below the limit".
+    """
+    return low is not None and q is not None and low > 0 and q <= most
 
 
 def person_view(evidence: pd.DataFrame) -> pd.DataFrame:

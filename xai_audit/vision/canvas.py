@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision import tv_tensors
 
-from xai_audit.errors import ImageProblem, MaskProblem, PluginError
+from xai_audit.errors import CueProblem, ImageProblem, MaskProblem, PluginError
 from xai_audit.run.manifest import record_of
 from xai_audit.types import Canvas
 from xai_audit.vision.decode import decoded
@@ -136,10 +136,35 @@ def seen(photo: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
     return plain
 
 
+@contextmanager
+def asked(cue: Cue, *canvases: Canvas) -> Iterator[None]:
+    """A block that calls ``cue`` on ``canvases``, a photo and its donors.
+
+    Raises:
+        CueProblem: the cue raises anything but a PluginError.
+    """
+    try:
+        yield
+    except (CueProblem, PluginError):
+        raise
+    except Exception as exc:  # a user's cue may raise anything
+        raise CueProblem.of(exc, cue=cue.name, where=_named(canvases)) from exc
+
+
+def _named(canvases: Sequence[Canvas]) -> str:
+    """The image ids of a photo and its donors."""
+    return ", donor ".join(canvas.record.image_id for canvas in canvases)
+
+
 def fitted(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
-    """``cue`` fitted to ``canvases``, see :class:`~xai_audit.types.Cue`; as it is without that."""
+    """``cue`` fitted to ``canvases``, see :class:`~xai_audit.types.Cue`; as it is without that.
+
+    Raises:
+        CueProblem: the cue raises.
+    """
     method = getattr(cue, "fitted", None)
-    found: Cue = cue if method is None else method(canvases)
+    with asked(cue, *canvases):
+        found: Cue = cue if method is None else method(canvases)
     return found
 
 
@@ -147,19 +172,16 @@ def transplanted(cue: Cue, canvas: Canvas, donor: Canvas) -> torch.Tensor:
     """``cue.transplant``, its output checked.
 
     Raises:
-        PluginError: the cue raises or gives no photo.
+        CueProblem: the cue raises.
+        PluginError: it gives no photo.
     """
-    where = f"{canvas.record.image_id}, donor {donor.record.image_id}"
-    try:
+    with asked(cue, canvas, donor):
         photo = cue.transplant(canvas, donor)
-    except Exception as exc:  # a user's cue may raise anything
-        got = f"{type(exc).__name__}: {exc}"
-        raise PluginError(f"cue {cue.name} failed", where=where, got=got) from exc
     known = isinstance(photo, torch.Tensor)
     if not known or photo.dtype != torch.uint8 or photo.shape[:-2] != (3,) or not photo.numel():
         raise PluginError(
             f"cue {cue.name} broke its contract",
-            where=where,
+            where=_named((canvas, donor)),
             expected="a photo (3, h, w) uint8",
             got=f"{tuple(photo.shape)} {photo.dtype}" if known else type(photo).__name__,
         )

@@ -78,21 +78,23 @@ def plan(audit: Audit) -> Plan:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """The pairs of each cue of a class with the content of each other cue put back."""
+    from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured_jointly
     from xai_audit.evidence.source import transplanter_of
     from xai_audit.evidence.stages.transplant import planning_of
 
     planning, transplanter = planning_of(audit), transplanter_of(audit)
     for part in parts:
-        before = transplanter.spent()
+        before, name = transplanter.spent(), part.args["class_name"]
         table = measured_jointly(
             transplanter,
-            _wanted(planning, part.args["class_name"], part.args["questions"]),
+            _wanted(planning, name, part.args["questions"]),
             usable=planning.survey.usable_ids,
             pairs=_PAIRS,
             progress=progress,
         )
-        yield Finished(part, table, transplanter.spent(before).notes())
+        failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
+        yield Finished(part, table, transplanter.spent(before).notes() | note(failed))
 
 
 def _wanted(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from xai_audit.evidence.donors import sample
+from xai_audit.evidence.left_out import warn
+from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.source import clusters, cue_marks
 from xai_audit.run.files import write_table
 from xai_audit.run.manifest import content_fingerprint
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 1
+_VERSION = 2
 _PHOTOS = 64  # a part: what a kill can cost
 
 
@@ -84,6 +86,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     from xai_audit.evidence.source import cues_of
     from xai_audit.evidence.summary import confusion_table, cue_table, photo_table
 
+    warn(SurveyTables(audit.paths).left_out, "photos")
     paths, usable = audit.paths, audit.usable()
     class_of = dict(
         zip(*(usable.column(n).to_pylist() for n in ("image_id", "class_name")), strict=True)

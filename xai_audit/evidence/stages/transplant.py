@@ -79,6 +79,7 @@ def _content(audit: Audit, rows: pa.Table, cells: Sequence[Cell], name: str) -> 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """The pairs of a class measured, and the effects that they show."""
     from xai_audit.evidence.effects import effects_table
+    from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured
     from xai_audit.evidence.source import transplanter_of
 
@@ -108,7 +109,8 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             )
             # A pair whose photos failed has no probability; retries are noted with the last part.
             pairs = mine.num_rows - mine.column("p_with").null_count
-            notes = {"forwards": str(2 * pairs), "oom_retries": "0"}
+            failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
+            notes = {"forwards": str(2 * pairs), "oom_retries": "0"} | note(failed)
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             beside = (RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.evidence.left_out import noted, warn
 from xai_audit.evidence.plan import MIN_IMAGES
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.stages.joint import JOINT, limits_of, trusted
@@ -16,11 +17,14 @@ from xai_audit.work.parts import files_of, parts_mark, read_parts
 from xai_audit.work.stage import Part, Plan, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xai_audit.evidence.left_out import LeftOut
     from xai_audit.work.audit import Audit
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 
 
 def plan(audit: Audit) -> Plan:
@@ -44,6 +48,9 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     if frame.empty:  # not one photo can be decoded
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
+    many = Counter(audit.usable().column("class_name").to_pylist())
+    most = audit.settings.evidence.read_per_class
+    frame["sampled"] = [many[name] > most for name in frame["class_name"]]
     files = [files_of(paths, s, read_parts(paths, s.name)) for s in (JOINT, TRANSPLANT)]
     joint, single = map(transplant_frame, files)
     judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
@@ -52,14 +59,26 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     counts = Counter(judged["verdict"]).most_common()
     found = ", ".join(f"{count} {verdict}" for verdict, count in counts)
     log.info("evidence: of %d classes x cues %s", len(judged), found)
-    spent = [read_notes(file) for each in files for file in each]
+    spent = [read_notes(file) for each in reversed(files) for file in each]
+    survey, pairs = SurveyTables(paths), noted(spent)
+    warn(pairs, "pairs")
+    photos = survey.left_out
     return {
         "limits": vars(limits_of(audit)),
         "evidence": {
-            "images_read": len(SurveyTables(paths).ids),
+            "images_read": len(survey.ids),
             **{key: sum(int(n[key]) for n in spent) for key in ("forwards", "oom_retries")},
+            # Cue -> photos in which it could not be read, pairs for which it failed.
+            "left_out": {
+                cue: {"photos": _count(photos, cue), "pairs": _count(pairs, cue)}
+                for cue in sorted({*photos, *pairs})
+            },
         },
     }
+
+
+def _count(found: Mapping[str, LeftOut], cue: str) -> int:
+    return found[cue].count if cue in found else 0
 
 
 VERDICT = Stage(

@@ -1,0 +1,83 @@
+"""The model's views of the pairs of a photo, with each donor's cue; made by worker processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.data import Dataset
+
+from xai_audit.errors import CueProblem
+from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
+
+if TYPE_CHECKING:
+    from xai_audit.evidence.plan import Pair
+    from xai_audit.types import Canvas, Cue
+    from xai_audit.vision.canvas import Source
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of the pairs of one photo.
+
+    Attributes:
+        done: places of the pairs that have views.
+        views: (2 P, 3, H, W) uint8 of these, with, without, with, ...; None where there are none.
+        problems: place of a pair -> why a cue failed on it.
+    """
+
+    done: list[int]
+    views: torch.Tensor | None
+    problems: dict[int, CueProblem]
+
+
+class PairViews(Dataset["Views | None"]):
+    """The model's views of the pairs of one photo; these pairs are the index.
+
+    Args:
+        source: of canvases.
+        cues: by key.
+    """
+
+    def __init__(self, source: Source, cues: dict[str, Cue]) -> None:
+        self._canvases, self._cues = Canvases(source), cues
+
+    def __getitem__(self, group: list[Pair]) -> Views | None:
+        """The views of the pairs of a photo; None where it cannot be decoded."""
+        with one_thread():
+            return self._views(group)
+
+    def _views(self, group: list[Pair]) -> Views | None:
+        canvas = self._canvases[group[0].image]
+        if canvas is None:
+            return None
+        done, views, problems = [], [], {}
+        for place, pair in enumerate(group):
+            donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
+            known = [donor for donor in donors if donor is not None]
+            if len(known) < 2:
+                continue
+            try:
+                both = self._both(pair, canvas, known)
+            except CueProblem as problem:
+                problems[place] = problem
+                continue
+            if both is not None:
+                views += both
+                done.append(place)
+        return Views(done, torch.stack(views) if done else None, problems)
+
+    def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
+        """The view with each donor's cue; None where another cue cannot be put back into one."""
+        cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
+        for donor in donors:
+            photo = transplanted(cue, canvas, donor)
+            if pair.given is not None:
+                # A cue is put back at its old place, which a photo of another shape does not have.
+                if photo.shape != canvas.photo.shape:
+                    return None
+                back = replace(canvas, photo=photo)
+                photo = transplanted(self._cues[pair.given], back, canvas)
+            views.append(seen(photo, canvas.preprocess))
+        return views
