@@ -183,8 +183,10 @@ def cell(
         return Cell(
             name, cue, OWN, (), (), "the file alone tells this; nothing can be transplanted"
         )
+    lacking = " with an object mask" * reading.needs_mask
+    found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class{lacking}"
     if not others:
-        return Cell(name, cue, OWN, (), (), "no other class has usable photos")
+        return Cell(name, cue, OWN, (), (), f"{found}, and none of another")
     plain = ordinary(name, others, distinct)
     rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
     on_others = way == "down" and _lower(reading, pools, name, plain)
@@ -192,9 +194,7 @@ def cell(
     # Of so few photos only pull may be known, if availability is: without it no pull confirms.
     pulls = on_others or relies or not math.isnan(distinct.get(name, math.nan))
     if len(mine) < 2 or not (relies or pulls):
-        found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class"
-        lacking = " with an object mask" * reading.needs_mask
-        return Cell(name, cue, OWN, (), (), f"{found}{lacking}; {MIN_IMAGES} are needed")
+        return Cell(name, cue, OWN, (), (), f"{found}; {MIN_IMAGES} are needed")
     counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
     share = budget - budget // 4 if relies else 0
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
