@@ -17,6 +17,7 @@ def told(verdict, **changes):
         "question": "reliance",
         "n_images": 24, "n_read": 600, "wanted": 24, "way": "both", "why": None, "sd": 0.2,
         "mass": 0.4, "measured_on": "own", "scrambled": NAN,
+        "own": NAN, "own_low": NAN, "own_high": NAN,
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
         "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
         "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
@@ -63,9 +64,9 @@ def test_what_is_lost_cannot_be_restored():
 @pytest.mark.parametrize(
     ("scrambled", "tells"),
     [
-        (0.79, "; scrambled it changes it by 0.79: any such patch there does."),
-        (0.40, "; scrambled it changes it by 0.40: its shape is a part of it."),
-        (0.02, "; scrambled it changes it by 0.02: its shape counts."),
+        (0.79, "24 images). Scrambled it changes it by 0.79: any such patch there does."),
+        (0.40, "24 images). Scrambled it changes it by 0.40: its shape is a part of it."),
+        (0.02, "24 images). Scrambled it changes it by 0.02: its shape counts."),
         (NAN, "24 images)."),
     ],
 )
@@ -75,6 +76,23 @@ def test_what_is_put_on_is_told_with_its_scrambled_twin(scrambled, tells):
         cue="stamp", way="added", measured_on="others", availability=NAN, scrambled=scrambled,
     )  # fmt: skip
     assert stamp.startswith("Putting the stamp on photos of other classes raises the probability")
+    assert stamp.endswith(tells)
+
+
+@pytest.mark.parametrize(
+    ("own", "tells"),
+    [
+        ((-0.57, -0.7, -0.4), " On photos of marguerite itself it lowers the probability of "
+                              "marguerite by 0.57."),
+        ((-0.57, -1.2, 0.1), "24 images)."),  # chance may be all of it
+        ((0.02, 0.01, 0.03), "24 images)."),
+    ],
+)  # fmt: skip
+def test_what_a_stamp_does_to_the_class_s_own_photos_is_told(own, tells):
+    named = dict(zip(("own", "own_low", "own_high"), own, strict=True))
+    stamp = told(
+        "confirmed", cue="stamp", way="added", measured_on="others", availability=NAN, **named
+    )
     assert stamp.endswith(tells)
 
 

@@ -31,6 +31,7 @@ def cell(class_name, cue, **changes):
         "attention_trusted": None,
         "measured_on": "own",
         "scrambled": NAN,
+        "own": NAN,
         "area": AREAS.get(cue, NAN),
         "mass": 0.2,
     }

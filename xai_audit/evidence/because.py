@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 _MANY = 500
 _FAINT = 0.005  # less is 0.00 in two decimals
-# Share of the effect that the scrambled twin of something put on has.
+_TOLD = 0.05  # less of an arm of a stamp is not told
+# Share of the effect that the scrambled twin of a stamp has.
 _SHAPE, _ANY = 1 / 3, 2 / 3
 
 
 def because(row: Mapping[str, Any], limits: Limits) -> str:
     """One plain sentence, two at most, that says why the row has its verdict.
+
+    Of a stamp its scrambled twin and its effect on the class's own photos are told after it.
 
     Args:
         row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``, and
@@ -36,7 +39,8 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         "available": _available,
         "undetermined": _undetermined,
     }
-    return sentence.get(row["verdict"], _clear)(row, limits)
+    text = sentence.get(row["verdict"], _clear)(row, limits)
+    return f"{text}{_arms(row)}" if row["way"] == "added" else text
 
 
 def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
@@ -123,7 +127,7 @@ def _effect(row: Mapping[str, Any]) -> str:
     numbers = _numbers(row, "reliance", f", {int(row['n_images'])} images")
     if row["way"] == "added":
         moved = _moved(row["reliance"], "raises", "lowers", name)
-        return f"Putting {cue} on photos of other classes {moved}{numbers}{_shape(row)}"
+        return f"Putting {cue} on photos of other classes {moved}{numbers}"
     if row["measured_on"] == "others":
         moved = _moved(row["reliance"], "raises", "lowers", name)
         return (
@@ -134,18 +138,22 @@ def _effect(row: Mapping[str, Any]) -> str:
     return f"Replacing only {cue} by that of other classes {moved}{numbers}"
 
 
-def _shape(row: Mapping[str, Any]) -> str:
-    """What the scrambled twin of something put on tells of its shape."""
-    twin, effect = row["scrambled"], row["reliance"]
-    if math.isnan(twin) or not effect >= _FAINT:
-        return ""
-    share = twin / effect
-    tells = (
-        "any such patch there does" if share > _ANY else
-        "its shape counts" if share < _SHAPE else
-        "its shape is a part of it"
-    )  # fmt: skip
-    return f"; scrambled it changes it by {_two(twin)}: {tells}"
+def _arms(row: Mapping[str, Any]) -> str:
+    """What the scrambled twin of a stamp does, and the stamp on the class's own photos."""
+    told = []
+    twin, effect, own = row["scrambled"], row["reliance"], row["own"]
+    if effect >= _TOLD and not math.isnan(twin):
+        share = twin / effect
+        tells = (
+            "any such patch there does" if share > _ANY else
+            "its shape counts" if share < _SHAPE else
+            "its shape is a part of it"
+        )  # fmt: skip
+        told.append(f"Scrambled it changes it by {_two(twin)}: {tells}.")
+    if abs(own) >= _TOLD and row["own_low"] * row["own_high"] > 0:
+        moved = _moved(own, "raises", "lowers", row["class_name"])
+        told.append(f"On photos of {row['class_name']} itself it {moved}.")
+    return "".join(f" {each}" for each in told)
 
 
 def _pull(row: Mapping[str, Any]) -> str:
