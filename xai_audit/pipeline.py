@@ -9,8 +9,9 @@
     availability  the survey                -> does a cue alone separate the classes
     attention   heatmaps and the survey     -> does relevance fall on a cue
     transplant  photos, donors, the model   -> transplants/: does changing a cue change the decision
+    carriers    the same of every donor     -> carriers.parquet, pulls.parquet: in which photos
     joint       the same for two cues       -> transplants/: which of two overlapping cues it is
-    verdict     the five tables before      -> evidence.parquet: three questions, one verdict
+    verdict     the six tables before      -> evidence.parquet: three questions, one verdict
     agreement   heatmaps and scores         -> agreement.parquet: do the methods agree
     boundary    heatmaps and evidence       -> boundaries.parquet: what separates confused classes
     adversarial photos and the model        -> adversarial.parquet: how little flips a decision
@@ -42,6 +43,7 @@ from xai_audit.discovery.stage import DISCOVER
 from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
 from xai_audit.evidence.stages.attention import ATTENTION
 from xai_audit.evidence.stages.availability import AVAILABILITY
+from xai_audit.evidence.stages.carriers import CARRIERS
 from xai_audit.evidence.stages.joint import JOINT
 from xai_audit.evidence.stages.survey import SURVEY
 from xai_audit.evidence.stages.transplant import TRANSPLANT
@@ -67,7 +69,7 @@ log = logging.getLogger(__name__)
 
 STAGES = (
     INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
-    SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, JOINT, VERDICT,
+    SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, CARRIERS, JOINT, VERDICT,
     AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, PAGE,
 )  # fmt: skip
 

@@ -182,7 +182,7 @@ METHODS = pa.schema(
 TRANSPLANTS = pa.schema(
     [
         *_keys("class_name", "cue"),
-        # reliance: image_id is of class_name. pull, scrambled: it is of another class.
+        # reliance, carrier_reliance: image_id is of class_name. Others: it is of another class.
         pa.field("question", pa.string(), nullable=False),
         # The cue that was put back, to separate two overlapping cues; else null.
         ("given", pa.string()),
@@ -190,14 +190,17 @@ TRANSPLANTS = pa.schema(
         *_fields(pa.string(), "image_class", "donor_with", "donor_without", "donor_without_class"),
         # Of class_name: probability and log-odds with its cue and with another class's.
         *_fields(pa.float32(), "p_with", "p_without", "log_odds_with", "log_odds_without"),
-        # Whether the prediction is image_id's own class.
+        # Whether the prediction is image_id's own class, and whether it is class_name.
         *_fields(pa.bool_(), "correct_with", "correct_without"),
+        *_fields(pa.bool_(), "predicted_with", "predicted_without"),
     ]
 )
 
 # A discovered region is the cue cluster_<k> of its class.
 DISCOVERED = "cluster_"
 RELIANCE, PULL, SCRAMBLED = "reliance", "pull", "scrambled"
+# Every photo of a class as a donor, to find who carries a cue; then the same of carriers alone.
+SCREENING, CARRIER_PULL, CARRIER_RELIANCE = "screening", "carrier_pull", "carrier_reliance"
 # What else is measured of a cue that is put on photos.
 ARMS = ("own", SCRAMBLED)
 QUESTIONS = ("availability", "attention", RELIANCE, PULL)
@@ -223,7 +226,7 @@ EVIDENCE = pa.schema(
         ],
         *_keys("verdict", "because"),
         # The cue that explains this one's effect, or null. The question that shows the effect,
-        # whether explained or not: reliance, or pull where only that does; null where neither does.
+        # whether explained or not: reliance, else pull, else carrier_pull; null where none does.
         *[(name, pa.string()) for name in ("explained_by", "question")],
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),
@@ -246,6 +249,35 @@ EVIDENCE = pa.schema(
         ("forwards", pa.int32()),
         # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
         *[(f"{arm}{end}", pa.float32()) for arm in ARMS for end in ("", "_low", "_high")],
+        # Photos of the class whose cue alone turns others into it, of those screened; null where
+        # no photo's does. Their pull on photos of other classes, and reliance on their own.
+        *_fields(pa.int32(), "n_screened", "n_carriers"),
+        *[(f"carrier_share{end}", pa.float32()) for end in ("", "_low", "_high")],
+        *[(f"{CARRIER_PULL}{end}", pa.float32()) for end in ("", "_low", "_high")],
+        *[(f"{CARRIER_PULL}{end}", pa.float64()) for end in ("_p", "_q")],
+        *[(f"{CARRIER_RELIANCE}{end}", pa.float32()) for end in ("", "_low", "_high")],
+    ]
+)
+
+# The photos of a class that carry a cue.
+CARRIERS = pa.schema(
+    [
+        *_keys("class_name", "cue", "image_id"),
+        # How much its cue looks like the class's to the cue-only classifier; null where unknown.
+        ("presence", pa.float32()),
+        # Mean change of the class's probability where the photo's cue is given to others, and the
+        # probability that it is one of the carriers', from the scatter of such changes.
+        *_fields(pa.float32(), "effect", "sure"),
+    ]
+)
+
+# Photos of victim_class that become class_name where they are given its cue (of its carriers).
+PULLS = pa.schema(
+    [
+        *_keys("class_name", "cue", "victim_class"),
+        pa.field("n_images", pa.int32(), nullable=False),
+        # Share of them whose prediction becomes class_name, with its 95 % interval.
+        *_fields(pa.float32(), "changed", "changed_low", "changed_high"),
     ]
 )
 

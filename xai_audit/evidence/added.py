@@ -9,11 +9,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from xai_audit.evidence.plan import OTHERS, Cell, Pair
+from xai_audit.evidence.pairs import in_turn
+from xai_audit.evidence.plan import OTHERS, Cell, Pair, confusable
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from xai_audit.evidence.plan import Roster
 
@@ -38,11 +39,8 @@ def added_cell(
         budget: pairs at most on other classes' photos.
     """
     mine = pools[name]
-    confused = roster.confusion.get(name, {})
-    others = sorted(
-        (other for other in roster.names if other != name and pools[other]),
-        key=lambda other: (-confused.get(other, 0.0), other),
-    )
+    others = [other for other in roster.names if other != name and pools[other]]
+    others = confusable(roster, name, others)
     if not mine or not others:
         why = "it needs a usable photo of this class and one of another"
         return Cell(name, cue, OTHERS, (), (), why)
@@ -51,7 +49,7 @@ def added_cell(
         ids = roster.ids
         return Pair(name, cue, question, ids[image], ids[donor], ids[image])
 
-    theirs = list(islice(_in_turn([(pools[other], other) for other in others]), budget))
+    theirs = list(islice(in_turn([(pools[other], other) for other in others]), budget))
     foreign = pools[others[0]][0]
     pull = [pair(PULL, image, mine[place % len(mine)]) for place, (image, _) in enumerate(theirs)]
     twins = [
@@ -68,11 +66,3 @@ def added_cell(
         scrambled=tuple(twins[:_INFORM]),
         wanted=len(pull),
     )
-
-
-def _in_turn(classes: Sequence[tuple[Sequence[int], str]]) -> Iterator[tuple[int, str]]:
-    """(place, class) of the first photo of each class, then of the second of each, ..."""
-    for number in range(max(len(pool) for pool, _ in classes)):
-        for pool, name in classes:
-            if number < len(pool):
-                yield pool[number], name

@@ -31,11 +31,13 @@ class Attention:
         estimate: mean share of the relevance in the region minus its expectation.
         mass: mean share in the region, 0..1.
         area: mean share of the view that the region takes, 0..1.
+        masses: (m,) share of each photo of the class, in the given order; NaN undefined.
     """
 
     estimate: Estimate
     mass: float
     area: float
+    masses: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,13 @@ def attention(
     for name in classes:
         rows = np.flatnonzero(shown & (classes_of == name))
         others = [profile for other, profile in profiles.items() if other != name]
+        mine = np.flatnonzero(classes_of == name)
+        masses = (maps[mine] * places[mine]).sum(1, dtype=np.float64)
         found[name] = Attention(
             estimate=_excess(maps, places, rows, others, seed),
-            mass=_mean((maps[rows] * places[rows]).sum(1, dtype=np.float64)),
+            mass=_mean(masses[np.isin(mine, rows)]),
             area=_mean(np.asarray(areas, dtype=np.float64)[rows]),
+            masses=masses,
         )
     return found
 
@@ -150,5 +155,6 @@ def attended_table(
             numbers = {**vars(one.estimate), "mass": one.mass, "area": one.area}
             row = {key: None if np.isnan(value) else value for key, value in numbers.items()}
             row |= {"cue": cue, "class_name": name, "method": of.method, "target_kind": of.kind}
+            row["masses"] = pa.array(one.masses, pa.float32(), from_pandas=True)
             rows.append(row)
     return pa.Table.from_pylist(rows, schema=ATTENTION)

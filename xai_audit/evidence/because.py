@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.evidence.carried_words import carried, is_too_few, shared, too_few, victims
 from xai_audit.evidence.plan import OTHERS
 from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
-from xai_audit.schema import PULL, RELIANCE
+from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,10 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
     also = _predicts(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
     tail = f"; {also[0].lower()}{also[1:]}" if known else ""
-    return f"{_change(row)}{tail}."
+    if row["question"] == CARRIER_PULL:
+        return f"{carried(row)}{tail}.{victims(row)}"
+    pulled = victims(row) if row["question"] == PULL else ""
+    return f"{_change(row)}{tail}.{shared(row)}{pulled}"
 
 
 def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
@@ -80,6 +84,8 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         return f"Too few usable images to say whether {cue} tells {name}; 5 would do."
     if why := _text(row.get("why")):
         return f"Whether {name} rests on {cue} could not be measured: {why.rstrip('.')}."
+    if is_too_few(row, limits.reliance):
+        return too_few(row)
     if count < limits.min_images or math.isnan(row["reliance"]):
         images = "image" if count == 1 else "images"
         return (
@@ -111,6 +117,8 @@ def _enough(row: Mapping[str, Any], limits: Limits) -> str:
 
 def _change(row: Mapping[str, Any]) -> str:
     """The effect of the question that confirmed a row."""
+    if row["question"] == CARRIER_PULL:
+        return carried(row)
     return _pull(row) if row["question"] == PULL else _effect(row)
 
 

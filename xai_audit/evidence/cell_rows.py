@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xai_audit.evidence.columns import ATTENTION, AVAILABILITY, EFFECTS
+from xai_audit.evidence.columns import ATTENTION, AVAILABILITY, CARRIED, EFFECTS
 from xai_audit.evidence.plan import shown
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.verdicts import preferred_kinds
@@ -38,8 +38,12 @@ def cell_rows(
     effects = _table(RunPaths.parts(paths.effects), EFFECTS, EFFECTS.names)
     columns = [name for name in AVAILABILITY.names if name not in ("presence", "likeness")]
     offered = _table(RunPaths.parts(paths.availability), AVAILABILITY, columns)
-    attended = _table(RunPaths.parts(paths.attention), ATTENTION, ATTENTION.names)
+    columns = [name for name in ATTENTION.names if name != "masses"]
+    attended = _table(RunPaths.parts(paths.attention), ATTENTION, columns)
+    columns = [name for name in CARRIED.names if name != "forwards"]
+    carried = _table(RunPaths.parts(paths.carried), CARRIED, columns)
     cells = effects.merge(_renamed(offered, "availability"), on=_CELL, how="left")
+    cells = cells.merge(carried, on=_CELL, how="left")
     for name in ("n_agree", "n_disagree"):
         cells[name] = cells[name].fillna(0)
     kinds = _kinds(attended, methods)

@@ -56,7 +56,8 @@ class Planning:
         )
 
     @cached_property
-    def _separations(self) -> dict[str, Separation]:
+    def separations(self) -> dict[str, Separation]:
+        """Key of a cue -> how well it alone separates the classes."""
         found: dict[str, Separation] = {}
         for file in RunPaths.parts(self.survey.paths.availability):
             table = pq.read_table(file, columns=["cue", "class_name", "value", *_LISTS])
@@ -87,7 +88,7 @@ class Planning:
             if reading.way == "added":
                 found.append(added_cell(roster, name, key, places, budget=budget))
                 continue
-            separation = self._separations.get(key)
+            separation = self.separations.get(key)
             found.append(cell(roster, name, reading, places, separation, budget=budget))
         whole, places = self._everything
         return [*found, cell(roster, name, whole, places, None, budget=budget)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from xai_audit.schema import ARMS
+from xai_audit.schema import ARMS, CARRIER_PULL, CARRIER_RELIANCE
 
 # The content of one cue in one photo; rows of a photo are together, in the order of CUES.
 SURVEY = pa.schema(
@@ -75,6 +75,21 @@ ATTENTION = pa.schema(
         pa.field("target_kind", pa.string(), nullable=False),
         *_ESTIMATE,
         *[(name, pa.float64()) for name in ("mass", "area")],
+        # Of each photo of the class, in the order of the survey; null where undefined.
+        ("masses", pa.list_(pa.float32())),
+    ]
+)
+
+# Who carries a cue in one class, and what their cue does; a row for every cell that was screened.
+CARRIED = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        pa.field("cue", pa.string(), nullable=False),
+        *[(name, pa.int32()) for name in ("n_screened", "n_carriers", "n_carrier_pairs")],
+        *[(f"carrier_share{end}", pa.float64()) for end in ("", "_low", "_high")],
+        *[(f"{CARRIER_PULL}{end}", pa.float64()) for end in ("", "_low", "_high", "_p")],
+        *[(f"{CARRIER_RELIANCE}{end}", pa.float64()) for end in ("", "_low", "_high")],
+        ("forwards", pa.int32()),
     ]
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -188,7 +188,7 @@ def cell(
     if not others:
         return Cell(name, cue, OWN, (), (), f"{found}, and none of another")
     plain = ordinary(name, others, distinct)
-    rivals = sorted(plain, key=lambda o: (-roster.confusion.get(name, {}).get(o, 0.0), o))
+    rivals = confusable(roster, name, others)
     on_others = way == "down" and _lower(reading, pools, name, plain)
     relies = not on_others and len(mine) >= MIN_IMAGES
     # Of so few photos only pull may be known, if availability is: without it no pull confirms.
@@ -199,7 +199,9 @@ def cell(
     share = budget - budget // 4 if relies else 0
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
     own = islice(own_pairs(mine, givers, counterpart, pools), share)
-    pull = islice(pull_pairs(givers, rivals, pools), (budget - share) if pulls else 0)
+    neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
+    theirs = [(pools[rival], () if rival in plain else neutral) for rival in rivals]
+    pull = islice(pull_pairs(givers, theirs), (budget - share) if pulls else 0)
 
     def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
         ids = roster.ids
@@ -214,6 +216,12 @@ def cell(
         pull=pulled,
         wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
     )
+
+
+def confusable(roster: Roster, name: str, others: Sequence[str]) -> list[str]:
+    """The other classes, those first whose photos the model most often takes for ``name``."""
+    found = roster.confusion.get(name, {})
+    return sorted(others, key=lambda other: (-found.get(other, 0.0), other))
 
 
 def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list[int]]:

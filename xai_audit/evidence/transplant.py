@@ -8,7 +8,7 @@ and so is a pair on which a cue fails.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -49,6 +49,35 @@ class Spent:
     def notes(self) -> dict[str, str]:
         """The costs as notes of a part."""
         return {name: str(count) for name, count in vars(self).items()}
+
+
+@dataclass
+class _Batch:
+    """Pairs of one class that wait for the model.
+
+    Attributes:
+        pairs: in the order of their ends.
+        views: the different views of each photo's pairs.
+        ids: of the photo of each view.
+        ends: the place among all views of each end: with, without, with, ...
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    views: list[torch.Tensor] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many views wait."""
+        return len(self.ids)
+
+    def add(self, pairs: list[Pair], views: torch.Tensor, ends: Sequence[int]) -> None:
+        """Take pairs of one photo."""
+        self.ends += [self.size + end for end in ends]
+        self.pairs += pairs
+        self.views.append(views)
+        self.ids += [pairs[0].image] * len(views)
 
 
 class Transplanter:
@@ -113,7 +142,7 @@ class Transplanter:
         for pair in pairs:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
         self._groups[:] = groups.values()
-        waiting: dict[str, tuple[list[Pair], list[torch.Tensor]]] = {}
+        waiting: dict[str, _Batch] = {}
         for ((name, _), group), found in zip(groups.items(), self._loader, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)
@@ -123,14 +152,12 @@ class Transplanter:
             yield from ((group[place], self._row(group[place])) for place in left_out)
             if found.views is None:
                 continue
-            ready, views = waiting.setdefault(name, ([], []))
-            ready += [group[place] for place in found.done]
-            views.append(found.views)
-            if sum(map(len, views)) >= self.adaptive.requested:
-                yield from self._measured(ready, torch.cat(views))
-                del waiting[name]
-        for ready, views in waiting.values():
-            yield from self._measured(ready, torch.cat(views))
+            batch = waiting.setdefault(name, _Batch())
+            batch.add([group[place] for place in found.done], found.views, found.ends)
+            if batch.size >= self.adaptive.requested:
+                yield from self._measured(waiting.pop(name))
+        for batch in waiting.values():
+            yield from self._measured(batch)
 
     def table(self, found: Iterable[tuple[Pair, Row]]) -> pa.Table:
         """TRANSPLANTS by class, cue and the photos' places, in whatever order they came."""
@@ -143,17 +170,18 @@ class Transplanter:
         rows = [row for _, row in sorted(found, key=order)]
         return pa.Table.from_pylist(rows, schema=TRANSPLANTS)
 
-    def _measured(self, pairs: list[Pair], views: torch.Tensor) -> Iterator[tuple[Pair, Row]]:
-        """Rows of ``pairs`` from views (2 P, 3, H, W) uint8: with, without, with, ..."""
+    def _measured(self, batch: _Batch) -> Iterator[tuple[Pair, Row]]:
+        """The rows of the batch's pairs."""
+        pairs, views, ids = batch.pairs, torch.cat(batch.views), batch.ids
         self.forwards += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
-        ids = [pair.image for pair in pairs for _ in range(2)]
         pieces = self.adaptive.over(
             len(views), lambda piece: self._logits(views[piece], ids[piece])
         )
         for piece, result in pieces:
             if result is not None:
                 logits[piece] = result
+        logits = logits[batch.ends]
         label = torch.tensor([self._label_of[pair.class_name] for pair in pairs])
         odds = log_odds(logits.double(), label.repeat_interleave(2), self._model.head)
         pred = logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
@@ -185,6 +213,8 @@ class Transplanter:
             row[f"p_{end}"] = None if math.isnan(p[place]) else p[place]
             row[f"log_odds_{end}"] = None if math.isnan(log_odds[place]) else log_odds[place]
             row[f"correct_{end}"] = None if -1 in pred else pred[place] == self._label_of[own]
+            named = self._label_of[pair.class_name]
+            row[f"predicted_{end}"] = None if -1 in pred else pred[place] == named
         return row
 
     def _logits(self, views: torch.Tensor, ids: list[str]) -> torch.Tensor:

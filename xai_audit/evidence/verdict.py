@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from xai_audit.evidence.because import because
+from xai_audit.evidence.carried_words import is_too_few
+from xai_audit.evidence.carriers import LEAST_CARRIERS
 from xai_audit.evidence.naming import Suspect, explained
-from xai_audit.schema import DISCOVERED, PULL, QUESTIONS, RELIANCE
+from xai_audit.schema import CARRIER_PULL, DISCOVERED, PULL, QUESTIONS, RELIANCE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -67,15 +69,19 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     """A copy with the q columns and ``question``: which question confirms each row, or None.
 
     This is the only place that decides it. Reliance confirms with enough images; pull confirms
-    only where the cue is also available, since any damage to a photo might have a pull.
+    only where the cue is also available, since any damage to a photo might have a pull. The pull
+    of carriers confirms without: other photos of the class do the same damage and have no effect.
     """
     judged = _corrected(cells)
     enough = judged["n_images"] >= limits.min_images
     relied = enough & _found(judged, RELIANCE, limits)
     pulled = _found(judged, PULL, limits) & _found(judged, "availability", limits)
+    many = judged["n_carriers"] >= LEAST_CARRIERS
+    many &= judged["n_carrier_pairs"] >= limits.min_images
+    carried = many & _found(judged, CARRIER_PULL, limits)
     judged["question"] = [
-        RELIANCE if own else PULL if others else None
-        for own, others in zip(relied, pulled, strict=True)
+        RELIANCE if own else PULL if others else CARRIER_PULL if some else None
+        for own, others, some in zip(relied, pulled, carried, strict=True)
     ]
     return judged
 
@@ -86,7 +92,7 @@ def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
     Attention has no q where the method's maps are not trusted.
     """
     judged = cells.reset_index(drop=True)
-    for question in QUESTIONS:
+    for question in (*QUESTIONS, CARRIER_PULL):
         first = ~judged.duplicated(_CELL)
         if question == "attention":
             first = judged["attention_trusted"] != False  # noqa: E712 - null is not checked
@@ -104,7 +110,7 @@ def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
     A model that uses the object depends a little on everything, so an effect above 0 is no
     evidence: for reliance and pull the whole interval must lie above the limit.
     """
-    if question in (RELIANCE, PULL):
+    if question in (RELIANCE, PULL, CARRIER_PULL):
         value, least = cells[f"{question}_low"], limits.reliance
     else:
         value, least = cells[question], getattr(limits, question)
@@ -117,7 +123,8 @@ def _explained_by(
     """The cue that explains each row of ``cells``, or None."""
     found: dict[tuple[str, str], str] = {}
     relied = confirmed["question"] == RELIANCE
-    effects = confirmed[RELIANCE].where(relied, confirmed[PULL])
+    effects = confirmed[CARRIER_PULL].where(confirmed["question"] == CARRIER_PULL, confirmed[PULL])
+    effects = confirmed[RELIANCE].where(relied, effects)
     rows = confirmed.assign(effect=effects, pulls=~relied).drop_duplicates(_CELL)
     for name, group in rows.groupby("class_name"):
         suspects = [
@@ -165,11 +172,14 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
     """Whether an unconfirmed cell is undetermined: too little was measured to decide.
 
     A cue that is not in the pixels is open where availability is unknown. Any other is open with
-    fewer than ``min_images``, or where the interval reaches the limit and either fewer pairs were
-    measured than were wanted, or the effect is significant and its estimate reaches the limit too.
+    fewer than ``min_images``, where two photos carry it with an effect, or where the interval
+    reaches the limit and either fewer pairs were measured than were wanted, or the effect is
+    significant and its estimate reaches the limit too.
     """
     if row["way"] == "none":
         return math.isnan(row["availability"])
+    if is_too_few(row, limits.reliance):
+        return True
     if row["n_images"] < limits.min_images or math.isnan(row["reliance"]):
         return True
     if row["reliance_high"] < limits.reliance:

@@ -23,12 +23,14 @@ class Views:
 
     Attributes:
         done: places of the pairs that have views.
-        views: (2 P, 3, H, W) uint8 of these, with, without, with, ...; None where there are none.
+        views: (V, 3, H, W) uint8, all different; None where there are none.
+        ends: the place in ``views`` of each end of these pairs: with, without, with, ...
         problems: place of a pair -> why a cue failed on it.
     """
 
     done: list[int]
     views: torch.Tensor | None
+    ends: list[int]
     problems: dict[int, CueProblem]
 
 
@@ -52,7 +54,11 @@ class PairViews(Dataset["Views | None"]):
         canvas = self._canvases[group[0].image]
         if canvas is None:
             return None
-        done, views, problems = [], [], {}
+        done, ends, problems = [], [], {}
+        # Pairs of a photo often share an end (the photo as it is, a donor without the cue), which
+        # the model need not see twice.
+        views: dict[bytes, torch.Tensor] = {}
+        places: dict[bytes, int] = {}
         for place, pair in enumerate(group):
             donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
             known = [donor for donor in donors if donor is not None]
@@ -64,9 +70,12 @@ class PairViews(Dataset["Views | None"]):
                 problems[place] = problem
                 continue
             if both is not None:
-                views += both
+                for view in both:
+                    content = view.numpy().tobytes()
+                    views.setdefault(content, view)
+                    ends.append(places.setdefault(content, len(places)))
                 done.append(place)
-        return Views(done, torch.stack(views) if done else None, problems)
+        return Views(done, torch.stack([*views.values()]) if done else None, ends, problems)
 
     def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""

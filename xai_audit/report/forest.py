@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xai_audit.report.answers import worst_first
 from xai_audit.report.words import printable, two
 from xai_audit.run.verdicts import CLEAR, USED_BELOW, cue_words
-from xai_audit.schema import PULL
+from xai_audit.schema import CARRIER_PULL, PULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -133,7 +133,7 @@ def _row(finding: Finding, y: float, place: Callable[[float], float]) -> ForestR
         label=_cut(label, _LETTERS),
         verdict=finding.verdict,
         comment=_cut(printable(comment), _COMMENT_LETTERS),
-        pull=finding.question == PULL,
+        pull=finding.question in (PULL, CARRIER_PULL),
         text=f"{label} {two(effect)}{between}, {said}",
         y=y,
         x=place(effect),

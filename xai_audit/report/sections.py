@@ -85,6 +85,7 @@ class Sections:
             yield from (strategy["picture"] for strategy in of_class["strategies"])
         if self.answer is not None:
             yield from (card.picture for card in self.answer.cards if card.picture is not None)
+            yield from (picture for card in self.answer.cards for picture in card.carriers)
         if self.adversarial is not None:
             yield from (row["picture"] for row in self.adversarial["pictures"])
 

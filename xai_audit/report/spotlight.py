@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Share of brightness and colour that what is not the cue keeps.
 _DIM = 0.35
+_MOST_CARRIERS = 6
+_CARRIER = ("class_name", "cue", "image_id")
 
 
 def spotlights(
@@ -39,8 +41,11 @@ def spotlights(
     facts: RunFacts,
     settings: ReportSettings,
     folder: str,
-) -> dict[tuple[str, str], Picture]:
-    """(class, cue) -> its picture, not drawn yet; none for a class without a fitting photo.
+) -> dict[tuple[str, str], list[Picture]]:
+    """(class, cue) -> its pictures, not drawn yet; none for a class without a fitting photo.
+
+    They are of the photos that carry the cue, the largest effect first, where these are known,
+    else of one photo.
 
     Args:
         run: with its tables.
@@ -53,22 +58,40 @@ def spotlights(
     if not findings or not kinds:  # an empty filter has no type that Arrow could compare
         return {}
     chosen = _chosen(run, findings, dict(list(kinds.items())[:1]))
-    files = photos(run, {*chosen.values()}, facts.dataset_root)
+    shown = {cell: [image_id] for cell, image_id in chosen.items()} | _carriers(run, findings)
+    wanted = {image_id for ids in shown.values() for image_id in ids}
+    files = photos(run, wanted, facts.dataset_root)
     regions = _discovered(run, findings)
     look = Look(facts.preprocess, None, settings.tile)
-    found = {}
-    for (name, cue), image_id in chosen.items():
+    found: dict[tuple[str, str], list[Picture]] = {}
+    for (name, cue), ids in shown.items():
         share = facts.border if cue == "border" else facts.corner
-        motif = Spotlight(
-            files[image_id],
-            look,
-            cue,
-            share=(share or None) if cue in BANDS else None,
-            cells=regions.get((name, cue)),
-            masks=settings.masks if cue == "background" else None,
-        )
-        found[name, cue] = photo_picture(folder, motif, f"{name} {cue}")
+        for number, image_id in enumerate(ids):
+            motif = Spotlight(
+                files[image_id],
+                look,
+                cue,
+                share=(share or None) if cue in BANDS else None,
+                cells=regions.get((name, cue)),
+                masks=settings.masks if cue == "background" else None,
+            )
+            title = f"{name} {cue}" + (f" {number + 1}" if number else "")
+            found.setdefault((name, cue), []).append(photo_picture(folder, motif, title))
     return found
+
+
+def _carriers(run: Run, findings: Sequence[Finding]) -> dict[tuple[str, str], list[str]]:
+    """(class, cue) -> the photos that carry it, the largest effect first, as many as are shown."""
+    cells = {(f.class_name, f.cue) for f in findings if f.row.get("n_carriers")}
+    if not cells or not run.has("carriers"):
+        return {}
+    rows = run.carriers.sort_values(["effect", "image_id"], ascending=[False, True])
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, cue, image_id in zip(*(rows[c] for c in _CARRIER), strict=True):
+        mine = found.setdefault((name, cue), [])
+        if (name, cue) in cells and len(mine) < _MOST_CARRIERS:
+            mine.append(image_id)
+    return {cell: ids for cell, ids in found.items() if ids}
 
 
 def _chosen(

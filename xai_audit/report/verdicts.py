@@ -49,6 +49,7 @@ class Card:
         without_cue: the same with another class's cue.
         explains: words of the wider cues that this one explains.
         picture: a photo of the class, or None.
+        carriers: pictures of more photos that carry the cue.
     """
 
     finding: Finding
@@ -56,6 +57,7 @@ class Card:
     without_cue: float | None
     explains: tuple[str, ...]
     picture: Picture | None
+    carriers: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def _cards(
     run: Run,
     confirmed: Sequence[Finding],
     findings: Iterable[Finding],
-    pictures: dict[tuple[str, str], Picture],
+    pictures: dict[tuple[str, str], list[Picture]],
 ) -> tuple[Card, ...]:
     known = probabilities(run, confirmed)
     explains: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -212,7 +214,9 @@ def _cards(
         with_cue, without_cue = known.get((*cell, finding.question), (None, None))
         others = [explains.get((name, finding.cue), []) for name in finding.names]
         explained = tuple(dict.fromkeys(words for each in others for words in each))
-        cards.append(Card(finding, with_cue, without_cue, explained, pictures.get(cell)))
+        first, *more = pictures.get(cell, [None])
+        carriers = tuple(picture for picture in more if picture is not None)
+        cards.append(Card(finding, with_cue, without_cue, explained, first, carriers))
     return tuple(cards)
 
 

@@ -95,6 +95,21 @@ class RunPaths:
         return self.root / "evidence" / "effects"
 
     @property
+    def carried(self) -> Path:
+        """The folder of who carries each cue of each class and what that does, one file a class."""
+        return self.root / "evidence" / "carried"
+
+    @property
+    def carriers(self) -> Path:
+        """One row a class, cue and photo that carries it."""
+        return self.root / "carriers.parquet"
+
+    @property
+    def pulls(self) -> Path:
+        """One row a class, cue and class whose photos become it."""
+        return self.root / "pulls.parquet"
+
+    @property
     def manifest(self) -> Path:
         """One row an image found."""
         return self.root / "manifest.parquet"

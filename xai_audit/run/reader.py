@@ -48,7 +48,11 @@ _TABLES = {
     "methods": _Table(schema.METHODS, "trust", "trust"),
     "clusters": _Table(schema.CLUSTERS, "discover", "discover"),
     "groups": _Table(schema.GROUPS, "survey", "evidence"),
-    "transplants": _Table(schema.TRANSPLANTS, "transplant", "evidence", ("part", "joint")),
+    "transplants": _Table(
+        schema.TRANSPLANTS, "transplant", "evidence", ("part", "carriers", "joint")
+    ),
+    "carriers": _Table(schema.CARRIERS, "carriers", "evidence"),
+    "pulls": _Table(schema.PULLS, "carriers", "evidence"),
     "summary": _Table(schema.SUMMARY, "transplant", "evidence"),
     "evidence": _Table(schema.EVIDENCE, "verdict", "evidence"),
     "agreement": _Table(schema.AGREEMENT, "agreement", "agreement"),
@@ -159,6 +163,16 @@ class Run:
     def transplants(self) -> pd.DataFrame:
         """One row a transplanted pair (``schema.TRANSPLANTS``); read each time."""
         return self.collect("transplants")
+
+    @cached_property
+    def carriers(self) -> pd.DataFrame:
+        """One row a class, cue and photo that carries it (``schema.CARRIERS``)."""
+        return self.collect("carriers")
+
+    @cached_property
+    def pulls(self) -> pd.DataFrame:
+        """One row a class, cue and class whose photos become it (``schema.PULLS``)."""
+        return self.collect("pulls")
 
     @cached_property
     def summary(self) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow.dataset as ds
 
 from xai_audit.run.files import scan
-from xai_audit.schema import DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE
+from xai_audit.schema import CARRIER_PULL, DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,8 +45,9 @@ def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
     """One row a class and cue, in the table's order: of several methods the gravest verdict's.
 
     ``shown_question`` is the question that ``because`` gives the effect of: the one that
-    confirmed, else ``reliance``, else ``pull`` where only that was measured. ``effect``,
-    ``effect_low`` and ``effect_high`` are its estimate and 95 % interval, a change of probability.
+    confirmed (also carriers' alone), else ``reliance``, else ``pull`` where only that was measured.
+    ``effect``, ``effect_low`` and ``effect_high`` are its estimate and 95 % interval, a change of
+    probability.
 
     Args:
         evidence: rows of ``schema.EVIDENCE``.
@@ -63,9 +64,11 @@ def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
     rows["shown_question"] = rows["question"].where(
         rows["question"].notna(), measured.map({True: RELIANCE, False: PULL})
     )
-    pulled = rows["shown_question"] == PULL
     for end in ("", "_low", "_high"):
-        rows[f"effect{end}"] = rows[f"{PULL}{end}"].where(pulled, rows[f"{RELIANCE}{end}"])
+        rows[f"effect{end}"] = rows[f"{RELIANCE}{end}"]
+        for question in (PULL, CARRIER_PULL):
+            shown = rows["shown_question"] == question
+            rows[f"effect{end}"] = rows[f"{question}{end}"].where(shown, rows[f"effect{end}"])
     return rows
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.cell_rows import cell_rows
-from xai_audit.evidence.plan import MIN_IMAGES, shown
+from xai_audit.evidence.plan import MIN_IMAGES, Pair, shown
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.verdict import Limits, candidates
+from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
-from xai_audit.schema import PULL
+from xai_audit.schema import CARRIER_PULL, PULL
 from xai_audit.work.parts import parts_mark, read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 1
+_VERSION = 2
 _PAIRS = 12  # so many separate two overlapping cues
 
 
@@ -53,6 +57,7 @@ def plan(audit: Audit) -> Plan:
     mark = fingerprint(
         _VERSION,
         parts_mark(paths, "transplant"),
+        parts_mark(paths, "carriers"),
         parts_mark(paths, "availability"),
         [chosen.q, chosen.min_reliance, chosen.min_availability],
     )
@@ -62,12 +67,13 @@ def plan(audit: Audit) -> Plan:
         # No photo has what is put on for a test, so that none has it to put back.
         ways = {shown(key): way for key, way in SurveyTables(paths).ways.items()}
         measured = {p.args["class_name"]: p for p in read_parts(paths, "transplant")}
+        carried = {p.args["class_name"]: p for p in read_parts(paths, "carriers")}
         made = []
         for name, questions in sorted(found.items()):
             several = {cue: q for cue, q in questions.items() if ways[cue] != "added"}
             if len(several) > 1:
                 own = measured[name]
-                fixed = fingerprint(_VERSION, own.fingerprint, several)
+                fixed = fingerprint(_VERSION, own.fingerprint, carried[name].fingerprint, several)
                 args = {"class_name": name, "questions": several}
                 pairs = len(several) * (len(several) - 1) * _PAIRS
                 made.append(Part(own.number, fixed, args, 2 * pairs))
@@ -88,7 +94,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         before, name = transplanter.spent(), part.args["class_name"]
         table = measured_jointly(
             transplanter,
-            _wanted(planning, name, part.args["questions"]),
+            _wanted(planning, audit.paths, part),
             usable=planning.survey.usable_ids,
             pairs=_PAIRS,
             progress=progress,
@@ -97,11 +103,16 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         yield Finished(part, table, transplanter.spent(before).notes() | note(failed))
 
 
-def _wanted(
-    planning: Planning, name: str, questions: dict[str, str]
-) -> list[tuple[Cell, str, str]]:
-    """(cell, the question that confirmed it, key of the other cue)."""
-    cells = {shown(cell.cue): cell for cell in planning.cells(name)}
+def _wanted(planning: Planning, paths: RunPaths, part: Part) -> list[tuple[Cell, str, str]]:
+    """(cell, the question that confirmed it, key of the other cue); carriers' pairs are pull."""
+    questions = part.args["questions"]
+    cells = {shown(cell.cue): cell for cell in planning.cells(part.args["class_name"])}
+    carried = [cue for cue, question in questions.items() if question == CARRIER_PULL]
+    if carried:
+        rows = pq.read_table(RunPaths.part(paths.transplants, part.number, prefix="carriers"))
+        for cue in carried:
+            pairs = tuple(_pair(cells[cue], row) for row in _of(rows, cue))
+            cells[cue] = replace(cells[cue], reliance=(), pull=pairs)
     return [
         (cells[cue], question if cells[cue].reliance else PULL, cells[other].cue)
         for cue, question in questions.items()
@@ -110,7 +121,21 @@ def _wanted(
     ]
 
 
+def _of(rows: pa.Table, cue: str) -> list[dict[str, Any]]:
+    """The rows of the carriers' pull by ``cue``."""
+    mine = pc.and_(
+        pc.equal(rows.column("cue"), cue), pc.equal(rows.column("question"), CARRIER_PULL)
+    )
+    found: list[dict[str, Any]] = rows.filter(mine).to_pylist()
+    return found
+
+
+def _pair(cell: Cell, row: dict[str, Any]) -> Pair:
+    photos = (row[name] for name in ("image_id", "donor_with", "donor_without"))
+    return Pair(cell.class_name, cell.cue, CARRIER_PULL, *photos)
+
+
 JOINT = Stage(
     "joint", "evidence", _VERSION, "transplants", plan, no_merge, work,
-    needs=("transplant",), prefix="joint",
+    needs=("carriers",), prefix="joint",
 )  # fmt: skip

@@ -20,11 +20,10 @@ from xai_audit.work.stage import Finished, Part, Plan, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xai_audit.evidence.plan import Cell
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
 
 
@@ -53,7 +52,8 @@ def plan(audit: Audit) -> Plan:
         found = []
         for number, name in enumerate(planning.names):
             cells = planning.cells(name)
-            mark = fingerprint(same, cells_text(cells), _content(audit, rows, cells, name))
+            ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
+            mark = fingerprint(same, cells_text(cells), content_of(audit, rows, ids, name))
             pairs = sum(len(cell.pairs) for cell in cells)
             found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
         return found
@@ -67,9 +67,8 @@ def plan(audit: Audit) -> Plan:
     return Plan(mark, parts, (paths.summary,))
 
 
-def _content(audit: Audit, rows: pa.Table, cells: Sequence[Cell], name: str) -> list[Any]:
-    """What lies in the photos and masks of ``cells``, and the regions discovered in the class."""
-    ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
+def content_of(audit: Audit, rows: pa.Table, ids: set[str], name: str) -> list[Any]:
+    """What lies in photos ``ids`` and their masks, and the regions discovered in class ``name``."""
     found = pc.is_in(rows.column("image_id"), value_set=pa.array(sorted(ids), pa.string()))
     mine = rows.filter(found)
     regions = [row for row in clusters(audit) if row["class_name"] == name]

@@ -6,6 +6,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from xai_audit.evidence.left_out import noted, warn
 from xai_audit.evidence.plan import MIN_IMAGES
 from xai_audit.evidence.readings import SurveyTables
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
+_MEASURED = ("availability", "attention", "transplant", "carriers", "joint")
 
 
 def plan(audit: Audit) -> Plan:
     """No parts: verdicts are arithmetic over tables."""
     paths = audit.paths
-    measured = [parts_mark(paths, n) for n in ("availability", "attention", "transplant", "joint")]
+    measured = [parts_mark(paths, name) for name in _MEASURED]
     mark = fingerprint(measured, vars(limits_of(audit)), trusted(audit), audit.spec.method_names)
     return Plan(mark, outputs=(paths.evidence,))
 
@@ -38,6 +41,8 @@ def plan(audit: Audit) -> Plan:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
     from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
+    from xai_audit.evidence.pulls import victims_of
+    from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
     from xai_audit.evidence.summary import transplant_frame
     from xai_audit.evidence.verdict import judge
@@ -51,8 +56,10 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     many = Counter(audit.usable().column("class_name").to_pylist())
     most = audit.settings.evidence.read_per_class
     frame["sampled"] = [many[name] > most for name in frame["class_name"]]
-    files = [files_of(paths, s, read_parts(paths, s.name)) for s in (JOINT, TRANSPLANT)]
-    joint, single = map(transplant_frame, files)
+    stages = (JOINT, TRANSPLANT, CARRIERS)
+    frame["victims"] = victims_of(frame, pq.read_table(paths.pulls))
+    files = [files_of(paths, stage, read_parts(paths, stage.name)) for stage in stages]
+    joint, single = transplant_frame(files[0]), transplant_frame([*files[1], *files[2]])
     judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.evidence, evidence_table(judged))

@@ -1,0 +1,126 @@
+"""carriers: photos of a class whose cue alone turns others into it -> ``carriers.parquet``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xai_audit.evidence.screens import Screening
+from xai_audit.evidence.source import cue_marks
+from xai_audit.evidence.stages.transplant import TRANSPLANT, content_of, planning_of
+from xai_audit.run.files import write_table
+from xai_audit.run.paths import RunPaths
+from xai_audit.run.record import fingerprint
+from xai_audit.schema import CARRIERS as CARRIERS_COLUMNS
+from xai_audit.work.parts import files_of, parts_mark, read_parts
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.evidence.carriers import Screen
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+_TOGETHER = 4  # classes that share decoded photos; what a kill can cost
+
+
+def screening_of(audit: Audit) -> Screening:
+    """What decides whose cues are given to whom."""
+    return Screening(planning_of(audit), audit.spec.method_names[0])
+
+
+def plan(audit: Audit) -> Plan:
+    """A part for every class with photos in the survey."""
+    paths, settings = audit.paths, audit.settings
+    same = fingerprint(
+        _VERSION,
+        audit.facts.mark,
+        audit.facts.precision,
+        cue_marks(audit),
+        [settings.evidence.stop_below, settings.seed, settings.max_pixels],
+    )
+
+    def parts() -> list[Part]:
+        screening, rows = screening_of(audit), audit.usable()
+        found = []
+        for number, name in enumerate(screening.planning.names):
+            screens = screening.screens(name)
+            ids = {one for screen in screens for one in _photos(screen)}
+            text = [[s.cue, s.donors, s.recipients, s.without] for s in screens]
+            mark = fingerprint(same, text, content_of(audit, rows, ids, name))
+            found.append(Part(number, mark, {"class_name": name}))
+        return found
+
+    mark = fingerprint(
+        same,
+        *(
+            parts_mark(paths, name)
+            for name in ("survey", "availability", "attention", "transplant")
+        ),
+    )
+    return Plan(mark, parts, (paths.carriers, paths.pulls))
+
+
+def _photos(screen: Screen) -> set[str]:
+    given = {one for pair in screen.recipients for one in pair}
+    return {*screen.donors, *screen.without} | given
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """The screening of a class's cues: pairs, who carries, and what that does."""
+    from xai_audit.evidence.left_out import note
+    from xai_audit.evidence.screening import carried_table, carriers_table, screened
+    from xai_audit.evidence.source import transplanter_of
+
+    screening, transplanter = screening_of(audit), transplanter_of(audit)
+    settings = audit.settings
+    for start in range(0, len(parts), _TOGETHER):
+        some = parts[start : start + _TOGETHER]
+        screens = [s for part in some for s in screening.screens(part.args["class_name"])]
+        before = transplanter.spent()
+        limit = settings.evidence.stop_below
+        found = screened(transplanter, screens, limit=limit, progress=progress)
+        spent = transplanter.spent(before)
+        for part in some:
+            name = part.args["class_name"]
+            mine = [one for one in found if one.screen.class_name == name]
+            table = transplanter.table([row for one in mine for row in one.rows])
+            failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
+            pairs = table.num_rows - table.column("p_with").null_count
+            notes = {"forwards": str(2 * pairs), "oom_retries": "0"} | note(failed)
+            if part is some[-1]:
+                notes["oom_retries"] = str(spent.oom_retries)
+            presence = {key: of.get(name, {}) for key, of in screening.presence.items()}
+            also = [
+                (RunPaths.part(audit.paths.root / folder, part.number), part.fingerprint, made)
+                for folder, made in zip(
+                    CARRIERS.beside,
+                    (carried_table(mine, seed=settings.seed), carriers_table(mine, presence)),
+                    strict=True,
+                )
+            ]
+            yield Finished(part, table, notes, also)
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write who carries what, and which classes' photos are turned into which class by it."""
+    from xai_audit.evidence.pulls import pulls_table
+
+    paths = audit.paths
+    files = [RunPaths.part(paths.root / CARRIERS.beside[1], part.number) for part in parts]
+    tables = [pq.read_table(file) for file in files]
+    write_table(paths.carriers, pa.concat_tables([CARRIERS_COLUMNS.empty_table(), *tables]))
+    single = files_of(paths, TRANSPLANT, read_parts(paths, TRANSPLANT.name))
+    write_table(paths.pulls, pulls_table([*single, *files_of(paths, CARRIERS, parts)]))
+    return {}
+
+
+CARRIERS = Stage(
+    "carriers", "evidence", _VERSION, "transplants", plan, merge, work,
+    needs=("transplant", "attention"), prefix="carriers",
+    beside=("evidence/carried", "evidence/carriers"),
+)  # fmt: skip
