@@ -13,8 +13,11 @@ CLASSES = ("blue", "framed", "plain")
 BAND = 0.08
 
 
-def make_folder(root: Path, each: int = 14, *, side: int = 80) -> Path:
-    """Grey noise; ``blue`` has a blue disc, ``framed`` and ``plain`` a grey one."""
+def make_folder(root: Path, each: int = 14, *, side: int = 80, every: int = 1) -> Path:
+    """Grey noise; ``blue`` has a blue disc, ``framed`` and ``plain`` a grey one.
+
+    Of ``framed`` every ``every``-th photo has the frame.
+    """
     rng = np.random.default_rng(1)
     for name in CLASSES:
         (root / "images" / name).mkdir(parents=True)
@@ -25,7 +28,7 @@ def make_folder(root: Path, each: int = 14, *, side: int = 80) -> Path:
             y, x = np.mgrid[:height, :width]
             disc = (y - height / 2) ** 2 + (x - width / 2) ** 2 < (side / 4) ** 2
             photo[disc] += (-40, -40, 90) if name == "blue" else (40, 40, 40)
-            if name == "framed":
+            if name == "framed" and number % every == 0:
                 band = round(BAND * side)
                 edge = np.ones((height, width), dtype=bool)
                 edge[band:-band, band:-band] = False

@@ -34,6 +34,10 @@ def cell(class_name, cue, **changes):
         "own": NAN,
         "area": AREAS.get(cue, NAN),
         "mass": 0.2,
+        "n_screened": NAN,
+        "n_carriers": NAN,
+        "n_carrier_pairs": NAN,
+        **{f"carrier_pull{end}": NAN for end in ("", "_low", "_high", "_p")},
     }
     for question, value in (
         ("availability", 0.5),

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xai_audit.evidence.cells import ALL
 from xai_audit.schema import CARRIER_PULL, PULL, PULLS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def victims_of(cells: pd.DataFrame, pulls: pa.Table) -> pd.Series:
 def _pairs(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     for file in files:
         frame = pq.read_table(file, columns=_COLUMNS).to_pandas()
-        mine = frame[frame["question"].isin([PULL, CARRIER_PULL])]
+        mine = frame[frame["question"].isin([PULL, CARRIER_PULL]) & (frame["cue"] != ALL)]
         if not (known := mine.dropna(subset=["predicted_with", "predicted_without"])).empty:
             yield known
 

@@ -41,6 +41,7 @@ class _Table:
 
 
 # Each is the attribute of RunPaths that holds its place.
+_PAIRS = ("part", "carriers", "joint")
 _TABLES = {
     "manifest": _Table(schema.MANIFEST, "index", "index"),
     "attributions": _Table(schema.ATTRIBUTIONS, "attribute", "attribute", ("part",)),
