@@ -246,6 +246,15 @@ EVIDENCE = pa.schema(
         ("forwards", pa.int32()),
         # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
         *[(f"{arm}{end}", pa.float32()) for arm in ARMS for end in ("", "_low", "_high")],
+        # What the class's photos lose without the cue, what it alone gives to others': reliance on
+        # the class's own photos and pull, but the necessity of cues that are each enough alone is
+        # that of all of them at once; redundant_with: the others of these, joined by a plus.
+        *[
+            (f"{what}{end}", pa.float32())
+            for what in ("necessity", "sufficiency")
+            for end in ("", "_low", "_high")
+        ],
+        ("redundant_with", pa.string()),
     ]
 )
 

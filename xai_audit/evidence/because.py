@@ -32,6 +32,9 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         limits: from which on a finding counts.
     """
     if by := _text(row.get("explained_by")):
+        if several := row.get("redundant"):
+            told = f"{several.words} explain this, each enough alone"
+            return f"{_change(row)}, but {told}: {several.told(row['class_name'])}.{_besides(row)}"
         return f"{_change(row)}, but {the(by)} explains this.{_besides(row)}"
     sentence = {
         "confirmed": _confirmed,
@@ -47,6 +50,9 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
     also = _predicts(row)
     known = row["availability"] >= limits.availability and row["availability_q"] <= limits.q
     tail = f"; {also[0].lower()}{also[1:]}" if known else ""
+    if several := row.get("redundant"):
+        told = f"Of {several.words} each is enough alone: {several.told(row['class_name'])}"
+        return f"{_change(row)}{tail}. {told}."
     return f"{_change(row)}{tail}."
 
 

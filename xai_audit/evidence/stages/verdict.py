@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2
+_VERSION = 3
 
 
 def plan(audit: Audit) -> Plan:
@@ -38,6 +38,7 @@ def plan(audit: Audit) -> Plan:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
     from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
+    from xai_audit.evidence.redundant import joint_effects
     from xai_audit.evidence.stages.transplant import TRANSPLANT
     from xai_audit.evidence.summary import transplant_frame
     from xai_audit.evidence.verdict import judge
@@ -53,7 +54,8 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     frame["sampled"] = [many[name] > most for name in frame["class_name"]]
     files = [files_of(paths, s, read_parts(paths, s.name)) for s in (JOINT, TRANSPLANT)]
     joint, single = map(transplant_frame, files)
-    judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
+    left = shares_left(joint, single, least=MIN_IMAGES)
+    judged = judge(frame, left, limits_of(audit), joint_effects(joint))
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.evidence, evidence_table(judged))
     counts = Counter(judged["verdict"]).most_common()
