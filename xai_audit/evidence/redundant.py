@@ -37,7 +37,7 @@ _ALONE = 1 / 2
 # All parts take most of what the wider cue takes, and each part gives at least half of it.
 _MOST_OF, _GIVES = 2 / 3, 1 / 2
 # It holds every other region, so that it is never one of several.
-_WHOLE = "background"
+BACKGROUND = "background"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _roles(rows: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, pd.DataFra
     relied = rows[(rows["question"] == RELIANCE) & rows["area"].notna()]
     able = (rows["measured_on"] == OWN) & (rows["n_images"] >= limits.min_images)
     pulls = (rows["pull_low"] >= limits.reliance) & (rows["pull_q"] <= limits.q)
-    parts = rows[able & pulls & (rows["question"] != RELIANCE) & (rows["cue"] != _WHOLE)]
+    parts = rows[able & pulls & (rows["question"] != RELIANCE) & (rows["cue"] != BACKGROUND)]
     if relied.empty:
         parts = parts[parts["question"] == PULL]
     else:

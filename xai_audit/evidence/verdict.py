@@ -11,7 +11,7 @@ import pandas as pd
 
 from xai_audit.evidence.because import because
 from xai_audit.evidence.naming import Suspect, explained
-from xai_audit.evidence.redundant import redundant, sought, with_redundant
+from xai_audit.evidence.redundant import BACKGROUND, redundant, sought, with_redundant
 from xai_audit.schema import DISCOVERED, PULL, QUESTIONS, RELIANCE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
@@ -149,6 +149,7 @@ def _explained_by(
                 math.inf if math.isnan(area) else area,
                 discovered=cue.startswith(DISCOVERED),
                 pulls=pulls,
+                place=cue != BACKGROUND,
             )
             for cue, effect, area, pulls in zip(
                 group["cue"],
