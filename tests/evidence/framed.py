@@ -92,6 +92,7 @@ def overrides(root: Path, output: Path, net: str, *more: str) -> list[str]:
         "model.preprocess.std=[0.2,0.2,0.2]",
         "compute.num_workers=0",
         "evidence.permutations=50",
+        "discover.min_images=20",  # no region of a class this small
         "stages=[index,attribute,score,discover,evidence]",
         f"output_dir={output}",
         *more,
