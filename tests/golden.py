@@ -52,6 +52,7 @@ def audited(folder: Path, out: Path) -> Path:
             "methods=[gradcam,saliency]",
             "cues=[border,background,colour]",
             "discover.min_images=5",
+            "discover.min_clustered=5",
             "adversarial.images=6",
             "adversarial.steps=2",
             "trust.images=4",

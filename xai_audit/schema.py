@@ -256,6 +256,15 @@ EVIDENCE = pa.schema(
         *[(f"{CARRIER_PULL}{end}", pa.float32()) for end in ("", "_low", "_high")],
         *[(f"{CARRIER_PULL}{end}", pa.float64()) for end in ("_p", "_q")],
         *[(f"{CARRIER_RELIANCE}{end}", pa.float32()) for end in ("", "_low", "_high")],
+        # What the class's photos lose without the cue, what it alone gives to others': reliance on
+        # the class's own photos and pull, but the necessity of cues that are each enough alone is
+        # that of all of them at once; redundant_with: the others of these, joined by a plus.
+        *[
+            (f"{what}{end}", pa.float32())
+            for what in ("necessity", "sufficiency")
+            for end in ("", "_low", "_high")
+        ],
+        ("redundant_with", pa.string()),
     ]
 )
 

@@ -21,7 +21,7 @@ AREA = {"object": 0.3, "background": 0.7, "border": 0.28, **dict.fromkeys(BANDS[
 def settings(**changed: Any) -> DiscoverSettings:
     return DiscoverSettings(
         **{"algorithm": "spectral", "neighbours": 10, "images": 400, "max_clusters": 8}
-        | {"seed": 0, "min_images": 20}
+        | {"seed": 0, "min_images": 20, "min_clustered": 20}
         | changed
     )
 

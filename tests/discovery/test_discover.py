@@ -114,6 +114,26 @@ def test_too_few_images_are_counted_not_clustered(tmp_path, planted):
     assert pq.read_table(paths.clusters).schema.equals(CLUSTERS)
 
 
+def test_few_images_have_their_mean_map_and_no_clustering(tmp_path):
+    rng = np.random.default_rng(0)
+    # Two places that 30 maps would show as two clusters; of nine it is chance.
+    few = np.concatenate([blobs(rng, 5, CORNER, 0.2), blobs(rng, 4, (6.0, 0.0), 0.2)])
+    rows = rows_of("few", few) + rows_of("many", blobs(rng, 30, CENTRE))
+    paths = write(tmp_path / "run", rows)
+    table = discover(paths, settings=settings(min_images=9), progress=lambda _: None)
+    (one,) = by_class(table)["few"]
+    assert (one["n_images"], one["share"], one["cluster"]) == (9, 1.0, 1)
+    assert one["cue"] == "cluster_1"
+    assert one["algorithm"] is one["stability"] is one["eigengap"] is None
+    assert one["mean_map"] == pytest.approx(maps_of(rows, "few").mean(0).ravel(), abs=1e-3)
+    assert by_class(table)["many"][0]["algorithm"] == "spectral"
+    assert len(discover(paths, settings=settings(min_images=10), progress=lambda _: None)) == 1
+    clustered = settings(min_images=9, min_clustered=9)
+    assert by_class(discover(paths, settings=clustered, progress=lambda _: None))["few"][0][
+        "algorithm"
+    ]
+
+
 def test_without_masks_the_object_has_no_name(tmp_path):
     rng = np.random.default_rng(0)
     rows = rows_of("frame", frames(rng, 30), masks=False)

@@ -57,7 +57,10 @@ class FrameNet(nn.Module):
         self.reads = reads
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        found = self.relu(self.features(images))
+        return self.read(self.relu(self.features(images)))
+
+    def read(self, found: torch.Tensor) -> torch.Tensor:
+        """Logits (B, 3) from the redness and blueness (B, 2, 16, 16) of the photos' cells."""
         edge = torch.ones_like(found[0, 0])
         edge[1:-1, 1:-1] = 0
         red = (found[:, 0] * edge).sum((1, 2)) / edge.sum()
@@ -92,6 +95,7 @@ def overrides(root: Path, output: Path, net: str, *more: str) -> list[str]:
         "model.preprocess.std=[0.2,0.2,0.2]",
         "compute.num_workers=0",
         "evidence.permutations=50",
+        "discover.min_images=20",  # no region of a class this small
         "stages=[index,attribute,score,discover,evidence]",
         f"output_dir={output}",
         *more,

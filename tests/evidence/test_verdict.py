@@ -264,6 +264,35 @@ def test_a_discovered_region_does_not_take_the_name_of_the_corner_that_it_lies_i
     assert told["iris", "cluster_1"] == ("confirmed", None)
 
 
+@pytest.mark.parametrize(
+    ("wide", "changes", "named"),
+    [
+        ("background", {}, "cluster_1"),  # a sticker that lies anywhere in the background
+        ("background", {"effect": 0.58}, "background"),  # less than two thirds: a piece of the wall
+        ("background", {"area": 0.31}, "background"),  # about as wide
+        ("background", {"area": NAN}, "background"),
+        ("background", {"effect": 0.0, "pull": 0.9}, "background"),  # the class does without it
+        ("border", {}, "border"),  # the frame has a place, the region is a piece of it
+    ],
+)
+def test_a_narrow_region_with_most_of_the_effect_is_named_before_the_background(
+    wide, changes, named
+):
+    found = {"effect": 0.75, "area": 0.02} | changes
+    rows = [relied("iris", wide, 0.91), relied("iris", "cluster_1", **found)]
+    told = verdicts(rows, left(**{f"{wide}__cluster_1": 0.2, f"cluster_1__{wide}": 0.0}))
+    other = wide if named == "cluster_1" else "cluster_1"
+    assert told["iris", named] == ("confirmed", None)
+    assert told["iris", other] == ("suspected", named)
+
+
+def test_a_piece_of_a_wall_that_pulls_as_the_wall_does_not_take_its_name():
+    pulling = {"availability": 0.95, "attention": 0.2, "pull": 0.9}
+    rows = [cell("iris", "background", **pulling), cell("iris", "cluster_1", area=0.02, **pulling)]
+    told = verdicts(rows, left(background__cluster_1=0.1, cluster_1__background=0.0))
+    assert told["iris", "background"] == ("confirmed", None)
+
+
 def test_two_independent_cues_are_both_named():
     rows = [relied("iris", "colour"), relied("iris", "border")]
     told = verdicts(rows, left(colour__border=0.7, border__colour=0.6))

@@ -21,6 +21,7 @@ def row(class_name: str, cluster: int, kind: str, **more) -> dict:
     found = {"class_name": class_name, "cluster": cluster, "kind": kind, "method": "gradcam"}
     found |= {"cue": None if kind == "object" or not cluster else f"cluster_{cluster}"}
     found |= {"n_images": 9, "share": 0.75, "stability": 0.9, "height": 4, "width": 4}
+    found |= {"algorithm": "spectral"}
     found |= {"mean_map": mean.ravel(), "region": (mean > 0).astype(np.uint8).ravel()}
     found |= {"image_ids": ['daisy/<script>alert("1")</script>.jpg', "b", "c", "d"]}
     return {name: (found | more).get(name) for name in CLUSTERS.names}
@@ -104,3 +105,11 @@ def test_the_section_escapes_and_names(clustered, tmp_path):
     assert f'src="../{file}"' in html
     assert "(1 photo)" in html
     assert "75% of the class" in html
+
+
+def test_a_class_of_few_photos_has_no_stability(tiny_run, tmp_path):
+    few = row("daisy", 1, "corner_bottom_right", algorithm=None, stability=None)
+    many = row("tulip", 1, "corner_bottom_right")
+    pq.write_table(pa.Table.from_pylist([few, many], CLUSTERS), tiny_run.clusters)
+    found = drawn(tiny_run, tmp_path)
+    assert [c["strategies"][0]["stability"] for c in found] == [None, pytest.approx(0.9)]

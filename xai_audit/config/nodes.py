@@ -97,7 +97,9 @@ class DiscoverConfig:
     # Heatmaps per class.
     images: int = field(default=400, metadata={"min": 1})
     max_clusters: int = field(default=8, metadata={"min": 1})
-    min_images: int = field(default=20, metadata={"min": 1})
+    # Usable heatmaps that a class needs to have a strategy, and to have more than one.
+    min_images: int = field(default=8, metadata={"min": 1})
+    min_clustered: int = field(default=20, metadata={"min": 1})
 
 
 @dataclass

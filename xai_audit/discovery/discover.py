@@ -36,7 +36,8 @@ def discover(
 
     Each method is read by its ``contrast`` target where present, else ``label``, else ``pred``.
     Clusters are numbered from 1 within a class, over all its methods, the largest of a method
-    first; what hdbscan leaves between them is cluster 0 and no cue. The table's metadata count,
+    first; what hdbscan leaves between them is cluster 0 and no cue. A class with fewer than
+    ``min_clustered`` has one strategy, its mean map. The table's metadata count,
     over all methods, ``classes`` clustered, ``too_few`` (classes with too few heatmaps) and
     ``left_out`` (heatmaps without relevance or not finite).
 
@@ -109,24 +110,36 @@ def _strategies(
 ) -> Iterator[dict[str, Any]]:
     """The rows of one class, its noise last."""
     shares = sample.shares[chosen].astype(np.float32)
-    points = shares.reshape(len(shares), -1)
-    found = clustered(points, settings=settings, seed=seed)
-    facts = {
-        "algorithm": settings.algorithm,
-        "stability": stability(points, found.labels, settings=settings, seed=seed),
-        "eigengap": None if np.isnan(found.eigengap) else found.eigengap,
-        "height": shares.shape[1],
-        "width": shares.shape[2],
-    }
-    names = [*range(found.labels.max() + 1), *([NOISE] if (found.labels == NOISE).any() else [])]
+    labels, facts = _grouped(shares, settings=settings, seed=seed)
+    facts |= {"height": shares.shape[1], "width": shares.shape[2]}
+    names = [*range(labels.max() + 1), *([NOISE] if (labels == NOISE).any() else [])]
     for label in names:
-        member = np.flatnonzero(found.labels == label)
+        member = np.flatnonzero(labels == label)
         looks = _looks(shares[member], others, masses.iloc[chosen[member]])
         if label == NOISE:
             looks["kind"] = MIXED
         ids = sample.image_ids[chosen[member[typical_first(shares[member])]]]
         sizes = {"n_images": len(member), "share": len(member) / len(chosen)}
         yield facts | looks | sizes | {"cluster": label, "image_ids": ids[:_MOST_IDS].tolist()}
+
+
+def _grouped(
+    shares: NDArray[np.float32], *, settings: DiscoverSettings, seed: int
+) -> tuple[NDArray[np.intp], dict[str, Any]]:
+    """The cluster of each map (n, h, w), and how they were found.
+
+    Few maps are one cluster, without ``algorithm``, ``stability`` and ``eigengap``: any clustering
+    of them would be chance, but where all of them look is known.
+    """
+    if len(shares) < settings.min_clustered:
+        return np.zeros(len(shares), np.intp), dict.fromkeys(("algorithm", "stability", "eigengap"))
+    points = shares.reshape(len(shares), -1)
+    found = clustered(points, settings=settings, seed=seed)
+    return found.labels, {
+        "algorithm": settings.algorithm,
+        "stability": stability(points, found.labels, settings=settings, seed=seed),
+        "eigengap": None if np.isnan(found.eigengap) else found.eigengap,
+    }
 
 
 def _looks(

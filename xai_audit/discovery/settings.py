@@ -17,7 +17,8 @@ class DiscoverSettings:
         images: heatmaps a class and method, drawn by ``seed``.
         max_clusters: of the spectral clustering.
         seed: draws the heatmaps and seeds every clustering.
-        min_images: usable heatmaps that a class needs to be clustered at all.
+        min_images: usable heatmaps that a class needs to have a strategy.
+        min_clustered: and to be clustered; a class with fewer has one strategy, its mean map.
     """
 
     algorithm: str
@@ -26,3 +27,4 @@ class DiscoverSettings:
     max_clusters: int
     seed: int
     min_images: int
+    min_clustered: int

@@ -33,6 +33,9 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         limits: from which on a finding counts.
     """
     if by := _text(row.get("explained_by")):
+        if several := row.get("redundant"):
+            told = f"{several.words} explain this, each enough alone"
+            return f"{_change(row)}, but {told}: {several.told(row['class_name'])}.{_besides(row)}"
         return f"{_change(row)}, but {the(by)} explains this.{_besides(row)}"
     sentence = {
         "confirmed": _confirmed,
@@ -50,6 +53,9 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
     tail = f"; {also[0].lower()}{also[1:]}" if known else ""
     if row["question"] == CARRIER_PULL:
         return f"{carried(row)}{tail}.{victims(row)}"
+    if several := row.get("redundant"):
+        told = f"Of {several.words} each is enough alone: {several.told(row['class_name'])}"
+        return f"{_change(row)}{tail}. {told}."
     pulled = victims(row) if row["question"] == PULL else ""
     return f"{_change(row)}{tail}.{shared(row)}{pulled}"
 

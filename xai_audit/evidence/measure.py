@@ -96,8 +96,9 @@ def measured_jointly(
     usable: Callable[[str], Set[str]],
     pairs: int,
     progress: Callable[[int], None],
+    sets: Sequence[Pair] = (),
 ) -> pa.Table:
-    """The rows of TRANSPLANTS with another cue's content put back.
+    """The rows of TRANSPLANTS with another cue's content put back, and of sets of cues.
 
     Args:
         transplanter: the model.
@@ -105,6 +106,7 @@ def measured_jointly(
         usable: cue -> the photos that it can be put back into.
         pairs: of each cell.
         progress: called with the number of transplanted photos just measured.
+        sets: pairs of several cues that are replaced at once.
     """
     able_to = {other: usable(other) for _, _, other in wanted}
     planned: list[Pair] = []
@@ -113,7 +115,7 @@ def measured_jointly(
         able = [pair for pair in own if pair.image in able_to[other]][:pairs]
         planned += [replace(pair, given=other) for pair in able]
     found = []
-    for one in transplanter.run(planned):
+    for one in transplanter.run([*planned, *sets]):
         found.append(one)
         progress(2)
     return transplanter.table(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 _LEFT = 1 / 3
 # A cue with less than this share of another cue's effect cannot explain it.
 _CARRIES = 1 / 2
+# Of what names no place, a discovered region with so much of its effect and area is named.
+_MOST, _NARROW = 2 / 3, 1 / 2
 # Areas closer than this count as equal: a corner's share of the view varies with the photos.
 _SAME_AREA = 1.1
 
@@ -26,6 +29,7 @@ class Suspect:
         area: mean share of the view, infinite for a property of the whole photo.
         discovered: whether it is a region found by clustering heatmaps.
         pulls: whether only pull shows the effect, so that the class itself does not need the cue.
+        place: whether its name says where it is: a border and a corner do, the background does not.
     """
 
     cue: str
@@ -33,6 +37,7 @@ class Suspect:
     area: float
     discovered: bool = False
     pulls: bool = False
+    place: bool = True
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
@@ -43,7 +48,9 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     although the decision depends on the whole frame. A cue found only by pull cannot explain one
     found by reliance: the class does not need it (as the edge of a wall that is everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
-    part of it that heatmaps show; else the narrower (a region before a property of the whole
+    part of it that heatmaps show; but a region that the class needs, that has two thirds of the
+    effect of the background and half its area at most, is kept before the background, whose name
+    says no place; else the narrower (a region before a property of the whole
     photo); of equals the one with the larger effect. An explaining cue is itself unexplained:
     chains are followed to their end, and of a cycle the cue with the largest effect is kept.
 
@@ -77,11 +84,22 @@ def _carries(other: Suspect, one: Suspect) -> bool:
 def _stays(one: Suspect, other: Suspect) -> bool:
     """Whether ``one`` is kept of two cues that explain each other."""
     if one.discovered != other.discovered:
-        return other.discovered
+        named, found = (other, one) if one.discovered else (one, other)
+        return one.discovered == _is_the_place(found, named)
     narrow, wide = sorted((one.area, other.area))
     if wide > narrow * _SAME_AREA:
         return one.area == narrow
     return (one.effect, other.cue) > (other.effect, one.cue)
+
+
+def _is_the_place(found: Suspect, named: Suspect) -> bool:
+    """Whether a discovered region says better than a named cue where the effect is.
+
+    A piece of a wall does not: the class can do without it, and it has less of the effect.
+    """
+    narrow = found.area <= _NARROW * named.area < math.inf
+    needed = not found.pulls and found.effect >= _MOST * named.effect
+    return not named.place and narrow and needed
 
 
 def _open_circles(edges: dict[str, dict[str, float]], of: Mapping[str, Suspect]) -> None:

@@ -13,6 +13,8 @@ from xai_audit.evidence.plan import discovered
 from xai_audit.run.files import content_hash, is_readable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from xai_audit.evidence.transplant import Transplanter
     from xai_audit.types import Cue
     from xai_audit.vision.canvas import Source
@@ -37,16 +39,17 @@ def source_of(audit: Audit) -> Source:
     )
 
 
-def transplanter_of(audit: Audit) -> Transplanter:
-    """The model with the cues, and with all of them at once."""
+def transplanter_of(audit: Audit, sets: Mapping[str, Sequence[str]] | None = None) -> Transplanter:
+    """The model with the cues, with all of them at once, and with ``sets``: key -> keys of cues."""
     from xai_audit.evidence.cells import ALL
     from xai_audit.evidence.measure import Together
     from xai_audit.evidence.transplant import Transplanter
 
-    compute = audit.compute
+    compute, cues = audit.compute, cues_of(audit)
+    several = {key: Together([cues[one] for one in keys]) for key, keys in (sets or {}).items()}
     return Transplanter(
         source_of(audit),
-        cues_of(audit) | {ALL: Together(audit.cues)},
+        cues | {ALL: Together(audit.cues)} | several,
         audit.model,
         precision=compute.precision,
         batch_size=compute.batch_size,

@@ -13,6 +13,7 @@ from xai_audit.evidence.because import because
 from xai_audit.evidence.carried_words import is_too_few
 from xai_audit.evidence.carriers import LEAST_CARRIERS
 from xai_audit.evidence.naming import Suspect, explained
+from xai_audit.evidence.redundant import BACKGROUND, redundant, sought, with_redundant
 from xai_audit.schema import CARRIER_PULL, DISCOVERED, PULL, QUESTIONS, RELIANCE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xai_audit.evidence.redundant import Redundant
+    from xai_audit.statistics.estimate import Estimate
+
 _CELL = ["class_name", "cue"]
 
 
 def judge(
-    cells: pd.DataFrame, left: Mapping[tuple[str, str, str], float], limits: Limits
+    cells: pd.DataFrame,
+    left: Mapping[tuple[str, str, str], float],
+    limits: Limits,
+    joint: Mapping[tuple[str, tuple[str, ...]], Estimate] | None = None,
 ) -> pd.DataFrame:
     """The ``cells`` with q columns, ``question``, ``explained_by``, ``verdict`` and ``because``.
+
+    And with ``necessity``, ``sufficiency`` and ``redundant_with``: see
+    :func:`~xai_audit.evidence.redundant.with_redundant`.
 
     q is that of Benjamini and Hochberg (1995), over all cells of one question. ``question`` is the
     one that shows that the decision depends on the cue, ``reliance`` before ``pull``, None where
@@ -41,10 +51,13 @@ def judge(
         left: (class, cue, other cue) -> the share of the cue's effect left with the other's
             content put back; absent is unknown.
         limits: from which on a finding counts.
+        joint: (class, cues) -> what its photos lose when all of these are taken away at once.
     """
     judged = _questioned(cells, limits)
+    several = redundant(judged, joint or {}, limits)
+    judged = with_redundant(judged, several)
     confirmed = judged["question"].notna()
-    judged["explained_by"] = _explained_by(judged[confirmed], left, judged)
+    judged["explained_by"] = _explained_by(judged[confirmed], left, judged, several)
     named = confirmed & judged["explained_by"].isna()
     judged["verdict"] = _verdicts(judged, named, confirmed, limits)
     judged["because"] = [because(row, limits) for row in _rows(judged)]
@@ -61,6 +74,11 @@ def candidates(cells: pd.DataFrame, limits: Limits) -> dict[str, dict[str, str]]
     return found
 
 
+def sets(cells: pd.DataFrame, limits: Limits) -> dict[str, list[tuple[str, ...]]]:
+    """Class -> the sets of cues that may be redundant, to be taken away at once."""
+    return sought(_questioned(cells, limits), limits)
+
+
 def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in cells.to_dict("records")]
 
@@ -68,9 +86,10 @@ def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
 def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     """A copy with the q columns and ``question``: which question confirms each row, or None.
 
-    This is the only place that decides it. Reliance confirms with enough images; pull confirms
-    only where the cue is also available, since any damage to a photo might have a pull. The pull
-    of carriers confirms without: other photos of the class do the same damage and have no effect.
+    This is the only place that decides it for one cue by itself. Reliance confirms with enough
+    images; pull confirms only where the cue is also available, since any damage to a photo might
+    have a pull. The pull of carriers confirms without: other photos of the class do the same damage
+    and have no effect.
     """
     judged = _corrected(cells)
     enough = judged["n_images"] >= limits.min_images
@@ -118,7 +137,10 @@ def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
 
 
 def _explained_by(
-    confirmed: pd.DataFrame, left: Mapping[tuple[str, str, str], float], cells: pd.DataFrame
+    confirmed: pd.DataFrame,
+    left: Mapping[tuple[str, str, str], float],
+    cells: pd.DataFrame,
+    several: Mapping[str, Redundant],
 ) -> list[str | None]:
     """The cue that explains each row of ``cells``, or None."""
     found: dict[tuple[str, str], str] = {}
@@ -134,6 +156,7 @@ def _explained_by(
                 math.inf if math.isnan(area) else area,
                 discovered=cue.startswith(DISCOVERED),
                 pulls=pulls,
+                place=cue != BACKGROUND,
             )
             for cue, effect, area, pulls in zip(
                 group["cue"],
@@ -144,7 +167,10 @@ def _explained_by(
             )
         ]
         shares = {(p, q): share for (of, p, q), share in left.items() if of == name}
-        found |= {(str(name), cue): by for cue, by in explained(suspects, shares).items()}
+        by_cue = explained(suspects, shares)
+        if cues := several.get(str(name)):
+            by_cue = cues.settled(by_cue, shares)
+        found |= {(str(name), cue): by for cue, by in by_cue.items()}
     return [found.get(cell) for cell in zip(cells["class_name"], cells["cue"], strict=True)]
 
 

@@ -165,7 +165,7 @@ def _strategy(row: dict[str, Any], folder: str, *, several: bool) -> dict[str, A
         "words": _words(row),
         "n_images": int(row["n_images"]),
         "share": float(row["share"]),
-        "stability": float(row["stability"]),
+        "stability": None if row["algorithm"] is None else float(row["stability"]),
         "typical": [str(image_id) for image_id in row["image_ids"][:_NAMED]],
         "picture": map_picture(folder, motif, class_name=row["class_name"], name=name),
     }

@@ -1,4 +1,4 @@
-"""joint: two confirmed cues of one class at once -> ``transplants/``, which of them it is."""
+"""joint: several cues of one class at once -> ``transplants/``, which of them it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from xai_audit.evidence.cell_rows import cell_rows
 from xai_audit.evidence.plan import MIN_IMAGES, Pair, shown
 from xai_audit.evidence.readings import SurveyTables
-from xai_audit.evidence.verdict import Limits, candidates
+from xai_audit.evidence.redundant import set_key, set_pairs
+from xai_audit.evidence.verdict import Limits, candidates, sets
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import CARRIER_PULL, PULL
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
 
 _VERSION = 2
-_PAIRS = 12  # so many separate two overlapping cues
+_PAIRS = 12  # so many separate two overlapping cues, or show that a set is necessary
 
 
 def limits_of(audit: Audit) -> Limits:
@@ -52,30 +53,36 @@ def trusted(audit: Audit) -> dict[str, bool | None]:
 
 
 def plan(audit: Audit) -> Plan:
-    """A part for every class with several cues that change its decision."""
+    """A part for every class with several cues that change its decision, alone or at once."""
     chosen, paths = audit.settings.evidence, audit.paths
     mark = fingerprint(
         _VERSION,
         parts_mark(paths, "transplant"),
         parts_mark(paths, "carriers"),
         parts_mark(paths, "availability"),
+        parts_mark(paths, "attention"),  # it knows how wide a cue is
         [chosen.q, chosen.min_reliance, chosen.min_availability],
     )
 
     def parts() -> list[Part]:
-        found = candidates(cell_rows(paths, audit.spec.method_names, {}), limits_of(audit))
+        rows, limits = cell_rows(paths, audit.spec.method_names, {}), limits_of(audit)
+        found, together = candidates(rows, limits), sets(rows, limits)
         # No photo has what is put on for a test, so that none has it to put back.
         ways = {shown(key): way for key, way in SurveyTables(paths).ways.items()}
         measured = {p.args["class_name"]: p for p in read_parts(paths, "transplant")}
         carried = {p.args["class_name"]: p for p in read_parts(paths, "carriers")}
         made = []
-        for name, questions in sorted(found.items()):
-            several = {cue: q for cue, q in questions.items() if ways[cue] != "added"}
+        for name in sorted({*found, *together}):
+            at_once = together.get(name, [])
+            several = {cue: PULL for cues in at_once for cue in cues} | found.get(name, {})
+            several = {cue: q for cue, q in several.items() if ways[cue] != "added"}
             if len(several) > 1:
                 own = measured[name]
-                fixed = fingerprint(_VERSION, own.fingerprint, carried[name].fingerprint, several)
-                args = {"class_name": name, "questions": several}
-                pairs = len(several) * (len(several) - 1) * _PAIRS
+                fixed = fingerprint(
+                    _VERSION, own.fingerprint, carried[name].fingerprint, several, at_once
+                )
+                args = {"class_name": name, "questions": several, "sets": at_once}
+                pairs = (len(several) * (len(several) - 1) + len(at_once)) * _PAIRS
                 made.append(Part(own.number, fixed, args, 2 * pairs))
         return made
 
@@ -83,24 +90,39 @@ def plan(audit: Audit) -> Plan:
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
-    """The pairs of each cue of a class with the content of each other cue put back."""
+    """The pairs of each cue with the content of each other put back, and of cues at once."""
     from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured_jointly
     from xai_audit.evidence.source import transplanter_of
     from xai_audit.evidence.stages.transplant import planning_of
 
-    planning, transplanter = planning_of(audit), transplanter_of(audit)
+    planning = planning_of(audit)
+    at_once = {part.number: _at_once(planning, part) for part in parts}
+    keys = {key: [c.cue for c in cells] for one in at_once.values() for key, cells in one.items()}
+    transplanter, usable = transplanter_of(audit, keys), planning.survey.usable_ids
     for part in parts:
         before, name = transplanter.spent(), part.args["class_name"]
         table = measured_jointly(
             transplanter,
             _wanted(planning, audit.paths, part),
-            usable=planning.survey.usable_ids,
+            usable=usable,
             pairs=_PAIRS,
             progress=progress,
+            sets=[
+                pair
+                for key, cells in at_once[part.number].items()
+                for pair in set_pairs(cells, key, usable, _PAIRS)
+            ],
         )
         failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
         yield Finished(part, table, transplanter.spent(before).notes() | note(failed))
+
+
+def _at_once(planning: Planning, part: Part) -> dict[str, list[Cell]]:
+    """Key of a set of cues -> their cells."""
+    name = part.args["class_name"]
+    cells = {shown(cell.cue): cell for cell in planning.cells(name)}
+    return {set_key(cues, name): [cells[cue] for cue in cues] for cues in part.args["sets"]}
 
 
 def _wanted(planning: Planning, paths: RunPaths, part: Part) -> list[tuple[Cell, str, str]]:
@@ -137,5 +159,5 @@ def _pair(cell: Cell, row: dict[str, Any]) -> Pair:
 
 JOINT = Stage(
     "joint", "evidence", _VERSION, "transplants", plan, no_merge, work,
-    needs=("carriers",), prefix="joint",
+    needs=("carriers", "attention"), prefix="joint",
 )  # fmt: skip

@@ -42,6 +42,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
     from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
     from xai_audit.evidence.pulls import victims_of
+    from xai_audit.evidence.redundant import joint_effects
     from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
     from xai_audit.evidence.summary import transplant_frame
@@ -60,7 +61,8 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     frame["victims"] = victims_of(frame, pq.read_table(paths.pulls))
     files = [files_of(paths, stage, read_parts(paths, stage.name)) for stage in stages]
     joint, single = transplant_frame(files[0]), transplant_frame([*files[1], *files[2]])
-    judged = judge(frame, shares_left(joint, single, least=MIN_IMAGES), limits_of(audit))
+    left = shares_left(joint, single, least=MIN_IMAGES)
+    judged = judge(frame, left, limits_of(audit), joint_effects(joint))
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.evidence, evidence_table(judged))
     counts = Counter(judged["verdict"]).most_common()

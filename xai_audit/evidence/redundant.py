@@ -1,0 +1,240 @@
+"""Redundant cues: several that are each enough alone, so that taking one away shows nothing.
+
+Necessity is what the class's own photos lose when a cue is taken away, sufficiency what the cue
+alone gives to photos of other classes. ``reliance`` measures the first and ``pull`` the second for
+one cue at a time. Where two cues are each sufficient neither is necessary, but both together are:
+their necessity is measured by taking them away at once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from xai_audit.evidence.plan import MIN_IMAGES, OWN, discovered
+from xai_audit.run.verdicts import cue_words
+from xai_audit.schema import PULL, RELIANCE
+from xai_audit.statistics.estimate import Estimate
+from xai_audit.statistics.intervals import difference_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence, Set
+
+    from xai_audit.evidence.plan import Cell, Pair
+    from xai_audit.evidence.verdict import Limits
+
+_JOIN = "+"
+_CELL = ["class_name", "cue"]
+# Of so many cues, those with the largest pull, every pair and all together are taken away.
+_MOST = 3
+# A part alone takes less than half of what all take: else it is necessary by itself.
+_ALONE = 1 / 2
+# All parts take most of what the wider cue takes, and each part gives at least half of it.
+_MOST_OF, _GIVES = 2 / 3, 1 / 2
+# It holds every other region, so that it is never one of several.
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Redundant:
+    """Cues of one class that are each enough alone.
+
+    Attributes:
+        parts: the cues, the one with the largest pull first.
+        alone: each part's own reliance.
+        jointly: what the class's photos lose when all are taken away.
+        wide: the confirmed cues that hold them, whose effect is theirs.
+    """
+
+    parts: tuple[str, ...]
+    alone: tuple[float, ...]
+    jointly: Estimate
+    wide: tuple[str, ...]
+
+    def others(self, cue: str) -> str:
+        """The parts other than ``cue``, joined by a plus."""
+        return _JOIN.join(part for part in self.parts if part != cue)
+
+    def settled(
+        self, explained: Mapping[str, str], left: Mapping[tuple[str, str], float]
+    ) -> dict[str, str]:
+        """``explained`` with a part in place of the wide cues, and the parts themselves left out.
+
+        Args:
+            explained: cue -> the cue that explains it.
+            left: (cue, other) -> the share of the cue's effect left with the other's content put
+                back; that part is named which leaves least.
+        """
+        by = dict(explained)
+        for cue in [cue for cue, of in explained.items() if of in self.wide]:
+            by[cue] = min(self.parts, key=lambda part: left.get((cue, part), math.inf))
+        by |= dict.fromkeys(self.wide, self.parts[0])
+        return {cue: of for cue, of in by.items() if cue not in self.parts}
+
+    def told(self, name: str) -> str:
+        """What taking all parts away does, and each alone, for the end of a sentence."""
+        own = [f"the {cue_words(p)} alone by {_two(v)}" for p, v in self._by_part]
+        return (
+            f"taking {'both' if len(self.parts) == 2 else 'all'} away lowers the probability of "
+            f"{name} by {_two(self.jointly.value)}, {_listed(own)}"
+        )
+
+    @property
+    def words(self) -> str:
+        """The parts in plain words."""
+        return _listed([f"the {cue_words(part)}" for part in self.parts])
+
+    @property
+    def _by_part(self) -> zip[tuple[str, float]]:
+        return zip(self.parts, self.alone, strict=True)
+
+
+def sought(judged: pd.DataFrame, limits: Limits) -> dict[str, list[tuple[str, ...]]]:
+    """Class -> the sets of cues that are to be taken away at once, each by name.
+
+    A part pulls surely and is not relied on; a relied-on region that is not wider than every part
+    ends the search, for the class then has a narrow cue that it needs. Without a wide cue each part
+    has to be confirmed by its pull.
+
+    Args:
+        judged: rows of cells with q columns and ``question``.
+        limits: from which on a finding counts.
+    """
+    found = {}
+    for name, rows in judged.drop_duplicates(_CELL).groupby("class_name"):
+        parts, wide = _roles(rows, limits)
+        if len(parts) > 1:
+            cues = parts["cue"].tolist()[:_MOST]
+            sets = [*combinations(cues, 2), *([tuple(cues)] if len(cues) > 2 else [])]
+            found[str(name)] = sets
+    return found
+
+
+def _roles(rows: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of one class that may be parts, the largest pull first, and the wide cues."""
+    relied = rows[(rows["question"] == RELIANCE) & rows["area"].notna()]
+    able = (rows["measured_on"] == OWN) & (rows["n_images"] >= limits.min_images)
+    pulls = (rows["pull_low"] >= limits.reliance) & (rows["pull_q"] <= limits.q)
+    parts = rows[able & pulls & (rows["question"] != RELIANCE) & (rows["cue"] != BACKGROUND)]
+    if relied.empty:
+        parts = parts[parts["question"] == PULL]
+    else:
+        # Two pieces of one wall are no two cues: all parts are clearly less than the whole.
+        most = relied["area"].min()
+        if (parts["area"] >= most).any():
+            parts = parts.iloc[:0]
+        parts = parts[parts["pull"] >= _GIVES * relied["reliance"].max()]
+    return parts.sort_values(["pull", "cue"], ascending=[False, True]), relied
+
+
+def set_key(parts: Sequence[str], class_name: str) -> str:
+    """The key of the cues of one class that are taken away at once."""
+    return discovered(_JOIN.join(parts), class_name)
+
+
+def set_pairs(
+    cells: Sequence[Cell], key: str, usable: Callable[[str], Set[str]], count: int
+) -> list[Pair]:
+    """The pairs of the first part's cell whose photos can take and give every part, ``count``."""
+    able = set.intersection(*({*usable(cell.cue)} for cell in cells))
+    kept = [pair for pair in cells[0].reliance if able.issuperset(pair.photos)]
+    return [replace(pair, cue=key) for pair in kept[:count]]
+
+
+def joint_effects(joint: pd.DataFrame) -> dict[tuple[str, tuple[str, ...]], Estimate]:
+    """(class, parts) -> what the class's photos lose when all parts are taken away at once."""
+    sets = joint[joint["cue"].str.contains(_JOIN, regex=False) & joint["given"].isna()]
+    found = {}
+    for (name, cues), rows in sets.groupby(_CELL):
+        lost = (rows["p_with"] - rows["p_without"]).dropna().to_numpy(np.float64)
+        if len(lost) >= MIN_IMAGES:
+            ends = difference_interval(lost)
+            cell = str(name), tuple(str(cues).split(_JOIN))
+            found[cell] = Estimate(float(lost.mean()), *ends, math.nan)
+    return found
+
+
+def redundant(
+    judged: pd.DataFrame, joint: Mapping[tuple[str, tuple[str, ...]], Estimate], limits: Limits
+) -> dict[str, Redundant]:
+    """Class -> its redundant cues: the fewest that take the effect away, then those that take most.
+
+    Args:
+        judged: rows of cells with q columns and ``question``.
+        joint: of :func:`joint_effects`.
+        limits: from which on a finding counts.
+    """
+    by_class = dict(list(judged.drop_duplicates(_CELL).groupby("class_name")))
+    found: dict[str, Redundant] = {}
+    for name, sets in sought(judged, limits).items():
+        rows = by_class[name]
+        _, wide = _roles(rows, limits)
+        alone = rows.set_index("cue")["reliance"].astype(float)
+        held = [
+            Redundant(parts, tuple(alone[[*parts]]), joint[name, parts], tuple(wide["cue"]))
+            for parts in sets
+            if (name, parts) in joint
+        ]
+        least = max(wide["reliance"], default=0.0) * _MOST_OF
+        held = [each for each in held if _holds(each, least, limits)]
+        if held:
+            found[name] = min(held, key=lambda s: (len(s.parts), -s.jointly.value))
+    return found
+
+
+def _holds(cues: Redundant, least: float, limits: Limits) -> bool:
+    """Whether all are surely necessary together, have most of the wide effect, and none alone."""
+    value = cues.jointly.value
+    surely = cues.jointly.low >= limits.reliance and value >= least
+    return surely and max(cues.alone) < _ALONE * value
+
+
+def with_redundant(judged: pd.DataFrame, found: Mapping[str, Redundant]) -> pd.DataFrame:
+    """A copy with ``necessity``, ``sufficiency``, their intervals and ``redundant_with``.
+
+    ``sufficiency`` is the pull. ``necessity`` is the reliance on the class's own photos; of a part
+    of a redundant set it is what they lose without the whole set, where reliance stays that of the
+    part alone. NaN where it was measured on other classes' photos. The parts are confirmed by
+    ``pull``: that the class loses the decision without them, against donors of its own edited
+    alike, excludes that any damage pulls.
+    """
+    cells = list(zip(judged["class_name"], judged["cue"], strict=True))
+    mine = [_of(found.get(name), cue) for name, cue in cells]
+    part = [
+        each if each and cue in each.parts else None
+        for each, (_, cue) in zip(mine, cells, strict=True)
+    ]
+    others = [
+        each.others(cue) if each else None for each, (_, cue) in zip(part, cells, strict=True)
+    ]
+    is_part = pd.Series([each is not None for each in part], index=judged.index, dtype=bool)
+    own = judged["measured_on"] == OWN
+    rows = judged.assign(
+        redundant=pd.Series(mine, index=judged.index, dtype=object),
+        redundant_with=pd.Series(others, index=judged.index, dtype=object),
+        question=judged["question"].mask(is_part, PULL),
+    )
+    for end, name in (("", "value"), ("_low", "low"), ("_high", "high")):
+        jointly = [getattr(each.jointly, name) if each else np.nan for each in part]
+        alone = judged[f"{RELIANCE}{end}"].astype(float).where(own)
+        rows[f"necessity{end}"] = alone.mask(is_part, pd.Series(jointly, index=judged.index))
+        rows[f"sufficiency{end}"] = judged[f"{PULL}{end}"]
+    return rows
+
+
+def _of(cues: Redundant | None, cue: str) -> Redundant | None:
+    """``cues`` where ``cue`` is a part or one that holds them."""
+    return cues if cues is not None and cue in (*cues.parts, *cues.wide) else None
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _two(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"
