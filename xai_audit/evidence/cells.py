@@ -53,6 +53,7 @@ class Planning:
             names=self.names,
             confusion=confusion,
             seed=self.seed,
+            clusters=self.survey.clusters,
         )
 
     @cached_property
@@ -67,6 +68,17 @@ class Planning:
                 by_class = (dict(zip(names, each, strict=True)) for each in (values, *lists))
                 found[table.column("cue")[0].as_py()] = Separation(*by_class)
         return found
+
+    @cached_property
+    def clusters(self) -> dict[str, int]:
+        """Image id -> number of its cluster: near-duplicates and photos of one group share one."""
+        return dict(zip(self.survey.ids, self.survey.clusters.tolist(), strict=True))
+
+    def clusters_of(self, cells: Sequence[Cell]) -> list[int]:
+        """Which photos of ``cells`` share a cluster: its number among theirs, by image id."""
+        ids = sorted({one for cell in cells for pair in cell.pairs for one in pair.photos})
+        _, found = np.unique([self.clusters[one] for one in ids], return_inverse=True)
+        return [int(one) for one in found]
 
     @cached_property
     def pools(self) -> dict[str, dict[str, list[int]]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
 
 
@@ -53,7 +53,8 @@ def plan(audit: Audit) -> Plan:
         found = []
         for number, name in enumerate(planning.names):
             cells = planning.cells(name)
-            mark = fingerprint(same, cells_text(cells), _content(audit, rows, cells, name))
+            content = _content(audit, rows, cells, name)
+            mark = fingerprint(same, cells_text(cells), planning.clusters_of(cells), content)
             pairs = sum(len(cell.pairs) for cell in cells)
             found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
         return found
@@ -92,6 +93,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         table = measured(
             transplanter,
             [cell for each in cells.values() for cell in each],
+            clusters=planning.clusters,
             limit=chosen.stop_below,
             sequential=chosen.sequential,
             progress=progress,
@@ -105,6 +107,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 mine.to_pandas(),
                 ways=planning.survey.ways,
                 usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+                clusters=planning.clusters,
                 seed=audit.settings.seed,
             )
             # A pair whose photos failed has no probability; retries are noted with the last part.
