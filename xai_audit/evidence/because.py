@@ -219,7 +219,8 @@ def _predicts(row: Mapping[str, Any]) -> str:
 
 def _few(row: Mapping[str, Any]) -> str:
     """That the class's groups are too few for a p-value, where they are."""
-    if math.isnan(row["availability"]) or not math.isnan(row["availability_q"]):
+    known = not math.isnan(row["availability"]) and row.get("n_groups") is not None
+    if not known or not math.isnan(row["availability_q"]):
         return ""
     return f", of {int(row['n_groups'])} groups, too few to exclude chance"
 
