@@ -122,6 +122,7 @@ def test_permutations_move_whole_groups_within_their_fold():
         own, other = row[6] == 6, set(row[7:]) == {6}
         assert (own and set(row[7:]) == {7, 8, 9}) or (other and row[6] in {7, 8, 9})
     assert len({tuple(row) for row in shuffled}) > 50
+    assert 50 < (shuffled[:, 6] == 6).sum() < 150
 
 
 def sites(seed, *, count, site_of_class, shift=0.0):
