@@ -9,6 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from xai_audit.evidence import availability as module
 from xai_audit.evidence.availability import availability
+from xai_audit.evidence.permutations import arranged, shuffles, tail
+from xai_audit.statistics.estimate import Estimate
 
 CLASSES = ["a", "b", "c", "d"]
 
@@ -75,15 +77,15 @@ def test_power():
 
 def test_p_is_the_share_of_permutations_where_many_reach():
     null = np.sort(np.random.default_rng(0).normal(0.5, 0.05, 200))
-    assert module._tail(null[-20], null) == 21 / 201
+    assert tail(null[-20], null) == 21 / 201
     # Of one more draw: what its prediction interval leaves out.
     far = (0.8 - null.mean()) / (null.std(ddof=1) * np.sqrt(201 / 200))
-    assert module._tail(0.8, null) == pytest.approx(student(199).sf(far), rel=1e-6)
+    assert tail(0.8, null) == pytest.approx(student(199).sf(far), rel=1e-6)
 
 
 def test_few_permutations_do_not_call_chance_rare():
     rng = np.random.default_rng(0)
-    found = [module._tail(float(rng.normal()), rng.normal(size=20)) for _ in range(20_000)]
+    found = [tail(float(rng.normal()), rng.normal(size=20)) for _ in range(20_000)]
     # By the normal tail it would be 4 times as many.
     assert np.mean(np.array(found) < 0.001) < 0.0016
 
@@ -91,7 +93,7 @@ def test_few_permutations_do_not_call_chance_rare():
 def test_without_permutations_p_is_unknown():
     content, labels = made(3)
     null = np.array([0.4, 0.6])
-    assert np.isnan(module._tail(0.6, null[:0]))
+    assert np.isnan(tail(0.6, null[:0]))
     assert np.isnan(ask(content, labels, permutations=0).estimates["a"].p)
 
 
@@ -112,13 +114,64 @@ def test_near_duplicates_do_not_give_the_class_away():
 def test_permutations_move_whole_groups_within_their_fold():
     groups = np.array([0, 0, 1, 1, 2, 3, 4, 5, 5, 5])
     folds = [np.array([0, 1, 2, 3, 4, 5]), np.array([6, 7, 8, 9])]
-    shuffled = module._shuffles(groups, folds, 50, np.random.default_rng(0))
+    shuffled = shuffles(groups, folds, 200, np.random.default_rng(0))
     for row in shuffled:
-        assert sorted(row) == list(range(10))
-        assert set(row[folds[0]]) == set(folds[0])
-        assert list(row[6:]) == [6, 7, 8, 9]  # alone of their size in their fold
-        assert list(row[:4]) in ([0, 1, 2, 3], [2, 3, 0, 1])
-    assert len({tuple(row) for row in shuffled}) == 4
+        assert sorted(row[folds[0]]) == list(folds[0])
+        assert sorted(map(set, (row[:2], row[2:4])), key=min) == [{0, 1}, {2, 3}]
+        # Alone of their size: each keeps its own labels or takes the other's.
+        own, other = row[6] == 6, set(row[7:]) == {6}
+        assert (own and set(row[7:]) == {7, 8, 9}) or (other and row[6] in {7, 8, 9})
+    assert len({tuple(row) for row in shuffled}) > 50
+    assert 50 < (shuffled[:, 6] == 6).sum() < 150
+
+
+def sites(seed, *, count, site_of_class, shift=0.0):
+    """Photos of sites of 3 to 20, each with its own look; ``site_of_class``: one class a site."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(count), rng.integers(3, 21, count))
+    share = np.arange(count) % 2 if site_of_class else rng.beta(1, 1, count)
+    labels = np.where(rng.random(len(groups)) < share[groups], "a", "b")
+    content = rng.normal(size=(len(groups), 6)) + rng.normal(0, 1, (count, 6))[groups]
+    content[labels == "a", 0] += shift
+    return content.astype(np.float32), labels, groups
+
+
+@pytest.mark.parametrize("site_of_class", [False, True])
+def test_p_is_rarely_small_where_only_sites_differ(site_of_class):
+    p = []
+    for i in range(80):
+        content, labels, groups = sites(i, count=12, site_of_class=site_of_class)
+        found = availability(content, labels, groups, classes=["a", "b"], permutations=60, seed=i)
+        p.append(found.estimates["a"].p)
+    assert np.mean(np.array(p) < 0.05) <= 0.085
+    assert not np.isnan(p).any()
+
+
+def test_a_cue_that_tells_in_every_site_is_found():
+    content, labels, groups = sites(0, count=8, site_of_class=False, shift=4.0)
+    found = ask(content, labels, groups=groups, classes=["a", "b"])
+    assert found.estimates["a"].value > 0.9
+    assert found.estimates["a"].p < 0.01
+    assert found.groups == {name: len(set(groups[labels == name])) for name in "ab"}
+
+
+def test_too_few_sites_tell_nothing_of_chance():
+    groups = np.repeat(np.arange(4), [20, 15, 12, 9])
+    labels = np.where(groups < 2, "a", "b")
+    content = np.random.default_rng(0).normal(size=(56, 4)).astype(np.float32)
+    content[groups < 2, 0] += 6
+    for sites_of, count in ((groups, 2), (groups // 2, 1)):
+        few = ask(content, labels, groups=sites_of, classes=["a", "b"])
+        assert np.isnan(few.estimates["a"].value)  # in no fold are both classes
+        assert few.groups == {"a": count, "b": count}
+
+
+def test_p_is_not_below_one_in_the_number_of_arrangements():
+    # 200 permutations of 50 arrangements: each is drawn 4 times.
+    targets = np.repeat(np.random.default_rng(0).random((50, 30)) < 0.5, 4, axis=0)
+    found = arranged(Estimate(0.9, 0.8, 0.95, 1e-9), targets)
+    assert (found.low, found.p) == (0.8, pytest.approx(3 / 199))
+    assert np.isnan(arranged(found, np.repeat(targets[::20], 20, axis=0)).p)
 
 
 def test_too_few_photos_or_groups_are_unknown():

@@ -207,3 +207,16 @@ def test_the_sentence_follows_the_question_and_judges_nothing_itself():
     """A reliance above the limit did not confirm with too few images: the pull did."""
     assert told("confirmed", n_images=7, question="pull").startswith("Giving photos of other")
     assert told("confirmed", **NONE | {"question": "reliance"}).startswith("Replacing only the")
+
+
+def test_photos_of_few_groups_say_how_many_there_are():
+    few = {"reliance_low": NAN, "reliance_high": NAN, "reliance_q": NAN}
+    for count, groups in ((1, "1 group"), (3, "3 groups")):
+        assert told("undetermined", **few, n_clusters=count) == (
+            f"Only 24 images from {groups} to say whether marguerite rests on the border; "
+            "images from at least 4 groups are needed."
+        )
+    unknown = {"availability_q": NAN, "n_groups": 3, "attention": NAN}
+    assert "(AUROC 0.99, of 3 groups, too few to exclude chance)" in told("clear", **unknown)
+    one = {"availability": NAN, "n_groups": 1, "attention": NAN}
+    assert "may tell the class or the one group that all its photos are of" in told("clear", **one)

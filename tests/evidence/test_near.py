@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xai_audit.evidence.near import near_groups, perceptual_hash
+from xai_audit.evidence.near import clusters, near_groups, perceptual_hash
 
 
 def photo(seed, height=120, width=160):
@@ -101,3 +102,32 @@ def test_groups_at_the_distance_itself():
     assert len(set(near_groups([0, (1 << 64) - 1]))) == 2
     assert len(set(near_groups([0, 0b11], distance=1))) == 2
     assert near_groups([]).shape == (0,)
+
+
+def naive_clusters(near, names):
+    """Merged until nothing changes."""
+    number = list(range(len(near)))
+    changed = True
+    while changed:
+        changed = False
+        for i, j in itertools.product(range(len(near)), repeat=2):
+            same = near[i] == near[j] or (names[i] is not None and names[i] == names[j])
+            if same and number[i] > number[j]:
+                number[i], changed = number[j], True
+    return number
+
+
+def test_clusters_join_groups_and_near_duplicates_through_one_another():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        near = rng.integers(0, 25, 40)
+        drawn = rng.integers(0, 30, 40).tolist()
+        names = [None if one > 12 else f"site {one}" for one in drawn]
+        found, expected = clusters(near, names), naive_clusters(near, names)
+        assert len({*zip(found.tolist(), expected, strict=True)}) == len({*expected})
+        assert len({*found.tolist()}) == len({*expected})
+    chain = clusters(np.array([0, 1, 1, 2, 3]), ["a", "a", "b", "b", None])
+    assert chain.tolist() == [0, 0, 0, 0, 1]
+    alone = np.array([2, 0, 1])
+    assert clusters(alone, [None] * 3) is alone
+    assert clusters(np.empty(0, dtype=np.int64), []).shape == (0,)

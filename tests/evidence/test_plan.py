@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from xai_audit.evidence.donors import least_similar, ordinary, sample
+from xai_audit.evidence.pairs import in_turn, own_pairs
 from xai_audit.evidence.plan import (
     OTHERS,
     OWN,
@@ -31,6 +34,7 @@ def roster(seed: int = 0) -> Roster:
         names=NAMES,
         confusion={"framed": {"rival": 0.9, "rose": 0.1}, "rival": {"framed": 0.9}},
         seed=seed,
+        clusters=np.arange(len(classes)),
     )
 
 
@@ -180,3 +184,57 @@ def test_a_sample_is_bounded_a_class_and_keeps_a_smaller_one():
     assert [sum(row >= 40 for row in rows) for rows in (small, large)] == [5, 10]
     assert set(small) <= set(large)
     assert small == sorted(small) != sample(ids, classes, per_class=5, seed=4)
+
+
+def met(clusters, *, budget=64):
+    """The cell of ``framed`` where photos share ``clusters``, and the cluster of each image id."""
+    n = len(NAMES) * EACH
+    photos = replace(roster(), clusters=clusters)
+    nan = np.full(n, np.nan)
+    reading = CueReading("border", "both", False, nan, nan, np.ones(n, dtype=bool))
+    given = pools(photos, "border", reading.usable)
+    found = cell(photos, "framed", reading, given, Separation({}, {}, {}), budget=budget)
+    return found, dict(zip(photos.ids, clusters.tolist(), strict=True))
+
+
+def test_no_donor_is_of_the_photo_s_own_cluster():
+    # Five sites, each with photos of every class.
+    found, site = met(np.tile(np.arange(5), 8))
+    assert len(found.reliance) == EACH
+    assert len(found.pull) >= EACH
+    for pair in found.pairs:
+        assert site[pair.donor_with] != site[pair.image]
+        assert site[pair.donor_without] != site[pair.image]
+
+
+def test_clusters_give_in_turn_whatever_their_size():
+    # Of every class one site of 7 photos and three of 1.
+    of_class = np.r_[np.zeros(7, int), 1, 2, 3]
+    found, site = met(np.concatenate([of_class + 10 * k for k in range(4)]))
+    pulls = [site[pair.donor_with] for pair in found.pull]
+    assert (
+        max(pulls.count(one) for one in {*pulls})
+        <= min(pulls.count(one) for one in {0, 1, 2, 3}) + 1
+    )
+    of_seven = [pair for pair in found.reliance if site[pair.image] == 0]
+    assert len(of_seven) == 7
+    assert {site[pair.donor_with] for pair in of_seven} == {1, 2, 3}
+
+
+def test_where_all_share_a_cluster_another_photo_gives():
+    found, _ = met(np.zeros(40, dtype=int))
+    assert all(p.image not in (p.donor_with, p.donor_without) for p in found.pairs)
+
+
+def test_donors_in_turn_are_the_pool_where_no_photo_shares_a_cluster():
+    alone, pool = np.arange(9), [4, 2, 7]
+    assert in_turn(pool, alone) == pool
+    assert in_turn([0, 1, 2, 3], np.array([5, 5, 5, 6])) == [0, 3, 1, 3, 2, 3]
+    assert in_turn([], alone) == []
+
+
+def test_where_one_site_shows_the_cue_best_its_photos_take_donors_of_another():
+    clusters = np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    mine, givers = [0, 1, 2, 3, 4, 5], [0, 1, 2]
+    pairs = list(own_pairs(mine, givers, ["b"], {"b": [6, 7]}, clusters))
+    assert all(clusters[image] != clusters[with_] for image, with_, _ in pairs)

@@ -91,7 +91,7 @@ def test_photos_come_from_all_other_classes_in_turn():
     pools = {"a": [0, 1, 2], "b": [3], "c": [4, 5, 6], "d": [7, 8]}
     ids = [str(place) for place in range(9)]
     classes = np.array(["a"] * 3 + ["b"] + ["c"] * 3 + ["d"] * 2)
-    roster = Roster(ids, classes, names, {"a": {"d": 2.0}}, 0)
+    roster = Roster(ids, classes, names, {"a": {"d": 2.0}}, 0, np.arange(len(ids)))
     cell = added_cell(roster, "a", "stamp", pools, budget=5)
     assert [pair.image for pair in cell.pull] == ["7", "3", "4", "8", "5"]
     assert cell.wanted == 5

@@ -217,9 +217,15 @@ def test_a_cue_of_the_user_s_that_fails_everywhere_is_named(source, model):
     assert looked(runner, [Cell("circle", "mine", OWN, pairs[:1], ())]).num_rows == 1
 
 
-def looked(transplanter, cells, *, limit=0.0, sequential=True):
+def looked(transplanter, cells, *, limit=0.0, sequential=True, clusters=None):
+    ids = sorted({one for cell in cells for pair in cell.pairs for one in pair.photos})
     return measured(
-        transplanter, cells, limit=limit, sequential=sequential, progress=lambda _: None
+        transplanter,
+        cells,
+        clusters=clusters or {one: number for number, one in enumerate(ids)},
+        limit=limit,
+        sequential=sequential,
+        progress=lambda _: None,
     )
 
 
@@ -232,6 +238,10 @@ def test_looks_stop_when_the_answer_is_clear(source, model):
     assert unclear.num_rows >= 16
     every = looked(transplanter(source, model), cells, limit=0.9, sequential=False)
     assert every.num_rows == 24
+    photos = [one for each in pairs for one in each.photos]
+    few = {one: number % 3 for number, one in enumerate(sorted(set(photos)))}
+    # Of 3 sites no number of photos is surely below.
+    assert looked(transplanter(source, model), cells, limit=0.9, clusters=few).num_rows == 24
     row = clear.to_pylist()[0]
     assert row["question"] == "reliance"
     assert row["image_class"] == "circle"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from xai_audit.evidence.pairs import in_turn
+from xai_audit.evidence.pairs import by_class_in_turn
 from xai_audit.evidence.plan import OTHERS, Cell, Pair, confusable
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
@@ -49,7 +49,7 @@ def added_cell(
         ids = roster.ids
         return Pair(name, cue, question, ids[image], ids[donor], ids[image])
 
-    theirs = list(islice(in_turn([(pools[other], other) for other in others]), budget))
+    theirs = list(islice(by_class_in_turn([(pools[other], other) for other in others]), budget))
     foreign = pools[others[0]][0]
     pull = [pair(PULL, image, mine[place % len(mine)]) for place, (image, _) in enumerate(theirs)]
     twins = [

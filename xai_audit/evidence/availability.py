@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata
-from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from xai_audit.evidence.permutations import arranged, shuffles, tail
 from xai_audit.statistics.estimate import UNKNOWN, Estimate
 from xai_audit.statistics.placements import placement_interval, placements
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _FOLDS = 5
 _MIN_IMAGES, _MIN_GROUPS = 5, 2
-# With at least this many permutations above the observed AUROC, p is their share.
-_HITS = 10
 _NUMBERS = 16_000_000  # photos x targets of one fit; bounds its memory
 # Bound on classes x permutations: with more than a hundred classes there are fewer permutations.
 _MOST_TARGETS, _LEAST_PERMUTATIONS = 20_000, 20
@@ -38,10 +36,12 @@ class Availability:
         estimates: class -> AUROC of the class against the rest; p is that of an AUROC above chance.
         presence: (n, K) float64 cross-validated scores, columns in the order of the classes; NaN
             where the photo's descriptors are unknown.
+        groups: class -> how many groups its usable photos are of.
     """
 
     estimates: dict[str, Estimate]
     presence: NDArray[np.float64]
+    groups: dict[str, int]
 
 
 def availability(
@@ -55,14 +55,17 @@ def availability(
 ) -> Availability:
     """The cross-validated AUROC of each class against the rest, from ``descriptors`` alone.
 
-    It is a ridge regression with one target per class, in five folds; near-duplicates are in the
-    same fold. A positive is compared with the negatives of its own fold, since pooling scores over
-    folds biases the AUROC of random labels below 0.5. The interval is DeLong's on the logit scale,
-    widened by the extra variance of permuted labels that the fitting causes.
+    It is a ridge regression with one target per class, in five folds; photos of one group
+    (near-duplicates, a patient, a site) are in the same fold. A positive is compared with the
+    negatives of its own fold, since pooling scores over folds biases the AUROC of random labels
+    below 0.5. The interval is DeLong's on the logit scale, widened by the extra variance of
+    permuted labels, which the fitting and the groups cause.
     p: labels are permuted, whole groups among groups of equal size in the same fold, and every
-    permutation is one more target of the same regression. Where fewer than 10 permutations reach
-    the AUROC, p is the tail of Student's t at its distance from their mean (a Mann-Whitney
-    statistic is asymptotically normal), so that it can survive a correction for hundreds of cells.
+    permutation is one more target of the same regression: the exchangeable unit is the group
+    (Winkler et al. 2015, NeuroImage 123, 253). What too few groups can tell is in
+    :func:`~xai_audit.evidence.permutations.arranged`. Where fewer than 10 permutations reach the
+    AUROC, p is the tail of Student's t at its distance from their mean (a Mann-Whitney statistic
+    is asymptotically normal), so that it can survive a correction for hundreds of cells.
 
     Args:
         descriptors: (n, D); rows that are not finite are left out.
@@ -76,20 +79,24 @@ def availability(
     estimates = dict.fromkeys(classes, UNKNOWN)
     usable = np.isfinite(descriptors).all(1)
     labels, group = np.asarray(classes_of)[usable], np.asarray(groups)[usable]
+    counts = {name: len(np.unique(group[labels == name])) for name in classes}
     measured = [name for name in classes if _enough(labels == name, group)]
     if not measured or all((labels == name).all() for name in measured):
-        return Availability(estimates, presence)
+        return Availability(estimates, presence, counts)
     folds = list(_folds(labels, group, measured, seed))
     most = max(_MOST_TARGETS // len(measured), _LEAST_PERMUTATIONS)
-    shuffled = _shuffles(group, folds, min(permutations, most), np.random.default_rng(seed))
+    shuffled = shuffles(group, folds, min(permutations, most), np.random.default_rng(seed))
     content = np.asarray(descriptors)[usable].astype(np.float64)
     scores = _scores(content, labels[:, None] == np.array(list(classes)), folds)
     null = _null(content, labels[:, None] == np.array(measured), folds, shuffled)
     presence[usable] = scores
     for name, chance in zip(measured, null.T, strict=True):
         own = scores[:, classes.index(name)]
-        estimates[name] = _estimate(own, labels == name, folds, chance)
-    return Availability(estimates, presence)
+        found = _estimate(own, labels == name, folds, chance)
+        if len(np.unique(group)) < len(group):
+            found = arranged(found, (labels == name)[shuffled])
+        estimates[name] = found
+    return Availability(estimates, presence, counts)
 
 
 def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
@@ -107,26 +114,6 @@ def _folds(
     for _, test in splitter.split(strata, strata, group):
         if len(test):
             yield test
-
-
-def _shuffles(
-    group: NDArray[np.int64],
-    folds: Sequence[NDArray[np.int64]],
-    permutations: int,
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """The row (permutations, n) from which each row takes its label."""
-    shuffled = np.tile(np.arange(len(group)), (permutations, 1))
-    for test in folds:
-        members: dict[int, list[NDArray[np.int64]]] = {}
-        order = test[np.argsort(group[test], kind="stable")]
-        for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-            members.setdefault(len(rows), []).append(rows)
-        for same_size in members.values():
-            block = np.stack(same_size)
-            for permutation in shuffled:
-                permutation[block] = block[rng.permutation(len(block))]
-    return shuffled
 
 
 def _null(
@@ -195,7 +182,7 @@ def _estimate(
         return UNKNOWN
     area = float(over.mean())
     interval = placement_interval(over, under, wider=_surplus(positive, folds, null))
-    return Estimate(area, *interval, _tail(area, null))
+    return Estimate(area, *interval, tail(area, null))
 
 
 def _surplus(
@@ -217,17 +204,3 @@ def _surplus(
             variance += above * (len(test) + 1) / (12 * below)
             total += above
     return max(1.0, float(known.std(ddof=1)) * total / math.sqrt(variance))
-
-
-def _tail(area: float, null: NDArray[np.float64]) -> float:
-    """The probability that chance reaches ``area``, from the AUROCs ``null`` of permutations."""
-    known = null[np.isfinite(null)]
-    if len(known) < 2:
-        return math.nan
-    hits = int((known >= area - 1e-12).sum())
-    spread = float(known.std(ddof=1))
-    if hits >= _HITS or spread <= 0:
-        return (1 + hits) / (1 + len(known))
-    # A prediction interval: one more draw, with the spread itself estimated from the others.
-    far = (area - float(known.mean())) / (spread * math.sqrt(1 + 1 / len(known)))
-    return float(student.sf(far, len(known) - 1))

@@ -9,6 +9,7 @@ from xai_audit.evidence.carried_words import carried, is_too_few, shared, too_fe
 from xai_audit.evidence.plan import OTHERS
 from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
 from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE
+from xai_audit.statistics.clusters import MIN_CLUSTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,10 +73,12 @@ def _available(row: Mapping[str, Any], limits: Limits) -> str:
 
 def _clear(row: Mapping[str, Any], limits: Limits) -> str:
     if row["way"] == "none":
-        return f"{_The(row)} does not reliably tell {row['class_name']} ({_auroc(row)})."
+        return f"{_The(row)} does not reliably tell {row['class_name']} ({_auroc(row)}{_few(row)})."
     known = []
     if not math.isnan(row["availability"]):
-        known.append(f"does not reliably tell the class ({_auroc(row)})")
+        known.append(f"does not reliably tell the class ({_auroc(row)}{_few(row)})")
+    elif row.get("n_groups") == 1:
+        known.append("may tell the class or the one group that all its photos are of")
     if row.get("attention_trusted") is False:
         known.append(f"is not judged by its relevance: {row['method']}'s maps fail randomisation")
     elif not math.isnan(row["attention"]):
@@ -87,6 +90,11 @@ def _clear(row: Mapping[str, Any], limits: Limits) -> str:
 def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
     cue, name, count = the(row["cue"]), row["class_name"], int(row["n_images"])
     if row["way"] == "none":
+        if row.get("n_groups") == 1:
+            return (
+                f"All usable photos of {name} are of one group, so whether {cue} tells {name} or "
+                "that group cannot be said; photos of a second group are needed."
+            )
         return f"Too few usable images to say whether {cue} tells {name}; 5 would do."
     if why := _text(row.get("why")):
         return f"Whether {name} rests on {cue} could not be measured: {why.rstrip('.')}."
@@ -97,6 +105,12 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
         return (
             f"Only {count} usable {images} to say whether {name} rests on {cue}; "
             f"at least {limits.min_images} are needed."
+        )
+    if math.isnan(row["reliance_high"]):
+        groups = "1 group" if row["n_clusters"] == 1 else f"{int(row['n_clusters'])} groups"
+        return (
+            f"Only {count} images from {groups} to say whether {name} rests on {cue}; "
+            f"images from at least {MIN_CLUSTERS} groups are needed."
         )
     return (
         f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
@@ -215,6 +229,14 @@ def _attends(row: Mapping[str, Any]) -> str:
 
 def _predicts(row: Mapping[str, Any]) -> str:
     return f"{_The(row)} alone tells {row['class_name']} ({_auroc(row)})"
+
+
+def _few(row: Mapping[str, Any]) -> str:
+    """That the class's groups are too few for a p-value, where they are."""
+    known = not math.isnan(row["availability"]) and row.get("n_groups") is not None
+    if not known or not math.isnan(row["availability_q"]):
+        return ""
+    return f", of {int(row['n_groups'])} groups, too few to exclude chance"
 
 
 def _besides(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from xai_audit.evidence.plan import Cell, Pair
 
@@ -53,6 +53,7 @@ class Planning:
             names=self.names,
             confusion=confusion,
             seed=self.seed,
+            clusters=self.survey.clusters,
         )
 
     @cached_property
@@ -68,6 +69,16 @@ class Planning:
                 by_class = (dict(zip(names, each, strict=True)) for each in (values, *lists))
                 found[table.column("cue")[0].as_py()] = Separation(*by_class)
         return found
+
+    @cached_property
+    def clusters(self) -> dict[str, int]:
+        """Image id -> number of its cluster: near-duplicates and photos of one group share one."""
+        return dict(zip(self.survey.ids, self.survey.clusters.tolist(), strict=True))
+
+    def clusters_of(self, ids: Collection[str]) -> list[int]:
+        """Which of the photos ``ids`` share a cluster: its number among theirs, by image id."""
+        _, found = np.unique([self.clusters[one] for one in sorted(ids)], return_inverse=True)
+        return [int(one) for one in found]
 
     @cached_property
     def pools(self) -> dict[str, dict[str, list[int]]]:

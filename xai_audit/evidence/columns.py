@@ -32,6 +32,8 @@ PHOTOS = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         # Near-duplicates share a number.
         pa.field("near_group", pa.int64(), nullable=False),
+        # Near-duplicates and photos of one group of the manifest share a number.
+        pa.field("cluster", pa.int64(), nullable=False),
         pa.field("correct", pa.bool_(), nullable=False),
     ]
 )
@@ -60,6 +62,8 @@ AVAILABILITY = pa.schema(
         pa.field("cue", pa.string(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
         *_ESTIMATE,
+        # Clusters of the class's photos with descriptors.
+        ("n_groups", pa.int32()),
         # Accuracy on the class's photos where the cue agrees with the label and where it does not.
         *[(name, pa.float64()) for name in ("accuracy_agree", "accuracy_disagree")],
         *[(name, pa.int32()) for name in ("n_agree", "n_disagree")],
@@ -99,6 +103,8 @@ EFFECTS = pa.schema(
         pa.field("class_name", pa.string(), nullable=False),
         pa.field("cue", pa.string(), nullable=False),
         ("n_images", pa.int32()),
+        # Clusters of these images.
+        ("n_clusters", pa.int32()),
         ("n_read", pa.int32()),
         ("measured_on", pa.string()),
         ("way", pa.string()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +11,22 @@ import pyarrow as pa
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import EFFECTS
 from xai_audit.evidence.plan import OTHERS, shown
+from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from xai_audit.evidence.plan import Cell
+    from xai_audit.statistics.estimate import Estimate
+
+    _Estimating = Callable[[pd.DataFrame], Estimate]
+
+_PHOTOS = ("image_id", "donor_with", "donor_without")
 
 
 def effects_table(
@@ -28,6 +35,7 @@ def effects_table(
     *,
     ways: Mapping[str, str],
     usable: Mapping[str, int],
+    clusters: Mapping[str, int],
     seed: int,
 ) -> pa.Table:
     """The rows of EFFECTS of one class, in the order of its cells.
@@ -37,13 +45,14 @@ def effects_table(
         transplants: the rows of TRANSPLANTS of the class.
         ways: key of a cue -> way.
         usable: key of a cue -> photos of the class that can take and give it.
+        clusters: image id -> number of its cluster.
         seed: of the sign flips.
     """
     pairs = {
         (str(cue), str(question)): rows
         for (cue, question), rows in transplants.groupby(["cue", "question"])
     }
-    nothing = transplants.iloc[:0]
+    nothing, estimate = transplants.iloc[:0], partial(_estimate, clusters=clusters, seed=seed)
     rows = []
     for cell in cells:
         if cell.cue != ALL:
@@ -54,14 +63,18 @@ def effects_table(
                 "cue": cell.cue,
                 "way": ways[cell.cue],
             }
-            row |= {"n_read": usable[cell.cue]} | _effects(cell, own, others, seed)
+            judged = others if cell.measured_on == OTHERS else own
+            row["n_clusters"] = judged.loc[_finite(judged), "image_id"].map(clusters).nunique()
+            row |= {"n_read": usable[cell.cue]} | _effects(cell, own, others, estimate)
             if row["way"] == "added":
-                row |= _arms(own, twins, seed)
+                row |= _arms(own, twins, estimate)
             rows.append(row)
     return pa.Table.from_pylist(rows, schema=EFFECTS)
 
 
-def _effects(cell: Cell, own: pd.DataFrame, others: pd.DataFrame, seed: int) -> dict[str, Any]:
+def _effects(
+    cell: Cell, own: pd.DataFrame, others: pd.DataFrame, estimate: _Estimating
+) -> dict[str, Any]:
     """Reliance, pull and accuracies of one cell; None where undefined."""
     # What a photo has lost cannot be restored: photos of other classes are degraded instead.
     pairs = others if cell.measured_on == OTHERS else own
@@ -69,8 +82,8 @@ def _effects(cell: Cell, own: pd.DataFrame, others: pd.DataFrame, seed: int) -> 
     known = own.dropna(subset=["correct_with", "correct_without"])
     found = {
         "sd": float(np.std(differences, ddof=1)) if len(differences) > 1 else np.nan,
-        **_columns("reliance", differences, seed),
-        **_columns("pull", _differences(others), seed),
+        **_columns("reliance", estimate(pairs)),
+        **_columns("pull", estimate(others)),
         "reliance_log_odds": _mean(_differences(pairs, "log_odds")),
         "pull_log_odds": _mean(_differences(others, "log_odds")),
         "accuracy_with": _mean(known["correct_with"].to_numpy(np.float64)),
@@ -86,10 +99,9 @@ def _effects(cell: Cell, own: pd.DataFrame, others: pd.DataFrame, seed: int) -> 
     }
 
 
-def _arms(own: pd.DataFrame, twins: pd.DataFrame, seed: int) -> dict[str, float | None]:
+def _arms(own: pd.DataFrame, twins: pd.DataFrame, estimate: _Estimating) -> dict[str, float | None]:
     """What is put on the class's own photos does, and its scrambled twin on other classes'."""
-    found = _columns("own", _differences(own), seed)
-    found |= _columns("scrambled", _differences(twins), seed)
+    found = _columns("own", estimate(own)) | _columns("scrambled", estimate(twins))
     return {
         name: None if np.isnan(value) else value
         for name, value in found.items()
@@ -97,8 +109,14 @@ def _arms(own: pd.DataFrame, twins: pd.DataFrame, seed: int) -> dict[str, float 
     }
 
 
-def _columns(question: str, differences: NDArray[np.float64], seed: int) -> dict[str, float]:
-    estimate = paired(differences, seed=seed)
+def _estimate(rows: pd.DataFrame, *, clusters: Mapping[str, int], seed: int) -> Estimate:
+    """The mean effect of pairs; those that share clusters are not counted as independent."""
+    known = rows[_finite(rows)]
+    photos = zip(*(known[name] for name in _PHOTOS), strict=True)
+    return paired(_differences(rows), seed=seed, clusters=shared_clusters(photos, clusters))
+
+
+def _columns(question: str, estimate: Estimate) -> dict[str, float]:
     return {
         question: estimate.value,
         f"{question}_low": estimate.low,
@@ -111,6 +129,12 @@ def _differences(rows: pd.DataFrame, what: str = "p") -> NDArray[np.float64]:
     values = (rows[f"{what}_with"] - rows[f"{what}_without"]).to_numpy(np.float64)
     known: NDArray[np.float64] = values[np.isfinite(values)]
     return known
+
+
+def _finite(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n,) bool, which pairs were measured."""
+    found: NDArray[np.bool_] = np.isfinite((rows["p_with"] - rows["p_without"]).to_numpy(float))
+    return found
 
 
 def _mean(values: NDArray[np.float64]) -> float:

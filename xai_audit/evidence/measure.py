@@ -17,12 +17,13 @@ import pyarrow as pa
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.plan import LOOK, OWN
+from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import RELIANCE, TRANSPLANTS
 from xai_audit.statistics.intervals import difference_interval
 from xai_audit.vision.canvas import fitted, transplanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     import torch
     from numpy.typing import NDArray
@@ -36,6 +37,7 @@ def measured(
     transplanter: Transplanter,
     cells: Sequence[Cell],
     *,
+    clusters: Mapping[str, int],
     limit: float,
     sequential: bool,
     progress: Callable[[int], None],
@@ -48,6 +50,7 @@ def measured(
     Args:
         transplanter: the model.
         cells: whose pairs are measured.
+        clusters: image id -> number of its cluster.
         limit: an effect surely below it is not measured further.
         sequential: whether a question is closed so early.
         progress: called with the number of transplanted photos just measured.
@@ -79,7 +82,7 @@ def measured(
             number
             for number in still
             if spent[number] < len(planned[number][1])
-            and not (sequential and _surely_below(limit, found[number]))
+            and not (sequential and _surely_below(limit, found[number], clusters))
         ]
     for place, cell in enumerate(cells):
         spent_on = [pair for each in found[place :: len(cells)] for pair, _ in each]
@@ -121,14 +124,18 @@ def measured_jointly(
     return transplanter.table(found)
 
 
-def _surely_below(limit: float, found: Sequence[tuple[Pair, Row]]) -> bool:
+def _surely_below(
+    limit: float, found: Sequence[tuple[Pair, Row]], clusters: Mapping[str, int]
+) -> bool:
     """Whether more pairs could not change the answer.
 
     An effect above the limit does not end measuring: that would select lucky early rounds.
     """
-    ends = [(row["p_with"], row["p_without"]) for _, row in found]
-    effects = np.array([a - b for a, b in ends if a is not None and b is not None])
-    return bool(difference_interval(effects)[1] < limit)
+    ends = [(pair, row["p_with"], row["p_without"]) for pair, row in found]
+    known = [(pair, a - b) for pair, a, b in ends if a is not None and b is not None]
+    shared = shared_clusters((pair.photos for pair, _ in known), clusters)
+    effects = np.array([effect for _, effect in known])
+    return bool(difference_interval(effects, shared)[1] < limit)
 
 
 class Together:

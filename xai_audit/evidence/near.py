@@ -1,4 +1,4 @@
-"""Near-duplicates by perceptual hash, so that none is split between training and test folds."""
+"""Photos that are not independent: near-duplicates by perceptual hash, and those of one group."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from scipy.fft import dctn
+from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import radius_neighbors_graph
 
@@ -64,3 +65,25 @@ def near_groups(hashes: Sequence[int], *, distance: int = 6) -> NDArray[np.int64
     _, group = connected_components(graph, directed=False)
     groups: NDArray[np.int64] = group[back].astype(np.int64)
     return groups
+
+
+def clusters(near: NDArray[np.int64], names: Sequence[str | None]) -> NDArray[np.int64]:
+    """A cluster number (n,) a photo: near-duplicates and photos of one group share one.
+
+    So do all that are joined through others: a near-duplicate in two hospitals joins the two.
+    A group may have photos of several classes, as a hospital or a camera has.
+
+    Args:
+        near: (n,) number of each photo's near-duplicates.
+        names: the dataset's own group of each photo, or None.
+    """
+    known = np.array([name is not None for name in names], dtype=bool)
+    if not known.any():
+        return near
+    _, group = np.unique([name for name in names if name is not None], return_inverse=True)
+    # A graph of near-duplicates and groups; every photo of a group joins one of each.
+    first, count = int(near.max()) + 1, int(near.max() + group.max()) + 2
+    edges = coo_array((np.ones(len(group)), (near[known], first + group)), (count, count))
+    _, component = connected_components(edges, directed=False)
+    _, found = np.unique(component[near], return_inverse=True)
+    return found.astype(np.int64)

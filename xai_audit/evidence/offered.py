@@ -41,10 +41,14 @@ def offered_table(
         return AVAILABILITY.empty_table()
     classes = survey.classes
     present = [name for name in names if (classes == name).any()]
-    near = survey.photos.column("near_group").to_numpy()
     correct = survey.photos.column("correct").to_numpy()
     found = availability(
-        descriptors, classes, near, classes=present, permutations=permutations, seed=seed
+        descriptors,
+        classes,
+        survey.clusters,
+        classes=present,
+        permutations=permutations,
+        seed=seed,
     )
     likeness = _means(found.presence, survey.readings[cue].usable, classes, present)
     rows = []
@@ -64,6 +68,7 @@ def offered_table(
             name: None if np.isnan(value) else value for name, value in numbers.items()
         }
         row |= {"n_agree": sides.n_agree, "n_disagree": sides.n_disagree}
+        row |= {"n_groups": found.groups[name]}
         row |= {"presence": presence[classes == name], "likeness": likeness[:, column]}
         rows.append(row | {"cue": cue, "class_name": name})
     return pa.Table.from_pylist(rows, schema=AVAILABILITY)

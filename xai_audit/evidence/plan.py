@@ -124,6 +124,7 @@ class Roster:
         names: every class of the dataset.
         confusion: class -> how many photos of each other class are predicted, or nearly, as it.
         seed: of the run.
+        clusters: (n,) numbers; near-duplicates and photos of one group share one.
     """
 
     ids: Sequence[str]
@@ -131,6 +132,7 @@ class Roster:
     names: Sequence[str]
     confusion: Mapping[str, Mapping[str, float]]
     seed: int
+    clusters: NDArray[np.int64]
 
     @cached_property
     def places(self) -> dict[str, list[int]]:
@@ -198,10 +200,11 @@ def cell(
     counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
     share = budget - budget // 4 if relies else 0
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
-    own = islice(own_pairs(mine, givers, counterpart, pools), share)
+    near = roster.clusters
+    own = islice(own_pairs(mine, givers, counterpart, pools, near), share)
     neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
     theirs = [(pools[rival], () if rival in plain else neutral) for rival in rivals]
-    pull = islice(pull_pairs(givers, theirs), (budget - share) if pulls else 0)
+    pull = islice(pull_pairs(givers, theirs, near), (budget - share) if pulls else 0)
 
     def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
         ids = roster.ids

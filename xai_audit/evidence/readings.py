@@ -73,6 +73,12 @@ class SurveyTables:
         return np.array(self.photos.column("class_name").to_pylist(), dtype=str)
 
     @cached_property
+    def clusters(self) -> NDArray[np.int64]:
+        """(n,) number of each photo's cluster: near-duplicates and photos of one group."""
+        found: NDArray[np.int64] = self.photos.column("cluster").to_numpy()
+        return found
+
+    @cached_property
     def cues(self) -> dict[str, tuple[str, bool]]:
         """Key of a cue -> its way, and whether it needs a mask; in the survey's order."""
         rows = pq.read_table(self.paths.cues).to_pylist()

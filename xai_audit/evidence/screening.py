@@ -11,13 +11,12 @@ import pyarrow as pa
 from xai_audit.evidence.carriers import Change, carriers, every_donor, first_pairs, test_pairs
 from xai_audit.evidence.columns import CARRIED
 from xai_audit.evidence.plan import shown
+from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, CARRIERS, SCREENING
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from xai_audit.evidence.carriers import Carriers, Screen
     from xai_audit.evidence.plan import Pair
@@ -80,16 +79,18 @@ def screened(
     return found
 
 
-def carried_table(found: Sequence[Screened], *, seed: int) -> pa.Table:
+def carried_table(found: Sequence[Screened], *, clusters: Mapping[str, int], seed: int) -> pa.Table:
     """The rows of CARRIED, a cell each.
 
     The share's interval is Wilson's (1927).
 
     Args:
         found: of the cells of a class.
+        clusters: image id -> number of its cluster.
         seed: of the sign flips.
     """
-    return pa.Table.from_pylist([_carried(one, seed) for one in found], schema=CARRIED)
+    rows = [_carried(one, clusters, seed) for one in found]
+    return pa.Table.from_pylist(rows, schema=CARRIED)
 
 
 def carriers_table(
@@ -117,18 +118,17 @@ def carriers_table(
     return pa.Table.from_pylist(rows, schema=CARRIERS)
 
 
-def _carried(one: Screened, seed: int) -> dict[str, Any]:
-    pulls, own = (_differences(one, each) for each in (CARRIER_PULL, CARRIER_RELIANCE))
+def _carried(one: Screened, clusters: Mapping[str, int], seed: int) -> dict[str, Any]:
     numbers: dict[str, float] = {}
-    for name, differences in ((CARRIER_PULL, pulls), (CARRIER_RELIANCE, own)):
-        estimate = paired(differences, seed=seed)
-        numbers |= {
-            name: estimate.value,
-            f"{name}_low": estimate.low,
-            f"{name}_high": estimate.high,
-        }
-        if name == CARRIER_PULL:
-            numbers[f"{name}_p"] = estimate.p
+    for name in (CARRIER_PULL, CARRIER_RELIANCE):
+        changes = one.changes(name)
+        estimate = paired(
+            np.array([change.p for change in changes.values()]),
+            seed=seed,
+            clusters=shared_clusters((pair.photos for pair in changes), clusters),
+        )
+        ends = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        numbers |= ends | ({f"{name}_p": estimate.p} if name == CARRIER_PULL else {})
     donors, count = _counts(one.carriers)
     if donors:
         from scipy.stats import binomtest  # 0.7 s; planning imports what is above
@@ -141,7 +141,7 @@ def _carried(one: Screened, seed: int) -> dict[str, Any]:
         "cue": one.screen.cue,
         "n_screened": donors or len({pair.donor_with for pair, _ in one.rows}),
         "n_carriers": count,
-        "n_carrier_pairs": len(pulls),
+        "n_carrier_pairs": len(one.changes(CARRIER_PULL)),
         "forwards": 2 * len(one.rows),
         **{name: _known(value) for name, value in numbers.items()},
     }
@@ -150,10 +150,6 @@ def _carried(one: Screened, seed: int) -> dict[str, Any]:
 def _counts(found: Carriers | None) -> tuple[int, int]:
     """How many donors were told apart, and how many of them carry the cue."""
     return (len(found.effects), len(found.sure)) if found else (0, 0)
-
-
-def _differences(one: Screened, question: str) -> NDArray[np.float64]:
-    return np.array([change.p for change in one.changes(question).values()])
 
 
 def _known(value: float) -> float | None:

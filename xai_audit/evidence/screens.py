@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 
 from xai_audit.evidence.carriers import PHOTOS, Screen, suspected
 from xai_audit.evidence.donors import least_similar, ordinary
-from xai_audit.evidence.pairs import in_turn, other_than
+from xai_audit.evidence.pairs import by_class_in_turn, donor_from, other_than
 from xai_audit.evidence.plan import MIN_IMAGES, Separation, confusable, owner
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.verdicts import preferred_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from xai_audit.evidence.cells import Planning
 
@@ -86,7 +88,8 @@ class Screening:
         likeness = {} if values is None else dict(zip(roster.names, values.tolist(), strict=True))
         counterpart = least_similar(likeness, plain)
         neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
-        given = _given(confusable(roster, name, others), {*plain}, pools, neutral)
+        order = confusable(roster, name, others)
+        given = _given(order, {*plain}, pools, neutral, roster.clusters)
         donors = [roster.ids[place] for place in pools[name]]
         masses, presence = (of.get(key, {}).get(name, {}) for of in (self.masses, self.presence))
         return Screen(
@@ -108,16 +111,17 @@ def _given(
     plain: set[str],
     pools: Mapping[str, Sequence[int]],
     neutral: Sequence[int],
+    clusters: NDArray[np.int64],
 ) -> Iterator[tuple[int, int]]:
     """Places of a photo of another class and of its donor without the cue, the classes in turn.
 
     That donor is of the photo's own class, or of a third where the cue is distinctive there: see
     :func:`~xai_audit.evidence.pairs.pull_pairs`.
     """
-    photos = in_turn([(pools[other], other) for other in others])
+    photos = by_class_in_turn([(pools[other], other) for other in others])
     for number, (image, other) in enumerate(photos):
         theirs = list(pools[other])
         if other in plain and len(theirs) > 1:
-            yield image, other_than(image, theirs, theirs.index(image))
+            yield image, other_than(image, theirs, theirs.index(image), clusters)
         elif third := [place for place in neutral if place not in theirs]:
-            yield image, third[number % len(third)]
+            yield image, donor_from(third, number, image, clusters)

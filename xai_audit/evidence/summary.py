@@ -24,22 +24,28 @@ if TYPE_CHECKING:
 
 
 def photo_table(
-    hashes: Mapping[str, int], class_of: Mapping[str, str], correct: Mapping[str, bool]
+    hashes: Mapping[str, int],
+    class_of: Mapping[str, str],
+    group_of: Mapping[str, str | None],
+    correct: Mapping[str, bool],
 ) -> pa.Table:
     """The photos of the survey in PHOTOS.
 
     Args:
         hashes: image id -> perceptual hash, in the order of the survey.
         class_of: image id -> class.
+        group_of: image id -> the dataset's own group; None or absent where it has none.
         correct: image id -> whether the model is right; absent is taken as wrong.
     """
-    from xai_audit.evidence.near import near_groups  # loads torch; verdicts need this module too
+    # Loads torch; verdicts need this module too.
+    from xai_audit.evidence.near import clusters, near_groups
 
-    ids = list(hashes)
+    ids, near = list(hashes), near_groups(list(hashes.values()))
     columns = {
         "image_id": ids,
         "class_name": [class_of[one] for one in ids],
-        "near_group": near_groups(list(hashes.values())),
+        "near_group": near,
+        "cluster": clusters(near, [group_of.get(one) for one in ids]),
         "correct": [correct.get(one, False) for one in ids],
     }
     return pa.table(columns, schema=PHOTOS)

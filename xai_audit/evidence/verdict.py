@@ -198,7 +198,8 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
     """Whether an unconfirmed cell is undetermined: too little was measured to decide.
 
     A cue that is not in the pixels is open where availability is unknown. Any other is open with
-    fewer than ``min_images``, where two photos carry it with an effect, or where the interval
+    fewer than ``min_images``, with too few clusters of them for an interval, where two photos carry
+    it with an effect, or where the interval
     reaches the limit and either fewer pairs were measured than were wanted, or the effect is
     significant and its estimate reaches the limit too.
     """
@@ -206,7 +207,7 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
         return math.isnan(row["availability"])
     if is_too_few(row, limits.reliance):
         return True
-    if row["n_images"] < limits.min_images or math.isnan(row["reliance"]):
+    if row["n_images"] < limits.min_images or math.isnan(row["reliance_high"]):
         return True
     if row["reliance_high"] < limits.reliance:
         return False

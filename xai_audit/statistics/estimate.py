@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_audit.statistics.intervals import difference_interval
-from xai_audit.statistics.p_values import flip_p
+from xai_audit.statistics.p_values import cluster_p, flip_p
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,9 @@ class Estimate:
 UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan)
 
 
-def paired(differences: NDArray[np.float64], *, seed: int) -> Estimate:
+def paired(
+    differences: NDArray[np.float64], *, seed: int, clusters: NDArray[np.int64] | None = None
+) -> Estimate:
     """The mean of differences (n,) in -1..1 with its interval, and p of a mean not above 0.
 
     Where p is not needed, :func:`~xai_audit.statistics.intervals.difference_interval` alone costs
@@ -36,8 +38,14 @@ def paired(differences: NDArray[np.float64], *, seed: int) -> Estimate:
     Args:
         differences: float64, finite; none gives ``UNKNOWN``.
         seed: of the sign flips.
+        clusters: (n, D) of the photo that is changed, then of each donor; None where each photo is
+            a cluster of its own. With < 4 clusters of photos only the mean is known.
     """
     if not len(differences):
         return UNKNOWN
-    low, high = difference_interval(differences)
-    return Estimate(float(differences.mean()), low, high, flip_p(differences, seed=seed))
+    low, high = difference_interval(differences, clusters)
+    if clusters is None:
+        p = flip_p(differences, seed=seed)
+    else:
+        p = cluster_p(differences, clusters, seed=seed)
+    return Estimate(float(differences.mean()), low, high, p)

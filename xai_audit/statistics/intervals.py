@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtrit
 
+from xai_audit.statistics.clusters import MIN_CLUSTERS, cluster_error, count, sums
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -52,7 +54,9 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return mean, float(low), float(high)
 
 
-def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+def difference_interval(
+    differences: NDArray[np.float64], clusters: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
     """The 95 % interval (low, high) of the mean of differences (n,) in -1..1; NaN below two.
 
     It is Student's, each end moved 0.4 of the way to Hall's where that is further out: Hall's is
@@ -68,32 +72,49 @@ def difference_interval(differences: NDArray[np.float64]) -> tuple[float, float]
     ==  ================  ================  ================  =========
     Args:
         differences: float64, finite.
+        clusters: (n, D) of the photo that is changed, then of each donor; None where each photo is
+            a cluster of its own. Error and degrees of freedom are then those of
+            :func:`~xai_audit.statistics.clusters.cluster_error`, n is the number of the photos'
+            clusters, the skewness is that of their sums, of which the ends go the less of the way
+            the fewer there are a photo, and with < 4 of them the ends are NaN.
     """
-    count = len(differences)
-    if count < 2:
+    found = _spread(np.asarray(differences, dtype=np.float64), clusters)
+    if found is None:
         return math.nan, math.nan
-    values = np.asarray(differences, dtype=np.float64)
-    mean = float(values.mean())
-    below, above = _reach(values)
-    unseen = _UNSEEN / count
+    mean = float(np.asarray(differences, dtype=np.float64).mean())
+    below, above = _reach(*found, hall=_HALL * len(found[0]) / len(differences))
+    unseen = _UNSEEN / len(found[0])
     low, high = mean - math.hypot(below, unseen), mean + math.hypot(above, unseen)
     return max(low, min(mean, -1.0)), min(high, max(mean, 1.0))
 
 
-def _reach(values: NDArray[np.float64]) -> tuple[float, float]:
+def _spread(
+    values: NDArray[np.float64], clusters: NDArray[np.int64] | None
+) -> tuple[NDArray[np.float64], float, float] | None:
+    """What is independent, the error of the mean, its degrees of freedom; None: too few."""
+    if clusters is not None:
+        if count(clusters) < MIN_CLUSTERS:
+            return None
+        return sums(values - values.mean(), clusters[:, 0]), *cluster_error(values, clusters)
+    if len(values) < 2:
+        return None
+    return values, float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1
+
+
+def _reach(
+    values: NDArray[np.float64], error: float, freedom: float, *, hall: float
+) -> tuple[float, float]:
     """The distances of the interval's ends below and above the mean."""
-    count = len(values)
-    error = float(values.std(ddof=1)) / math.sqrt(count)
     centred = values - values.mean()
     spread = float(np.sqrt((centred**2).mean()))
-    # Equal up to rounding: no skewness to speak of.
-    if spread <= 1e-12:
+    # Equal up to rounding: no spread and no skewness to speak of.
+    if error <= 1e-12:
         return 0.0, 0.0
-    quantile = float(stdtrit(count - 1, (1 + LEVEL) / 2))
-    skewness = float((centred**3).mean()) / spread**3
-    below = max(0.0, _uncubed(quantile, skewness, count) - quantile)
-    above = max(0.0, -_uncubed(-quantile, skewness, count) - quantile)
-    return (quantile + _HALL * below) * error, (quantile + _HALL * above) * error
+    quantile = float(stdtrit(freedom, (1 + LEVEL) / 2))
+    skewness = float((centred**3).mean()) / spread**3 if spread > 1e-12 else 0.0
+    below = max(0.0, _uncubed(quantile, skewness, len(values)) - quantile)
+    above = max(0.0, -_uncubed(-quantile, skewness, len(values)) - quantile)
+    return (quantile + hall * below) * error, (quantile + hall * above) * error
 
 
 def _uncubed(quantile: float, skewness: float, count: int) -> float:

@@ -51,7 +51,8 @@ def plan(audit: Audit) -> Plan:
             screens = screening.screens(name)
             ids = {one for screen in screens for one in _photos(screen)}
             text = [[s.cue, s.donors, s.recipients, s.without] for s in screens]
-            mark = fingerprint(same, text, content_of(audit, rows, ids, name))
+            near = screening.planning.clusters_of(ids)
+            mark = fingerprint(same, text, near, content_of(audit, rows, ids, name))
             found.append(Part(number, mark, {"class_name": name}))
         return found
 
@@ -77,7 +78,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.source import transplanter_of
 
     screening, transplanter = screening_of(audit), transplanter_of(audit)
-    settings = audit.settings
+    settings, clusters = audit.settings, screening.planning.clusters
     for start in range(0, len(parts), _TOGETHER):
         some = parts[start : start + _TOGETHER]
         screens = [s for part in some for s in screening.screens(part.args["class_name"])]
@@ -88,22 +89,22 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         for part in some:
             name = part.args["class_name"]
             mine = [one for one in found if one.screen.class_name == name]
-            table = transplanter.table([row for one in mine for row in one.rows])
+            pairs = transplanter.table([row for one in mine for row in one.rows])
             failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
-            pairs = table.num_rows - table.column("p_with").null_count
-            notes = {"forwards": str(2 * pairs), "oom_retries": "0"} | note(failed)
+            known = pairs.num_rows - pairs.column("p_with").null_count
+            notes = {"forwards": str(2 * known), "oom_retries": "0"} | note(failed)
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             presence = {key: of.get(name, {}) for key, of in screening.presence.items()}
+            made = (
+                carried_table(mine, clusters=clusters, seed=settings.seed),
+                carriers_table(mine, presence),
+            )
             also = [
-                (RunPaths.part(audit.paths.root / folder, part.number), part.fingerprint, made)
-                for folder, made in zip(
-                    CARRIERS.beside,
-                    (carried_table(mine, seed=settings.seed), carriers_table(mine, presence)),
-                    strict=True,
-                )
+                (RunPaths.part(audit.paths.root / folder, part.number), part.fingerprint, table)
+                for folder, table in zip(CARRIERS.beside, made, strict=True)
             ]
-            yield Finished(part, table, notes, also)
+            yield Finished(part, pairs, notes, also)
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:

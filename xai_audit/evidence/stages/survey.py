@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _PHOTOS = 64  # a part: what a kill can cost
 
 
@@ -49,7 +49,8 @@ def plan(audit: Audit) -> Plan:
             for number, piece in enumerate(pieces)
         ]
 
-    mark = fingerprint(same, content_fingerprint(rows), audit.mask_mark(rows))
+    named = rows.column("group").to_pylist()
+    mark = fingerprint(same, content_fingerprint(rows), audit.mask_mark(rows), named)
     paths = audit.paths
     return Plan(mark, parts, (paths.surveyed, paths.confusion, paths.cues, paths.groups))
 
@@ -88,13 +89,12 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
     warn(SurveyTables(audit.paths).left_out, "photos")
     paths, usable = audit.paths, audit.usable()
-    class_of = dict(
-        zip(*(usable.column(n).to_pylist() for n in ("image_id", "class_name")), strict=True)
-    )
+    ids, *columns = (usable.column(n).to_pylist() for n in ("image_id", "class_name", "group"))
+    class_of, group_of = (dict(zip(ids, column, strict=True)) for column in columns)
     cues = cues_of(audit)
     hashes = _hashes(audit, parts, len(cues))
     seen = predictions(paths, list(hashes), {i: name for name, i in audit.labels.items()})
-    write_table(paths.surveyed, photo_table(hashes, class_of, seen.correct))
+    write_table(paths.surveyed, photo_table(hashes, class_of, group_of, seen.correct))
     write_table(paths.confusion, confusion_table(seen.confusion))
     write_table(paths.cues, cue_table(cues))
     write_table(paths.groups, groups(paths))

@@ -53,7 +53,8 @@ def plan(audit: Audit) -> Plan:
         for number, name in enumerate(planning.names):
             cells = planning.cells(name)
             ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
-            mark = fingerprint(same, cells_text(cells), content_of(audit, rows, ids, name))
+            content = content_of(audit, rows, ids, name)
+            mark = fingerprint(same, cells_text(cells), planning.clusters_of(ids), content)
             pairs = sum(len(cell.pairs) for cell in cells)
             found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
         return found
@@ -91,6 +92,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         table = measured(
             transplanter,
             [cell for each in cells.values() for cell in each],
+            clusters=planning.clusters,
             limit=chosen.stop_below,
             sequential=chosen.sequential,
             progress=progress,
@@ -104,6 +106,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 mine.to_pandas(),
                 ways=planning.survey.ways,
                 usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+                clusters=planning.clusters,
                 seed=audit.settings.seed,
             )
             # A pair whose photos failed has no probability; retries are noted with the last part.
