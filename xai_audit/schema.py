@@ -183,6 +183,7 @@ TRANSPLANTS = pa.schema(
     [
         *_keys("class_name", "cue"),
         # reliance: image_id is of class_name. pull, scrambled: it is of another class.
+        # whole: a pair of reliance or pull with the object changed too.
         pa.field("question", pa.string(), nullable=False),
         # The cue that was put back, to separate two overlapping cues; else null.
         ("given", pa.string()),
@@ -200,6 +201,8 @@ DISCOVERED = "cluster_"
 RELIANCE, PULL, SCRAMBLED = "reliance", "pull", "scrambled"
 # What else is measured of a cue that is put on photos.
 ARMS = ("own", SCRAMBLED)
+# Of a property that an object can have too: the effect of changing the whole photo.
+WHOLE = "whole"
 QUESTIONS = ("availability", "attention", RELIANCE, PULL)
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 
@@ -246,6 +249,13 @@ EVIDENCE = pa.schema(
         ("forwards", pa.int32()),
         # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
         *[(f"{arm}{end}", pa.float32()) for arm in ARMS for end in ("", "_low", "_high")],
+        # Of a property that an object can have too (colour): the effect of changing whole photos,
+        # the share of it that is gone where the object is left as it is, and whether reliance and
+        # pull changed the object as well, for want of masks. Null of every other cue; the share is
+        # null where the effect is not surely above 0.
+        *[(f"{WHOLE}{end}", pa.float32()) for end in ("", "_low", "_high")],
+        ("object_share", pa.float32()),
+        ("object_included", pa.bool_()),
     ]
 )
 

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import EFFECTS
+from xai_audit.evidence.own_share import object_share
 from xai_audit.evidence.plan import OTHERS, shown
-from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
+from xai_audit.schema import PULL, RELIANCE, SCRAMBLED, WHOLE
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -28,6 +29,7 @@ def effects_table(
     *,
     ways: Mapping[str, str],
     usable: Mapping[str, int],
+    included: Mapping[str, Set[str] | None],
     seed: int,
 ) -> pa.Table:
     """The rows of EFFECTS of one class, in the order of its cells.
@@ -37,6 +39,8 @@ def effects_table(
         transplants: the rows of TRANSPLANTS of the class.
         ways: key of a cue -> way.
         usable: key of a cue -> photos of the class that can take and give it.
+        included: key of a cue -> the photos whose object it changes too; None: no object can have
+            it.
         seed: of the sign flips.
     """
     pairs = {
@@ -57,6 +61,9 @@ def effects_table(
             row |= {"n_read": usable[cell.cue]} | _effects(cell, own, others, seed)
             if row["way"] == "added":
                 row |= _arms(own, twins, seed)
+            if (changed := included[cell.cue]) is not None:
+                around = own if len(own) and cell.measured_on != OTHERS else others
+                row |= _object(pairs.get((cue, WHOLE), nothing), around, changed, seed)
             rows.append(row)
     return pa.Table.from_pylist(rows, schema=EFFECTS)
 
@@ -90,11 +97,26 @@ def _arms(own: pd.DataFrame, twins: pd.DataFrame, seed: int) -> dict[str, float 
     """What is put on the class's own photos does, and its scrambled twin on other classes'."""
     found = _columns("own", _differences(own), seed)
     found |= _columns("scrambled", _differences(twins), seed)
+    return _known(found)
+
+
+def _known(found: Mapping[str, float]) -> dict[str, float | None]:
+    """Estimates and intervals, None where undefined; no p-value, for they decide nothing."""
     return {
         name: None if np.isnan(value) else value
         for name, value in found.items()
         if not name.endswith("_p")
     }
+
+
+def _object(
+    whole: pd.DataFrame, around: pd.DataFrame, changed: Set[str], seed: int
+) -> dict[str, Any]:
+    """What changing the object too does, and whether it was changed anyway, for want of masks."""
+    found = _columns(WHOLE, _differences(whole), seed)
+    found["object_share"] = object_share(whole, around)
+    images = {*around["image_id"]}
+    return {**_known(found), "object_included": bool(images & changed) if images else None}
 
 
 def _columns(question: str, differences: NDArray[np.float64], seed: int) -> dict[str, float]:

@@ -78,13 +78,17 @@ def is_used(low: float | None, q: float | None, most: float) -> bool:
 
 
 def person_view(evidence: pd.DataFrame) -> pd.DataFrame:
-    """The main columns of :func:`gravest`, sorted by verdict (gravest first), then by effect."""
+    """The main columns of :func:`gravest`, sorted by verdict (gravest first), then by effect.
+
+    What may be the object's own comes after what is not, whatever its effect.
+    """
     rows = gravest(evidence)
     order = rows.assign(
         gravity=rows["verdict"].map({verdict: n for n, verdict in enumerate(GRAVITY)}),
+        included=rows["object_included"].map(lambda known: known is True),
         size=-rows["effect"].fillna(float("-inf")),
     )
-    order = order.sort_values(["gravity", "size", *_CELL], kind="stable")
+    order = order.sort_values(["gravity", "included", "size", *_CELL], kind="stable")
     return order[_SHOWN].reset_index(drop=True)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _PHOTOS = 64  # a part: what a kill can cost
 
 

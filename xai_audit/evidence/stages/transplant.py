@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
 
 
@@ -105,6 +105,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 mine.to_pandas(),
                 ways=planning.survey.ways,
                 usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+                included=planning.included,
                 seed=audit.settings.seed,
             )
             # A pair whose photos failed has no probability; retries are noted with the last part.
