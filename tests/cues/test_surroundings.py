@@ -34,6 +34,17 @@ def test_the_object_keeps_its_own_to_the_bit(name):
     assert not torch.equal(plugin.changed(photo, donor())[:, object_], photo.photo[:, object_])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_another_object_changes_nothing_outside_it(name):
+    plugin, pixels = cue(name), made.textured()
+    red = pixels.copy()
+    red[MASK] = (255, 0, 0)
+    photos = [made.canvas(one, MASK) for one in (pixels, red)]
+    outside = surroundings(photos[0]) == 1
+    one, other = (plugin.transplant(photo, donor())[:, outside] for photo in photos)
+    assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("name", ["colour", "brightness", "contrast"])
 def test_outside_it_is_the_whole_photo_s_formula_and_between_them_a_soft_rim(name):
     plugin, photo = cue(name), made.canvas(made.textured(), MASK)
