@@ -183,6 +183,7 @@ TRANSPLANTS = pa.schema(
     [
         *_keys("class_name", "cue"),
         # reliance, carrier_reliance: image_id is of class_name. Others: it is of another class.
+        # whole: a pair of reliance or pull with the object changed too.
         pa.field("question", pa.string(), nullable=False),
         # The cue that was put back, to separate two overlapping cues; else null.
         ("given", pa.string()),
@@ -203,6 +204,10 @@ RELIANCE, PULL, SCRAMBLED = "reliance", "pull", "scrambled"
 SCREENING, CARRIER_PULL, CARRIER_RELIANCE = "screening", "carrier_pull", "carrier_reliance"
 # What else is measured of a cue that is put on photos.
 ARMS = ("own", SCRAMBLED)
+# Of a property that an object can have too: the effect of changing the whole photo.
+WHOLE = "whole"
+# The questions that can show that a decision depends on a cue, the plainest first.
+CONFIRMING = (RELIANCE, PULL, CARRIER_PULL, WHOLE)
 QUESTIONS = ("availability", "attention", RELIANCE, PULL)
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 
@@ -226,7 +231,7 @@ EVIDENCE = pa.schema(
         ],
         *_keys("verdict", "because"),
         # The cue that explains this one's effect, or null. The question that shows the effect,
-        # whether explained or not: reliance, else pull, else carrier_pull; null where none does.
+        # whether explained or not: the first of CONFIRMING that does; null where none does.
         *[(name, pa.string()) for name in ("explained_by", "question")],
         # own: images of the class lose its cue. others: images of other classes get it.
         ("measured_on", pa.string()),
@@ -265,6 +270,14 @@ EVIDENCE = pa.schema(
             for end in ("", "_low", "_high")
         ],
         ("redundant_with", pa.string()),
+        # Of a property that an object can have too (colour): the effect of changing whole photos,
+        # the share of it that is gone where the object is left as it is, and whether reliance and
+        # pull changed the object as well, for want of masks. Null of every other cue; the share is
+        # null where the effect is not surely above 0.
+        *[(f"{WHOLE}{end}", pa.float32()) for end in ("", "_low", "_high")],
+        *[(f"{WHOLE}{end}", pa.float64()) for end in ("_p", "_q")],
+        ("object_share", pa.float32()),
+        ("object_included", pa.bool_()),
     ]
 )
 

@@ -306,9 +306,9 @@ class Canvas:
 class Cue(Protocol):
     """A candidate shortcut: something other than the object that could carry a class.
 
-    Two methods are optional: ``fitted(canvases) -> Cue``, this cue with any value that it measures
-    on a photo (a frame's depth) set to one value for all ``canvases``, so that a photo and its
-    donors are edited in the same way; and ``fingerprint() -> str`` of a file that it is made of.
+    Optional: ``fitted(canvases) -> Cue``, with what it measures (a frame's depth) set to one value
+    for a photo and its donors; ``fingerprint() -> str`` of a file that it is made of; and the other
+    methods of :class:`~xai_audit.cues._surroundings.ObjectProperty`, where an object can have it.
 
     Attributes:
         name: of the cue, as in ``cues=[NAME]``; a column value, so stable.

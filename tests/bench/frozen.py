@@ -20,7 +20,7 @@ from tests.bench.planted import scenarios
 from tests.bench.planted.build import built, weights_file
 from tests.bench.planted.build import overrides as planted
 from tests.bench.rows import Row, skipped
-from xai_audit.schema import ARMS
+from xai_audit.schema import ARMS, WHOLE
 
 BASE = os.environ.get("XAI_AUDIT_BASE", "6ef4bb2")
 CACHE = REPO / "outputs" / "frozen"
@@ -52,7 +52,8 @@ _RENAMED = {"beyond": "given"}
 _MOVED = {"manifest.parquet": ["mask_status"]}
 # Columns that are new.
 _ARMS = [f"{arm}{end}" for arm in ARMS for end in ("", "_low", "_high")]
-_NEW = {"evidence.parquet": ["question", *_ARMS]}
+_OBJECT = [f"{WHOLE}{end}" for end in ("", "_low", "_high")]
+_NEW = {"evidence.parquet": ["question", *_ARMS, *_OBJECT, "object_share", "object_included"]}
 # Words of the reasons: one name a cue, whoever writes of it, and the field's verbs.
 _WORDS = {"file itself (size, format, camera)": "file metadata", "would tell": "would decide"}
 

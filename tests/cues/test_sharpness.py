@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
 from tests.cues import property_canvases as made
-from xai_audit.cues.sharpness import Sharpness, _blurred, _whole, _window
+from xai_audit.cues.sharpness import Sharpness, _blurred, _variance, _window
 
 CUE = Sharpness(name="sharpness")
 
@@ -58,7 +58,7 @@ def test_window_is_one_inside_and_a_raised_cosine_over_the_outer_quarters(shape)
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 2.0, 3.0])
 def test_variances_add(sigma):
     pixels = made.textured(size=(240, 320))
-    more = _whole(made.canvas(blurred(pixels, sigma))) - _whole(made.canvas(pixels))
+    more = _variance(made.canvas(blurred(pixels, sigma))) - _variance(made.canvas(pixels))
     assert more == pytest.approx(sigma**2, rel=0.12)
 
 
@@ -70,7 +70,7 @@ def test_a_jpeg_does_not_hide_the_blur_under_its_noise(sigma, quality):
     stream = io.BytesIO()
     Image.fromarray(blurred(pixels, sigma)).save(stream, "JPEG", quality=quality)
     stored = np.array(Image.open(stream))
-    more = _whole(made.canvas(stored)) - _whole(made.canvas(pixels))
+    more = _variance(made.canvas(stored)) - _variance(made.canvas(pixels))
     assert more == pytest.approx(sigma**2, rel=0.25)
 
 

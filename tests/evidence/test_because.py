@@ -220,3 +220,39 @@ def test_photos_of_few_groups_say_how_many_there_are():
     assert "(AUROC 0.99, of 3 groups, too few to exclude chance)" in told("clear", **unknown)
     one = {"availability": NAN, "n_groups": 1, "attention": NAN}
     assert "may tell the class or the one group that all its photos are of" in told("clear", **one)
+
+
+COLOUR = {"cue": "colour", "object_included": False}
+WHOLE = {"whole": 0.6, "whole_low": 0.4, "whole_high": 0.8, "object_share": 0.25}
+NO_WHOLE = {"whole": NAN, "whole_low": NAN, "whole_high": NAN, "object_share": NAN}
+
+
+@pytest.mark.parametrize("verdict", ["confirmed", "available", "clear"])
+def test_what_of_a_property_is_the_object_s_own_is_told(verdict):
+    changes = NONE if verdict != "confirmed" else {}
+    assert told(verdict, **COLOUR, **changes, **WHOLE).endswith(
+        ". Changed on the whole photo, the object included, it lowers the probability of "
+        "marguerite by 0.60 (95 % interval 0.40 to 0.80): 25% of that is the object's own."
+    )
+    plain = told(verdict, **COLOUR, **changes, **NO_WHOLE)
+    assert "the colour cast around the object by that of other classes" in plain
+    assert plain.count("object") == 1
+    # An effect that may be none is not told; a share over 1 is all of it.
+    faint = WHOLE | {"whole": 0.1, "whole_low": -0.1, "object_share": NAN}
+    assert told(verdict, **COLOUR, **changes, **faint) == plain
+    beyond = told(verdict, **COLOUR, **changes, **WHOLE | {"object_share": 1.2})
+    assert beyond.endswith("): 100% of that is the object's own.")
+
+
+def test_on_other_classes_photos_the_whole_photo_raises_it():
+    row = {"measured_on": "others", "way": "down", **COLOUR, **WHOLE}
+    assert "the object included, it raises the probability" in told("confirmed", **row)
+
+
+def test_without_masks_a_property_may_be_the_object_s_own():
+    row = {"cue": "colour", "object_included": True, **NO_WHOLE}
+    ending = ". Without object masks whole photos were changed, so it may be the object's own."
+    assert told("confirmed", **row).endswith(ending)
+    used = {"reliance": 0.1, "reliance_low": 0.05, "reliance_high": 0.15, "question": None}
+    assert told("available", **row, **used).endswith(ending)
+    assert "object" not in told("clear", **row, **NONE)

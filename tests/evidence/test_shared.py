@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_audit.evidence.effects import effects_table
+from xai_audit.evidence.effects import CueFacts, effects_table
 from xai_audit.evidence.plan import OTHERS, OWN, Cell
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import PULL, RELIANCE
@@ -39,9 +39,8 @@ ALONE = {one: number for number, one in enumerate(IDS)}
 
 def row(frame, clusters, *, way="both", measured_on=OWN):
     cell = Cell("a", "border", measured_on, (), ())
-    table = effects_table(
-        [cell], frame, ways={"border": way}, usable={"border": N}, clusters=clusters, seed=3
-    )
+    cues = {"border": CueFacts(way, N)}
+    table = effects_table([cell], frame, cues=cues, clusters=clusters, seed=3)
     return table.to_pylist()[0]
 
 

@@ -37,7 +37,7 @@ def cell(class_name, cue, **changes):
         "n_screened": NAN,
         "n_carriers": NAN,
         "n_carrier_pairs": NAN,
-        **{f"carrier_pull{end}": NAN for end in ("", "_low", "_high", "_p")},
+        **{f"{q}{e}": NAN for q in ("carrier_pull", "whole") for e in ("", "_low", "_high", "_p")},
     }
     for question, value in (
         ("availability", 0.5),

@@ -21,6 +21,7 @@ from xai_audit.report.answers import Finding, probabilities, read_findings, wors
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
 from xai_audit.report.forest import MOST_ROWS, forest
+from xai_audit.report.lead import lead
 from xai_audit.report.spotlight import spotlights
 from xai_audit.report.verdicts import matrix
 from xai_audit.run.reader import Run
@@ -270,6 +271,25 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
             "c1 by its border, c2 by its border, c3 by its border, c4 by its border and 2 more.",
         ),
         (
+            [
+                finding("bluebell", "colour", effect=0.9, object_included=True),
+                finding("tulip", verdict="clear"),
+            ],
+            "1 of 2 classes is decided by what may be the object's own, changed on whole photos, "
+            "the object included: bluebell by its colour cast.",
+        ),
+        (
+            [
+                finding("bluebell", "colour", effect=0.9, object_included=True),
+                finding("bluebell", "border", effect=0.3),
+                finding("tulip", "colour", effect=0.4, object_included=False),
+            ],
+            "2 of 2 classes are decided by something other than the object: tulip by its colour "
+            "cast and bluebell by its border. 1 of 2 classes is decided by what may be the "
+            "object's own, changed on whole photos, the object included: bluebell by its "
+            "colour cast.",
+        ),
+        (
             [finding(verdict="suspected"), finding(cue="colour", verdict="undetermined")],
             "No class was found to rely on any of the 2 cues examined.",
         ),
@@ -295,7 +315,7 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
     ],
 )
 def test_the_lead(findings, told):
-    assert answers.lead(findings) == told
+    assert lead(findings) == told
 
 
 PAIR = ("cat", "dog")
@@ -312,7 +332,7 @@ def test_one_decision_between_two_classes_is_one_finding():
         ("dog", "colour", "confirmed", 0.8),
         ("cat", "colour", "clear", 0.8),
     ]
-    assert answers.lead(told) == (
+    assert lead(told) == (
         "cat or dog is decided by the border, not by the object alone; dog also by its colour cast."
     )
     # Other regions, a third class.
@@ -375,12 +395,12 @@ def test_a_page_that_is_mostly_open_begins_with_that(answered):
 
 def test_the_lead_without_a_known_accuracy_leaves_it_out():
     row = {"cue": "all", "accuracy_with": None, "accuracy_without": 0.5}
-    assert "accuracy" not in answers.lead([finding()], [row])
+    assert "accuracy" not in lead([finding()], [row])
     other = {"cue": "border", "accuracy_with": 0.9, "accuracy_without": 0.5}
-    assert "accuracy" not in answers.lead([finding()], [other])
+    assert "accuracy" not in lead([finding()], [other])
     row |= {"accuracy_with": 0.875}
     told = "comes from another class, accuracy goes from 88% to 50%."
-    assert answers.lead([finding()], [row]).endswith(told)
+    assert lead([finding()], [row]).endswith(told)
 
 
 # Reading.
@@ -437,6 +457,44 @@ def test_a_pull_alone_never_speaks_for_a_cell_that_is_not_confirmed(tiny_run):
 def test_probabilities_are_means_over_all_parts_without_those_put_back(answered):
     known = probabilities(Run(answered.root), read_findings(Run(answered.root)))
     assert known == {("daisy", "border", "reliance"): pytest.approx((0.95, 0.14))}
+
+
+def test_what_may_be_the_object_s_own_comes_after_what_is_not():
+    own = finding("c", "colour", effect=0.9, object_included=True)
+    rows = [own, finding("a", effect=0.3), finding("b", "colour", effect=0.4)]
+    assert [f.class_name for f in worst_first(rows)] == ["b", "a", "c"]
+    place = {name: number for number, name in enumerate("abc")}
+    assert [row.class_name for row in matrix(rows, ["border", "colour"], place)] == ["b", "a", "c"]
+
+
+def test_one_decision_that_may_be_the_object_s_own():
+    own = {"object_included": True}
+    found = [finding(n, "colour", effect=0.8, **own) for n in PAIR]
+    assert lead(answers.decisions(found, PAIR)) == (
+        "2 of 2 classes are decided by what may be the object's own, changed on whole photos, the "
+        "object included: cat or dog by the colour cast."
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({}, "1 of 2 classes is decided by what may be the object's own, changed on whole photos"),
+        ({"whole_low": 0.1}, "No class was found to rely on any of the 2 cues examined."),
+        ({"verdict": "clear"}, "No class was found to rely on any of the 2 cues examined."),
+    ],
+)
+def test_what_decides_only_with_the_object_changed_too_is_in_the_lead(tiny_run, builder, row, told):
+    builder.record = {
+        "classes": {"0": "daisy", "1": "tulip"},
+        "limits": {"reliance": 0.2, "q": 0.05},
+    }
+    builder.write()
+    whole = {"verdict": "available", "whole": 0.6, "whole_low": 0.4, "whole_high": 0.8} | row
+    write(tiny_run, [
+        cell("daisy", "colour", **whole, **relied(0.0)), cell("tulip", "border", "clear"),
+    ])  # fmt: skip
+    assert lead(read_findings(Run(tiny_run.root))).startswith(told)
 
 
 def test_worst_first_puts_unknown_effects_last():

@@ -24,6 +24,9 @@ _FEWEST, _SMALLEST_SHARE = 64, 0.005
 class PhotoProperty:
     """The parts of the ``Cue`` contract that do not apply to a property.
 
+    Resolution, JPEG quality and aspect ratio are facts of the file, which no object has: they are
+    changed on the whole photo, with a mask too, for no file is coarse around its object alone.
+
     Args:
         name: of the cue.
     """

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from xai_audit.cues._fill import cleared, grown
+from xai_audit.cues._fill import cleared
 from xai_audit.cues._strips import blended, check_size
+from xai_audit.cues._surroundings import around
 from xai_audit.cues._texture import composition
 from xai_audit.errors import CueProblem
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Canvas
-
-# The object keeps a thin rim of its own background, so that its outline is not cut; px.
-_RIM = 2
 
 
 class Background:
@@ -38,12 +36,7 @@ class Background:
 
     def region(self, canvas: Canvas) -> torch.Tensor | None:
         """The share (h, w) float32 of each pixel that is background; None without a mask."""
-        if canvas.object is None:
-            return None
-        kept = grown(canvas.object > 127, _RIM).float()[None, None]
-        # Averaged over 3 x 3: the object's edge is soft, as a camera draws it.
-        edge = F.avg_pool2d(F.pad(kept, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-        return 1 - edge[0, 0]
+        return None if canvas.object is None else around(canvas.object)
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Composition of the background; None without a mask or where all is object."""

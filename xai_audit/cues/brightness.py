@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues._property import PhotoProperty, as_photo, background, described, luminance
+from xai_audit.cues._property import as_photo, background, described, luminance
+from xai_audit.cues._surroundings import ObjectProperty
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ _HALVINGS = 24
 _KNOTS = (-2.0, -1.2, -0.8, -0.4, -0.1, 0.2, 0.6)
 
 
-class Brightness(PhotoProperty):
+class Brightness(ObjectProperty):
     """The mean luma of the background; moved by one gain for all channels.
 
     Args:
@@ -36,7 +37,7 @@ class Brightness(PhotoProperty):
         value = math.log(max(_mean(_histogram(canvas)), 1.0) / 128)
         return np.array(described(value, _KNOTS), dtype=np.float32)
 
-    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+    def changed(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo as bright as the donor, its hues kept; (3, h, w) uint8."""
         gain = _gain(_histogram(canvas), _mean(_histogram(donor)))
         return as_photo(canvas.photo.numpy() * np.float32(gain))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues._property import LUMA, PhotoProperty, as_photo, background, described
+from xai_audit.cues._property import LUMA, as_photo, background, described
+from xai_audit.cues._surroundings import ObjectProperty
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ _GAIN = 3.0
 _KNOTS = (-1.0, -0.6, -0.3, -0.1, 0.1, 0.3, 0.6, 1.0)
 
 
-class Colour(PhotoProperty):
+class Colour(ObjectProperty):
     """The cast as a von Kries gain a channel, estimated by Shades of Grey on the background.
 
     Source: Finlayson and Trezzi, Shades of Gray and Colour Constancy, CIC 2004. Coded
@@ -44,7 +45,7 @@ class Colour(PhotoProperty):
         values = (math.log(red / green), math.log(blue / green))
         return np.array([x for v in values for x in described(v, _KNOTS)], dtype=np.float32)
 
-    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+    def changed(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo under the donor's cast, as bright as it was; (3, h, w) uint8."""
         own, other = _light(canvas), _light(donor)
         # The same luma as before, so that a cast is not also a change of brightness.

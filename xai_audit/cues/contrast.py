@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xai_audit.cues._property import PhotoProperty, as_photo, background, described, luminance
+from xai_audit.cues._property import as_photo, background, described, luminance
+from xai_audit.cues._surroundings import ObjectProperty
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ _GAIN = 2.5
 _KNOTS = (-2.5, -1.8, -1.3, -1.0, -0.7, -0.4, 0.0)
 
 
-class Contrast(PhotoProperty):
+class Contrast(ObjectProperty):
     """RMS contrast: the standard deviation of the background's luma over its mean.
 
     Source: Peli, Contrast in complex images, JOSA A 1990. Relative to the mean, so that a mere
@@ -38,7 +39,7 @@ class Contrast(PhotoProperty):
         """Log of the RMS contrast, in a piecewise-linear basis: (8,)."""
         return np.array(described(math.log(_contrast(canvas)), _KNOTS), dtype=np.float32)
 
-    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+    def changed(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo stretched about its own background's mean colour; (3, h, w) uint8.
 
         About the mean of each channel rather than of the luma: brightness and cast stay.

@@ -11,8 +11,9 @@ import torch
 from PIL import Image, ImageFilter
 from scipy.signal.windows import tukey
 
-from xai_audit.cues._property import LUMA, PhotoProperty, as_photo, background, described, luminance
-from xai_audit.cues._strips import check_size
+from xai_audit.cues._property import LUMA, as_photo, background, described, luminance
+from xai_audit.cues._strips import blended, check_size
+from xai_audit.cues._surroundings import ObjectProperty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ _TRIED = np.concatenate(
 _KNOTS = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8, 2.5, 4.0)
 
 
-class Sharpness(PhotoProperty):
+class Sharpness(ObjectProperty):
     """The blur's sigma in px of the canvas, from the fall of the luma's power spectrum.
 
     A Gaussian of sigma s multiplies the power at f by exp(-4 pi^2 s^2 f^2). Noise added after the
@@ -54,20 +55,23 @@ class Sharpness(PhotoProperty):
 
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """The background's blur in px, in a piecewise-linear basis: (9,)."""
-        light = luminance(canvas.photo)
-        seen = _window(light.shape) * _free(canvas)
-        if seen.sum() < _SMALLEST_SHARE * seen.size:
-            seen = _window(light.shape)
-        return np.array(described(_px(_blur(light, seen)), _KNOTS), dtype=np.float32)
+        return np.array(described(_px(_variance(canvas)), _KNOTS), dtype=np.float32)
 
     def level(self, canvas: Canvas) -> float:
-        """Minus the whole photo's blur in px; above 0 where it looks sharpened."""
-        return -_px(_whole(canvas))
+        """Minus the background's blur in px; above 0 where it looks sharpened."""
+        return -_px(_variance(canvas))
 
-    def transplant(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
+    def changed(self, canvas: Canvas, donor: Canvas) -> torch.Tensor:
         """The photo blurred to the donor's sharpness; unchanged where the donor is as sharp."""
-        variance = _whole(donor) - _whole(canvas)
-        return _blurred(canvas.photo, math.sqrt(variance)) if variance > 0 else canvas.photo
+        return self._within(canvas, donor, None)
+
+    def _within(self, canvas: Canvas, donor: Canvas, share: torch.Tensor | None) -> torch.Tensor:
+        """The photo with ``share`` (h, w) of each pixel blurred; None: all of it."""
+        variance = _variance(donor) - _variance(canvas)
+        if variance <= 0:
+            return canvas.photo
+        blurred = _blurred(canvas.photo, math.sqrt(variance), share)
+        return blurred if share is None else blended(canvas.photo, blurred, share)
 
 
 def _px(variance: float) -> float:
@@ -75,10 +79,13 @@ def _px(variance: float) -> float:
     return math.copysign(math.sqrt(abs(variance)), variance)
 
 
-def _whole(canvas: Canvas) -> float:
-    """The blur of the whole photo, object and all, as a signed variance in px^2."""
+def _variance(canvas: Canvas) -> float:
+    """The blur of the background, of the whole photo without one, as a signed variance in px^2."""
     light = luminance(canvas.photo)
-    return _blur(light, _window(light.shape))
+    seen = _window(light.shape) * _free(canvas)
+    if seen.sum() < _SMALLEST_SHARE * seen.size:
+        seen = _window(light.shape)
+    return _blur(light, seen)
 
 
 def _blur(light: NDArray[np.float32], window: NDArray[np.float32]) -> float:
@@ -151,14 +158,20 @@ def _free(canvas: Canvas) -> NDArray[np.float32]:
     return (spread * np.float32(2 / 255) - 1).clip(min=0)
 
 
-def _blurred(photo: torch.Tensor, sigma: float) -> torch.Tensor:
+def _blurred(photo: torch.Tensor, sigma: float, share: torch.Tensor | None = None) -> torch.Tensor:
     """The photo (3, h, w) uint8 under a Gaussian of ``sigma`` px, its edges continued.
+
+    With ``share`` (h, w) each pixel counts by its share, so that what has none is not smeared over
+    the rest (normalised convolution: Knutsson and Westin, CVPR 1993).
 
     ``scipy.ndimage.gaussian_filter`` gives the same within 1e-6 of its value, but rounds some 10 of
     a million pixels to the neighbouring grey level, which moves measured probabilities by 1e-5.
     """
     down, across = (_gaussian(side, sigma) for side in photo.shape[1:])
-    return as_photo((down @ photo.float() @ across.T).numpy())
+    if share is None:
+        return as_photo((down @ photo.float() @ across.T).numpy())
+    known = (down @ share @ across.T).clamp(min=1e-6)
+    return as_photo((down @ (photo.float() * share) @ across.T / known).numpy())
 
 
 def _gaussian(side: int, sigma: float) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.evidence.carried_words import carried, is_too_few, shared, too_few, victims
 from xai_audit.evidence.plan import OTHERS
 from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
-from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE
+from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE, WHOLE
 from xai_audit.statistics.clusters import MIN_CLUSTERS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _SHAPE, _ANY = 1 / 3, 2 / 3
 def because(row: Mapping[str, Any], limits: Limits) -> str:
     """One plain sentence, two at most, that says why the row has its verdict.
 
-    Of a stamp its scrambled twin and its effect on the class's own photos are told after it.
+    After it what else was measured of a stamp, or what of a property may be the object's own.
 
     Args:
         row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``, and
@@ -45,7 +45,7 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         "undetermined": _undetermined,
     }
     text = sentence.get(row["verdict"], _clear)(row, limits)
-    return f"{text}{_arms(row)}" if row["way"] == "added" else text
+    return f"{text}{_arms(row) if row['way'] == 'added' else _object(row, limits)}"
 
 
 def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
@@ -160,10 +160,15 @@ def _effect(row: Mapping[str, Any]) -> str:
         moved = _moved(row["reliance"], "raises", "lowers", name)
         return (
             "What these photos have lost cannot be restored, so other classes' photos were "
-            f"degraded instead: giving them only {cue} of {name} {moved}{numbers}"
+            f"degraded instead: giving them only {cue} of {name}{_around(row)} {moved}{numbers}"
         )
     moved = _moved(row["reliance"], "lowers", "raises", name)
-    return f"Replacing only {cue} by that of other classes {moved}{numbers}"
+    return f"Replacing only {cue}{_around(row)} by that of other classes {moved}{numbers}"
+
+
+def _around(row: Mapping[str, Any]) -> str:
+    """Where a property was changed, if an object can have it too and was left as it is."""
+    return " around the object" if row.get("object_included") is False else ""
 
 
 def _arms(row: Mapping[str, Any]) -> str:
@@ -184,10 +189,27 @@ def _arms(row: Mapping[str, Any]) -> str:
     return "".join(f" {each}" for each in told)
 
 
+def _object(row: Mapping[str, Any], limits: Limits) -> str:
+    """What of a property's effect is the object's own, or may be for want of masks."""
+    used = row["verdict"] == "confirmed" or USED_BELOW in _short_of(row, limits)
+    if row.get("object_included") is True:
+        text = " Without object masks whole photos were changed, so it may be the object's own."
+        return text if used else ""
+    effect, low, high = (row.get(f"{WHOLE}{end}", math.nan) for end in ("", "_low", "_high"))
+    if not low * high > 0 or not (used or abs(effect) >= _TOLD):  # NaN is not above 0
+        return ""
+    given = row["measured_on"] == OTHERS or math.isnan(row["reliance"])
+    ways = ("raises", "lowers") if given else ("lowers", "raises")
+    moved = f"{_moved(effect, *ways, row['class_name'])}{_numbers(row, WHOLE, '')}"
+    share = min(max(row["object_share"], 0), 1)
+    own = "" if math.isnan(row["object_share"]) else f": {share:.0%} of that is the object's own"
+    return f" Changed on the whole photo, the object included, it {moved}{own}."
+
+
 def _pull(row: Mapping[str, Any]) -> str:
     name = row["class_name"]
     moved = _moved(row["pull"], "raises", "lowers", name)
-    given = f"Giving photos of other classes only {the(row['cue'])} of {name} "
+    given = f"Giving photos of other classes only {the(row['cue'])} of {name}{_around(row)} "
     return f"{given}{moved}{_numbers(row, 'pull', '')}"
 
 

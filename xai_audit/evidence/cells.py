@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.added import added_cell
+from xai_audit.evidence.own_share import photos_included, spared, with_whole
 from xai_audit.evidence.plan import Roster, Separation, cell, owner, pools
 from xai_audit.evidence.readings import CueReading, SurveyTables
 from xai_audit.run.paths import RunPaths
@@ -84,7 +85,16 @@ class Planning:
     def pools(self) -> dict[str, dict[str, list[int]]]:
         """Key of a cue -> class -> places of its usable photos, in the order of spending."""
         readings = self.survey.readings
-        return {key: pools(self.roster, key, reading.usable) for key, reading in readings.items()}
+        return {
+            key: spared(pools(self.roster, key, reading.usable), reading)
+            for key, reading in readings.items()
+        }
+
+    @cached_property
+    def included(self) -> dict[str, set[str] | None]:
+        """Key of a cue -> the photos whose object it changes too; None: no object can have it."""
+        readings = self.survey.readings
+        return {key: photos_included(reading, self.roster.ids) for key, reading in readings.items()}
 
     def cells(self, name: str) -> list[Cell]:
         """The cells of class ``name`` in the order of the cues; that of all cues is the last."""
@@ -100,7 +110,8 @@ class Planning:
                 found.append(added_cell(roster, name, key, places, budget=budget))
                 continue
             separation = self.separations.get(key)
-            found.append(cell(roster, name, reading, places, separation, budget=budget))
+            plain = cell(roster, name, reading, places, separation, budget=budget)
+            found.append(with_whole(plain, self.included[key]))
         whole, places = self._everything
         return [*found, cell(roster, name, whole, places, None, budget=budget)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from xai_audit.schema import ARMS, CARRIER_PULL, CARRIER_RELIANCE
+from xai_audit.schema import ARMS, CARRIER_PULL, CARRIER_RELIANCE, WHOLE
 
 # The content of one cue in one photo; rows of a photo are together, in the order of CUES.
 SURVEY = pa.schema(
@@ -20,6 +20,8 @@ SURVEY = pa.schema(
         # The region's share of the view, and the level of a property; null where undefined.
         ("area", pa.float64()),
         ("level", pa.float64()),
+        # Whether a transplant changes the object too; null of a cue that no object can have.
+        ("object_included", pa.bool_()),
         # Why the cue could not be read in this photo; null where it could.
         ("failed", pa.string()),
     ]
@@ -118,6 +120,9 @@ EFFECTS = pa.schema(
         ],
         *[(name, pa.float64()) for name in ("accuracy_with", "accuracy_without")],
         ("forwards", pa.int32()),
-        *[(f"{arm}{end}", pa.float64()) for arm in ARMS for end in ("", "_low", "_high")],
+        *[(f"{arm}{end}", pa.float64()) for arm in (*ARMS, WHOLE) for end in ("", "_low", "_high")],
+        (f"{WHOLE}_p", pa.float64()),
+        ("object_share", pa.float64()),
+        ("object_included", pa.bool_()),
     ]
 )

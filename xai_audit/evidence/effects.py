@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ import pyarrow as pa
 
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import EFFECTS
+from xai_audit.evidence.own_share import object_share
 from xai_audit.evidence.plan import OTHERS, shown
 from xai_audit.evidence.shared import shared_clusters
-from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
+from xai_audit.schema import PULL, RELIANCE, SCRAMBLED, WHOLE
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence, Set
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -29,12 +31,26 @@ if TYPE_CHECKING:
 _PHOTOS = ("image_id", "donor_with", "donor_without")
 
 
+@dataclass(frozen=True)
+class CueFacts:
+    """What the effects of a cue on one class need to know of it.
+
+    Attributes:
+        way: of the cue.
+        usable: number of the class's photos that can take and give it.
+        included: the photos whose object it changes too; None: no object can have it.
+    """
+
+    way: str
+    usable: int
+    included: Set[str] | None = None
+
+
 def effects_table(
     cells: Sequence[Cell],
     transplants: pd.DataFrame,
     *,
-    ways: Mapping[str, str],
-    usable: Mapping[str, int],
+    cues: Mapping[str, CueFacts],
     clusters: Mapping[str, int],
     seed: int,
 ) -> pa.Table:
@@ -43,8 +59,7 @@ def effects_table(
     Args:
         cells: of the class; the one of all cues has no row.
         transplants: the rows of TRANSPLANTS of the class.
-        ways: key of a cue -> way.
-        usable: key of a cue -> photos of the class that can take and give it.
+        cues: by key.
         clusters: image id -> number of its cluster.
         seed: of the sign flips.
     """
@@ -58,16 +73,17 @@ def effects_table(
         if cell.cue != ALL:
             cue = shown(cell.cue)
             own, others, twins = (pairs.get((cue, q), nothing) for q in (RELIANCE, PULL, SCRAMBLED))
-            row: dict[str, Any] = {
-                "class_name": cell.class_name,
-                "cue": cell.cue,
-                "way": ways[cell.cue],
-            }
+            known = cues[cell.cue]
+            row: dict[str, Any] = {"class_name": cell.class_name, "cue": cell.cue, "way": known.way}
             judged = others if cell.measured_on == OTHERS else own
             row["n_clusters"] = judged.loc[_finite(judged), "image_id"].map(clusters).nunique()
-            row |= {"n_read": usable[cell.cue]} | _effects(cell, own, others, estimate)
+            row |= {"n_read": known.usable} | _effects(cell, own, others, estimate)
             if row["way"] == "added":
                 row |= _arms(own, twins, estimate)
+            if known.included is not None:
+                around = own if len(own) and cell.measured_on != OTHERS else others
+                whole = pairs.get((cue, WHOLE), nothing)
+                row |= _object(whole, around, known.included, estimate)
             rows.append(row)
     return pa.Table.from_pylist(rows, schema=EFFECTS)
 
@@ -101,12 +117,28 @@ def _effects(
 
 def _arms(own: pd.DataFrame, twins: pd.DataFrame, estimate: _Estimating) -> dict[str, float | None]:
     """What is put on the class's own photos does, and its scrambled twin on other classes'."""
-    found = _columns("own", estimate(own)) | _columns("scrambled", estimate(twins))
+    return _known(_columns("own", estimate(own)) | _columns("scrambled", estimate(twins)))
+
+
+def _known(found: Mapping[str, float]) -> dict[str, float | None]:
+    """Estimates and intervals, None where undefined; no p-value, for they decide nothing."""
     return {
         name: None if np.isnan(value) else value
         for name, value in found.items()
         if not name.endswith("_p")
     }
+
+
+def _object(
+    whole: pd.DataFrame, around: pd.DataFrame, changed: Set[str], estimate: _Estimating
+) -> dict[str, Any]:
+    """What changing the object too does, and whether it was changed anyway, for want of masks."""
+    found = _columns(WHOLE, estimate(whole))
+    p = found[f"{WHOLE}_p"]
+    found["object_share"] = object_share(whole, around)
+    images = {*around["image_id"]}
+    included = bool(images & changed) if images else None
+    return {**_known(found), f"{WHOLE}_p": None if np.isnan(p) else p, "object_included": included}
 
 
 def _estimate(rows: pd.DataFrame, *, clusters: Mapping[str, int], seed: int) -> Estimate:

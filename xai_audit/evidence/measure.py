@@ -68,10 +68,11 @@ def measured(
         looked: dict[Pair, int] = {}
         for number in still:
             cell, pairs = planned[number]
-            # Pull is rare, so 4 pairs decide whether to go on; 8 where reliance cannot be measured.
+            # Pull and what the object adds are rare, so 4 pairs decide whether to go on; of
+            # pull 8 where reliance cannot be measured.
             decides = cell.reliance and cell.measured_on == OWN
-            first = pairs is cell.pull and decides and not spent[number]
-            size = LOOK // 2 if first else LOOK
+            rare = pairs is cell.whole or (pairs is cell.pull and decides)
+            size = LOOK // 2 if rare and not spent[number] else LOOK
             look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)
             looked |= dict.fromkeys(look, number)

@@ -58,7 +58,7 @@ class Pair:
     Attributes:
         class_name: of the cell.
         cue: its key.
-        question: ``reliance``, ``pull`` or ``scrambled``.
+        question: ``reliance``, ``pull``, ``scrambled`` or ``whole``.
         image: id of the photo.
         donor_with: id of the donor of the cell's class.
         donor_without: id of the donor of another class (for pull: of the photo's own).
@@ -90,6 +90,7 @@ class Cell:
         reliance: photos of the class.
         pull: photos of other classes, the most confusable first.
         scrambled: photos of other classes with the scrambled twin of what is put on.
+        whole: a few pairs of reliance, or of pull, with the object changed too.
         why: why there are none, or None.
         wanted: number of pairs if there are photos enough.
     """
@@ -102,11 +103,12 @@ class Cell:
     why: str | None = None
     wanted: int = 0
     scrambled: tuple[Pair, ...] = ()
+    whole: tuple[Pair, ...] = ()
 
     @property
     def questions(self) -> tuple[tuple[Pair, ...], ...]:
         """The pairs of each question."""
-        return self.reliance, self.pull, self.scrambled
+        return self.reliance, self.pull, self.scrambled, self.whole
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

@@ -86,6 +86,7 @@ def _rows(image_id: str, fingerprint: int, ones: Mapping[str, _One]) -> list[dic
             "region": None if one.region is None else one.region.ravel(),
             "area": None if one.area != one.area else one.area,
             "level": None if one.level != one.level else one.level,
+            "object_included": one.object_included,
             "failed": one.failed,
         }
         for key, one in ones.items()
@@ -99,6 +100,7 @@ class _One:
     area: float
     level: float
     failed: str | None = None
+    object_included: bool | None = None
 
 
 class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
@@ -128,6 +130,8 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
         with asked(cue, canvas):
             region, descriptors = cue.region(canvas), cue.descriptors(canvas)
             level = float(cue.level(canvas)) if cue.way == "down" else float("nan")
+            includes = getattr(cue, "includes_object", None)
+            included = None if includes is None else bool(includes(canvas))
         vector = isinstance(descriptors, np.ndarray) and descriptors.ndim == 1
         if descriptors is not None and not vector:
             raise PluginError(
@@ -137,7 +141,7 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
                 got=f"{type(descriptors).__name__} {np.shape(descriptors)}",
             )
         if region is None:
-            return _One(descriptors, None, float("nan"), level)
+            return _One(descriptors, None, float("nan"), level, object_included=included)
         if region.shape != canvas.photo.shape[1:]:
             raise PluginError(
                 f"cue {cue.name} broke its contract",

@@ -36,6 +36,8 @@ class CueReading:
         areas: (n,) share of the view; NaN where there is no region.
         levels: (n,), for ``way="down"``; NaN elsewhere.
         usable: (n,) bool, whether the photo can take and give the cue.
+        object_included: (n,) float64, 1 where a transplant changes the object too, 0 where it does
+            not; NaN of a cue that no object can have. None: of no photo known.
     """
 
     cue: str
@@ -44,6 +46,7 @@ class CueReading:
     areas: NDArray[np.float64]
     levels: NDArray[np.float64]
     usable: NDArray[np.bool_]
+    object_included: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ class SurveyTables:
     @cached_property
     def readings(self) -> dict[str, CueReading]:
         """Key of a cue -> its reading."""
-        table = self._read("area", "level", "failed") if self.ids else None
+        columns = ("area", "level", "failed", "object_included")
+        table = self._read(*columns) if self.ids else None
         return {key: self._reading(table, key, place) for place, key in enumerate(self.cues)}
 
     def _reading(self, table: pa.Table | None, cue: str, place: int) -> CueReading:
@@ -100,15 +104,16 @@ class SurveyTables:
         if table is None:
             nothing = np.empty(0)
             return CueReading(cue, way, needs_mask, nothing, nothing, np.empty(0, dtype=bool))
-        areas, levels = (
-            table.column(name).fill_null(np.nan).to_numpy().reshape(-1, len(self.cues))[:, place]
-            for name in ("area", "level")
-        )
+        areas, levels, included = (
+            table.column(name).cast(pa.float64()).fill_null(np.nan).to_numpy()
+            .reshape(-1, len(self.cues))[:, place]
+            for name in ("area", "level", "object_included")
+        )  # fmt: skip
         usable = ~self._failed(table)[:, place]
         if np.isfinite(areas).any() or needs_mask:
             # NaN, an unknown area, is not above 0.
             usable &= areas > 0
-        return CueReading(cue, way, needs_mask, areas, levels, usable)
+        return CueReading(cue, way, needs_mask, areas, levels, usable, included)
 
     @cached_property
     def whole(self) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ from xai_audit.evidence.carried_words import is_too_few
 from xai_audit.evidence.carriers import LEAST_CARRIERS
 from xai_audit.evidence.naming import Suspect, explained
 from xai_audit.evidence.redundant import BACKGROUND, redundant, sought, with_redundant
-from xai_audit.schema import CARRIER_PULL, DISCOVERED, PULL, QUESTIONS, RELIANCE
+from xai_audit.schema import CARRIER_PULL, CONFIRMING, DISCOVERED, PULL, QUESTIONS, RELIANCE, WHOLE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     This is the only place that decides it for one cue by itself. Reliance confirms with enough
     images; pull confirms only where the cue is also available, since any damage to a photo might
     have a pull. The pull of carriers confirms without: other photos of the class do the same damage
-    and have no effect.
+    and have no effect. A property that is changed on whole photos confirms where its surroundings
+    alone tell the class: a cast lies on the object too, where a model may see it best, but the
+    object's own colour tells nothing of its surroundings.
     """
     judged = _corrected(cells)
     enough = judged["n_images"] >= limits.min_images
@@ -98,10 +100,11 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     many = judged["n_carriers"] >= LEAST_CARRIERS
     many &= judged["n_carrier_pairs"] >= limits.min_images
     carried = many & _found(judged, CARRIER_PULL, limits)
-    judged["question"] = [
-        RELIANCE if own else PULL if others else CARRIER_PULL if some else None
-        for own, others, some in zip(relied, pulled, carried, strict=True)
-    ]
+    whole = _found(judged, WHOLE, limits) & _found(judged, "availability", limits)
+    judged["question"] = None
+    found = (relied, pulled, carried, whole)
+    for question, is_found in reversed([*zip(CONFIRMING, found, strict=True)]):
+        judged["question"] = judged["question"].mask(is_found, question)
     return judged
 
 
@@ -111,7 +114,7 @@ def _corrected(cells: pd.DataFrame) -> pd.DataFrame:
     Attention has no q where the method's maps are not trusted.
     """
     judged = cells.reset_index(drop=True)
-    for question in (*QUESTIONS, CARRIER_PULL):
+    for question in (*QUESTIONS, CARRIER_PULL, WHOLE):
         first = ~judged.duplicated(_CELL)
         if question == "attention":
             first = judged["attention_trusted"] != False  # noqa: E712 - null is not checked
@@ -129,7 +132,7 @@ def _found(cells: pd.DataFrame, question: str, limits: Limits) -> pd.Series:
     A model that uses the object depends a little on everything, so an effect above 0 is no
     evidence: for reliance and pull the whole interval must lie above the limit.
     """
-    if question in (RELIANCE, PULL, CARRIER_PULL):
+    if question in CONFIRMING:
         value, least = cells[f"{question}_low"], limits.reliance
     else:
         value, least = cells[question], getattr(limits, question)
@@ -144,10 +147,11 @@ def _explained_by(
 ) -> list[str | None]:
     """The cue that explains each row of ``cells``, or None."""
     found: dict[tuple[str, str], str] = {}
-    relied = confirmed["question"] == RELIANCE
-    effects = confirmed[CARRIER_PULL].where(confirmed["question"] == CARRIER_PULL, confirmed[PULL])
-    effects = confirmed[RELIANCE].where(relied, effects)
-    rows = confirmed.assign(effect=effects, pulls=~relied).drop_duplicates(_CELL)
+    effects = confirmed[RELIANCE]
+    for question in CONFIRMING[1:]:
+        effects = effects.mask(confirmed["question"] == question, confirmed[question])
+    pulls = confirmed["question"].isin([PULL, CARRIER_PULL])
+    rows = confirmed.assign(effect=effects, pulls=pulls).drop_duplicates(_CELL)
     for name, group in rows.groupby("class_name"):
         suspects = [
             Suspect(

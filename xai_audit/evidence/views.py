@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from xai_audit.errors import CueProblem
+from xai_audit.schema import WHOLE
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class PairViews(Dataset["Views | None"]):
         """The view with each donor's cue; None where another cue cannot be put back into one."""
         cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
         for donor in donors:
-            photo = transplanted(cue, canvas, donor)
+            photo = transplanted(cue, canvas, donor, whole=pair.question == WHOLE)
             if pair.given is not None:
                 # A cue is put back at its old place, which a photo of another shape does not have.
                 if photo.shape != canvas.photo.shape:

@@ -1,4 +1,4 @@
-"""The findings of the evidence tables, and the answer in a sentence for who reads no further."""
+"""The findings of the evidence tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pyarrow.dataset as ds
 
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import (
-    ALL_CUES,
     AVAILABLE,
     CLEAR,
     CONFIRMED,
@@ -20,15 +19,12 @@ from xai_audit.run.verdicts import (
     gravest,
     is_used,
 )
-from xai_audit.schema import DISCOVERED
+from xai_audit.schema import DISCOVERED, RELIANCE, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from xai_audit.run.reader import Run
-
-# Classes named.
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -47,6 +43,7 @@ class Finding:
         row: every column of EVIDENCE; None where null.
         used: whether the effect is above 0, but not surely above the limit.
         both: the two classes of which it is the one decision; empty elsewhere.
+        by_object: whether it is not confirmed, but would be were the object changed too.
     """
 
     class_name: str
@@ -60,6 +57,7 @@ class Finding:
     row: Mapping[str, Any]
     used: bool = False
     both: tuple[str, ...] = ()
+    by_object: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +68,12 @@ class Finding:
     def subject(self) -> str:
         """These classes in words."""
         return " or ".join(self.names)
+
+    @property
+    def may_be_object(self) -> bool:
+        """Whether the effect may be the object's own: it shows on whole photos alone."""
+        by_object = self.by_object or self.question == WHOLE
+        return by_object or self.row["object_included"] is True
 
     @property
     def words(self) -> str:
@@ -90,6 +94,7 @@ def read_findings(run: Run) -> list[Finding]:
     """
     if not run.has("evidence"):
         return []
+    limits = run.record.get("limits") or {}
     return [
         Finding(
             class_name=row["class_name"],
@@ -101,7 +106,8 @@ def read_findings(run: Run) -> list[Finding]:
             low=row["effect_low"],
             high=row["effect_high"],
             row=row,
-            used=_is_used(row, (run.record.get("limits") or {}).get("q")),
+            used=_is_used(row, limits.get("q")),
+            by_object=_is_by_object(row, limits.get(RELIANCE)),
         )
         for row in rows_of(gravest(run.evidence))
     ]
@@ -111,6 +117,12 @@ def _is_used(row: Mapping[str, Any], most: float | None) -> bool:
     if most is None or row["verdict"] not in (SUSPECTED, AVAILABLE, CLEAR) or row["explained_by"]:
         return False
     return is_used(row["effect_low"], row[f"{row['shown_question']}_q"], most)
+
+
+def _is_by_object(row: Mapping[str, Any], least: float | None) -> bool:
+    if least is None or row["whole_low"] is None or row["explained_by"]:
+        return False
+    return row["verdict"] in (SUSPECTED, AVAILABLE) and row["whole_low"] >= least
 
 
 def decisions(findings: Sequence[Finding], classes: Sequence[str]) -> list[Finding]:
@@ -166,85 +178,19 @@ def probabilities(
 
 
 def worst_first(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings with the largest effect first, those without one last."""
-    return sorted(
-        findings,
-        key=lambda f: (-float("-inf" if f.effect is None else f.effect), f.class_name, f.cue),
-    )
+    """The findings with the largest effect first, those without one last.
+
+    What may be the object's own comes after what is not, whatever its effect.
+    """
+
+    def order(finding: Finding) -> tuple[Any, ...]:
+        size = float("-inf") if finding.effect is None else finding.effect
+        return finding.may_be_object, -size, finding.class_name, finding.cue
+
+    return sorted(findings, key=order)
 
 
 def _sentence(text: str) -> str:
     """``text`` with its full stop."""
     text = text.strip()
     return text if text.endswith((".", "!", "?")) or not text else f"{text}."
-
-
-def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:
-    """The classes with a confirmed cue, and how much accuracy depends on cues, in sentences.
-
-    Where most pairs of class and cue are undetermined, it begins with that.
-
-    Args:
-        findings: at least one; those of one decision once.
-        summary: rows of SUMMARY; that of every cue at once is given.
-    """
-    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
-    classes = len({name for f in findings for name in f.names})
-    cues = len({f.cue for f in findings})
-    examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
-    text, nobody = "", "No class"
-    if mostly_open(findings):
-        count = sum(f.verdict == UNDETERMINED for f in findings)
-        total = sum(len(f.names) for f in findings)
-        text = f"For {count:,} of {total:,} pairs of class and cue there were too few photos to "
-        text, nobody = f"{text}decide. ", "Among the rest no class"
-    if confirmed:
-        text += f"{_decided(confirmed, classes)}."
-    elif all(f.verdict == UNDETERMINED for f in findings):
-        text = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
-        text += f"{examined} could not be determined."
-    else:
-        text += f"{nobody} was found to rely on {examined}."
-    together = next((row for row in summary if row["cue"] == ALL_CUES), None)
-    if together and None not in (together["accuracy_with"], together["accuracy_without"]):
-        text += (
-            f" When every cue at once comes from another class, accuracy goes from "
-            f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
-        )
-    return text
-
-
-def _decided(confirmed: Sequence[Finding], classes: int) -> str:
-    """The classes with a confirmed cue and their cues, in words; worst first."""
-    shared = [f for f in confirmed if f.both]
-    cues: dict[str, list[str]] = defaultdict(list)
-    for finding in confirmed:
-        if not finding.both:
-            cues[finding.class_name].append(f"its {finding.words}")
-    if shared:
-        by = _listed([f"the {finding.words}" for finding in shared])
-        also = [f"{name} also by {_listed(mine)}" for name, mine in cues.items()]
-        return "; ".join(
-            [f"{shared[0].subject} is decided by {by}, not by the object alone", *also]
-        )
-    named = [f"{name} by {_listed(mine)}" for name, mine in list(cues.items())[:_NAMED]]
-    if len(cues) > _NAMED:
-        named.append(f"{len(cues) - _NAMED} more")
-    verb = _be(len(cues), "are", "is")
-    text = f"{len(cues)} of {_count(classes, 'class')} {verb} decided by something other than the "
-    return f"{text}object: {_listed(named)}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
-
-
-def _count(number: int, word: str) -> str:
-    """``1 class``, ``2 classes``."""
-    plural = "" if number == 1 else "es" if word.endswith("s") else "s"
-    return f"{number} {word}{plural}"
-
-
-def _be(number: int, plural: str, singular: str) -> str:
-    return singular if number == 1 else plural

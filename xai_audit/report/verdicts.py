@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.report.answers import (
     Finding,
     decisions,
-    lead,
     mostly_open,
     probabilities,
     read_findings,
     worst_first,
 )
 from xai_audit.report.forest import Forest, forest
+from xai_audit.report.lead import lead
 from xai_audit.report.spotlight import spotlights
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import (
@@ -187,9 +187,12 @@ def matrix(
     def worst(name: str) -> tuple[Any, ...]:
         mine = by_class[name].values()
         counts = Counter(f.verdict for f in mine)
-        effect = max((f.effect or 0.0 for f in mine if f.verdict == CONFIRMED), default=0.0)
+        confirmed = [f for f in mine if f.verdict == CONFIRMED]
+        surely = [f for f in confirmed if not f.may_be_object]
+        effect = max((f.effect or 0.0 for f in surely or confirmed), default=0.0)
         graver = [-counts[v] for v in (SUSPECTED, AVAILABLE, UNDETERMINED)]
-        return (not counts[CONFIRMED], -effect, *graver, place.get(name, len(place)), name)
+        last = (*graver, place.get(name, len(place)), name)
+        return (not confirmed, not surely, -effect, *last)
 
     return [
         MatrixRow(name, tuple(by_class[name].get(cue) for cue in cues))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow.dataset as ds
 
 from xai_audit.run.files import scan
-from xai_audit.schema import CARRIER_PULL, DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE
+from xai_audit.schema import CONFIRMING, DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,7 +66,7 @@ def gravest(evidence: pd.DataFrame) -> pd.DataFrame:
     )
     for end in ("", "_low", "_high"):
         rows[f"effect{end}"] = rows[f"{RELIANCE}{end}"]
-        for question in (PULL, CARRIER_PULL):
+        for question in CONFIRMING[1:]:
             shown = rows["shown_question"] == question
             rows[f"effect{end}"] = rows[f"{question}{end}"].where(shown, rows[f"effect{end}"])
     return rows
@@ -81,13 +81,18 @@ def is_used(low: float | None, q: float | None, most: float) -> bool:
 
 
 def person_view(evidence: pd.DataFrame) -> pd.DataFrame:
-    """The main columns of :func:`gravest`, sorted by verdict (gravest first), then by effect."""
+    """The main columns of :func:`gravest`, sorted by verdict (gravest first), then by effect.
+
+    What may be the object's own comes after what is not, whatever its effect.
+    """
     rows = gravest(evidence)
     order = rows.assign(
         gravity=rows["verdict"].map({verdict: n for n, verdict in enumerate(GRAVITY)}),
+        included=rows["object_included"].map(lambda known: known is True)
+        | (rows["question"] == WHOLE),
         size=-rows["effect"].fillna(float("-inf")),
     )
-    order = order.sort_values(["gravity", "size", *_CELL], kind="stable")
+    order = order.sort_values(["gravity", "included", "size", *_CELL], kind="stable")
     return order[_SHOWN].reset_index(drop=True)
 
 

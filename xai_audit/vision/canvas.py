@@ -168,15 +168,16 @@ def fitted(cue: Cue, canvases: Sequence[Canvas]) -> Cue:
     return found
 
 
-def transplanted(cue: Cue, canvas: Canvas, donor: Canvas) -> torch.Tensor:
-    """``cue.transplant``, its output checked.
+def transplanted(cue: Cue, canvas: Canvas, donor: Canvas, *, whole: bool = False) -> torch.Tensor:
+    """``cue.transplant``, or ``cue.changed`` of the whole photo, its output checked.
 
     Raises:
         CueProblem: the cue raises.
         PluginError: it gives no photo.
     """
     with asked(cue, canvas, donor):
-        photo = cue.transplant(canvas, donor)
+        change = getattr(cue, "changed") if whole else cue.transplant  # noqa: B009 - optional
+        photo = change(canvas, donor)
     known = isinstance(photo, torch.Tensor)
     if not known or photo.dtype != torch.uint8 or photo.shape[:-2] != (3,) or not photo.numel():
         raise PluginError(

@@ -16,7 +16,7 @@ from xai_audit.evidence.redundant import set_key, set_pairs
 from xai_audit.evidence.verdict import Limits, candidates, sets
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
-from xai_audit.schema import CARRIER_PULL, PULL
+from xai_audit.schema import CARRIER_PULL, PULL, WHOLE
 from xai_audit.work.parts import parts_mark, read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
 
@@ -126,9 +126,15 @@ def _at_once(planning: Planning, part: Part) -> dict[str, list[Cell]]:
 
 
 def _wanted(planning: Planning, paths: RunPaths, part: Part) -> list[tuple[Cell, str, str]]:
-    """(cell, the question that confirmed it, key of the other cue); carriers' pairs are pull."""
+    """(cell, the question that confirmed it, key of the other cue).
+
+    Pairs of carriers, and of whole photos, stand in the place of pull.
+    """
     questions = part.args["questions"]
     cells = {shown(cell.cue): cell for cell in planning.cells(part.args["class_name"])}
+    for cue, question in questions.items():
+        if question == WHOLE:
+            cells[cue] = replace(cells[cue], reliance=(), pull=cells[cue].whole)
     carried = [cue for cue, question in questions.items() if question == CARRIER_PULL]
     if carried:
         rows = pq.read_table(RunPaths.part(paths.transplants, part.number, prefix="carriers"))

@@ -78,7 +78,7 @@ def content_of(audit: Audit, rows: pa.Table, ids: set[str], name: str) -> list[A
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """The pairs of a class measured, and the effects that they show."""
-    from xai_audit.evidence.effects import effects_table
+    from xai_audit.evidence.effects import CueFacts, effects_table
     from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured
     from xai_audit.evidence.source import transplanter_of
@@ -104,8 +104,10 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             effects = effects_table(
                 cells[part.number],
                 mine.to_pandas(),
-                ways=planning.survey.ways,
-                usable={key: len(photos[name]) for key, photos in planning.pools.items()},
+                cues={
+                    key: CueFacts(way, len(planning.pools[key][name]), planning.included[key])
+                    for key, way in planning.survey.ways.items()
+                },
                 clusters=planning.clusters,
                 seed=audit.settings.seed,
             )
