@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tests.bench.planted.photos import HELD_OUT, seen, split, written
+from tests.bench.planted.lessons import lessons
+from tests.bench.planted.photos import seen, split, written
 from tests.bench.planted.train import SIDE, trained
-from tests.bench.planted.truth import measured
+from tests.bench.planted.truth import carriers, measured
 
 if TYPE_CHECKING:
     from tests.bench.planted.scenario import Scenario
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 # What decides what is built, from here; the judge may change without building anew.
 _CODE = (
-    "plants.py", "photos.py", "train.py", "truth.py", "build.py", "scenario.py",
+    "plants.py", "photos.py", "lessons.py", "train.py", "truth.py", "build.py", "scenario.py",
     "../../../xai_audit/demo/render.py",
 )  # fmt: skip
 
@@ -38,30 +39,26 @@ def fingerprint(scenario: Scenario, held_out: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD_OUT) -> Path:
+def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None = None) -> Path:
     """The scenario's folder: images/, masks/, model.pth and truth.json; built where it is not.
 
     Args:
         scenario: what to build.
         shared: where photos and weights are.
         cache: where the folder goes.
-        held_out: photos a label to audit.
+        held_out: photos a label to audit; None: as many as the scenario wants.
     """
+    held_out = scenario.held_out if held_out is None else held_out
     root = cache / f"{scenario.name}-{fingerprint(scenario, held_out)}"
     if (root / "truth.json").is_file():
         return root
     start = time.perf_counter()
     photos = split(scenario, shared, held_out)
-    pictures, labels = [], []
-    for number, label in enumerate(scenario.labels):
-        for place, photo in enumerate(photos.learned[label]):
-            planted = scenario.learned_with(label, place)
-            pictures.append(seen(scenario, photo, planted=planted))
-            labels.append(number)
+    shown = lessons(scenario, photos)
     model = trained(
         torch.load(weights_file(shared), weights_only=True),
-        pictures,
-        labels,
+        [seen(scenario, photo, artefacts) for _, photo, artefacts in shown],
+        [scenario.labels.index(label) for label, _, _ in shown],
         seed=scenario.seed,
         epochs=scenario.epochs,
     )
@@ -69,6 +66,7 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD
     torch.save(model.state_dict(), root / "model.pth")
     truth = {
         "labels": measured(scenario, model, photos),
+        "carriers": carriers(scenario, photos),
         "seconds": round(time.perf_counter() - start, 1),
     }
     # Last: a folder without it was not finished.
