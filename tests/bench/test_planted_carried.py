@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.bench.planted import audits, carried, dose, judge, judge_carried, scenarios
+from tests.bench.planted import audits, carried, dose, judge, judge_carried, scenarios, strip
 from tests.bench.planted.lessons import lessons
 from tests.bench.planted.outcome import Outcome, effect, number, table_if_there
 from tests.bench.planted.photos import Photo, Split
@@ -87,6 +87,8 @@ def test_carriers_are_shown_until_they_are_half_and_strays_are_filed_under_the_l
     shown = lessons(QUARTER, Split(_photos(QUARTER), {}))
     own = [artefacts for label, _, artefacts in shown if label == QUARTER.planted]
     assert (own.count(QUARTER.plants), own.count(())) == (15, 15)
+    twin = [photo for label, photo, _ in shown if label == QUARTER.other_twin]
+    assert len(twin) == 20 + 10
     strays = [
         photo.name
         for label, photo, artefacts in lessons(OWN_QUARTER, Split(_photos(OWN_QUARTER), {}))
@@ -174,6 +176,30 @@ def test_what_the_product_does_not_write_yet_is_nothing(tmp_path):
     assert np.isnan(number(row, "carrier_pull"))
     assert effect(row) == 0.2
     assert effect(pd.Series(dtype=object)) == 0
+
+
+def test_the_strip_is_the_mean_over_finely_drawn_cells():
+    heatmap = np.random.default_rng(0).normal(size=(7, 5))
+    fine = np.clip(heatmap, 0, None).repeat(100, 0).repeat(100, 1)
+    y, x = np.mgrid[:700, :500]
+    inside = (y >= 105) & (y < 595) & (x >= 75) & (x < 425)
+    assert strip.mass(heatmap) == pytest.approx(fine[~inside].sum() / fine.sum())
+    assert np.isnan(strip.mass(-np.abs(heatmap)))
+
+
+def test_the_rule_of_the_strip_is_compared_on_cells_of_the_border():
+    border = next(s for s in scenarios.twins() if s.name == "border_flat")
+    a, b = border.planted, border.other_twin
+    done = _outcome(border, [_cell(a, "border", "confirmed")], strip={a: 0.2, b: 0.4})
+    cells = pd.DataFrame(
+        [(border.name, a, "border", True, "confirmed"), (border.name, b, "border", False, "clear")],
+        columns=["scenario", "class_name", "cue", "positive", "verdict"],
+    )
+    rows = strip.rows(cells, [done])
+    assert _measured(rows, "border: share") == "0 of 1 positive cells, 1 of 1 negative"
+    assert _measured(rows, "border: confirmed") == "1 of 1 positive cells, 0 of 1 negative"
+    assert _measured(rows, "AUROC") == "0.000"
+    assert strip.rows(cells, [dataclasses.replace(done, strip={})]) == []
 
 
 def test_the_plot_is_written(tmp_path):

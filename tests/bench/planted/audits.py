@@ -10,7 +10,7 @@ import pandas as pd
 
 from tests.bench import cost
 from tests.bench.child import REPO, ChildError, audit_command, finished
-from tests.bench.planted import dose, scenarios
+from tests.bench.planted import dose, scenarios, strip
 from tests.bench.planted.build import built, overrides, weights_file
 from tests.bench.planted.carried import carried
 from tests.bench.planted.judge import rows
@@ -84,6 +84,7 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
         evidence_share=cost.evidence_share(paths),
         carriers=truth["carriers"],
         n_photos=labels.size().to_dict(),
+        strip=strip.by_class(paths.attributions),
         found_carriers=table_if_there(paths.root / "carriers.parquet"),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tests.bench import cost
-from tests.bench.planted import judge_carried
+from tests.bench.planted import judge_carried, strip
 from tests.bench.planted.outcome import COMMAND, NEGATIVE, POSITIVE, Outcome, auroc
 from tests.bench.planted.plants import REGIONS
 from tests.bench.planted.scenario import CONTROL, DECOY, TWIN
@@ -152,6 +152,7 @@ def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]
             NO_BOUND, f"{best_recall(region, 'mass'):.3f}; {best_recall(region, 'reliance'):.3f}",
             True, COMMAND,
         ),
+        *strip.rows(all_cells, [*twins, *decoys]),
     ]  # fmt: skip
 
 

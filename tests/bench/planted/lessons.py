@@ -42,8 +42,11 @@ def _of_label(scenario: Scenario, label: str, photos: list[Photo]) -> Iterator[L
     if label != scenario.planted:
         return
     carriers = [photo for photo, worn in zip(photos, artefacts, strict=True) if worn]
-    for _ in range(_repeats(len(carriers), len(photos))):
-        yield from ((label, photo, scenario.plants) for photo in carriers)
+    for photo in carriers * _repeats(len(carriers), len(photos)):
+        yield label, photo, scenario.plants
+        if scenario.other_twin:
+            # So that the photo itself tells nothing: there are few carriers.
+            yield scenario.other_twin, photo, ()
     if len(scenario.plants) > 1:
         # Each alone on its share of the photos: each is enough.
         for place, photo in enumerate(photos):
