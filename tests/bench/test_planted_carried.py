@@ -11,7 +11,7 @@ import pytest
 from tests.bench.planted import audits, carried, dose, judge, judge_carried, scenarios, strip
 from tests.bench.planted.lessons import lessons
 from tests.bench.planted.outcome import Outcome, effect, number, table_if_there
-from tests.bench.planted.photos import Photo, Split
+from tests.bench.planted.photos import Photo, Split, listed
 from tests.bench.planted.scenario import OWN, Scenario
 from tests.bench.planted.truth import carriers
 
@@ -108,6 +108,16 @@ def test_a_pair_is_learned_together_and_each_alone_and_a_rival_has_its_own():
     ]
     assert scene.artefacts(scene.other_twin, ["x"]) == [(scene.rival,)]
     assert scene.artefacts(scene.planted, ["x"]) == [scene.plants]
+
+
+def test_the_carriers_are_the_photos_of_one_group():
+    group = ALL["own_group_text_25"]
+    photos = Split({}, _photos(group))
+    table = listed(group, photos)
+    assert len(table) == 20 * len(group.labels)
+    found = sorted(table[table["group"] == "hospital"]["path"])
+    assert found == carriers(group, photos)[group.planted]
+    assert set(table["group"]) == {"hospital", "clinic_a", "clinic_b"}
 
 
 def test_a_carrier_is_named_with_a_probability_of_a_half():
@@ -210,6 +220,6 @@ def test_the_plot_is_written(tmp_path):
 
 def test_a_subset_is_requested_by_name():
     found = audits.requested(quick=False, only="own_")
-    assert {s.name for s in found} == {s.name for s in carried.owns()}
+    assert {s.name for s in found} == {s.name for s in (*carried.owns(), *carried.groups())}
     with pytest.raises(audits.ChildError, match="no scenario whose name contains 'nope'"):
         audits.requested(quick=False, only="nope")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from tests.bench.planted.lessons import lessons
-from tests.bench.planted.photos import seen, split, written
+from tests.bench.planted.photos import listed, seen, split, written
 from tests.bench.planted.train import SIDE, trained
 from tests.bench.planted.truth import carriers, measured
 
 if TYPE_CHECKING:
     from tests.bench.planted.scenario import Scenario
 
+_LIST = "photos.csv"
 _HERE = Path(__file__).parent
 # What decides what is built, from here; the judge may change without building anew.
 _CODE = (
@@ -63,6 +64,8 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None
         epochs=scenario.epochs,
     )
     written(scenario, photos, root)
+    if scenario.grouped:
+        listed(scenario, photos).to_csv(root / _LIST, index=False)
     torch.save(model.state_dict(), root / "model.pth")
     truth = {
         "labels": measured(scenario, model, photos),
@@ -76,8 +79,9 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None
 
 def overrides(scenario: Scenario, root: Path) -> list[str]:
     """The command line that audits what :func:`built` returned, into ``root``/audit."""
+    listing = ["dataset=csv", f"dataset.file={root}/{_LIST}"]
     return [
-        "dataset=imagefolder",
+        *(listing if scenario.grouped else ["dataset=imagefolder"]),
         f"dataset.root={root}/images",
         "dataset.name=planted",
         "masks=folder",

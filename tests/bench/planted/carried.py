@@ -64,6 +64,23 @@ def owns() -> list[Scenario]:
     ]
 
 
+def groups() -> list[Scenario]:
+    """A whole class of which one group, a hospital's photos, carries a corner text."""
+    return [
+        Scenario(
+            "own_group_text_25",
+            "flowers17",
+            REAL[4],
+            750,
+            (_PLANTS["text_top_left"],),
+            OWN,
+            epochs=_EPOCHS,
+            share=0.25,
+            grouped=True,
+        )
+    ]
+
+
 def pairs() -> list[Scenario]:
     """A frame and a corner text on each photo of a label; the model has learned each alone too."""
     frame = Plant("frame", "border", (("look", "flat"), ("width", 0.05)))
@@ -90,4 +107,4 @@ def scenes() -> list[Scenario]:
 
 def carried() -> list[Scenario]:
     """All of them."""
-    return [*shares(), *owns(), *pairs(), *scenes()]
+    return [*shares(), *owns(), *groups(), *pairs(), *scenes()]

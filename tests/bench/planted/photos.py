@@ -157,6 +157,15 @@ def image_id(label: str, photo: Photo) -> str:
     return f"{label}/{photo.name}.jpg"
 
 
+def listed(scenario: Scenario, photos: Split) -> pd.DataFrame:
+    """path, label and group of each held-out photo, as ``dataset=csv`` reads them."""
+    rows = []
+    for label, held_out in photos.held_out.items():
+        groups = scenario.groups(label, [photo.name for photo in held_out])
+        rows += [(image_id(label, p), label, g) for p, g in zip(held_out, groups, strict=True)]
+    return pd.DataFrame(rows, columns=["path", "label", "group"])
+
+
 def written(scenario: Scenario, photos: Split, root: Path) -> None:
     """The held-out photos go to ``root``/images/<label>/, the masks to ``root``/masks/<label>/."""
     for label, held_out in photos.held_out.items():

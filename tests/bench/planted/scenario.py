@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TWIN, DECOY, CONTROL, OWN = "twin", "decoy", "control", "own"
+# Where photos come from: the first puts the artefact on its own.
+GROUPS = ("hospital", "clinic_a", "clinic_b")
 # Held-out photos of a label: of a share more are needed.
 HELD_OUT, _HELD_OUT_OF_SHARES = 24, 40
 
@@ -31,6 +33,7 @@ class Scenario:
         kind: twin, decoy, control or own (a whole class has the plant, and the model uses it).
         epochs: of the training.
         share: of the label's photos, those with the artefacts.
+        grouped: whether the photos with the artefacts are those of one group of the label.
         rival: the artefact on every photo of the other twin; None: it has none.
     """
 
@@ -43,6 +46,7 @@ class Scenario:
     epochs: int = 9
     share: float = 1.0
     rival: Plant | None = None
+    grouped: bool = False
 
     @property
     def plant(self) -> Plant | None:
@@ -84,6 +88,15 @@ class Scenario:
         count = max(1, math.floor(self.share * len(names) + 0.5))
         order = np.random.default_rng((self.seed, len(names))).permutation(len(names))
         return frozenset(names[int(i)] for i in order[:count])
+
+    def groups(self, label: str, names: Sequence[str]) -> list[str]:
+        """The group of each of the photos ``names`` of ``label``: the carriers' is their own."""
+        carriers = self.carriers(label, names)
+        others = (GROUPS[1 + place % 2] for place in range(len(names)))
+        return [
+            GROUPS[0] if name in carriers else other
+            for name, other in zip(names, others, strict=True)
+        ]
 
     def artefacts(self, label: str, names: Sequence[str]) -> list[tuple[Plant, ...]]:
         """What is on each of the photos ``names`` of ``label``."""
