@@ -70,9 +70,9 @@ def groups() -> list[Scenario]:
         Scenario(
             "own_group_text_25",
             "flowers17",
-            REAL[4],
+            REAL[2],
             750,
-            (_PLANTS["text_top_left"],),
+            (_PLANTS["text_bottom_right"],),
             OWN,
             epochs=_EPOCHS,
             share=0.25,
