@@ -36,21 +36,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=_SUMMARY)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="few images: shows that it runs")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="planted: scenarios with TEXT in their name"
+    )
     asked = parser.parse_args(arguments)
+    if asked.only and asked.names != ["planted"]:
+        parser.error("--only is of the bench planted: planted --only TEXT")
     if unknown := sorted({*asked.names} - {*BENCHES}):
         parser.error(f"no bench {', '.join(unknown)}; one of {', '.join(BENCHES)}")
     rows: list[Row] = []
     for name in asked.names or BENCHES:
         log.info("running %s", name)
-        rows += measured(name, shared_folder(), quick=asked.quick)
+        rows += measured(name, shared_folder(), quick=asked.quick, only=asked.only)
     sys.stdout.write(table(rows))
     return 0 if all(row.met for row in rows) else 1
 
 
-def measured(name: str, shared: Path, *, quick: bool) -> list[Row]:
+def measured(name: str, shared: Path, *, quick: bool, only: str = "") -> list[Row]:
     """The rows of bench ``name``; one that says so where a command of it failed."""
     try:
-        rows: list[Row] = import_module(f"tests.bench.{name}").run(shared, quick)
+        run = import_module(f"tests.bench.{name}").run
+        rows: list[Row] = run(shared, quick, only) if only else run(shared, quick)
     except ChildError as exc:
         rows = [Row(name, "runs", str(exc), met=False, command=f"python -m tests.bench {name}")]
     for row in rows:  # told at once: the table comes last, hours may lie between

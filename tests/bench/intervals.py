@@ -22,7 +22,7 @@ from tests.bench.coverage import INTERVALS
 from tests.bench.planted import scenarios
 from tests.bench.planted.audits import CACHE
 from tests.bench.planted.build import built, overrides, weights_file
-from tests.bench.planted.photos import HELD_OUT
+from tests.bench.planted.scenario import HELD_OUT
 from tests.bench.rows import NO_BOUND, Row, skipped
 from xai_audit.evidence.plan import OTHERS, OWN
 from xai_audit.run.paths import RunPaths

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.bench.planted import judge, scenarios
-from tests.bench.planted.photos import HELD_OUT, Photo, seen, split
+from tests.bench.planted import judge, outcome, scenarios
+from tests.bench.planted.lessons import lessons
+from tests.bench.planted.photos import Photo, Split, seen, split
 from tests.bench.planted.plants import CORNERS, PHOTO_WIDE
-from tests.bench.planted.scenario import CONTROL, DECOY, Scenario
+from tests.bench.planted.scenario import CONTROL, DECOY, HELD_OUT, Scenario
 
 pytestmark = pytest.mark.slow  # of the benches, not of the package
 ALL = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls()]
@@ -27,7 +28,7 @@ def _outcome(
     reliance: dict[tuple[str, str], float] | None = None,
     truth: float = 0.9,
     others: str = "available",
-) -> judge.Outcome:
+) -> outcome.Outcome:
     strong = reliance or {}
     table = pd.DataFrame(
         [
@@ -47,7 +48,7 @@ def _outcome(
     mass = pd.DataFrame(
         0.1, index=list(scenario.labels), columns=["border", *CORNERS, "background"]
     )
-    return judge.Outcome(scenario, truths, table, mass, apart=10, evidence_share=0.25)
+    return outcome.Outcome(scenario, truths, table, mass, apart=10, evidence_share=0.25)
 
 
 def _row(rows: list, start: str):  # noqa: ANN202
@@ -73,9 +74,9 @@ def test_a_truth_between_the_bounds_is_left_out():
 
 
 def test_cells_missing_in_the_table_are_no_answer():
-    outcome = _outcome({(A, "border")})
-    outcome = dataclasses.replace(outcome, evidence=outcome.evidence.iloc[:0])
-    found = judge.cells(outcome).set_index("class_name")
+    done = _outcome({(A, "border")})
+    done = dataclasses.replace(done, evidence=done.evidence.iloc[:0])
+    found = judge.cells(done).set_index("class_name")
     assert found.loc[A, "verdict"] == "absent"
     assert found.loc[A, "reliance"] == 0
 
@@ -135,8 +136,8 @@ def test_more_than_a_twentieth_of_controls_with_a_confirmed_cell_is_too_many():
 def test_auroc_counts_pairs():
     positive, negative = [1.0, 2.0, 3.0], [2.0, 0.0]
     wins = sum((p > n) + (p == n) / 2 for p in positive for n in negative)
-    assert judge.auroc(positive, negative) == wins / 6
-    assert np.isnan(judge.auroc([], negative))
+    assert outcome.auroc(positive, negative) == wins / 6
+    assert np.isnan(outcome.auroc([], negative))
 
 
 def test_names_and_seeds_of_scenarios_are_their_own():
@@ -152,10 +153,10 @@ def test_an_artefact_is_seeded_and_changes_the_photo(plant):
     mask = np.zeros((128, 160), np.uint8)
     mask[40:90, 60:110] = 255
     photo = Photo("p", pixels, mask)
-    scenario = dataclasses.replace(BORDER, plant=plant)
-    once, again = (seen(scenario, photo, planted=True) for _ in range(2))
+    scenario = dataclasses.replace(BORDER, plants=(plant,))
+    once, again = (seen(scenario, photo, (plant,)) for _ in range(2))
     assert np.array_equal(once, again)
-    without = seen(scenario, photo, planted=False)
+    without = seen(scenario, photo, ())
     changed = (plant.on(pixels, mask, 5) != pixels).any(2)
     assert (once != without).any()
     inside = changed[45:85, 65:105].mean()
@@ -203,8 +204,25 @@ def test_the_best_threshold_lets_one_negative_in_fifty_pass():
 
 def test_decoys_are_learned_with_the_plant_in_every_class_alike():
     decoy = scenarios.decoys()[0]
+    shown = _shown(decoy)
     for label in decoy.labels:
-        assert [decoy.learned_with(label, place) for place in range(4)] == [True, False] * 2
-    assert [label for label in decoy.labels if decoy.planted_in(label)] == [decoy.planted]
-    assert all(BORDER.learned_with(A, place) for place in range(4))
-    assert not any(BORDER.learned_with(label, 0) for label in BORDER.labels if label != A)
+        assert shown[label] == [decoy.plants, ()] * 2
+    names = [str(place) for place in range(4)]
+    for label in decoy.labels:
+        expected = decoy.plants if label == decoy.planted else ()
+        assert decoy.artefacts(label, names) == [expected] * 4
+    shown = _shown(BORDER)
+    assert shown == {label: [BORDER.plants if label == A else ()] * 4 for label in BORDER.labels}
+
+
+def _shown(scenario: Scenario, photos: int = 4) -> dict:
+    """label -> the artefacts of each photo that is learned under it."""
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    learned = {
+        label: [Photo(f"{label}{place}", pixels, None) for place in range(photos)]
+        for label in scenario.labels
+    }
+    shown: dict = {label: [] for label in scenario.labels}
+    for label, _, artefacts in lessons(scenario, Split(learned, {})):
+        shown[label].append(artefacts)
+    return shown

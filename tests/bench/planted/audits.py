@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tests.bench import cost
-from tests.bench.child import REPO, audit_command, finished
-from tests.bench.planted import scenarios
+from tests.bench.child import REPO, ChildError, audit_command, finished
+from tests.bench.planted import dose, scenarios, strip
 from tests.bench.planted.build import built, overrides, weights_file
-from tests.bench.planted.judge import COMMAND, Outcome, rows
+from tests.bench.planted.carried import carried
+from tests.bench.planted.judge import rows
+from tests.bench.planted.outcome import COMMAND, Outcome, table_if_there
 from tests.bench.planted.plants import REGIONS
 from tests.bench.rows import NO_BOUND, Row, skipped
 from xai_audit.run.paths import RunPaths
@@ -25,17 +27,35 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CACHE = REPO / "outputs" / "planted"
+PLOT = REPO / "outputs" / "planted" / "dose_response.png"
 _QUICK = ("border_flat", "text_bottom_right", "decoy_border_stripes", "control_flowers17_00")
 
 
-def run(shared: Path, quick: bool) -> list[Row]:
-    """The rows of the issue's table. What is built or audited is kept: again it is only judged."""
+def run(shared: Path, quick: bool, only: str = "") -> list[Row]:
+    """The rows of the issue's table. What is built or audited is kept: again it is only judged.
+
+    Args:
+        shared: where photos and weights are.
+        quick: whether a few scenarios are enough.
+        only: scenarios whose name contains it; empty: all.
+
+    Raises:
+        ChildError: no scenario is so called, or an audit failed.
+    """
     if not weights_file(shared).is_file():
         return [skipped("planted shortcuts", NO_BOUND, "no real photos and weights", COMMAND)]
-    asked = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls()]
-    if quick:
-        asked = [scenario for scenario in asked if scenario.name in _QUICK]
-    return rows([outcome(scenario, shared, CACHE) for scenario in asked])
+    done = [outcome(scenario, shared, CACHE) for scenario in requested(quick, only)]
+    dose.plotted(done, PLOT)
+    return rows(done)
+
+
+def requested(quick: bool, only: str) -> list[Scenario]:
+    """The scenarios to judge; see :func:`run`."""
+    known = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls(), *carried()]
+    found = [s for s in known if only in s.name and (s.name in _QUICK or not quick)]
+    if not found:
+        raise ChildError(f"no scenario whose name contains {only!r}: {known[0].name}, ...")
+    return found
 
 
 def outcome(scenario: Scenario, shared: Path, cache: Path) -> Outcome:
@@ -62,6 +82,10 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
         mass=mass,
         apart=cost.apart(paths),
         evidence_share=cost.evidence_share(paths),
+        carriers=truth["carriers"],
+        n_photos=labels.size().to_dict(),
+        strip=strip.by_class(paths.attributions),
+        found_carriers=table_if_there(paths.root / "carriers.parquet"),
     )
 
 

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tests.bench.planted.photos import HELD_OUT, seen, split, written
+from tests.bench.planted.lessons import lessons
+from tests.bench.planted.photos import listed, seen, split, written
 from tests.bench.planted.train import SIDE, trained
-from tests.bench.planted.truth import measured
+from tests.bench.planted.truth import carriers, measured
 
 if TYPE_CHECKING:
     from tests.bench.planted.scenario import Scenario
 
+_LIST = "photos.csv"
 _HERE = Path(__file__).parent
 # What decides what is built, from here; the judge may change without building anew.
 _CODE = (
-    "plants.py", "photos.py", "train.py", "truth.py", "build.py", "scenario.py",
+    "plants.py", "photos.py", "lessons.py", "train.py", "truth.py", "build.py", "scenario.py",
     "../../../xai_audit/demo/render.py",
 )  # fmt: skip
 
@@ -38,37 +40,36 @@ def fingerprint(scenario: Scenario, held_out: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD_OUT) -> Path:
+def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None = None) -> Path:
     """The scenario's folder: images/, masks/, model.pth and truth.json; built where it is not.
 
     Args:
         scenario: what to build.
         shared: where photos and weights are.
         cache: where the folder goes.
-        held_out: photos a label to audit.
+        held_out: photos a label to audit; None: as many as the scenario wants.
     """
+    held_out = scenario.held_out if held_out is None else held_out
     root = cache / f"{scenario.name}-{fingerprint(scenario, held_out)}"
     if (root / "truth.json").is_file():
         return root
     start = time.perf_counter()
     photos = split(scenario, shared, held_out)
-    pictures, labels = [], []
-    for number, label in enumerate(scenario.labels):
-        for place, photo in enumerate(photos.learned[label]):
-            planted = scenario.learned_with(label, place)
-            pictures.append(seen(scenario, photo, planted=planted))
-            labels.append(number)
+    shown = lessons(scenario, photos)
     model = trained(
         torch.load(weights_file(shared), weights_only=True),
-        pictures,
-        labels,
+        [seen(scenario, photo, artefacts) for _, photo, artefacts in shown],
+        [scenario.labels.index(label) for label, _, _ in shown],
         seed=scenario.seed,
         epochs=scenario.epochs,
     )
     written(scenario, photos, root)
+    if scenario.grouped:
+        listed(scenario, photos).to_csv(root / _LIST, index=False)
     torch.save(model.state_dict(), root / "model.pth")
     truth = {
         "labels": measured(scenario, model, photos),
+        "carriers": carriers(scenario, photos),
         "seconds": round(time.perf_counter() - start, 1),
     }
     # Last: a folder without it was not finished.
@@ -78,8 +79,9 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int = HELD
 
 def overrides(scenario: Scenario, root: Path) -> list[str]:
     """The command line that audits what :func:`built` returned, into ``root``/audit."""
+    listing = ["dataset=csv", f"dataset.file={root}/{_LIST}"]
     return [
-        "dataset=imagefolder",
+        *(listing if scenario.grouped else ["dataset=imagefolder"]),
         f"dataset.root={root}/images",
         "dataset.name=planted",
         "masks=folder",

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tests.bench import cost
+from tests.bench.planted import judge_carried, strip
+from tests.bench.planted.outcome import COMMAND, NEGATIVE, POSITIVE, Outcome, auroc
 from tests.bench.planted.plants import REGIONS
-from tests.bench.planted.scenario import CONTROL, DECOY
+from tests.bench.planted.scenario import CONTROL, DECOY, TWIN
 from tests.bench.rows import NO_BOUND, Row
 from xai_audit.schema import DISCOVERED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from tests.bench.planted.scenario import Scenario
-
-POSITIVE, NEGATIVE = 0.5, 0.05
 _WRONG = 0.02
-COMMAND = "python -m tests.bench planted"
 _CONFIRMED = "confirmed"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One scenario, built and audited.
-
-    Attributes:
-        scenario: what was planted where.
-        truth: label -> accuracy, present, absent, truth.
-        evidence: evidence.parquet of its audit.
-        mass: mean mass by class_name (rows) and region (columns), from its scores.
-        apart: forwards that told overlapping cues apart.
-        evidence_share: of the run's seconds, those of the evidence stage.
-    """
-
-    scenario: Scenario
-    truth: Mapping[str, Mapping[str, float]]
-    evidence: pd.DataFrame
-    mass: pd.DataFrame
-    apart: int
-    evidence_share: float
-
-    @property
-    def confirmed(self) -> set[tuple[str, str]]:
-        """(class, cue) pairs."""
-        rows = self.evidence[self.evidence["verdict"] == _CONFIRMED]
-        return set(zip(rows["class_name"], rows["cue"], strict=True))
 
 
 def cells(outcome: Outcome) -> pd.DataFrame:
@@ -63,6 +33,9 @@ def cells(outcome: Outcome) -> pd.DataFrame:
     if plant is None:
         return pd.DataFrame()
     known = {(label, plant.cue): row["truth"] for label, row in outcome.truth.items()}
+    if plant.takes_away and outcome.scenario.twin:
+        # To have lost nothing is this twin's mark: it is told in a row of its own.
+        known.pop((outcome.scenario.other_twin, plant.cue), None)
     if outcome.scenario.twin:
         for cue in outcome.evidence["cue"].unique():
             # A discovered region's pixels are not known here.
@@ -92,14 +65,6 @@ def cells(outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """P(a positive's value > a negative's), ties count half; NaN without both (Mann-Whitney)."""
-    if not len(positive) or not len(negative):
-        return float("nan")
-    difference = np.subtract.outer(np.asarray(positive), np.asarray(negative))
-    return float((difference > 0).mean() + (difference == 0).mean() / 2)
-
-
 def best_recall(found: pd.DataFrame, by: str) -> float:
     """The share of positive cells above the threshold that 0.02 of the negative ones pass."""
     negative = np.sort(found[~found["positive"]][by].to_numpy())
@@ -119,11 +84,38 @@ def named_right(outcome: Outcome) -> bool:
 
 def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     """A row for each line of the issue's table that these outcomes can fill."""
-    twins = [o for o in outcomes if o.scenario.kind not in (CONTROL, DECOY)]
+    twins = [o for o in outcomes if _everywhere(o)]
     decoys = [o for o in outcomes if o.scenario.kind == DECOY]
     controls = [o for o in outcomes if o.scenario.kind == CONTROL]
-    of_cells = _cell_rows(twins, decoys)
-    return [*of_cells, *_decoy_rows(decoys), *_control_rows(controls), *_cost(outcomes)]
+    others = [o for o in outcomes if o.scenario.kind not in {CONTROL, DECOY} and o not in twins]
+    return [
+        *_cell_rows(twins, decoys),
+        *_decoy_rows(decoys),
+        *_control_rows(controls),
+        *_lost_rows(twins),
+        *judge_carried.rows(others, controls),
+        *_cost(outcomes),
+    ]
+
+
+def _everywhere(outcome: Outcome) -> bool:
+    """Whether it is a twin with one artefact on every photo of one label and on no other's."""
+    scenario = outcome.scenario
+    whole = scenario.share == 1 and len(scenario.plants) == 1 and scenario.rival is None
+    return scenario.kind == TWIN and whole
+
+
+def _lost_rows(twins: Sequence[Outcome]) -> list[Row]:
+    """The twin that is told by what the other's artefact has taken away: sharp against blurred."""
+    told = []
+    for outcome in twins:
+        scenario, label = outcome.scenario, outcome.scenario.other_twin
+        row = outcome.truth[label]
+        if scenario.plant.takes_away and -row["truth"] >= POSITIVE:
+            verdict = outcome.cell(label, scenario.plant.cue).get("verdict", "absent")
+            told.append(f"{scenario.name} {label} ({-row['truth']:.2f}) {verdict}")
+    what = "verdict on the twin whose photos lost nothing (its measured truth)"
+    return [Row(what, NO_BOUND, ", ".join(told), True, COMMAND)] if told else []
 
 
 def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]:
@@ -160,6 +152,7 @@ def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]
             NO_BOUND, f"{best_recall(region, 'mass'):.3f}; {best_recall(region, 'reliance'):.3f}",
             True, COMMAND,
         ),
+        *strip.rows(all_cells, [*twins, *decoys]),
     ]  # fmt: skip
 
 

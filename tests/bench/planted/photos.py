@@ -15,12 +15,11 @@ from PIL import Image
 from xai_audit.demo.render import render_with_cue
 
 if TYPE_CHECKING:
-    from tests.bench.planted.plants import Picture
+    from tests.bench.planted.plants import Picture, Plant
     from tests.bench.planted.scenario import Scenario
 
 RENDERED = "rendered"
-# Held-out photos of a label; the training gets this share of a class, at most so many.
-HELD_OUT = 24
+# The training gets this share of a class, at most so many.
 _LEARNED, _LEARNED_SHARE = 30, 0.4
 _QUALITY = 92
 # Rendered photos of one scenario are numbered apart from those of the next.
@@ -63,8 +62,9 @@ class Split:
     held_out: dict[str, list[Photo]]
 
 
-def split(scenario: Scenario, shared: Path, each: int = HELD_OUT) -> Split:
+def split(scenario: Scenario, shared: Path, each: int | None = None) -> Split:
     """The scenario's photos, drawn by its seed; at most ``each`` a label are held out."""
+    each = scenario.held_out if each is None else each
     learned: dict[str, list[Photo]] = {}
     held_out: dict[str, list[Photo]] = {}
     first = scenario.classes[0]
@@ -85,7 +85,7 @@ def split(scenario: Scenario, shared: Path, each: int = HELD_OUT) -> Split:
         a, b = f"{name}_a", f"{name}_b"
         half = len(rest) // 2
         held_out[a], held_out[b] = rest[:half], rest[half:]
-        planted = scenario.plant is not None
+        planted = bool(scenario.plants)
         learned[a] = train if planted else train[: many // 2]
         learned[b] = train if planted else train[many // 2 :]
     return Split(learned, held_out)
@@ -109,8 +109,7 @@ def _pool(scenario: Scenario, name: str, shared: Path, held_out: int) -> list[En
         return [Entry(f"{name}_{number}", None, number, str(number)) for number in numbers]
     folder = shared / "data" / "flowers17"
     files = sorted((folder / "images" / name).glob("*.jpg"))
-    needs = scenario.plant is not None and scenario.plant.needs_mask
-    if needs:
+    if any(plant.needs_mask for plant in scenario.plants):
         files = [file for file in files if _mask_file(file).is_file()]
     table = pd.read_csv(folder / "split.csv").set_index("file")["dup_group"].astype(str)
     return [Entry(file.stem, file, 0, table[f"{name}/{file.name}"]) for file in files]
@@ -136,21 +135,35 @@ def _mask_file(photo: Path) -> Path:
     return photo.parents[2] / "masks" / photo.parent.name / f"{photo.stem}.png"
 
 
-def stored(scenario: Scenario, photo: Photo, *, planted: bool) -> bytes:
-    """The JPEG file of ``photo``, with the scenario's artefact where ``planted``."""
+def stored(scenario: Scenario, photo: Photo, artefacts: tuple[Plant, ...]) -> bytes:
+    """The JPEG file of ``photo`` with ``artefacts``, seeded by the scenario and the photo."""
     pixels, quality = photo.pixels, _QUALITY
-    if planted and scenario.plant is not None:
+    for plant in artefacts:
         digest = hashlib.sha256(f"{scenario.seed}/{photo.name}".encode()).digest()
-        pixels = scenario.plant.on(pixels, photo.kept, int.from_bytes(digest[:8], "little"))
-        quality = scenario.plant.quality or quality
+        pixels = plant.on(pixels, photo.kept, int.from_bytes(digest[:8], "little"))
+        quality = plant.quality or quality
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
     return stream.getvalue()
 
 
-def seen(scenario: Scenario, photo: Photo, *, planted: bool) -> Picture:
+def seen(scenario: Scenario, photo: Photo, artefacts: tuple[Plant, ...]) -> Picture:
     """What is read back from that file: (H, W, 3) uint8."""
-    return np.asarray(Image.open(io.BytesIO(stored(scenario, photo, planted=planted))))
+    return np.asarray(Image.open(io.BytesIO(stored(scenario, photo, artefacts))))
+
+
+def image_id(label: str, photo: Photo) -> str:
+    """The name that the audit gives to a photo that :func:`written` has stored."""
+    return f"{label}/{photo.name}.jpg"
+
+
+def listed(scenario: Scenario, photos: Split) -> pd.DataFrame:
+    """path, label and group of each held-out photo, as ``dataset=csv`` reads them."""
+    rows = []
+    for label, held_out in photos.held_out.items():
+        groups = scenario.groups(label, [photo.name for photo in held_out])
+        rows += [(image_id(label, p), label, g) for p, g in zip(held_out, groups, strict=True)]
+    return pd.DataFrame(rows, columns=["path", "label", "group"])
 
 
 def written(scenario: Scenario, photos: Split, root: Path) -> None:
@@ -158,8 +171,9 @@ def written(scenario: Scenario, photos: Split, root: Path) -> None:
     for label, held_out in photos.held_out.items():
         for kind in ("images", "masks"):
             (root / kind / label).mkdir(parents=True, exist_ok=True)
-        for photo in held_out:
-            data = stored(scenario, photo, planted=scenario.planted_in(label))
-            (root / "images" / label / f"{photo.name}.jpg").write_bytes(data)
+        artefacts = scenario.artefacts(label, [photo.name for photo in held_out])
+        for photo, worn in zip(held_out, artefacts, strict=True):
+            file = root / "images" / image_id(label, photo)
+            file.write_bytes(stored(scenario, photo, worn))
             if photo.mask is not None:
                 Image.fromarray(photo.mask).save(root / "masks" / label / f"{photo.name}.png")

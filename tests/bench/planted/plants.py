@@ -47,6 +47,11 @@ class Plant:
         return self.kind in {"backdrop", "sticker"}
 
     @property
+    def takes_away(self) -> bool:
+        """Whether it loses detail, so that a photo without it is distinctive too."""
+        return self.kind in {"blur", "jpeg"}
+
+    @property
     def quality(self) -> int | None:
         """The JPEG quality of its file, where the artefact is that."""
         return dict(self.keys)["quality"] if self.kind == "jpeg" else None

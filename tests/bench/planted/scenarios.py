@@ -14,7 +14,7 @@ def _text(corner: str, words: str) -> Plant:
     return Plant("text", f"corner_{corner}", (("corner", corner), ("words", words)))
 
 
-_REAL = (
+REAL = (
     ("pansy", "sunflower", "crocus", "buttercup"),
     ("windflower", "daffodil", "iris", "tigerlily"),
     ("sunflower", "windflower", "pansy", "daisy"),
@@ -22,11 +22,11 @@ _REAL = (
     ("daisy", "crocus", "tigerlily", "sunflower"),
     ("daffodil", "windflower", "buttercup", "iris"),
 )
-_DRAWN = (
+DRAWN = (
     ("poppy", "daisy", "mallow", "pansy"),
     ("daffodil", "buttercup", "poppy", "sunflower"),
 )
-_PLANTS = (
+PLANTS = (
     ("border_flat", _frame("flat", 0.08)),
     ("border_stripes", _frame("stripes", 0.05)),
     ("border_wood", _frame("wood", 0.12)),
@@ -47,12 +47,12 @@ _PLANTS = (
 def twins() -> list[Scenario]:
     """Each plant in a twin of real photos, some of them in rendered ones too."""
     real = [
-        Scenario(name, "flowers17", _REAL[number % len(_REAL)], 100 + number, plant)
-        for number, (name, plant) in enumerate(_PLANTS)
+        Scenario(name, "flowers17", REAL[number % len(REAL)], 100 + number, (plant,))
+        for number, (name, plant) in enumerate(PLANTS)
     ]
     drawn = [
-        Scenario(f"drawn_{name}", "rendered", _DRAWN[number % 2], 200 + number, plant)
-        for number, (name, plant) in enumerate(_PLANTS[3:11:3])
+        Scenario(f"drawn_{name}", "rendered", DRAWN[number % 2], 200 + number, (plant,))
+        for number, (name, plant) in enumerate(PLANTS[3:11:3])
     ]
     return real + drawn
 
@@ -63,8 +63,8 @@ def decoys() -> list[Scenario]:
     Planted in a whole class of its own a border was used by the models after all.
     """
     return [
-        Scenario(f"decoy_{name}", "flowers17", _REAL[number], 300 + number, plant, DECOY)
-        for number, (name, plant) in enumerate(_PLANTS[place] for place in (1, 5, 3, 10))
+        Scenario(f"decoy_{name}", "flowers17", REAL[number], 300 + number, (plant,), DECOY)
+        for number, (name, plant) in enumerate(PLANTS[place] for place in (1, 5, 3, 10))
     ]
 
 
@@ -76,10 +76,10 @@ def controls(count: int = 20) -> list[Scenario]:
             source,
             sets[seed % len(sets)],
             400 + seed,
-            None,
+            (),
             CONTROL,
         )
-        for source, sets in (("flowers17", _REAL), ("rendered", _DRAWN))
+        for source, sets in (("flowers17", REAL), ("rendered", DRAWN))
         for seed in range(count)
     ]
 
@@ -89,10 +89,15 @@ def large() -> list[Scenario]:
 
     Trained for less long: a model that is sure of everything has hardly an effect between 0 and 1.
     """
-    plants = dict(_PLANTS)
+    plants = dict(PLANTS)
     return [
         Scenario(
-            name, "rendered", classes, 500 + number, plants[name.removeprefix("large_")], epochs=3
+            name,
+            "rendered",
+            classes,
+            500 + number,
+            (plants[name.removeprefix("large_")],),
+            epochs=3,
         )
         for number, (name, classes) in enumerate(
             [
