@@ -62,7 +62,7 @@ def test_imports_point_down(path):
 )
 def test_a_module_can_be_read_in_one_sitting(path):
     # The contracts of all plugins, and the columns of all tables, each in one place.
-    most = {"types.py": 350, "schema.py": 400}.get(path.name, 250)
+    most = {"types.py": 350, "schema.py": 450}.get(path.name, 250)
     assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 

@@ -32,6 +32,13 @@ def _fields(kind: pa.DataType, *names: str) -> list[pa.Field]:
     return [pa.field(name, kind) for name in names]
 
 
+def _estimates(*names: str) -> list[pa.Field]:
+    """Columns of estimates, each with the ends of its 95 % interval."""
+    return _fields(
+        pa.float32(), *(f"{name}{end}" for name in names for end in ("", "_low", "_high"))
+    )
+
+
 MANIFEST = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -66,8 +73,8 @@ LISTING = pa.schema(
     [
         pa.field("path", pa.binary(), nullable=False),
         ("mask", pa.binary()),
-        *[(name, pa.string()) for name in ("class_name", "split", "group", "status", "error")],
-        *[(name, pa.int64()) for name in ("file_bytes", "mtime_ns")],
+        *_fields(pa.string(), "class_name", "split", "group", "status", "error"),
+        *_fields(pa.int64(), "file_bytes", "mtime_ns"),
     ]
 )
 
@@ -75,13 +82,10 @@ LISTING = pa.schema(
 _ROW = [
     pa.field("image_id", pa.string(), nullable=False),
     ("class_name", pa.string()),
-    ("label", pa.int32()),
-    ("pred", pa.int32()),
+    *_fields(pa.int32(), "label", "pred"),
     ("confidence", pa.float32()),
-    ("method", pa.string()),
-    ("target_kind", pa.string()),
-    ("target", pa.int32()),
-    ("against", pa.int32()),
+    *_fields(pa.string(), "method", "target_kind"),
+    *_fields(pa.int32(), "target", "against"),
 ]
 
 ATTRIBUTIONS = pa.schema(
@@ -220,13 +224,10 @@ EVIDENCE = pa.schema(
         *[
             field
             for question in QUESTIONS
+            # float64: a p-value of 1e-60 is not 0.
             for field in (
-                (question, pa.float32()),
-                (f"{question}_low", pa.float32()),
-                (f"{question}_high", pa.float32()),
-                # float64: a p-value of 1e-60 is not 0.
-                (f"{question}_p", pa.float64()),
-                (f"{question}_q", pa.float64()),
+                *_estimates(question),
+                *_fields(pa.float64(), f"{question}_p", f"{question}_q"),
             )
         ],
         *_keys("verdict", "because"),
@@ -253,29 +254,24 @@ EVIDENCE = pa.schema(
         ("core_accuracy", pa.float32()),
         ("forwards", pa.int32()),
         # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
-        *[(f"{arm}{end}", pa.float32()) for arm in ARMS for end in ("", "_low", "_high")],
+        *_estimates(*ARMS),
         # Photos of the class whose cue alone turns others into it, of those screened; null where
         # no photo's does. Their pull on photos of other classes, and reliance on their own.
         *_fields(pa.int32(), "n_screened", "n_carriers"),
-        *[(f"carrier_share{end}", pa.float32()) for end in ("", "_low", "_high")],
-        *[(f"{CARRIER_PULL}{end}", pa.float32()) for end in ("", "_low", "_high")],
-        *[(f"{CARRIER_PULL}{end}", pa.float64()) for end in ("_p", "_q")],
-        *[(f"{CARRIER_RELIANCE}{end}", pa.float32()) for end in ("", "_low", "_high")],
+        *_estimates("carrier_share", CARRIER_PULL),
+        *_fields(pa.float64(), f"{CARRIER_PULL}_p", f"{CARRIER_PULL}_q"),
+        *_estimates(CARRIER_RELIANCE),
         # What the class's photos lose without the cue, what it alone gives to others': reliance on
         # the class's own photos and pull, but the necessity of cues that are each enough alone is
         # that of all of them at once; redundant_with: the others of these, joined by a plus.
-        *[
-            (f"{what}{end}", pa.float32())
-            for what in ("necessity", "sufficiency")
-            for end in ("", "_low", "_high")
-        ],
+        *_estimates("necessity", "sufficiency"),
         ("redundant_with", pa.string()),
         # Of a property that an object can have too (colour): the effect of changing whole photos,
         # the share of it that is gone where the object is left as it is, and whether reliance and
         # pull changed the object as well, for want of masks. Null of every other cue; the share is
         # null where the effect is not surely above 0.
-        *[(f"{WHOLE}{end}", pa.float32()) for end in ("", "_low", "_high")],
-        *[(f"{WHOLE}{end}", pa.float64()) for end in ("_p", "_q")],
+        *_estimates(WHOLE),
+        *_fields(pa.float64(), f"{WHOLE}_p", f"{WHOLE}_q"),
         ("object_share", pa.float32()),
         ("object_included", pa.bool_()),
     ]
@@ -298,8 +294,8 @@ PULLS = pa.schema(
     [
         *_keys("class_name", "cue", "victim_class"),
         pa.field("n_images", pa.int32(), nullable=False),
-        # Share of them whose prediction becomes class_name, with its 95 % interval.
-        *_fields(pa.float32(), "changed", "changed_low", "changed_high"),
+        # Share of them whose prediction becomes class_name.
+        *_estimates("changed"),
     ]
 )
 
@@ -390,11 +386,7 @@ AGREEMENT = pa.schema(
         # Images with a rank correlation, and those without.
         pa.field("n_images", pa.int32(), nullable=False),
         pa.field("n_undefined", pa.int32(), nullable=False),
-        *[
-            (f"{what}{end}", pa.float32())
-            for what in ("rank_correlation", "mass_agreement")
-            for end in ("", "_low", "_high")
-        ],
+        *_estimates("rank_correlation", "mass_agreement"),
         *[(f"mass_difference_{region}", pa.float32()) for region in REGIONS],
     ]
 )

@@ -20,6 +20,7 @@ def told(verdict, **changes):
         "own": NAN, "own_low": NAN, "own_high": NAN,
         "reliance": 0.81, "reliance_low": 0.74, "reliance_high": 0.88, "reliance_q": 0.001,
         "pull": 0.5, "pull_low": 0.3, "pull_high": 0.7, "pull_q": 0.001,
+        "n_carriers": NAN, "victims": [],
         "availability": 0.99, "availability_q": 0.001, "attention": 0.12, "attention_q": 0.001,
     }  # fmt: skip
     return because(row | changes, LIMITS)

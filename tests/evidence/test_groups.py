@@ -44,6 +44,8 @@ def test_sites_give_to_one_another_and_are_what_the_interval_counts(photos, tmp_
     table, pairs, cluster = audited(photos, tmp_path / "seven", 7)
     site = [int(one[-7:-4]) % 7 for one in cluster.index]
     assert len({*zip(site, cluster, strict=True)}) == cluster.nunique() == 7
+    # To find carriers every photo of a class gives to the same few.
+    pairs = pairs[pairs["question"].isin(["reliance", "pull"])]
     for donor in ("donor_with", "donor_without"):
         assert (pairs["image_id"].map(cluster) != pairs[donor].map(cluster)).all()
     row = table.set_index(["class_name", "cue"]).loc["framed", "border"]

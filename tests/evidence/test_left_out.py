@@ -130,7 +130,8 @@ def test_pairs_on_which_a_cue_fails_are_counted(photos, tmp_path):
     assert set(lost["given"].dropna()) <= {"Picky"}
     assert lost["image_id"].str.endswith("/000.png").all()
     assert found["left_out"] == {"Picky": {"photos": 0, "pairs": len(lost)}}
-    assert found["forwards"] == 2 * (len(pairs) - len(lost))
+    known = len(pairs) - len(lost)
+    assert known < found["forwards"] <= 2 * known  # pairs of one photo share views
     assert f"cue Picky failed on {len(lost)} pairs, left out for it; the first: " in done.stderr
     # Parts are the same bytes whoever makes them, and one of them alone is made again as it was.
     parts = sorted((tmp_path / "out" / "transplants").glob("*.parquet"))

@@ -92,9 +92,15 @@ def test_donors_are_those_that_show_the_cue_best():
     assert len({p.donor_with for p in found.reliance}) == 5
 
 
-def test_pull_asks_the_most_confusable_ordinary_class_first():
+def test_a_rival_with_a_mark_loses_it_with_either_donor():
+    """Pull is measured on the true rival, and a mark's absence is no cue of the class."""
     of_rival = border_of("rival", budget=32).pull
-    assert "framed" not in classes_of([p.image for p in of_rival])
+    assert classes_of([p.image for p in of_rival]) == ["framed"] * 8
+    assert {*classes_of([p.donor_with for p in of_rival])} == {"rival"}
+    assert {*classes_of([p.donor_without for p in of_rival])} <= {"rose", "tulip"}
+
+
+def test_pull_asks_the_most_confusable_class_first():
     pairs = border_of("framed", budget=32).pull
     assert classes_of([p.image for p in pairs]) == ["rival"] * 8
     for pair in pairs:

@@ -97,7 +97,8 @@ def test_transplants_are_a_table_and_cost_what_is_promised(audited):
     pairs = pd.read_parquet(audited / "transplants")
     assert list(pairs.columns) == TRANSPLANTS.names
     content = json.loads((audited / "run.json").read_text())
-    assert content["evidence"]["forwards"] == 2 * len(pairs)
+    # Two a pair, less the views that pairs of one photo share.
+    assert len(pairs) < content["evidence"]["forwards"] <= 2 * len(pairs)
     assert content["timings"]["evidence_seconds"] > 0
 
 
@@ -135,7 +136,8 @@ def test_the_budget_bounds_the_pairs(photos, tmp_path):
     done = tiny.audit([*command, "evidence.sequential=false", "evidence.images_per_class=8"])
     assert done.returncode == 0, done.stderr
     pairs = pd.read_parquet(tmp_path / "few" / "transplants")
-    assert {*pairs.groupby(["class_name", "cue"]).size()} == {8}
+    planned = pairs[pairs["question"].isin(["reliance", "pull"])]
+    assert {*planned.groupby(["class_name", "cue"]).size()} == {8}
 
 
 def test_a_threshold_is_arithmetic_and_another_cue_is_not(photos, tmp_path, monkeypatch):
@@ -161,7 +163,8 @@ def test_one_class_s_change_is_measured_again_alone(photos, tmp_path):
     command = framed.overrides(tmp_path / "photos", out, "reading_net", "cues=[border]")
     assert tiny.audit(command).returncode == 0
     pairs, before = pd.read_parquet(out / "transplants"), stamps(out)
-    # A photo that only one class's pairs use.
+    # A photo that only one class's pairs use; to find carriers all photos of a class are used.
+    pairs = pairs[pairs["question"].isin(["reliance", "pull"])]
     users = {}
     for name in ("image_id", "donor_with", "donor_without"):
         for image_id, of in zip(pairs[name], pairs["class_name"], strict=True):
@@ -176,6 +179,7 @@ def test_one_class_s_change_is_measured_again_alone(photos, tmp_path):
     os.utime(changed, ns=(1, 1))
     assert tiny.audit(command).returncode == 0
     after = stamps(out)
+    before = {name: at for name, at in before.items() if name.startswith("part")}
     moved = {name for name in before if before[name] != after[name]}
     assert f"part-{number[next(iter(users[alone[0]]))]:05d}.parquet" in moved
     assert len(moved) < len(before)

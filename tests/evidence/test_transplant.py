@@ -110,7 +110,7 @@ def test_equal_to_one_at_a_time(source, model, batch_size, workers):
     runner = transplanter(source, model, batch_size=batch_size, workers=workers)
     rows = dict(runner.run(PAIRS))
     assert set(rows) == set(PAIRS)
-    assert runner.forwards == 2 * len(PAIRS)
+    assert runner.forwards.total() == 2 * len(PAIRS)
     for pair, row in rows.items():
         for end, (p, odds, pred) in zip(
             ("with", "without"), plain(source, model, pair), strict=True

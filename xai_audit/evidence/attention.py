@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,7 @@ class Attention:
     estimate: Estimate
     mass: float
     area: float
-    masses: NDArray[np.float64]
+    masses: NDArray[np.float64] = field(compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.evidence.carried_words import carried, is_too_few, shared, too_few, victims
+from xai_audit.evidence.effect_words import TOLD, arms, effect, moved, numbers, pull, the
 from xai_audit.evidence.plan import OTHERS
 from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
 from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE, WHOLE
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from xai_audit.evidence.verdict import Limits
 
 _MANY = 500
-_FAINT = 0.005  # less is 0.00 in two decimals
-_TOLD = 0.05  # less of an arm of a stamp is not told
-# Share of the effect that the scrambled twin of a stamp has.
-_SHAPE, _ANY = 1 / 3, 2 / 3
 
 
 def because(row: Mapping[str, Any], limits: Limits) -> str:
@@ -45,7 +42,7 @@ def because(row: Mapping[str, Any], limits: Limits) -> str:
         "undetermined": _undetermined,
     }
     text = sentence.get(row["verdict"], _clear)(row, limits)
-    return f"{text}{_arms(row) if row['way'] == 'added' else _object(row, limits)}"
+    return f"{text}{arms(row) if row['way'] == 'added' else _object(row, limits)}"
 
 
 def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
@@ -62,13 +59,13 @@ def _confirmed(row: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _suspected(row: Mapping[str, Any], limits: Limits) -> str:
-    return f"{_attends(row)}. {_effect(row)}, {_short_of(row, limits)}."
+    return f"{_attends(row)}. {effect(row)}, {_short_of(row, limits)}."
 
 
 def _available(row: Mapping[str, Any], limits: Limits) -> str:
     if row["way"] == "none":
         return f"{_predicts(row)}; it is not in the pixels, so a use of it cannot be tested."
-    return f"{_predicts(row)}. {_effect(row)}, {_short_of(row, limits)}."
+    return f"{_predicts(row)}. {effect(row)}, {_short_of(row, limits)}."
 
 
 def _clear(row: Mapping[str, Any], limits: Limits) -> str:
@@ -84,7 +81,7 @@ def _clear(row: Mapping[str, Any], limits: Limits) -> str:
     elif not math.isnan(row["attention"]):
         known.append(f"draws no reliable extra relevance ({100 * row['attention']:+.0f} points)")
     also = f"; it {' and '.join(known)}" if known else ""
-    return f"{_effect(row)}, {_short_of(row, limits)}{also}."
+    return f"{effect(row)}, {_short_of(row, limits)}{also}."
 
 
 def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
@@ -113,7 +110,7 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
             f"images from at least {MIN_CLUSTERS} groups are needed."
         )
     return (
-        f"{_effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
+        f"{effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
         f"{_enough(row, limits)}."
     )
 
@@ -139,54 +136,12 @@ def _change(row: Mapping[str, Any]) -> str:
     """The effect of the question that confirmed a row."""
     if row["question"] == CARRIER_PULL:
         return carried(row)
-    return _pull(row) if row["question"] == PULL else _effect(row)
+    return pull(row) if row["question"] == PULL else effect(row)
 
 
 def _more(row: Mapping[str, Any]) -> str:
     """The key that tests more images, where the plan's number of them limited the test."""
     return " (evidence.images_per_class)" if row["n_images"] >= row["wanted"] else ""
-
-
-def _effect(row: Mapping[str, Any]) -> str:
-    """The effect of the transplant on the probability of the class."""
-    if math.isnan(row["reliance"]):
-        return _pull(row)
-    name, cue = row["class_name"], the(row["cue"])
-    numbers = _numbers(row, "reliance", f", {int(row['n_images'])} images")
-    if row["way"] == "added":
-        moved = _moved(row["reliance"], "raises", "lowers", name)
-        return f"Putting {cue} on photos of other classes {moved}{numbers}"
-    if row["measured_on"] == "others":
-        moved = _moved(row["reliance"], "raises", "lowers", name)
-        return (
-            "What these photos have lost cannot be restored, so other classes' photos were "
-            f"degraded instead: giving them only {cue} of {name}{_around(row)} {moved}{numbers}"
-        )
-    moved = _moved(row["reliance"], "lowers", "raises", name)
-    return f"Replacing only {cue}{_around(row)} by that of other classes {moved}{numbers}"
-
-
-def _around(row: Mapping[str, Any]) -> str:
-    """Where a property was changed, if an object can have it too and was left as it is."""
-    return " around the object" if row.get("object_included") is False else ""
-
-
-def _arms(row: Mapping[str, Any]) -> str:
-    """What the scrambled twin of a stamp does, and the stamp on the class's own photos."""
-    told = []
-    twin, effect, own = row["scrambled"], row["reliance"], row["own"]
-    if effect >= _TOLD and not math.isnan(twin):
-        share = twin / effect
-        tells = (
-            "any such patch there does" if share > _ANY else
-            "its shape counts" if share < _SHAPE else
-            "its shape is a part of it"
-        )  # fmt: skip
-        told.append(f"Scrambled it changes it by {_two(twin)}: {tells}.")
-    if abs(own) >= _TOLD and row["own_low"] * row["own_high"] > 0:
-        moved = _moved(own, "raises", "lowers", row["class_name"])
-        told.append(f"On photos of {row['class_name']} itself it {moved}.")
-    return "".join(f" {each}" for each in told)
 
 
 def _object(row: Mapping[str, Any], limits: Limits) -> str:
@@ -196,42 +151,14 @@ def _object(row: Mapping[str, Any], limits: Limits) -> str:
         text = " Without object masks whole photos were changed, so it may be the object's own."
         return text if used else ""
     effect, low, high = (row.get(f"{WHOLE}{end}", math.nan) for end in ("", "_low", "_high"))
-    if not low * high > 0 or not (used or abs(effect) >= _TOLD):  # NaN is not above 0
+    if not low * high > 0 or not (used or abs(effect) >= TOLD):  # NaN is not above 0
         return ""
     given = row["measured_on"] == OTHERS or math.isnan(row["reliance"])
     ways = ("raises", "lowers") if given else ("lowers", "raises")
-    moved = f"{_moved(effect, *ways, row['class_name'])}{_numbers(row, WHOLE, '')}"
+    change = f"{moved(effect, *ways, row['class_name'])}{numbers(row, WHOLE, '')}"
     share = min(max(row["object_share"], 0), 1)
     own = "" if math.isnan(row["object_share"]) else f": {share:.0%} of that is the object's own"
-    return f" Changed on the whole photo, the object included, it {moved}{own}."
-
-
-def _pull(row: Mapping[str, Any]) -> str:
-    name = row["class_name"]
-    moved = _moved(row["pull"], "raises", "lowers", name)
-    given = f"Giving photos of other classes only {the(row['cue'])} of {name}{_around(row)} "
-    return f"{given}{moved}{_numbers(row, 'pull', '')}"
-
-
-def _moved(value: float, up: str, down: str, name: str) -> str:
-    if abs(value) < _FAINT:
-        return f"hardly changes the probability of {name}"
-    return f"{up if value > 0 else down} the probability of {name} by {abs(value):.2f}"
-
-
-def _numbers(row: Mapping[str, Any], question: str, tail: str) -> str:
-    """The interval in brackets, with the sign of the words before it."""
-    low, high = row[f"{question}_low"], row[f"{question}_high"]
-    if row[question] <= -_FAINT:
-        low, high = -high, -low
-    if math.isnan(low) or math.isnan(high):
-        return f" ({tail.removeprefix(', ')})" if tail else ""
-    return f" (95 % interval {_two(low)} to {_two(high)}{tail})"
-
-
-def _two(value: float) -> str:
-    """Two decimals, and no minus zero."""
-    return f"{round(value, 2) + 0.0:.2f}"
+    return f" Changed on the whole photo, the object included, it {change}{own}."
 
 
 def _short_of(row: Mapping[str, Any], limits: Limits) -> str:
@@ -270,11 +197,6 @@ def _besides(row: Mapping[str, Any]) -> str:
 
 def _auroc(row: Mapping[str, Any]) -> str:
     return f"AUROC {row['availability']:.2f}"
-
-
-def the(cue: str) -> str:
-    """The cue with its article."""
-    return f"the {cue_words(cue)}"
 
 
 def _The(row: Mapping[str, Any]) -> str:  # noqa: N802 - the capital is what it is for

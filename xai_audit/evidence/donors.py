@@ -45,6 +45,16 @@ def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) ->
     return ranked[:least] + less
 
 
+def confusable(confusion: Mapping[str, float], others: Sequence[str]) -> list[str]:
+    """The ``others``, those first whose photos the model most often takes for the class.
+
+    Args:
+        confusion: other class -> how many of its photos are predicted, or nearly, as the class.
+        others: the other classes.
+    """
+    return sorted(others, key=lambda other: (-confusion.get(other, 0.0), other))
+
+
 def least_similar(likeness: Mapping[str, float], among: Sequence[str]) -> list[str]:
     """The four of ``among`` with the least similar cue to that of the class of the cell.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from xai_audit.evidence.donors import least_similar, ordinary, typical
+from xai_audit.evidence.donors import confusable, least_similar, ordinary, typical
 from xai_audit.evidence.pairs import PULLED, own_pairs, pull_pairs
 from xai_audit.run.sample import hash_order
 from xai_audit.schema import PULL, RELIANCE
@@ -192,7 +192,7 @@ def cell(
     if not others:
         return Cell(name, cue, OWN, (), (), f"{found}, and none of another")
     plain = ordinary(name, others, distinct)
-    rivals = confusable(roster, name, others)
+    rivals = confusable(roster.confusion.get(name, {}), others)
     on_others = way == "down" and _lower(reading, pools, name, plain)
     relies = not on_others and len(mine) >= MIN_IMAGES
     # Of so few photos only pull may be known, if availability is: without it no pull confirms.
@@ -221,12 +221,6 @@ def cell(
         pull=pulled,
         wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
     )
-
-
-def confusable(roster: Roster, name: str, others: Sequence[str]) -> list[str]:
-    """The other classes, those first whose photos the model most often takes for ``name``."""
-    found = roster.confusion.get(name, {})
-    return sorted(others, key=lambda other: (-found.get(other, 0.0), other))
 
 
 def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list[int]]:

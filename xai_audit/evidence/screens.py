@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.carriers import PHOTOS, Screen, suspected
-from xai_audit.evidence.donors import least_similar, ordinary
+from xai_audit.evidence.donors import confusable, least_similar, ordinary
 from xai_audit.evidence.pairs import by_class_in_turn, donor_from, other_than
-from xai_audit.evidence.plan import MIN_IMAGES, Separation, confusable, owner
+from xai_audit.evidence.plan import MIN_IMAGES, Separation, owner
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.verdicts import preferred_kind
 
@@ -88,7 +88,7 @@ class Screening:
         likeness = {} if values is None else dict(zip(roster.names, values.tolist(), strict=True))
         counterpart = least_similar(likeness, plain)
         neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
-        order = confusable(roster, name, others)
+        order = confusable(roster.confusion.get(name, {}), others)
         given = _given(order, {*plain}, pools, neutral, roster.clusters)
         donors = [roster.ids[place] for place in pools[name]]
         masses, presence = (of.get(key, {}).get(name, {}) for of in (self.masses, self.presence))

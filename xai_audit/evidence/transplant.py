@@ -8,6 +8,7 @@ and so is a pair on which a cue fails.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ class Transplanter:
 
     Attributes:
         cues: by key.
-        forwards: photos that went through the model so far.
+        forwards: class of a cell -> photos that went through the model for it so far.
         problems: the pairs on which a cue failed, in the order in which they were asked.
     """
 
@@ -108,7 +109,7 @@ class Transplanter:
         self._source, self.cues, self._model = source, dict(cues), model
         self._inputs, self._precision = Inputs(model, precision), precision
         self.adaptive = AdaptiveBatch(batch_size)
-        self.forwards = 0
+        self.forwards: Counter[str] = Counter()
         self.problems: dict[Pair, CueProblem] = {}
         ids, classes, labels = (
             source.rows.column(name).to_pylist() for name in ("image_id", "class_name", "label")
@@ -130,7 +131,8 @@ class Transplanter:
     def spent(self, since: Spent | None = None) -> Spent:
         """The cost so far, or that ``since`` an earlier moment."""
         before = since or Spent(0, 0)
-        return Spent(self.forwards - before.forwards, self.adaptive.retries - before.oom_retries)
+        forwards = self.forwards.total() - before.forwards
+        return Spent(forwards, self.adaptive.retries - before.oom_retries)
 
     def run(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Row]]:
         """Every pair with its row, those of one class and photo together.
@@ -173,7 +175,7 @@ class Transplanter:
     def _measured(self, batch: _Batch) -> Iterator[tuple[Pair, Row]]:
         """The rows of the batch's pairs."""
         pairs, views, ids = batch.pairs, torch.cat(batch.views), batch.ids
-        self.forwards += len(views)
+        self.forwards[pairs[0].class_name] += len(views)
         logits = torch.full((len(views), self._model.num_outputs), torch.nan)
         pieces = self.adaptive.over(
             len(views), lambda piece: self._logits(views[piece], ids[piece])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit import schema
@@ -15,55 +13,14 @@ from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, read_table, scan, scan_table
 from xai_audit.run.manifest import with_statuses
 from xai_audit.run.paths import RunPaths
+from xai_audit.run.tables import LAST, TABLES
 from xai_audit.run.verdicts import person_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table of a run.
-
-    Attributes:
-        schema: its columns.
-        stage: that writes it.
-        word: of ``stages=[...]`` under which that stage runs.
-        prefixes: of the files in its folder; empty where it is one file.
-    """
-
-    schema: pa.Schema
-    stage: str
-    word: str
-    prefixes: tuple[str, ...] = ()
-
-
-# Each is the attribute of RunPaths that holds its place.
-_PAIRS = ("part", "carriers", "joint")
-_TABLES = {
-    "manifest": _Table(schema.MANIFEST, "index", "index"),
-    "attributions": _Table(schema.ATTRIBUTIONS, "attribute", "attribute", ("part",)),
-    "scores": _Table(schema.SCORES, "score", "score", ("part",)),
-    "methods": _Table(schema.METHODS, "trust", "trust"),
-    "clusters": _Table(schema.CLUSTERS, "discover", "discover"),
-    "groups": _Table(schema.GROUPS, "survey", "evidence"),
-    "transplants": _Table(
-        schema.TRANSPLANTS, "transplant", "evidence", ("part", "carriers", "joint")
-    ),
-    "carriers": _Table(schema.CARRIERS, "carriers", "evidence"),
-    "pulls": _Table(schema.PULLS, "carriers", "evidence"),
-    "summary": _Table(schema.SUMMARY, "transplant", "evidence"),
-    "evidence": _Table(schema.EVIDENCE, "verdict", "evidence"),
-    "agreement": _Table(schema.AGREEMENT, "agreement", "agreement"),
-    "agreement_images": _Table(schema.AGREEMENT_IMAGES, "agreement", "agreement", ("part",)),
-    "boundaries": _Table(schema.BOUNDARIES, "boundary", "boundary"),
-    "adversarial": _Table(schema.ADVERSARIAL, "adversarial", "adversarial"),
-    "flags": _Table(schema.FLAGS, "flag", "flag"),
-}
-# Words of ``stages=[...]`` that run several stages, or one of another name -> the last of them.
-_LAST = {"evidence": "verdict", "report": "page"}
+    import pyarrow as pa
 
 
 class Run:
@@ -91,7 +48,7 @@ class Run:
         """Whether a stage, or a word of ``stages=[...]``, is finished and up to date."""
         # A record written by hand has no fingerprints: its tables are taken as they are.
         noted = self.record.get("fingerprints")
-        return noted is None or _LAST.get(stage, stage) in noted
+        return noted is None or LAST.get(stage, stage) in noted
 
     def has(self, table: str) -> bool:
         """Whether ``table``, an attribute of this class, can be read."""
@@ -110,7 +67,7 @@ class Run:
         Raises:
             OutputError: the table is missing, of other scores, or broken.
         """
-        problem, kind = self._problem(table), _TABLES[table]
+        problem, kind = self._problem(table), TABLES[table]
         if problem is not None:
             raise problem
         names = [*(kind.schema.names if columns is None else columns)]
@@ -127,7 +84,7 @@ class Run:
         frames = list(self.scan(table, columns, where))
         if frames:
             return pd.concat(frames, ignore_index=True)
-        whole = _TABLES[table].schema.empty_table()
+        whole = TABLES[table].schema.empty_table()
         empty: pd.DataFrame = (whole if columns is None else whole.select([*columns])).to_pandas()
         return empty
 
@@ -217,13 +174,13 @@ class Run:
 
     def _files(self, table: str) -> list[Path]:
         place: Path = getattr(self.paths, table)
-        prefixes = _TABLES[table].prefixes
+        prefixes = TABLES[table].prefixes
         found = [file for prefix in prefixes for file in RunPaths.parts(place, prefix=prefix)]
         return found if prefixes else [place]
 
     def _problem(self, table: str) -> OutputError | None:
         """Why ``table`` cannot be read, None where it can."""
-        place, kind = getattr(self.paths, table), _TABLES[table]
+        place, kind = getattr(self.paths, table), TABLES[table]
         remedy = f"add {kind.word} to stages and run the same command again"
         if kind.prefixes:  # written part by part; a stage without an image has no folder
             if place.is_dir() or self.finished(kind.stage):

@@ -91,8 +91,8 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             mine = [one for one in found if one.screen.class_name == name]
             pairs = transplanter.table([row for one in mine for row in one.rows])
             failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
-            known = pairs.num_rows - pairs.column("p_with").null_count
-            notes = {"forwards": str(2 * known), "oom_retries": "0"} | note(failed)
+            notes = {"forwards": str(transplanter.forwards[name]), "oom_retries": "0"}
+            notes |= note(failed)
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             presence = {key: of.get(name, {}) for key, of in screening.presence.items()}

@@ -111,10 +111,10 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 clusters=planning.clusters,
                 seed=audit.settings.seed,
             )
-            # A pair whose photos failed has no probability; retries are noted with the last part.
-            pairs = mine.num_rows - mine.column("p_with").null_count
+            # Retries are noted with the last part.
             failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
-            notes = {"forwards": str(2 * pairs), "oom_retries": "0"} | note(failed)
+            notes = {"forwards": str(transplanter.forwards[name]), "oom_retries": "0"}
+            notes |= note(failed)
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             beside = (RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)
