@@ -28,6 +28,22 @@ def test_less_than_a_third_left_is_explained():
     assert explained(two, pairs(a__gone=0.0)) == {}
 
 
+def carried(cue, effect, area, photos):
+    return Suspect(cue, effect, area, pulls=True, carriers=frozenset(photos))
+
+
+def test_a_narrow_cue_of_the_same_carriers_explains_a_wide_one_that_has_more():
+    wide = carried("wide", 0.6, 0.5, "abcd")
+    assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.6)) == {
+        "wide": "tag"
+    }
+    # Others carry it; too much is left; it has too little of the effect; the wider explains less.
+    assert explained([wide, carried("tag", 0.4, 0.1, "axyz")], pairs(wide__tag=0.6)) == {}
+    assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.7)) == {}
+    assert explained([wide, carried("tag", 0.39, 0.1, "abc")], pairs(wide__tag=0.6)) == {}
+    assert explained([wide, carried("tag", 0.6, 0.1, "abc")], pairs(tag__wide=0.6)) == {}
+
+
 def test_where_both_explain_each_other_the_narrower_stays():
     both = pairs(a__b=0.0, b__a=0.0)
     assert explained(suspects(a=(0.6, 0.5), b=(0.4, 0.1)), both) == {"a": "b"}

@@ -34,6 +34,7 @@ def cell(class_name, cue, **changes):
         "own": NAN,
         "area": AREAS.get(cue, NAN),
         "mass": 0.2,
+        "carriers": frozenset(),
         "n_screened": NAN,
         "n_carriers": NAN,
         "n_carrier_pairs": NAN,

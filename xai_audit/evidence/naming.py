@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 
 # An effect is explained where less than this share of it is left.
 _LEFT = 1 / 3
+# The same where both are carried by the same photos and the other is narrower: a wide cue of
+# carriers also brings what it has in any photo of the class.
+_LEFT_CARRIED = 2 / 3
+# From this share of all their carriers on, two cues are carried by the same photos.
+_SAME_CARRIERS = 1 / 2
 # A cue with less than this share of another cue's effect cannot explain it.
 _CARRIES = 1 / 2
 # Of what names no place, a discovered region with so much of its effect and area is named.
@@ -30,6 +35,7 @@ class Suspect:
         discovered: whether it is a region found by clustering heatmaps.
         pulls: whether only pull shows the effect, so that the class itself does not need the cue.
         place: whether its name says where it is: a border and a corner do, the background does not.
+        carriers: ids of the photos that carry it; empty where its effect is not that of carriers.
     """
 
     cue: str
@@ -38,6 +44,7 @@ class Suspect:
     discovered: bool = False
     pulls: bool = False
     place: bool = True
+    carriers: frozenset[str] = frozenset()
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
@@ -45,8 +52,10 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
-    although the decision depends on the whole frame. A cue found only by pull cannot explain one
-    found by reliance: the class does not need it (as the edge of a wall that is everywhere).
+    although the decision depends on the whole frame. Where the same photos carry both and Q is the
+    narrower, two thirds may be left, and Q must have two thirds. A cue found only by pull cannot
+    explain one found by reliance: the class does not need it (as the edge of a wall that is
+    everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
     part of it that heatmaps show; but a region that the class needs, that has two thirds of the
     effect of the background and half its area at most, is kept before the background, whose name
@@ -64,7 +73,7 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
         p: {
             q: left[p, q]
             for q in of
-            if q != p and left.get((p, q), float("nan")) < _LEFT and _carries(of[q], of[p])
+            if q != p and _explains(of[q], of[p], left.get((p, q), math.nan))
         }
         for p in of
     }
@@ -76,9 +85,17 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     return {p: _end(p, edges, of) for p in of if edges[p]}
 
 
-def _carries(other: Suspect, one: Suspect) -> bool:
-    """Whether ``other`` may cause the effect of ``one``."""
-    return other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
+def _explains(other: Suspect, one: Suspect, left: float) -> bool:
+    """Whether ``other`` explains ``one``, of whose effect ``left`` remains with it put back."""
+    if one.pulls and other.area * _SAME_AREA < one.area and _carried_by_the_same(one, other):
+        return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
+    causes = other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
+    return left < _LEFT and causes
+
+
+def _carried_by_the_same(one: Suspect, other: Suspect) -> bool:
+    shared, either = one.carriers & other.carriers, one.carriers | other.carriers
+    return bool(shared) and len(shared) >= _SAME_CARRIERS * len(either)
 
 
 def _stays(one: Suspect, other: Suspect) -> bool:

@@ -45,6 +45,16 @@ def pulls_table(files: Sequence[Path]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=PULLS)
 
 
+def carriers_of(cells: pd.DataFrame, carriers: pa.Table) -> pd.Series:
+    """The ids of the photos that carry the cue of each row of ``cells``, a frozenset."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in carriers.to_pylist():
+        found.setdefault((row["class_name"], row["cue"]), set()).add(row["image_id"])
+    of = zip(cells["class_name"], cells["cue"], strict=True)
+    sets = [frozenset(found.get(cell, ())) for cell in of]
+    return pd.Series(sets, index=cells.index, dtype=object)
+
+
 def victims_of(cells: pd.DataFrame, pulls: pa.Table) -> pd.Series:
     """The victims of each row of ``cells`` with the share that changes, most changed first."""
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}

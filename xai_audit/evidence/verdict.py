@@ -46,8 +46,8 @@ def judge(
 
     Args:
         cells: one row per class, cue and method, with the measured columns of EVIDENCE, ``sd`` of
-            the differences, ``wanted`` pairs, the cue's ``way``, and ``why`` nothing was measured,
-            or None.
+            the differences, ``wanted`` pairs, the cue's ``way``, ``why`` nothing was measured or
+            None, and ``carriers``, the set of the photos that carry the cue.
         left: (class, cue, other cue) -> the share of the cue's effect left with the other's
             content put back; absent is unknown.
         limits: from which on a finding counts.
@@ -161,12 +161,14 @@ def _explained_by(
                 discovered=cue.startswith(DISCOVERED),
                 pulls=pulls,
                 place=cue != BACKGROUND,
+                carriers=carriers if pulls else frozenset(),
             )
-            for cue, effect, area, pulls in zip(
+            for cue, effect, area, pulls, carriers in zip(
                 group["cue"],
                 group["effect"].astype(float),
                 group["area"].astype(float),
                 group["pulls"],
+                group["carriers"],
                 strict=True,
             )
         ]

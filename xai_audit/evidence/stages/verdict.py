@@ -41,7 +41,7 @@ def plan(audit: Audit) -> Plan:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
     from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
-    from xai_audit.evidence.pulls import victims_of
+    from xai_audit.evidence.pulls import carriers_of, victims_of
     from xai_audit.evidence.redundant import joint_effects
     from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
@@ -58,6 +58,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     most = audit.settings.evidence.read_per_class
     frame["sampled"] = [many[name] > most for name in frame["class_name"]]
     stages = (JOINT, TRANSPLANT, CARRIERS)
+    frame["carriers"] = carriers_of(frame, pq.read_table(paths.carriers))
     frame["victims"] = victims_of(frame, pq.read_table(paths.pulls))
     files = [files_of(paths, stage, read_parts(paths, stage.name)) for stage in stages]
     joint, single = transplant_frame(files[0]), transplant_frame([*files[1], *files[2]])
