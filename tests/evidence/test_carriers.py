@@ -82,6 +82,20 @@ def test_just_the_tagged_photos_are_carriers(count):
     assert len(every) == len(more) + len(first_pairs(of))  # no pair is measured twice
 
 
+def test_donors_that_differ_by_degree_are_no_carriers():
+    of = screen()
+    pairs = [*first_pairs(of)]
+    even = {f"horse/{n}": 10 * (1 - n / 39) for n in range(40)}
+    given = {pair: Change(0.5, even[pair.donor_with]) for pair in pairs}
+    given |= {p: Change(0.5, even[p.donor_with]) for p in every_donor(of, given, limit=0.2)}
+    found = carriers(given, limit=0.2)
+    assert not found.sure
+    assert len(found.effects) == 40
+    # With a gap of a fifth they are.
+    apart = {pair: Change(0.5, c.log_odds + 2.5 * (c.log_odds > 4)) for pair, c in given.items()}
+    assert {*carriers(apart, limit=0.2).sure} == {d for d, odds in even.items() if odds > 4}
+
+
 @pytest.mark.parametrize("tagged", [set(), {"horse/0"}])
 def test_where_hardly_a_donor_changes_the_decision_no_more_is_measured(tagged):
     assert rounds(tagged)[1:] == ([], None)

@@ -6,8 +6,8 @@ probability of the class is .95, with the next .01. So donors are told apart, in
 1. A few donors, those that heatmaps and the cue-only classifier suspect first, each give their cue
    to a photo of another class. Where hardly any changes the decision, the cell ends here.
 2. Every photo of the class is a donor to the two most responsive of these photos. The carriers are
-   those that raise the log-odds at least half as much as the strongest do: a probability stops at
-   1, so that it does not tell a carrier from a photo that is only somewhat alike.
+   those that raise the log-odds about as much as the strongest do, with a gap to the others: a
+   probability stops at 1, so that it does not tell a carrier from a photo that is somewhat alike.
 3. Carriers give their cue to photos that no earlier round has used, so that their effect is not
    the one that they were chosen by. Their own photos get the cue of other classes.
 """
@@ -39,9 +39,10 @@ _PULL_PAIRS, _RELIANCE_PAIRS = 16, 12
 PHOTOS = _FIRST_PHOTOS + _PULL_PAIRS
 # Donors of the first round that must change the decision for the second.
 _RESPONSES = 2
-# Of the strongest effect, from where on a photo is a carrier.
-_HALF = 0.5
-_STRONGEST = 0.1  # the share of the donors whose mean effect is the strongest
+_STRONGEST = 0.1  # the share of the donors whose mean change is the strongest
+# Carriers change more, the others less than some part of the strongest change; a gap divides them.
+_BETWEEN = (0.25, 0.6)
+_GAP = 0.1
 _LEAST_NOISE = 0.1  # log-odds
 
 
@@ -78,8 +79,8 @@ class Carriers:
 
     Attributes:
         effects: id of every donor -> mean change of the class's probability with its cue.
-        sure: id of each carrier -> the probability that its log-odds change at least half as much
-            as the strongest, from the scatter of a donor's changes; the largest change first.
+        sure: id of each carrier -> the probability that its change of the log-odds is above the
+            threshold, from the scatter of a donor's changes; the largest change first.
     """
 
     effects: Mapping[str, float]
@@ -140,8 +141,7 @@ def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -
 def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
     """Who carries the cue, from what the screening pairs changed.
 
-    A donor's effect is its mean over the photos that every donor was measured on. The strongest
-    effect is the mean of the best tenth of the donors, three at least.
+    A donor's effect is its mean over the photos that every donor was measured on.
 
     Args:
         measured: pair -> change.
@@ -153,12 +153,35 @@ def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
     effects = {donor: float(np.mean([one.p for one in found])) for donor, found in of.items()}
     odds = {donor: float(np.mean([one.log_odds for one in found])) for donor, found in of.items()}
     ranked = sorted(odds, key=lambda donor: -odds[donor])
-    strongest = ranked[: max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(ranked)))]
-    least = _HALF * float(np.mean([odds[one] for one in strongest]))
+    least = _threshold(np.array([odds[donor] for donor in ranked]))
+    if least is None:
+        return Carriers(effects, {})
     noise = _noise([[one.log_odds for one in found] for found in of.values()])
     chosen = [d for d in ranked if odds[d] >= least and effects[d] >= limit]
     sure = {d: float(ndtr((odds[d] - least) / (noise / len(of[d]) ** 0.5))) for d in chosen}
     return Carriers(effects, sure)
+
+
+def _threshold(odds: NDArray[np.float64]) -> float | None:
+    """The change of log-odds that divides carriers from the other donors; None without a gap.
+
+    It is the middle of the widest gap between changes of a quarter and of three fifths of the
+    strongest, which is the mean of the best tenth, three at least. Donors that fill these two
+    fifths evenly differ in degree and not in kind.
+
+    Args:
+        odds: (n,) changes, the largest first.
+    """
+    strongest = float(odds[: max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(odds)))].mean())
+    low, high = (share * strongest for share in _BETWEEN)
+    if strongest <= 0:
+        return None
+    ends = np.array([high, *odds[(odds > low) & (odds < high)], low])
+    gaps = -np.diff(ends)
+    widest = int(gaps.argmax())
+    if gaps[widest] < _GAP * strongest:
+        return None
+    return float(ends[widest] + ends[widest + 1]) / 2
 
 
 def _by_donor(measured: Mapping[Pair, Change]) -> dict[str, list[Change]]:

@@ -9,13 +9,18 @@ import torch
 from torch.utils.data import Dataset
 
 from xai_audit.errors import CueProblem
-from xai_audit.schema import WHOLE
+from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, WHOLE
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 
 if TYPE_CHECKING:
     from xai_audit.evidence.plan import Pair
     from xai_audit.types import Canvas, Cue
     from xai_audit.vision.canvas import Source
+
+
+# A property that an object can have too is changed on the whole photo: a cast lies on both, and a
+# donor gives only what its surroundings have.
+_ON_WHOLE = (WHOLE, SCREENING, CARRIER_PULL, CARRIER_RELIANCE)
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,9 @@ class PairViews(Dataset["Views | None"]):
     def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""
         cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
+        whole = pair.question in _ON_WHOLE and hasattr(cue, "changed")
         for donor in donors:
-            photo = transplanted(cue, canvas, donor, whole=pair.question == WHOLE)
+            photo = transplanted(cue, canvas, donor, whole=whole)
             if pair.given is not None:
                 # A cue is put back at its old place, which a photo of another shape does not have.
                 if photo.shape != canvas.photo.shape:
