@@ -29,6 +29,7 @@ TABLES = {
     "availability": ("evidence/availability",),
     "attention": ("evidence/attention",),
     "transplant": ("transplants", "evidence/effects", "summary.parquet"),
+    "carriers": ("carriers.parquet", "pulls.parquet", "evidence/carried"),
     "joint": (),
     "verdict": ("evidence.parquet",),
     "agreement": ("agreement", "agreement.parquet"),
