@@ -614,7 +614,7 @@ def lit(builder, cue: str, mask_of=no_mask, **record) -> tuple:
     run, settings = Run(paths.root), replace(SMALL, tile=60)
     kinds, facts = kinds_of_run(run), read_facts(run)
     cells = [finding(cue=cue)]
-    (made,) = spotlights(run, cells, kinds, facts=facts, settings=settings, folder="p").values()
+    ((made,),) = spotlights(run, cells, kinds, facts=facts, settings=settings, folder="p").values()
     draw_pictures(run, [made], mask_of, builder.root)
     image = Image.open(builder.root / made.file)
     assert image.size == (made.width, made.height) == (80, 60)
