@@ -42,6 +42,8 @@ def test_a_narrow_cue_of_the_same_carriers_explains_a_wide_one_that_has_more():
     assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.7)) == {}
     assert explained([wide, carried("tag", 0.39, 0.1, "abc")], pairs(wide__tag=0.6)) == {}
     assert explained([wide, carried("tag", 0.6, 0.1, "abc")], pairs(tag__wide=0.6)) == {}
+    # A border is no narrow part of the background.
+    assert explained([wide, carried("border", 0.5, 0.3, "abcd")], pairs(wide__border=0.6)) == {}
 
 
 def test_where_both_explain_each_other_the_narrower_stays():

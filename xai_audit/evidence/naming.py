@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # An effect is explained where less than this share of it is left.
 _LEFT = 1 / 3
-# The same where both are carried by the same photos and the other is narrower: a wide cue of
+# The same where both are carried by the same photos and the other is half as wide: a wide cue of
 # carriers also brings what it has in any photo of the class.
 _LEFT_CARRIED = 2 / 3
 # From this share of all their carriers on, two cues are carried by the same photos.
@@ -52,8 +52,8 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
-    although the decision depends on the whole frame. Where the same photos carry both and Q is the
-    narrower, two thirds may be left, and Q must have two thirds. A cue found only by pull cannot
+    although the decision depends on the whole frame. Where the same photos carry both and Q has
+    half the area at most, two thirds may be left, and Q must have two thirds. A cue found only by pull cannot
     explain one found by reliance: the class does not need it (as the edge of a wall that is
     everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
@@ -87,7 +87,7 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
 def _explains(other: Suspect, one: Suspect, left: float) -> bool:
     """Whether ``other`` explains ``one``, of whose effect ``left`` remains with it put back."""
-    if one.pulls and other.area * _SAME_AREA < one.area and _carried_by_the_same(one, other):
+    if one.pulls and other.area <= _NARROW * one.area and _carried_by_the_same(one, other):
         return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
     causes = other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
     return left < _LEFT and causes
