@@ -53,9 +53,9 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
     although the decision depends on the whole frame. Where the same photos carry both and Q has
-    half the area at most, two thirds may be left, and Q must have two thirds. A cue found only by pull cannot
-    explain one found by reliance: the class does not need it (as the edge of a wall that is
-    everywhere).
+    half the area at most, two thirds may be left, and Q must have two thirds. A cue found only by
+    pull cannot explain one found by reliance: the class does not need it (as the edge of a wall
+    that is everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
     part of it that heatmaps show; but a region that the class needs, that has two thirds of the
     effect of the background and half its area at most, is kept before the background, whose name
