@@ -206,6 +206,7 @@ DISCOVERED = "cluster_"
 RELIANCE, PULL, SCRAMBLED = "reliance", "pull", "scrambled"
 # Every photo of a class as a donor, to find who carries a cue; then the same of carriers alone.
 SCREENING, CARRIER_PULL, CARRIER_RELIANCE = "screening", "carrier_pull", "carrier_reliance"
+VICTIM = "victim"  # a carriers' pull on further classes, which only pulls.parquet counts
 # What else is measured of a cue that is put on photos.
 ARMS = ("own", SCRAMBLED)
 # Of a property that an object can have too: the effect of changing the whole photo.

@@ -13,21 +13,12 @@ import pytest
 from tests import tiny
 from tests.evidence import framed
 from tests.evidence.test_verdict import LIMITS, cell
-from xai_audit.evidence.carriers import (
-    PHOTOS,
-    Change,
-    Screen,
-    carriers,
-    every_donor,
-    first_pairs,
-    suspected,
-)
-from xai_audit.evidence.carriers import (
-    test_pairs as pairs_that_test,
-)
+from xai_audit.evidence.carriers import Change, carriers
 from xai_audit.evidence.pulls import pulls_table
+from xai_audit.evidence.rounds import PHOTOS, Screen, every_donor, first_pairs, suspected
+from xai_audit.evidence.rounds import test_pairs as pairs_that_test
 from xai_audit.evidence.verdict import judge
-from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, PULL, TRANSPLANTS
+from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, PULL, TRANSPLANTS, VICTIM
 
 pytestmark = pytest.mark.xdist_group("carriers")  # they share a run
 
@@ -39,7 +30,10 @@ def screen(donors: int = 40) -> Screen:
         "horse",
         "corner",
         tuple(f"horse/{n}" for n in range(donors)),
-        tuple((f"dog/{n}", f"dog/{n + 1}") for n in range(PHOTOS)),
+        {
+            name: tuple((f"{name}/{n}", f"{name}/{n + 1}") for n in range(PHOTOS))
+            for name in ("dog", "cat")
+        },
         ("dog/90", "cat/90"),
     )
 
@@ -104,10 +98,14 @@ def test_where_hardly_a_donor_changes_the_decision_no_more_is_measured(tagged):
 def test_they_are_tested_on_photos_that_did_not_choose_them():
     of, more, found = rounds({"horse/0", "horse/1", "horse/2"})
     used = {pair.image for pair in [*first_pairs(of), *more]}
-    pairs = pairs_that_test(of, found)
+    pairs = pairs_that_test(of, dict.fromkeys([*first_pairs(of), *more], Change(0.9, 9.0)), found)
     pull = [pair for pair in pairs if pair.question == CARRIER_PULL]
     own = [pair for pair in pairs if pair.question == CARRIER_RELIANCE]
     assert not used & {pair.image for pair in pull}
+    assert {pair.image.partition("/")[0] for pair in pull} == {"dog"}
+    victims = [pair for pair in pairs if pair.question == VICTIM]
+    assert not {pair.image for pair in victims} & (used | {pair.image for pair in pull})
+    assert {pair.image.partition("/")[0] for pair in victims} >= {"cat"}
     assert len(pull) == 16
     assert {pair.donor_with for pair in pull} == {*found.sure}
     assert {pair.image for pair in own} == {*found.sure}
@@ -131,7 +129,7 @@ def test_their_pull_confirms_without_availability_and_the_sentence_names_the_vic
     assert row["because"] == (
         "10 of 40 photos of horse (25%, 95 % interval 14% to 40%) carry a border that alone raises "
         "the probability of horse in photos of other classes by 0.80 (95 % interval 0.60 to 0.90). "
-        "So changed are photos of other classes: 80% of dog, 50% of cat."
+        "Photos of other classes that then become horse: 80% of dog, 50% of cat."
     )
 
 

@@ -37,7 +37,8 @@ def victims(row: Mapping[str, Any]) -> str:
         return ""
     named = [f"{share:.0%} of {other}" for other, share in found[:_VICTIMS]]
     more = f" and {len(found) - _VICTIMS} more classes" * (len(found) > _VICTIMS)
-    return f" So changed are photos of other classes: {', '.join(named)}{more}."
+    become = f" Photos of other classes that then become {row['class_name']}"
+    return f"{become}: {', '.join(named)}{more}."
 
 
 def too_few(row: Mapping[str, Any]) -> str:

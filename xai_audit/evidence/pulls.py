@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.cells import ALL
-from xai_audit.schema import CARRIER_PULL, PULL, PULLS
+from xai_audit.schema import CARRIER_PULL, PULL, PULLS, VICTIM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _CELL = ["class_name", "cue"]
+_CARRIED = (CARRIER_PULL, VICTIM)
 _COLUMNS = [*_CELL, "question", "image_id", "image_class", "predicted_with", "predicted_without"]
 
 
@@ -31,9 +32,9 @@ def pulls_table(files: Sequence[Path]) -> pa.Table:
     rows = pd.concat([*_pairs(files), pd.DataFrame(columns=_COLUMNS)], ignore_index=True)
     if rows.empty:
         return PULLS.empty_table()
-    carried = rows[rows["question"] == CARRIER_PULL][_CELL].drop_duplicates()
+    carried = rows[rows["question"].isin(_CARRIED)][_CELL].drop_duplicates()
     marked = rows.merge(carried.assign(carried=True), on=_CELL, how="left")
-    kept = marked["carried"].isna() | (marked["question"] == CARRIER_PULL)
+    kept = marked["carried"].isna() | marked["question"].isin(_CARRIED)
     found = marked[kept].astype({"predicted_with": bool, "predicted_without": bool})
     found["changed"] = found["predicted_with"] & ~found["predicted_without"]
     photos = found.groupby([*_CELL, "image_class", "image_id"])["changed"].mean() > 0.5
@@ -69,7 +70,7 @@ def victims_of(cells: pd.DataFrame, pulls: pa.Table) -> pd.Series:
 def _pairs(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     for file in files:
         frame = pq.read_table(file, columns=_COLUMNS).to_pandas()
-        mine = frame[frame["question"].isin([PULL, CARRIER_PULL]) & (frame["cue"] != ALL)]
+        mine = frame[frame["question"].isin([PULL, *_CARRIED]) & (frame["cue"] != ALL)]
         if not (known := mine.dropna(subset=["predicted_with", "predicted_without"])).empty:
             yield known
 

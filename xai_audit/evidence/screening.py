@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from xai_audit.evidence.carriers import Change, carriers, every_donor, first_pairs, test_pairs
+from xai_audit.evidence.carriers import Change, carriers
 from xai_audit.evidence.columns import CARRIED
 from xai_audit.evidence.plan import shown
+from xai_audit.evidence.rounds import every_donor, first_pairs, test_pairs
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, CARRIERS, SCREENING
 from xai_audit.statistics.estimate import paired
@@ -18,8 +19,9 @@ from xai_audit.statistics.estimate import paired
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from xai_audit.evidence.carriers import Carriers, Screen
+    from xai_audit.evidence.carriers import Carriers
     from xai_audit.evidence.plan import Pair
+    from xai_audit.evidence.rounds import Screen
     from xai_audit.evidence.transplant import Row, Transplanter
 
 
@@ -75,7 +77,12 @@ def screened(
     for one, every in zip(found, wanted, strict=True):
         if every:
             one.carriers = carriers(one.changes(SCREENING), limit=limit)
-    measure([test_pairs(one.screen, one.carriers) if one.carriers else [] for one in found])
+    measure(
+        [
+            test_pairs(one.screen, one.changes(SCREENING), one.carriers) if one.carriers else []
+            for one in found
+        ]
+    )
     return found
 
 

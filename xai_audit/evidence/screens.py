@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 
-from xai_audit.evidence.carriers import PHOTOS, Screen, suspected
 from xai_audit.evidence.donors import confusable, least_similar, ordinary
-from xai_audit.evidence.pairs import by_class_in_turn, donor_from, other_than
+from xai_audit.evidence.pairs import donor_from, other_than
 from xai_audit.evidence.plan import MIN_IMAGES, Separation, owner
+from xai_audit.evidence.rounds import PHOTOS, Screen, suspected
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.verdicts import preferred_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -89,14 +89,18 @@ class Screening:
         counterpart = least_similar(likeness, plain)
         neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
         order = confusable(roster.confusion.get(name, {}), others)
-        given = _given(order, {*plain}, pools, neutral, roster.clusters)
+        given = {}
+        for other in order:
+            third = [] if other in plain else neutral
+            places = islice(_given(pools[other], third, roster.clusters), PHOTOS)
+            given[other] = tuple((roster.ids[image], roster.ids[donor]) for image, donor in places)
         donors = [roster.ids[place] for place in pools[name]]
         masses, presence = (of.get(key, {}).get(name, {}) for of in (self.masses, self.presence))
         return Screen(
             class_name=name,
             cue=key,
             donors=tuple(suspected(donors, masses, presence)),
-            recipients=tuple((roster.ids[i], roster.ids[d]) for i, d in islice(given, PHOTOS)),
+            recipients={other: photos for other, photos in given.items() if photos},
             without=tuple(roster.ids[place] for place in neutral[:_WITHOUT]),
         )
 
@@ -107,21 +111,21 @@ class Screening:
 
 
 def _given(
-    others: Sequence[str],
-    plain: set[str],
-    pools: Mapping[str, Sequence[int]],
-    neutral: Sequence[int],
-    clusters: NDArray[np.int64],
+    theirs: list[int], neutral: Sequence[int], clusters: NDArray[np.int64]
 ) -> Iterator[tuple[int, int]]:
-    """Places of a photo of another class and of its donor without the cue, the classes in turn.
+    """Places of a photo of another class and of its donor without the cue.
 
     That donor is of the photo's own class, or of a third where the cue is distinctive there: see
     :func:`~xai_audit.evidence.pairs.pull_pairs`.
+
+    Args:
+        theirs: places of the class's photos.
+        neutral: of the donors that stand in for its own; none where its own may serve.
+        clusters: (n,) number of the cluster of each place.
     """
-    photos = by_class_in_turn([(pools[other], other) for other in others])
-    for number, (image, other) in enumerate(photos):
-        theirs = list(pools[other])
-        if other in plain and len(theirs) > 1:
-            yield image, other_than(image, theirs, theirs.index(image), clusters)
-        elif third := [place for place in neutral if place not in theirs]:
+    third = [place for place in neutral if place not in theirs]
+    for number, image in enumerate(theirs):
+        if third:
             yield image, donor_from(third, number, image, clusters)
+        elif len(theirs) > 1:
+            yield image, other_than(image, theirs, number, clusters)

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from xai_audit.errors import CueProblem
-from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, WHOLE
+from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, VICTIM, WHOLE
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # A property that an object can have too is changed on the whole photo: a cast lies on both, and a
 # donor gives only what its surroundings have.
-_ON_WHOLE = (WHOLE, SCREENING, CARRIER_PULL, CARRIER_RELIANCE)
+_ON_WHOLE = (WHOLE, SCREENING, CARRIER_PULL, VICTIM, CARRIER_RELIANCE)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.answers import mostly_open, worst_first
 from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED
+from xai_audit.schema import CARRIER_PULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,8 +91,14 @@ def _by_class(confirmed: Sequence[Finding]) -> dict[str, list[str]]:
     cues: dict[str, list[str]] = defaultdict(list)
     for finding in confirmed:
         if not finding.both:
-            cues[finding.class_name].append(f"its {finding.words}")
+            cues[finding.class_name].append(f"its {finding.words}{_on(finding)}")
     return cues
+
+
+def _on(finding: Finding) -> str:
+    """The share of its photos that carry it, where the others' cue does nothing."""
+    share = finding.row["carrier_share"] if finding.question == CARRIER_PULL else None
+    return "" if share is None else f" on {share:.0%} of its photos"
 
 
 def _named(cues: Mapping[str, Sequence[str]]) -> str:

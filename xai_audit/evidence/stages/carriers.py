@@ -20,7 +20,7 @@ from xai_audit.work.stage import Finished, Part, Plan, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xai_audit.evidence.carriers import Screen
+    from xai_audit.evidence.rounds import Screen
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
@@ -50,7 +50,7 @@ def plan(audit: Audit) -> Plan:
         for number, name in enumerate(screening.planning.names):
             screens = screening.screens(name)
             ids = {one for screen in screens for one in _photos(screen)}
-            text = [[s.cue, s.donors, s.recipients, s.without] for s in screens]
+            text = [[s.cue, s.donors, [*s.recipients.items()], s.without] for s in screens]
             near = screening.planning.clusters_of(ids)
             mark = fingerprint(same, text, near, content_of(audit, rows, ids, name))
             found.append(Part(number, mark, {"class_name": name}))
@@ -67,7 +67,7 @@ def plan(audit: Audit) -> Plan:
 
 
 def _photos(screen: Screen) -> set[str]:
-    given = {one for pair in screen.recipients for one in pair}
+    given = {one for of in screen.recipients.values() for pair in of for one in pair}
     return {*screen.donors, *screen.without} | given
 
 

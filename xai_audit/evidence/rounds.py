@@ -1,0 +1,152 @@
+"""The pairs of the three rounds in which carriers are found: see ``carriers``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from xai_audit.evidence.plan import Pair
+from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, VICTIM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from xai_audit.evidence.carriers import Carriers, Change
+
+_FIRST_DONORS = 6
+# Photos of the most and of the second most confusable class that the first donors give to.
+_FIRST_PHOTOS = (2, 1)
+_EVERY_DONOR_PHOTOS = 2
+_PULL_PAIRS, _VICTIM_PAIRS, _RELIANCE_PAIRS = 16, 12, 12
+# Photos of a class that the rounds may use.
+PHOTOS = 3 + _PULL_PAIRS
+# Donors of the first round that must change the decision for the second.
+_RESPONSES = 2
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Who may carry the cue of one class, and who gets it.
+
+    Attributes:
+        class_name: of the cell.
+        cue: its key.
+        donors: ids of the class's usable photos, the most suspected first.
+        recipients: another class -> (id of its photo, id of that one's donor without the cue), the
+            most confusable class first.
+        without: ids of donors without the cue for photos of the class, in turn.
+    """
+
+    class_name: str
+    cue: str
+    donors: tuple[str, ...]
+    recipients: Mapping[str, tuple[tuple[str, str], ...]]
+    without: tuple[str, ...]
+
+
+def suspected(
+    donors: Sequence[str], masses: Mapping[str, float], presence: Mapping[str, float]
+) -> list[str]:
+    """The donors, first those with the largest mass and presence in turn, then as given.
+
+    Args:
+        donors: ids.
+        masses: id -> share of the relevance in the cue's region; absent or NaN unknown.
+        presence: id -> how much the cue looks like the class's; absent or NaN unknown.
+    """
+
+    def ranked(values: Mapping[str, float]) -> list[str]:
+        known = [one for one in donors if not math.isnan(values.get(one, math.nan))]
+        return sorted(known, key=lambda one: -values[one])
+
+    by_mass, by_presence = ranked(masses), ranked(presence)
+    longest = max(len(by_mass), len(by_presence))
+    turns = [
+        one for n in range(longest) for each in (by_mass, by_presence) for one in each[n : n + 1]
+    ]
+    return list(dict.fromkeys([*turns, *donors]))
+
+
+def first_pairs(screen: Screen) -> list[Pair]:
+    """The pairs of the first round: the most suspected donors, over a few photos in turn."""
+    classes = [*screen.recipients.values()]
+    counts = _FIRST_PHOTOS if len(classes) > 1 else (sum(_FIRST_PHOTOS),)
+    photos = [one for of, count in zip(classes, counts, strict=False) for one in of[:count]]
+    return [
+        _pair(screen, SCREENING, photos[place % len(photos)], donor)
+        for place, donor in enumerate(screen.donors[:_FIRST_DONORS])
+    ]
+
+
+def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -> list[Pair]:
+    """The pairs of the second round that the first did not measure; none where it showed nothing.
+
+    Args:
+        screen: of the cell.
+        first: measured pair -> change.
+        limit: at least two donors must change the probability by that.
+    """
+    if sum(change.p >= limit for change in first.values()) < _RESPONSES:
+        return []
+    most: dict[str, float] = {}
+    for pair, change in first.items():
+        most[pair.image] = max(change.p, most.get(pair.image, change.p))
+    chosen = sorted(most, key=lambda image: -most[image])[:_EVERY_DONOR_PHOTOS]
+    photos = [one for of in screen.recipients.values() for one in of if one[0] in chosen]
+    pairs = [_pair(screen, SCREENING, p, donor) for donor in screen.donors for p in photos]
+    return [pair for pair in pairs if pair not in first]
+
+
+def test_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers) -> list[Pair]:
+    """The pairs of the third round: carriers and photos that no earlier round has used.
+
+    Args:
+        screen: of the cell.
+        measured: pair of the screening -> change.
+        found: who carries the cue.
+    """
+    chosen = list(found.sure)
+    if not chosen:
+        return []
+    fresh = _fresh(screen, measured)
+    first = [one for of in fresh.values() for one in of][:_PULL_PAIRS]
+    tested = {image for image, _ in first}
+    rest = [[one for one in of if one[0] not in tested] for of in fresh.values()]
+    others = [one for turn in zip_longest(*rest) for one in turn if one is not None]
+    pairs = [
+        _pair(screen, question, one, chosen[place % len(chosen)])
+        for question, photos in ((CARRIER_PULL, first), (VICTIM, others[:_VICTIM_PAIRS]))
+        for place, one in enumerate(photos)
+    ]
+    own = [
+        Pair(
+            screen.class_name,
+            screen.cue,
+            CARRIER_RELIANCE,
+            image,
+            chosen[(place + 1) % len(chosen)],
+            screen.without[place % len(screen.without)],
+        )
+        for place, image in enumerate(chosen[:_RELIANCE_PAIRS])
+    ]
+    return [*pairs, *(own if len(chosen) > 1 else [])]
+
+
+def _fresh(screen: Screen, measured: Mapping[Pair, Change]) -> dict[str, list[tuple[str, str]]]:
+    """Another class -> its photos that were not used, the class that responded most first."""
+    most: dict[str, float] = {}
+    for pair, change in measured.items():
+        most[pair.image] = max(change.p, most.get(pair.image, -1.0))
+    response = {
+        name: max((most[image] for image, _ in of if image in most), default=-1.0)
+        for name, of in screen.recipients.items()
+    }
+    order = sorted(response, key=lambda name: -response[name])
+    return {name: [one for one in screen.recipients[name] if one[0] not in most] for name in order}
+
+
+def _pair(screen: Screen, question: str, photo: tuple[str, str], donor: str) -> Pair:
+    image, without = photo
+    return Pair(screen.class_name, screen.cue, question, image, donor, without)
