@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WAYS = ("both", "down")  # what is put on for a test nobody carries; the file cannot be given
 _UNKNOWN = Separation({}, {}, {})
 _WITHOUT = 12
+_CLASSES = 8  # so many of the most confusable get the cue; bounds the plan's memory
 
 # Key of a cue -> class -> image id -> value.
 Values = dict[str, dict[str, dict[str, float]]]
@@ -88,7 +89,7 @@ class Screening:
         likeness = {} if values is None else dict(zip(roster.names, values.tolist(), strict=True))
         counterpart = least_similar(likeness, plain)
         neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
-        order = confusable(roster.confusion.get(name, {}), others)
+        order = confusable(roster.confusion.get(name, {}), others)[:_CLASSES]
         given = {}
         for other in order:
             third = [] if other in plain else neutral
