@@ -36,6 +36,8 @@ _STRONGEST = 0.1  # the share of the donors whose mean change is the strongest
 # Carriers change more, the others less than some part of the strongest change; a gap divides them.
 _BETWEEN = (0.25, 0.6)
 _GAP = 0.1
+# Log-odds that raise a probability from 2 % to over a half: less turns no photo into the class.
+_TURNS = 4.0
 _LEAST_NOISE = 0.1  # log-odds
 
 
@@ -88,15 +90,16 @@ def _threshold(odds: NDArray[np.float64]) -> float | None:
     """The change of log-odds that divides carriers from the other donors; None without a gap.
 
     It is the middle of the widest gap between changes of a quarter and of three fifths of the
-    strongest, which is the mean of the best tenth, three at least. Donors that fill these two
-    fifths evenly differ in degree and not in kind.
+    strongest, which is the mean of the best tenth, three at least. Donors that fill that range
+    evenly, or of which the strongest are weak (the most blurred of a class), differ in degree and
+    not in kind.
 
     Args:
         odds: (n,) changes, the largest first.
     """
     strongest = float(odds[: max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(odds)))].mean())
     low, high = (share * strongest for share in _BETWEEN)
-    if strongest <= 0:
+    if strongest < _TURNS:
         return None
     ends = np.array([high, *odds[(odds > low) & (odds < high)], low])
     gaps = -np.diff(ends)
