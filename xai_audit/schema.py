@@ -212,7 +212,7 @@ ARMS = ("own", SCRAMBLED)
 # Of a property that an object can have too: the effect of changing the whole photo.
 WHOLE = "whole"
 # The questions that can show that a decision depends on a cue, the plainest first.
-CONFIRMING = (RELIANCE, PULL, CARRIER_PULL, WHOLE)
+CONFIRMING = (RELIANCE, PULL, WHOLE, CARRIER_PULL)
 QUESTIONS = ("availability", "attention", RELIANCE, PULL)
 VERDICTS = ("confirmed", "suspected", "available", "clear", "undetermined")
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from xai_audit.errors import OutputError
-from xai_audit.run.reader import _TABLES, Run
+from xai_audit.run.reader import Run
+from xai_audit.run.tables import TABLES
 from xai_audit.schema import EVIDENCE, MANIFEST, SCORES, STATUSES, TRANSPLANTS
 
 
@@ -60,7 +61,7 @@ def test_a_scan_reads_some_columns_of_some_rows(folder):
     assert found.to_dict("list") == {"image_id": ["c/1.jpg", "c/3.jpg"]}
 
 
-@pytest.mark.parametrize("name", [*_TABLES])
+@pytest.mark.parametrize("name", [*TABLES])
 def test_every_table_has_a_place_and_a_name(folder, name):
     run = Run(folder)
     assert hasattr(run.paths, name)

@@ -102,7 +102,7 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     carried = many & _found(judged, CARRIER_PULL, limits)
     whole = _found(judged, WHOLE, limits) & _found(judged, "availability", limits)
     judged["question"] = None
-    found = (relied, pulled, carried, whole)
+    found = (relied, pulled, whole, carried)
     for question, is_found in reversed([*zip(CONFIRMING, found, strict=True)]):
         judged["question"] = judged["question"].mask(is_found, question)
     return judged
