@@ -257,7 +257,7 @@ EVIDENCE = pa.schema(
         # Of a stamp, against the photo as it is: on the class's own photos; scrambled, on others'.
         *_estimates(*ARMS),
         # Photos of the class whose cue alone turns others into it, of those that were tried; the
-        # share is null where the first few changed nothing. Their pull on photos of other classes,
+        # share is null where none was told from the others. Their pull on photos of other classes,
         # and reliance on their own.
         *_fields(pa.int32(), "n_screened", "n_carriers"),
         *_estimates("carrier_share", CARRIER_PULL),

@@ -13,10 +13,11 @@ import pytest
 from tests import tiny
 from tests.evidence import framed
 from tests.evidence.test_verdict import LIMITS, cell
-from xai_audit.evidence.carriers import Change, carriers
+from xai_audit.evidence.carriers import Carriers, Change, carriers
 from xai_audit.evidence.pulls import pulls_table
 from xai_audit.evidence.rounds import PHOTOS, Screen, every_donor, first_pairs, suspected
 from xai_audit.evidence.rounds import test_pairs as pairs_that_test
+from xai_audit.evidence.screening import Screened, carried_table
 from xai_audit.evidence.verdict import judge
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, PULL, TRANSPLANTS, VICTIM
 
@@ -220,3 +221,12 @@ def test_nobody_carries_what_the_model_does_not_read(photos, tmp_path):
     assert done.returncode == 0, done.stderr
     assert pd.read_parquet(tmp_path / "blind" / "carriers.parquet").empty
     assert "confirmed" not in {*pd.read_parquet(tmp_path / "blind" / "evidence.parquet")["verdict"]}
+
+
+def test_where_donors_differ_by_degree_the_share_is_unknown():
+    of = screen()
+    table = carried_table(
+        [Screened(of, carriers=Carriers({"horse/0": 0.5}, {}))], clusters={}, seed=0
+    )
+    row = table.to_pylist()[0]
+    assert (row["n_carriers"], row["carrier_share"], row["carrier_share_high"]) == (0, None, None)

@@ -137,7 +137,7 @@ def _carried(one: Screened, clusters: Mapping[str, int], seed: int) -> dict[str,
         ends = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         numbers |= ends | ({f"{name}_p": estimate.p} if name == CARRIER_PULL else {})
     donors, count = _counts(one.carriers)
-    if donors:
+    if count:  # donors that differ by degree leave the share unknown
         from scipy.stats import binomtest  # 0.7 s; planning imports what is above
 
         interval = binomtest(count, donors).proportion_ci(method="wilson")
