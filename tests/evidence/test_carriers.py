@@ -136,7 +136,13 @@ def test_their_pull_confirms_without_availability_and_the_sentence_names_the_vic
 
 @pytest.mark.parametrize(
     "changes",
-    [{"carrier_pull_low": 0.19}, {"carrier_pull_p": 0.2}, {"n_carrier_pairs": 7}],
+    [
+        {"carrier_pull_low": 0.19},
+        {"carrier_pull_p": 0.2},
+        {"n_carrier_pairs": 7},
+        {"carrier_share": 0.45},
+        {"area": math.nan},
+    ],
 )
 def test_a_weak_pull_of_carriers_does_not_confirm(changes):
     assert verdict(**changes)["verdict"] == "clear"

@@ -51,8 +51,9 @@ def too_few(row: Mapping[str, Any]) -> str:
 
 
 def is_too_few(row: Mapping[str, Any], least: float) -> bool:
-    """Whether several photos carry a cue with an effect above ``least``, but fewer than needed."""
-    return bool(1 < row["n_carriers"] < LEAST_CARRIERS and row["carrier_pull_low"] >= least)
+    """Whether two photos carry a region with an effect above ``least``, fewer than needed."""
+    few = 1 < row["n_carriers"] < LEAST_CARRIERS and row["carrier_pull_low"] >= least
+    return bool(few and not math.isnan(row["area"]))
 
 
 def _count(row: Mapping[str, Any]) -> str:
