@@ -15,8 +15,14 @@ from tests.evidence import framed
 from tests.evidence.test_verdict import LIMITS, cell
 from xai_audit.evidence.carriers import Carriers, Change, carriers
 from xai_audit.evidence.pulls import pulls_table
-from xai_audit.evidence.rounds import PHOTOS, Screen, every_donor, first_pairs, suspected
-from xai_audit.evidence.rounds import test_pairs as pairs_that_test
+from xai_audit.evidence.rounds import (
+    PHOTOS,
+    Screen,
+    every_donor,
+    first_pairs,
+    fresh_pairs,
+    suspected,
+)
 from xai_audit.evidence.screening import Screened, carried_table
 from xai_audit.evidence.verdict import judge
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, PULL, TRANSPLANTS, VICTIM
@@ -99,7 +105,7 @@ def test_where_hardly_a_donor_changes_the_decision_no_more_is_measured(tagged):
 def test_they_are_tested_on_photos_that_did_not_choose_them():
     of, more, found = rounds({"horse/0", "horse/1", "horse/2"})
     used = {pair.image for pair in [*first_pairs(of), *more]}
-    pairs = pairs_that_test(of, dict.fromkeys([*first_pairs(of), *more], Change(0.9, 9.0)), found)
+    pairs = fresh_pairs(of, dict.fromkeys([*first_pairs(of), *more], Change(0.9, 9.0)), found)
     pull = [pair for pair in pairs if pair.question == CARRIER_PULL]
     own = [pair for pair in pairs if pair.question == CARRIER_RELIANCE]
     assert not used & {pair.image for pair in pull}

@@ -99,7 +99,7 @@ def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -
     return [pair for pair in pairs if pair not in first]
 
 
-def test_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers) -> list[Pair]:
+def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers) -> list[Pair]:
     """The pairs of the third round: carriers and photos that no earlier round has used.
 
     Args:

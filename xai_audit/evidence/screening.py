@@ -11,7 +11,7 @@ import pyarrow as pa
 from xai_audit.evidence.carriers import Change, carriers
 from xai_audit.evidence.columns import CARRIED
 from xai_audit.evidence.plan import shown
-from xai_audit.evidence.rounds import every_donor, first_pairs, test_pairs
+from xai_audit.evidence.rounds import every_donor, first_pairs, fresh_pairs
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, CARRIERS, SCREENING
 from xai_audit.statistics.estimate import paired
@@ -79,7 +79,7 @@ def screened(
             one.carriers = carriers(one.changes(SCREENING), limit=limit)
     measure(
         [
-            test_pairs(one.screen, one.changes(SCREENING), one.carriers) if one.carriers else []
+            fresh_pairs(one.screen, one.changes(SCREENING), one.carriers) if one.carriers else []
             for one in found
         ]
     )
@@ -103,7 +103,7 @@ def carried_table(found: Sequence[Screened], *, clusters: Mapping[str, int], see
 def carriers_table(
     found: Sequence[Screened], presence: Mapping[str, Mapping[str, float]]
 ) -> pa.Table:
-    """The rows of CARRIERS, the largest effect of a cell first.
+    """The rows of CARRIERS, the largest change of log-odds of a cell first.
 
     Args:
         found: of the cells of a class.

@@ -209,9 +209,8 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
 
     A cue that is not in the pixels is open where availability is unknown. Any other is open with
     fewer than ``min_images``, with too few clusters of them for an interval, where two photos carry
-    it with an effect, or where the interval
-    reaches the limit and either fewer pairs were measured than were wanted, or the effect is
-    significant and its estimate reaches the limit too.
+    it with an effect, or where the interval reaches the limit and either fewer pairs were measured
+    than were wanted, or the effect is significant and its estimate reaches the limit too.
     """
     if row["way"] == "none":
         return math.isnan(row["availability"])

@@ -19,7 +19,7 @@ from xai_audit.run.verdicts import (
     gravest,
     is_used,
 )
-from xai_audit.schema import DISCOVERED, RELIANCE, WHOLE
+from xai_audit.schema import DISCOVERED, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -43,7 +43,6 @@ class Finding:
         row: every column of EVIDENCE; None where null.
         used: whether the effect is above 0, but not surely above the limit.
         both: the two classes of which it is the one decision; empty elsewhere.
-        by_object: whether it is not confirmed, but would be were the object changed too.
     """
 
     class_name: str
@@ -57,7 +56,6 @@ class Finding:
     row: Mapping[str, Any]
     used: bool = False
     both: tuple[str, ...] = ()
-    by_object: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,8 +70,7 @@ class Finding:
     @property
     def may_be_object(self) -> bool:
         """Whether the effect may be the object's own: it shows on whole photos alone."""
-        by_object = self.by_object or self.question == WHOLE
-        return by_object or self.row["object_included"] is True
+        return self.question == WHOLE or self.row["object_included"] is True
 
     @property
     def words(self) -> str:
@@ -107,7 +104,6 @@ def read_findings(run: Run) -> list[Finding]:
             high=row["effect_high"],
             row=row,
             used=_is_used(row, limits.get("q")),
-            by_object=_is_by_object(row, limits.get(RELIANCE)),
         )
         for row in rows_of(gravest(run.evidence))
     ]
@@ -117,12 +113,6 @@ def _is_used(row: Mapping[str, Any], most: float | None) -> bool:
     if most is None or row["verdict"] not in (SUSPECTED, AVAILABLE, CLEAR) or row["explained_by"]:
         return False
     return is_used(row["effect_low"], row[f"{row['shown_question']}_q"], most)
-
-
-def _is_by_object(row: Mapping[str, Any], least: float | None) -> bool:
-    if least is None or row["whole_low"] is None or row["explained_by"]:
-        return False
-    return row["verdict"] in (SUSPECTED, AVAILABLE) and row["whole_low"] >= least
 
 
 def decisions(findings: Sequence[Finding], classes: Sequence[str]) -> list[Finding]:

@@ -27,7 +27,7 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
         findings: at least one; those of one decision once.
         summary: rows of SUMMARY; that of every cue at once is given.
     """
-    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED or f.by_object])
+    confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
     classes = len({name for f in findings for name in f.names})
     cues = len({f.cue for f in findings})
     examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
