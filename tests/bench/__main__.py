@@ -27,7 +27,7 @@ _SUMMARY = "Run benches and print a table; the exit code is 1 where a bound is n
 # A module of this folder each, with run(shared, quick) -> rows; in this order.
 BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
-    "starved", "planted", "coverage", "intervals", "frozen", "earlier", "house", "steps",
+    "starved", "planted", "stamps", "coverage", "intervals", "frozen", "earlier", "house", "steps",
 )  # fmt: skip
 
 
