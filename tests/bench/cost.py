@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
 from tests.bench.rows import NO_BOUND, Row
+from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from xai_audit.run.paths import RunPaths
 
 # A budget of 32 images, each seen with the cue and without it.
 _FORWARDS = 2 * 32
+_APART = "apart"
+_FIRST = (RELIANCE, PULL, SCRAMBLED, _APART)
 _WALL, _CPU = "_seconds", "_cpu_seconds"
 
 
@@ -34,6 +40,28 @@ def apart(paths: RunPaths) -> int:
     """Forwards of the pairs with another cue's content put back."""
     pairs = pq.read_table(paths.transplants, columns=["given"])
     return 2 * (len(pairs) - pairs.column("given").null_count)
+
+
+def pairs(paths: RunPaths) -> dict[str, int]:
+    """Question -> how many pairs were measured for it; those of :func:`apart` are a further one."""
+    table = pq.read_table(paths.transplants, columns=["question", "given"])
+    questions = table.filter(table["given"].is_null())["question"].to_pylist()
+    return {**Counter(questions), _APART: len(table) - len(questions)}
+
+
+def decided_rows(pairs: Mapping[str, int], decided: int, command: str) -> list[Row]:
+    """The row of forwards for each of the ``decided`` cells, by what they were for.
+
+    Before carriers were looked for there were the pairs of a class's own photos, of other classes'
+    and those that told overlapping cues apart: what these cost today is beside.
+    """
+    if not decided or not pairs:
+        return []
+    every = 2 * sum(pairs.values()) / decided
+    first = 2 * sum(pairs.get(question, 0) for question in _FIRST) / decided
+    measured = f"{every:.1f}; {first:.1f} ({every / first:.2f}x)" if first else f"{every:.1f}"
+    what = f"forwards per decidable cell ({decided}): all; without carriers, victims, whole photos"
+    return [Row(what, NO_BOUND, measured, True, command)]
 
 
 def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> list[Row]:

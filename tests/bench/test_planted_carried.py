@@ -162,7 +162,7 @@ def test_what_is_judged_of_a_share():
     assert "corner_top_left" in wrong
     assert f"{QUARTER.other_twin}/cluster_0" in wrong
     assert _measured(rows, "the share of carriers").startswith("1 of 1")
-    assert _measured(rows, "AUROC of the reported").startswith("1.000")
+    assert _measured(rows, "AUROC of the largest").startswith("1.000")
     assert "0.25, 0.90; 0.30 [0.10, 0.50], 0.80, confirmed" in _measured(
         rows, "share_text_bottom_right"
     )
@@ -205,11 +205,11 @@ def test_the_rule_of_the_strip_is_compared_on_cells_of_the_border():
         [(border.name, a, "border", True, "confirmed"), (border.name, b, "border", False, "clear")],
         columns=["scenario", "class_name", "cue", "positive", "verdict"],
     )
-    rows = strip.rows(cells, [done])
-    assert _measured(rows, "border: share") == "0 of 1 positive cells, 1 of 1 negative"
-    assert _measured(rows, "border: confirmed") == "1 of 1 positive cells, 0 of 1 negative"
-    assert _measured(rows, "AUROC") == "0.000"
-    assert strip.rows(cells, [dataclasses.replace(done, strip={})]) == []
+    rows = strip.rows(cells, [done], "twins")
+    assert _measured(rows, "twins, border: share") == "0 of 1 positive cells, 1 of 1 negative"
+    assert _measured(rows, "twins, border: confirmed") == "1 of 1 positive cells, 0 of 1 negative"
+    assert _measured(rows, "twins: AUROC") == "0.000"
+    assert strip.rows(cells, [dataclasses.replace(done, strip={})], "twins") == []
 
 
 def test_the_plot_is_written(tmp_path):

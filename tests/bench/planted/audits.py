@@ -16,6 +16,7 @@ from tests.bench.planted.carried import carried
 from tests.bench.planted.judge import rows
 from tests.bench.planted.outcome import COMMAND, Outcome, table_if_there
 from tests.bench.planted.plants import REGIONS
+from tests.bench.planted.varied import varied
 from tests.bench.rows import NO_BOUND, Row, skipped
 from xai_audit.run.paths import RunPaths
 
@@ -51,7 +52,7 @@ def run(shared: Path, quick: bool, only: str = "") -> list[Row]:
 
 def requested(quick: bool, only: str) -> list[Scenario]:
     """The scenarios to judge; see :func:`run`."""
-    known = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls(), *carried()]
+    known = [*scenarios.twins(), *scenarios.decoys(), *scenarios.controls(), *carried(), *varied()]
     found = [s for s in known if only in s.name and (s.name in _QUICK or not quick)]
     if not found:
         raise ChildError(f"no scenario whose name contains {only!r}: {known[0].name}, ...")
@@ -86,6 +87,9 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
         n_photos=labels.size().to_dict(),
         strip=strip.by_class(paths.attributions),
         found_carriers=table_if_there(paths.root / "carriers.parquet"),
+        victims=truth["victims"],
+        pulls=table_if_there(paths.root / "pulls.parquet"),
+        pairs=cost.pairs(paths),
     )
 
 

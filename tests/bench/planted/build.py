@@ -10,25 +10,30 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tests.bench.planted import convnext
 from tests.bench.planted.lessons import lessons
 from tests.bench.planted.photos import listed, seen, split, written
-from tests.bench.planted.train import SIDE, trained
-from tests.bench.planted.truth import carriers, measured
+from tests.bench.planted.scenario import CONVNEXT
+from tests.bench.planted.train import trained
+from tests.bench.planted.truth import answering, carriers, measured, victims
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from tests.bench.planted.photos import Split
     from tests.bench.planted.scenario import Scenario
 
 _LIST = "photos.csv"
 _HERE = Path(__file__).parent
 # What decides what is built, from here; the judge may change without building anew.
 _CODE = (
-    "plants.py", "photos.py", "lessons.py", "train.py", "truth.py", "build.py", "scenario.py",
-    "../../../xai_audit/demo/render.py",
+    "plants.py", "photos.py", "lessons.py", "train.py", "convnext.py", "truth.py", "build.py",
+    "scenario.py", "../../../xai_audit/demo/render.py",
 )  # fmt: skip
 
 
 def weights_file(shared: Path) -> Path:
-    """ImageNet's SqueezeNet 1.0, that every scenario starts from."""
+    """ImageNet's SqueezeNet 1.0, that the scenarios of this trunk start from."""
     return shared / "models" / "squeezenet1_0_imagenet.pth"
 
 
@@ -55,20 +60,15 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None
         return root
     start = time.perf_counter()
     photos = split(scenario, shared, held_out)
-    shown = lessons(scenario, photos)
-    model = trained(
-        torch.load(weights_file(shared), weights_only=True),
-        [seen(scenario, photo, artefacts) for _, photo, artefacts in shown],
-        [scenario.labels.index(label) for label, _, _ in shown],
-        seed=scenario.seed,
-        epochs=scenario.epochs,
-    )
+    model = _taught(scenario, photos, shared)
     written(scenario, photos, root)
     if scenario.grouped:
         listed(scenario, photos).to_csv(root / _LIST, index=False)
     torch.save(model.state_dict(), root / "model.pth")
+    answers = answering(scenario, model, photos)
     truth = {
-        "labels": measured(scenario, model, photos),
+        "labels": measured(scenario, photos, answers),
+        "victims": victims(scenario, answers),
         "carriers": carriers(scenario, photos),
         "seconds": round(time.perf_counter() - start, 1),
     }
@@ -77,22 +77,33 @@ def built(scenario: Scenario, shared: Path, cache: Path, *, held_out: int | None
     return root
 
 
+def _taught(scenario: Scenario, photos: Split, shared: Path) -> nn.Module:
+    shown = lessons(scenario, photos)
+    pictures = [seen(scenario, photo, artefacts) for _, photo, artefacts in shown]
+    labels = [scenario.labels.index(label) for label, _, _ in shown]
+    if scenario.trunk == CONVNEXT:
+        return convnext.trained(pictures, labels, seed=scenario.seed, epochs=scenario.epochs)
+    weights = torch.load(weights_file(shared), weights_only=True)
+    return trained(weights, pictures, labels, seed=scenario.seed, epochs=scenario.epochs)
+
+
 def overrides(scenario: Scenario, root: Path) -> list[str]:
     """The command line that audits what :func:`built` returned, into ``root``/audit."""
     listing = ["dataset=csv", f"dataset.file={root}/{_LIST}"]
+    masks = ["masks=folder", f"masks.root={root}/masks"]
+    model = ["model=torchvision", "model.arch=squeezenet1_0", "model.weights=null"]
+    if scenario.trunk == CONVNEXT:
+        model = ["model=custom", "model.factory=tests.bench.planted.convnext:network"]
     return [
         *(listing if scenario.grouped else ["dataset=imagefolder"]),
         f"dataset.root={root}/images",
         "dataset.name=planted",
-        "masks=folder",
-        f"masks.root={root}/masks",
-        "model=torchvision",
-        "model.arch=squeezenet1_0",
-        "model.weights=null",
+        *(masks if scenario.masks else ["masks=none"]),
+        *model,
         f"model.checkpoint={root}/model.pth",
         f"model.num_classes={len(scenario.labels)}",
-        f"model.preprocess.resize=[{SIDE},{SIDE}]",
-        f"model.preprocess.crop={SIDE}",
+        f"model.preprocess.resize=[{scenario.side},{scenario.side}]",
+        f"model.preprocess.crop={scenario.side}",
         "compute.device=cpu",
         "adversarial.images=0",  # verdicts do not need them
         "trust.images=2",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tests.bench import cost
-from tests.bench.planted import judge_carried, strip
-from tests.bench.planted.outcome import COMMAND, NEGATIVE, POSITIVE, Outcome, auroc
-from tests.bench.planted.plants import REGIONS
+from tests.bench.planted import beside, judge_carried, judge_kinds, judge_victims
+from tests.bench.planted.outcome import (
+    COMMAND,
+    NEGATIVE,
+    POSITIVE,
+    Outcome,
+    auroc,
+    effect,
+    number,
+)
 from tests.bench.planted.scenario import CONTROL, DECOY, TWIN
 from tests.bench.rows import NO_BOUND, Row
 from xai_audit.schema import DISCOVERED
@@ -18,16 +26,17 @@ from xai_audit.schema import DISCOVERED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WRONG = 0.02
+_WRONG, _AUROC = 0.02, 0.98
 _CONFIRMED = "confirmed"
+_NO_CELLS = pd.DataFrame(columns=["scenario", "class_name", "cue", "positive", "verdict"])
 
 
 def cells(outcome: Outcome) -> pd.DataFrame:
-    """Cells whose truth is known: class_name, cue, positive, verdict, reliance, mass.
+    """Cells whose truth is known: class_name, cue, positive, verdict, reliance, effect.
 
     Known are the planted cue of each label, as measured, and on the planted label each cue that
     holds no planted pixel: that the model cannot tell the twins by it was not measured but follows.
-    A cell that the table does not have is no answer: verdict ``absent``, reliance 0.
+    A cell that the table does not have is no answer: verdict ``absent``, reliance 0, effect 0.
     """
     plant = outcome.scenario.plant
     if plant is None:
@@ -41,15 +50,12 @@ def cells(outcome: Outcome) -> pd.DataFrame:
             # A discovered region's pixels are not known here.
             if cue != plant.cue and cue not in plant.left_out and not cue.startswith(DISCOVERED):
                 known[outcome.scenario.planted, cue] = 0.0
-    table = outcome.evidence.drop_duplicates(["class_name", "cue"])
-    table = table.set_index(["class_name", "cue"])
     found = []
     for (label, cue), truth in known.items():
         if NEGATIVE < truth < POSITIVE:
             continue
-        there = (label, cue) in table.index
-        reliance = float(table.loc[(label, cue), "reliance"]) if there else np.nan
-        seen = cue in REGIONS and label in outcome.mass.index
+        row = outcome.cell(label, cue)
+        reliance = number(row, "reliance")
         found.append(
             {
                 "scenario": outcome.scenario.name,
@@ -57,22 +63,12 @@ def cells(outcome: Outcome) -> pd.DataFrame:
                 "cue": cue,
                 "truth": truth,
                 "positive": truth >= POSITIVE,
-                "verdict": table.loc[(label, cue), "verdict"] if there else "absent",
+                "verdict": row.get("verdict", "absent"),
                 "reliance": 0.0 if np.isnan(reliance) else reliance,
-                "mass": outcome.mass.loc[label, cue] if seen else np.nan,
+                "effect": effect(row),
             }
         )
     return pd.DataFrame(found)
-
-
-def best_recall(found: pd.DataFrame, by: str) -> float:
-    """The share of positive cells above the threshold that 0.02 of the negative ones pass."""
-    negative = np.sort(found[~found["positive"]][by].to_numpy())
-    positive = found[found["positive"]][by].to_numpy()
-    if not len(negative) or not len(positive):
-        return float("nan")
-    passing = int(_WRONG * len(negative))
-    return float((positive > negative[len(negative) - 1 - passing]).mean())
 
 
 def named_right(outcome: Outcome) -> bool:
@@ -88,12 +84,17 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     decoys = [o for o in outcomes if o.scenario.kind == DECOY]
     controls = [o for o in outcomes if o.scenario.kind == CONTROL]
     others = [o for o in outcomes if o.scenario.kind not in {CONTROL, DECOY} and o not in twins]
+    known = [cells(o) for o in [*twins, *decoys]]
+    for other in [*others, *controls]:
+        known += [judge_carried.planted_cells(other), judge_carried.negative_cells(other)]
     return [
         *_cell_rows(twins, decoys),
         *_decoy_rows(decoys),
         *_control_rows(controls),
         *_lost_rows(twins),
         *judge_carried.rows(others, controls),
+        *judge_victims.rows(outcomes),
+        *judge_kinds.rows(pd.concat([_NO_CELLS, *known]), [o.scenario for o in outcomes]),
         *_cost(outcomes),
     ]
 
@@ -131,28 +132,18 @@ def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]
         f"{r.scenario} {r.class_name}/{r.cue}" for r in bad.itertuples() if r.verdict == _CONFIRMED
     ]
     unnamed = [o.scenario.name for o in used if not named_right(o)]
-    region = all_cells.dropna(subset="mass")
-    by_reliance = auroc(good["reliance"], bad["reliance"])
-    by_mass = auroc(region[region.positive]["mass"], region[~region.positive]["mass"])
-    regional = auroc(region[region.positive]["reliance"], region[~region.positive]["reliance"])
+    by_reliance, by_effect = (auroc(good[by], bad[by]) for by in ("reliance", "effect"))
+    of = f"{len(good)} positive against {len(bad)} negative cells"
     return [
         _at_least("recall of confirmed on positive cells", 0.95, len(good), missed),
         _at_most("confirmed on negative cells", _WRONG, len(bad), wrong),
+        Row(f"AUROC of reliance alone, {of}", NO_BOUND, f"{by_reliance:.3f}", True, COMMAND),
         Row(
-            f"AUROC of reliance, {len(good)} positive against {len(bad)} negative cells",
-            ">= 0.98", f"{by_reliance:.3f}", by_reliance >= 0.98, COMMAND,
+            f"AUROC of the largest effect, {of}",
+            f">= {_AUROC}", f"{by_effect:.3f}", by_effect >= _AUROC, COMMAND,
         ),
         _at_least("the planted cue, and no other, is named", 0.90, len(used), unnamed),
-        Row(
-            "AUROC of plain heatmap mass, cells of regions; reliance on the same",
-            NO_BOUND, f"{by_mass:.3f}; {regional:.3f}", True, COMMAND,
-        ),
-        Row(
-            "recall of mass at its best threshold with 0.02 of the negatives; reliance on the same",
-            NO_BOUND, f"{best_recall(region, 'mass'):.3f}; {best_recall(region, 'reliance'):.3f}",
-            True, COMMAND,
-        ),
-        *strip.rows(all_cells, [*twins, *decoys]),
+        *beside.rows(all_cells, [*twins, *decoys], "twins"),
     ]  # fmt: skip
 
 
@@ -188,7 +179,12 @@ def _cost(outcomes: Sequence[Outcome]) -> list[Row]:
         return []
     forwards = pd.concat([o.evidence["forwards"] for o in outcomes])
     share = float(np.mean([o.evidence_share for o in outcomes]))
-    return cost.rows(forwards, sum(o.apart for o in outcomes), share, COMMAND)
+    decided = sum(int((o.evidence["verdict"] != "undetermined").sum()) for o in outcomes)
+    pairs = sum((Counter(o.pairs) for o in outcomes), Counter())
+    return [
+        *cost.rows(forwards, sum(o.apart for o in outcomes), share, COMMAND),
+        *cost.decided_rows(pairs, decided, COMMAND),
+    ]
 
 
 def _at_least(what: str, bound: float, count: int, wrong: Sequence[str]) -> Row:

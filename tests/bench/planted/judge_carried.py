@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tests.bench.planted import dose
-from tests.bench.planted.outcome import COMMAND, NEGATIVE, POSITIVE, Outcome, auroc, effect
+from tests.bench.planted import beside, dose
+from tests.bench.planted.outcome import (
+    COMMAND,
+    NEGATIVE,
+    POSITIVE,
+    Outcome,
+    auroc,
+    effect,
+    number,
+)
 from tests.bench.planted.scenario import CONTROL, OWN
 from tests.bench.planted.truth import of_cue
 from tests.bench.rows import NO_BOUND, Row
@@ -21,10 +29,11 @@ _CONFIRMED = "confirmed"
 _STAMP = "stamp"
 # Below it a label has one or two carriers.
 _MANY, _SOME = 0.25, 0.10
+_AUROC = 0.98
 
 
 def planted_cells(outcome: Outcome) -> pd.DataFrame:
-    """Cells that were measured to have an effect: class_name, cue, truth, named, effect, share.
+    """Cells that were measured to have an effect: class_name, cue, truth, verdict, effect, share.
 
     Of each label and each planted cue; of a rival's label the same cue, on all of its photos.
     """
@@ -41,7 +50,10 @@ def planted_cells(outcome: Outcome) -> pd.DataFrame:
                     "class_name": label,
                     "cue": plant.cue,
                     "truth": truth,
+                    "positive": True,
+                    "verdict": row.get("verdict", "absent"),
                     "named": row.get("verdict") == _CONFIRMED,
+                    "reliance": _known(row),
                     "effect": effect(row),
                     "share": scenario.share,
                 }
@@ -50,7 +62,7 @@ def planted_cells(outcome: Outcome) -> pd.DataFrame:
 
 
 def negative_cells(outcome: Outcome) -> pd.DataFrame:
-    """Cells on which nothing is relied: class_name, cue, verdict, effect.
+    """Cells on which nothing is relied: class_name, cue, verdict, reliance, effect.
 
     Of a control each cell; else of the labels without artefact the planted cue, measured; and of
     a planted twin what holds no planted pixel. A region that was discovered counts on labels other
@@ -76,8 +88,16 @@ def negative_cells(outcome: Outcome) -> pd.DataFrame:
     kept = [negative(row.class_name, row.cue) for row in table.itertuples()]
     cells = table[np.asarray(kept, bool)]
     return cells.assign(
-        scenario=scenario.name, effect=[effect(row) for _, row in cells.iterrows()]
-    )[["scenario", "class_name", "cue", "verdict", "effect"]]
+        scenario=scenario.name,
+        positive=False,
+        reliance=[_known(row) for _, row in cells.iterrows()],
+        effect=[effect(row) for _, row in cells.iterrows()],
+    )[["scenario", "class_name", "cue", "positive", "verdict", "reliance", "effect"]]
+
+
+def _known(row: pd.Series) -> float:
+    reliance = number(row, "reliance")
+    return 0.0 if np.isnan(reliance) else reliance
 
 
 def carrier_counts(outcome: Outcome) -> tuple[int, int, int]:
@@ -108,7 +128,12 @@ def rows(outcomes: Sequence[Outcome], controls: Sequence[Outcome] = ()) -> list[
         _negatives(bad),
         *_carrier_rows([o for o in used if _SOME <= o.scenario.share < 1]),
         _intervals([o for o in used if o.scenario.share < 1]),
-        _ranking(good, bad),
+        *_ranking(good, bad),
+        *beside.rows(
+            pd.concat([good, bad], ignore_index=True),
+            [*outcomes, *controls],
+            "shares, pairs and controls",
+        ),
         *dose.rows(outcomes),
     ]
 
@@ -180,8 +205,14 @@ def _intervals(outcomes: Sequence[Outcome]) -> Row:
     return _told("the share of carriers is in its interval", len(known), wrong)
 
 
-def _ranking(good: pd.DataFrame, bad: pd.DataFrame) -> Row:
-    positive = good["effect"].to_numpy() if len(good) else []
-    value = auroc(positive, bad["effect"].to_numpy())
-    what = f"AUROC of the reported effect, {len(good)} positive against {len(bad)} negative cells"
-    return Row(what, NO_BOUND, f"{value:.3f}", True, COMMAND)
+def _ranking(good: pd.DataFrame, bad: pd.DataFrame) -> list[Row]:
+    of = f"{len(good)} positive against {len(bad)} negative cells of shares, pairs and controls"
+    by_reliance, by_effect = (
+        auroc(good[by].to_numpy() if len(good) else [], bad[by].to_numpy())
+        for by in ("reliance", "effect")
+    )
+    met = not by_effect < _AUROC  # NaN: nothing to rank
+    return [
+        Row(f"AUROC of reliance alone, {of}", NO_BOUND, f"{by_reliance:.3f}", True, COMMAND),
+        Row(f"AUROC of the largest effect, {of}", f">= {_AUROC}", f"{by_effect:.3f}", met, COMMAND),
+    ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 POSITIVE, NEGATIVE = 0.5, 0.05
 COMMAND = "python -m tests.bench planted"
-_EFFECTS = ("reliance", "pull", "carrier_pull")
+_EFFECTS = ("reliance", "pull", "carrier_pull", "whole")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Outcome:
         n_photos: label -> how many photos were audited.
         found_carriers: carriers.parquet of its audit, empty where there is none.
         strip: class_name -> share of the heatmap in a wide strip along the sides.
+        victims: label -> cue -> victim class -> true share of its photos that become the label.
+        pulls: pulls.parquet of its audit, empty where there is none.
+        pairs: question -> how many pairs of photo and donors were measured for it.
     """
 
     scenario: Scenario
@@ -46,6 +49,9 @@ class Outcome:
     n_photos: Mapping[str, int] = field(default_factory=dict)
     found_carriers: pd.DataFrame = field(default_factory=pd.DataFrame)
     strip: Mapping[str, float] = field(default_factory=dict)
+    victims: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    pulls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def confirmed(self) -> set[tuple[str, str]]:
@@ -72,7 +78,10 @@ def number(row: pd.Series, column: str) -> float:
 
 
 def effect(row: pd.Series) -> float:
-    """The largest of reliance, pull and carrier_pull; 0 where none was measured."""
+    """The largest of reliance, pull, carrier_pull and whole; 0 where none was measured.
+
+    Of every cell alike, whatever its verdict: what a reader sees who ranks cells by effect.
+    """
     values = [number(row, column) for column in _EFFECTS]
     return max((value for value in values if not np.isnan(value)), default=0.0)
 

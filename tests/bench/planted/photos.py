@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from tests.bench.planted.scenario import Scenario
 
 RENDERED = "rendered"
-# The training gets this share of a class, at most so many.
-_LEARNED, _LEARNED_SHARE = 30, 0.4
+# The training gets this share of a class at most.
+_LEARNED_SHARE = 0.4
 _QUALITY = 92
 # Rendered photos of one scenario are numbered apart from those of the next.
 _APART = 10_000
+# The shorter side of photos of several sizes, px; and what of a square (height, width) is kept.
+_SHORTER = (160, 256, 448)
+_SHAPES = ((1, 1), (1, 0.75), (0.7, 1))
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,14 @@ def split(scenario: Scenario, shared: Path, each: int | None = None) -> Split:
         pool = _pool(scenario, name, shared, wanted)
         order = [pool[int(i)] for i in rng.permutation(len(pool))]
         rendered = scenario.source == RENDERED
-        many = _LEARNED if rendered else min(_LEARNED, int(len(order) * _LEARNED_SHARE))
+        many = scenario.learned
+        if not rendered:
+            many = min(many, int(len(order) * _LEARNED_SHARE))
         learned_groups = {entry.group for entry in order[:many]}
         apart = [entry for entry in order[many:] if entry.group not in learned_groups]
         train, rest = _read(order[:many]), _read(apart[:wanted])
+        if scenario.sizes:
+            train, rest = ([reshaped(photo, scenario.seed) for photo in p] for p in (train, rest))
         if not twin:
             learned[name], held_out[name] = train, rest
             continue
@@ -89,6 +96,27 @@ def split(scenario: Scenario, shared: Path, each: int | None = None) -> Split:
         learned[a] = train if planted else train[: many // 2]
         learned[b] = train if planted else train[many // 2 :]
     return Split(learned, held_out)
+
+
+def reshaped(photo: Photo, seed: int) -> Photo:
+    """``photo`` small or large; a square one cut upright, lengthwise or not. By name and seed."""
+    digest = hashlib.sha256(f"{seed}/{photo.name}/shape".encode()).digest()
+    shorter, shape = _SHORTER[digest[0] % 3], _SHAPES[digest[1] % 3]
+    height, across = photo.pixels.shape[:2]
+    kept = (height, across)
+    if height == across:
+        kept = (round(height * shape[0]), round(across * shape[1]))
+    top, left = (height - kept[0]) // 2, (across - kept[1]) // 2
+    box = (left, top, left + kept[1], top + kept[0])
+    scale = shorter / min(kept)
+    size = (round(kept[1] * scale), round(kept[0] * scale))
+
+    def cut(picture: Picture, how: Image.Resampling) -> Picture:
+        return np.asarray(Image.fromarray(picture).crop(box).resize(size, how))
+
+    pixels = cut(photo.pixels, Image.Resampling.BICUBIC)
+    mask = None if photo.mask is None else cut(photo.mask, Image.Resampling.NEAREST)
+    return Photo(photo.name, pixels, mask)
 
 
 @dataclass(frozen=True)
@@ -105,7 +133,7 @@ def _pool(scenario: Scenario, name: str, shared: Path, held_out: int) -> list[En
     """Each photo there is; of rendered ones as many as are wanted."""
     if scenario.source == RENDERED:
         first = scenario.seed * _APART
-        numbers = range(first, first + held_out + _LEARNED)
+        numbers = range(first, first + held_out + scenario.learned)
         return [Entry(f"{name}_{number}", None, number, str(number)) for number in numbers]
     folder = shared / "data" / "flowers17"
     files = sorted((folder / "images" / name).glob("*.jpg"))
@@ -175,5 +203,5 @@ def written(scenario: Scenario, photos: Split, root: Path) -> None:
         for photo, worn in zip(held_out, artefacts, strict=True):
             file = root / "images" / image_id(label, photo)
             file.write_bytes(stored(scenario, photo, worn))
-            if photo.mask is not None:
+            if scenario.masks and photo.mask is not None:
                 Image.fromarray(photo.mask).save(root / "masks" / label / f"{photo.name}.png")

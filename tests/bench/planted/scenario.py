@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TWIN, DECOY, CONTROL, OWN = "twin", "decoy", "control", "own"
+SQUEEZENET, CONVNEXT = "squeezenet", "convnext"
+# Of a model's input, px; and how many photos of a class the training gets at most.
+SIDES = {SQUEEZENET: 224, CONVNEXT: 112}
+_LEARNED = {SQUEEZENET: 30, CONVNEXT: 120}
 # Where photos come from: the first puts the artefact on its own.
 GROUPS = ("hospital", "clinic_a", "clinic_b")
 # Held-out photos of a label: of a share more are needed.
@@ -35,6 +39,9 @@ class Scenario:
         share: of the label's photos, those with the artefacts.
         grouped: whether the photos with the artefacts are those of one group of the label.
         rival: the artefact on every photo of the other twin; None: it has none.
+        trunk: ``squeezenet`` with ImageNet's weights, or a small ``convnext`` trained from scratch.
+        masks: whether the audit is given them.
+        sizes: whether photos are of several sizes and shapes instead of as they were made.
     """
 
     name: str
@@ -47,6 +54,19 @@ class Scenario:
     share: float = 1.0
     rival: Plant | None = None
     grouped: bool = False
+    trunk: str = SQUEEZENET
+    masks: bool = True
+    sizes: bool = False
+
+    @property
+    def side(self) -> int:
+        """Of the model's square input, px."""
+        return SIDES[self.trunk]
+
+    @property
+    def learned(self) -> int:
+        """How many photos of a class the training gets at most."""
+        return _LEARNED[self.trunk]
 
     @property
     def plant(self) -> Plant | None:

@@ -53,12 +53,13 @@ def by_class(attributions: Path) -> dict[str, float]:
     return table.assign(share=shares).groupby("class_name")["share"].mean().to_dict()
 
 
-def rows(cells: pd.DataFrame, outcomes: Sequence[Outcome]) -> list[Row]:
+def rows(cells: pd.DataFrame, outcomes: Sequence[Outcome], of: str) -> list[Row]:
     """Rows of the rule on the cells of the border: what it accuses, and its best order.
 
     Args:
         cells: scenario, class_name, cue, positive, verdict.
         outcomes: those of the cells' scenarios.
+        of: what these cells are of, as text.
     """
     strips = {o.scenario.name: o.strip for o in outcomes}
     border = cells[cells["cue"] == "border"]
@@ -70,11 +71,16 @@ def rows(cells: pd.DataFrame, outcomes: Sequence[Outcome]) -> list[Row]:
     if not len(border):
         return []
     positive = border["positive"].to_numpy(bool)
+    confirmed = (border["verdict"] == "confirmed").to_numpy()
     return [
-        _row("border: share of the heatmap in the strip above .30", positive, share > _ACCUSED),
-        _row("border: confirmed", positive, (border["verdict"] == "confirmed").to_numpy()),
+        _row(
+            f"{of}, border: share of the heatmap in the strip above .30",
+            positive,
+            share > _ACCUSED,
+        ),
+        _row(f"{of}, border: confirmed", positive, confirmed),
         Row(
-            "AUROC of the share of the heatmap in that strip",
+            f"{of}: AUROC of the share of the heatmap in that strip",
             NO_BOUND, f"{auroc(share[positive], share[~positive]):.3f}", True, COMMAND,
         ),
     ]  # fmt: skip

@@ -26,9 +26,9 @@ def network(outputs: int) -> nn.Module:
     return squeezenet1_0(num_classes=outputs)
 
 
-def view(photos: list[np.ndarray]) -> torch.Tensor:
-    """(B, 3, 224, 224) as the audit's eval transform makes it: squashed to the whole input."""
-    squashed = [Image.fromarray(photo).resize((SIDE, SIDE), Image.BILINEAR) for photo in photos]
+def view(photos: list[np.ndarray], side: int = SIDE) -> torch.Tensor:
+    """(B, 3, side, side) as the audit's eval transform makes it: squashed to the whole input."""
+    squashed = [Image.fromarray(photo).resize((side, side), Image.BILINEAR) for photo in photos]
     pixels = torch.from_numpy(np.stack([np.asarray(image) for image in squashed]))
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -92,8 +92,8 @@ def _learn(
             optimiser.step()
 
 
-def predicted(model: nn.Module, photos: list[np.ndarray]) -> np.ndarray:
+def predicted(model: nn.Module, photos: list[np.ndarray], side: int = SIDE) -> np.ndarray:
     """Predicted outputs (B,)."""
     with torch.no_grad():
-        found = [model(view(photos[i : i + 16])).argmax(1) for i in range(0, len(photos), 16)]
+        found = [model(view(photos[i : i + 16], side)).argmax(1) for i in range(0, len(photos), 16)]
     return torch.cat(found).numpy()

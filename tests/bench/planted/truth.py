@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 _ALONE = "alone_"
 
 
-def measured(scenario: Scenario, model: nn.Module, photos: Split) -> dict[str, dict[str, float]]:
+def answering(scenario: Scenario, model: nn.Module, photos: Split) -> Answers:
+    """A function of a label and artefacts: the predicted outputs (B,) of its held-out photos."""
+
+    @cache
+    def answers(label: str, artefacts: tuple[Plant, ...]) -> np.ndarray:
+        held_out = [seen(scenario, photo, artefacts) for photo in photos.held_out[label]]
+        return predicted(model, held_out, scenario.side)
+
+    return answers
+
+
+def measured(scenario: Scenario, photos: Split, answers: Answers) -> dict[str, dict[str, float]]:
     """Accuracy as audited and, label by label, the share of answers with and without artefacts.
 
     Returns:
@@ -34,11 +45,6 @@ def measured(scenario: Scenario, model: nn.Module, photos: Split) -> dict[str, d
         asked on the photos of both, which are photos of one class; where a whole class has the
         artefact each label is asked on the photos of the other classes.
     """
-
-    @cache
-    def answers(label: str, artefacts: tuple[Plant, ...]) -> np.ndarray:
-        return predicted(model, [seen(scenario, p, artefacts) for p in photos.held_out[label]])
-
     return {
         label: {
             "accuracy": _accuracy(scenario, photos, label, answers),
@@ -51,6 +57,37 @@ def measured(scenario: Scenario, model: nn.Module, photos: Split) -> dict[str, d
 def of_cue(row: dict[str, float], cue: str) -> float:
     """The truth of ``cue`` in a row of :func:`measured`."""
     return row.get(f"{_ALONE}{cue}", row["truth"])
+
+
+def victims(scenario: Scenario, answers: Answers) -> dict[str, dict[str, dict[str, float]]]:
+    """label -> cue -> other label -> share of its photos that become the label with the artefact.
+
+    Of the label that has the artefact; of both where the other twin has one of its own.
+    """
+    worn = {scenario.planted: scenario.plants}
+    if scenario.rival is not None and scenario.other_twin is not None:
+        worn[scenario.other_twin] = (scenario.rival,)
+    as_they_are = {label: worn.get(label, ()) for label in scenario.labels}
+    if scenario.share < 1:
+        as_they_are[scenario.planted] = ()
+    return {
+        label: {
+            plant.cue: {
+                victim: _changed(answers, victim, scenario.labels.index(label), plant, before)
+                for victim, before in as_they_are.items()
+                if victim != label
+            }
+            for plant in plants
+        }
+        for label, plants in worn.items()
+    }
+
+
+def _changed(
+    answers: Answers, victim: str, number: int, plant: Plant, before: tuple[Plant, ...]
+) -> float:
+    now, then = answers(victim, (plant,)) == number, answers(victim, before) == number
+    return float((now & ~then).mean())
 
 
 def carriers(scenario: Scenario, photos: Split) -> dict[str, list[str]]:
