@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -12,7 +11,7 @@ from tests.bench.rows import NO_BOUND, Row
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import pandas as pd
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
 # A budget of 32 images, each seen with the cue and without it.
 _FORWARDS = 2 * 32
-_APART = "apart"
-_FIRST = (RELIANCE, PULL, SCRAMBLED, _APART)
+_FIRST = (RELIANCE, PULL, SCRAMBLED)
 _WALL, _CPU = "_seconds", "_cpu_seconds"
 
 
@@ -42,26 +40,24 @@ def apart(paths: RunPaths) -> int:
     return 2 * (len(pairs) - pairs.column("given").null_count)
 
 
-def pairs(paths: RunPaths) -> dict[str, int]:
-    """Question -> how many pairs were measured for it; those of :func:`apart` are a further one."""
-    table = pq.read_table(paths.transplants, columns=["question", "given"])
-    questions = table.filter(table["given"].is_null())["question"].to_pylist()
-    return {**Counter(questions), _APART: len(table) - len(questions)}
+def forwards(paths: RunPaths) -> tuple[int, int]:
+    """Forwards of the whole evidence, and those of what was asked before carriers were looked for.
 
-
-def decided_rows(pairs: Mapping[str, int], decided: int, command: str) -> list[Row]:
-    """The row of forwards for each of the ``decided`` cells, by what they were for.
-
-    Before carriers were looked for there were the pairs of a class's own photos, of other classes'
-    and those that told overlapping cues apart: what these cost today is beside.
+    These are the pairs of a class's own photos, of other classes', and those that tell overlapping
+    cues apart, two forwards each.
     """
-    if not decided or not pairs:
-        return []
-    every = 2 * sum(pairs.values()) / decided
-    first = 2 * sum(pairs.get(question, 0) for question in _FIRST) / decided
-    measured = f"{every:.1f}; {first:.1f} ({every / first:.2f}x)" if first else f"{every:.1f}"
+    spent = json.loads(paths.run_json.read_text(encoding="utf-8"))["evidence"]["forwards"]
+    table = pq.read_table(paths.transplants, columns=["question", "given"]).to_pandas()
+    first = table["question"].isin(_FIRST) | table["given"].notna()
+    return int(spent), 2 * int(first.sum())
+
+
+def decided_row(spent: Sequence[tuple[int, int]], decided: int, command: str) -> Row:
+    """The row of :func:`forwards` of several runs for each of their ``decided`` cells."""
+    every, first = (sum(each) / max(decided, 1) for each in zip(*spent, strict=True))
+    ratio = f" ({every / first:.2f}x)" if first else ""
     what = f"forwards per decidable cell ({decided}): all; without carriers, victims, whole photos"
-    return [Row(what, NO_BOUND, measured, True, command)]
+    return Row(what, NO_BOUND, f"{every:.1f}; {first:.1f}{ratio}", True, command)
 
 
 def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> list[Row]:

@@ -171,15 +171,16 @@ def test_heatmaps_are_compared_on_the_same_cells():
     assert beside.rows(cells[:1], [done], "twins") == []
 
 
-def test_forwards_are_told_by_what_they_were_for(tmp_path):
-    table = pa.table(
-        {
-            "question": ["reliance", "reliance", "pull", "screening", "pull"],
-            "given": pa.array([None, None, None, None, "border"], pa.string()),
-        }
+def test_forwards_are_told_with_those_before_carriers(tmp_path):
+    questions = ["reliance", "reliance", "pull", "screening", "carrier_pull"]
+    given = pa.array([None, None, None, None, "border"], pa.string())
+    pq.write_table(
+        pa.table({"question": questions, "given": given}), tmp_path / "transplants.parquet"
     )
-    pq.write_table(table, tmp_path / "part.parquet")
-    pairs = cost.pairs(SimpleNamespace(transplants=tmp_path))
-    assert pairs == {"reliance": 2, "pull": 1, "screening": 1, "apart": 1}
-    row = cost.decided_rows(pairs, 2, "")[0]
-    assert row.measured == "5.0; 4.0 (1.25x)"
+    (tmp_path / "run.json").write_text('{"evidence": {"forwards": 9}}', encoding="utf-8")
+    paths = SimpleNamespace(
+        transplants=tmp_path / "transplants.parquet", run_json=tmp_path / "run.json"
+    )
+    assert cost.forwards(paths) == (9, 8)
+    row = cost.decided_row([(9, 8), (3, 2)], 4, "")
+    assert row.measured == "3.0; 2.5 (1.20x)"

@@ -89,7 +89,7 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
         found_carriers=table_if_there(paths.root / "carriers.parquet"),
         victims=truth["victims"],
         pulls=table_if_there(paths.root / "pulls.parquet"),
-        pairs=cost.pairs(paths),
+        forwards=cost.forwards(paths),
     )
 
 

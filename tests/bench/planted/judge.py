@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,10 +179,9 @@ def _cost(outcomes: Sequence[Outcome]) -> list[Row]:
     forwards = pd.concat([o.evidence["forwards"] for o in outcomes])
     share = float(np.mean([o.evidence_share for o in outcomes]))
     decided = sum(int((o.evidence["verdict"] != "undetermined").sum()) for o in outcomes)
-    pairs = sum((Counter(o.pairs) for o in outcomes), Counter())
     return [
         *cost.rows(forwards, sum(o.apart for o in outcomes), share, COMMAND),
-        *cost.decided_rows(pairs, decided, COMMAND),
+        cost.decided_row([o.forwards for o in outcomes], decided, COMMAND),
     ]
 
 

@@ -36,7 +36,7 @@ class Outcome:
         strip: class_name -> share of the heatmap in a wide strip along the sides.
         victims: label -> cue -> victim class -> true share of its photos that become the label.
         pulls: pulls.parquet of its audit, empty where there is none.
-        pairs: question -> how many pairs of photo and donors were measured for it.
+        forwards: of the evidence, and those of what was asked before carriers were looked for.
     """
 
     scenario: Scenario
@@ -51,7 +51,7 @@ class Outcome:
     strip: Mapping[str, float] = field(default_factory=dict)
     victims: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     pulls: pd.DataFrame = field(default_factory=pd.DataFrame)
-    pairs: Mapping[str, int] = field(default_factory=dict)
+    forwards: tuple[int, int] = (0, 0)
 
     @property
     def confirmed(self) -> set[tuple[str, str]]:
