@@ -92,6 +92,7 @@ def compared(scenario: Scenario, root: Path, stamps: Sequence[Stamp]) -> pd.Data
                     "verdict": row["verdict"],
                     "effect": row["reliance"],
                     "effect_low": row["reliance_low"],
+                    "n_images": row["n_images"],
                     "own": row["own"],
                     "pasted": truth.value,
                     "pasted_low": truth.low,
@@ -194,7 +195,10 @@ def rows(cells: pd.DataFrame) -> list[Row]:
 
 
 def _listed(wrong: Iterable[pd.Series]) -> str:
-    told = [f"{r.cell} {r.verdict} ({r.effect:.2f}, pasted {r.pasted:.2f})" for r in wrong]
+    told = [
+        f"{r.cell} {r.verdict} ({r.effect:.2f} of {r.n_images} images, pasted {r.pasted:.2f})"
+        for r in wrong
+    ]
     return f": {', '.join(told)}" if told else ""
 
 

@@ -66,7 +66,7 @@ def test_a_verdict_agrees_except_between(value, low, verdict, right):
 
 
 def test_disagreements_are_listed_by_name():
-    cell = {"effect_low": 0.3, "own": 0.1, "pasted_own": 0.3, "pasted_low": 0.5}
+    cell = {"effect_low": 0.3, "own": 0.1, "pasted_own": 0.3, "pasted_low": 0.5, "n_images": 8}
     table = pd.DataFrame(
         [
             cell | {"cell": "m a/bar", "verdict": "confirmed", "effect": 0.6, "pasted": 0.7,
@@ -76,7 +76,7 @@ def test_disagreements_are_listed_by_name():
         ]
     )  # fmt: skip
     first, effects, own = stamps.rows(table)
-    assert first.measured == "1 of 2: m b/bar clear (0.00, pasted 0.60)"
+    assert first.measured == "1 of 2: m b/bar clear (0.00 of 8 images, pasted 0.60)"
     assert not first.met
     assert effects.measured == "0.600 (0.350)"
     assert own.measured == "0.200 (0.200)"
