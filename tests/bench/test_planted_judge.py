@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.bench.planted import beside, judge, outcome, scenarios
+from tests.bench.planted import beside, judge, outcome, ranking, scenarios
 from tests.bench.planted.lessons import lessons
 from tests.bench.planted.photos import Photo, Split, seen, split
 from tests.bench.planted.plants import CORNERS, PHOTO_WIDE
@@ -226,3 +226,11 @@ def _shown(scenario: Scenario, photos: int = 4) -> dict:
     for label, _, artefacts in lessons(scenario, Split(learned, {})):
         shown[label].append(artefacts)
     return shown
+
+
+def test_without_cells_of_both_sides_nothing_was_ranked():
+    one = pd.DataFrame({"reliance": [0.1], "effect": [0.9]})
+    _, unknown = ranking.rows(one, pd.DataFrame(), "twins")
+    assert (unknown.measured, unknown.met) == ("nan", False)
+    alone, largest = ranking.rows(one, one.assign(effect=0.2), "twins")
+    assert (alone.measured, largest.measured, largest.met) == ("0.500", "1.000", True)

@@ -33,7 +33,7 @@ _CODE = (
 
 
 def weights_file(shared: Path) -> Path:
-    """ImageNet's SqueezeNet 1.0, that the scenarios of this trunk start from."""
+    """ImageNet's SqueezeNet 1.0, where the scenarios of the trunk ``squeezenet`` start."""
     return shared / "models" / "squeezenet1_0_imagenet.pth"
 
 

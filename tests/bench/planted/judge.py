@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from tests.bench import cost
-from tests.bench.planted import beside, judge_carried, judge_kinds, judge_victims
+from tests.bench.planted import beside, judge_carried, judge_kinds, judge_victims, ranking
 from tests.bench.planted.outcome import (
     COMMAND,
     NEGATIVE,
     POSITIVE,
     Outcome,
-    auroc,
     effect,
-    number,
+    reliance,
 )
 from tests.bench.planted.scenario import CONTROL, DECOY, TWIN
 from tests.bench.rows import NO_BOUND, Row
@@ -25,7 +24,7 @@ from xai_audit.schema import DISCOVERED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WRONG, _AUROC = 0.02, 0.98
+_WRONG = 0.02
 _CONFIRMED = "confirmed"
 _NO_CELLS = pd.DataFrame(columns=["scenario", "class_name", "cue", "positive", "verdict"])
 
@@ -54,7 +53,6 @@ def cells(outcome: Outcome) -> pd.DataFrame:
         if NEGATIVE < truth < POSITIVE:
             continue
         row = outcome.cell(label, cue)
-        reliance = number(row, "reliance")
         found.append(
             {
                 "scenario": outcome.scenario.name,
@@ -63,7 +61,7 @@ def cells(outcome: Outcome) -> pd.DataFrame:
                 "truth": truth,
                 "positive": truth >= POSITIVE,
                 "verdict": row.get("verdict", "absent"),
-                "reliance": 0.0 if np.isnan(reliance) else reliance,
+                "reliance": reliance(row),
                 "effect": effect(row),
             }
         )
@@ -131,16 +129,10 @@ def _cell_rows(twins: Sequence[Outcome], decoys: Sequence[Outcome]) -> list[Row]
         f"{r.scenario} {r.class_name}/{r.cue}" for r in bad.itertuples() if r.verdict == _CONFIRMED
     ]
     unnamed = [o.scenario.name for o in used if not named_right(o)]
-    by_reliance, by_effect = (auroc(good[by], bad[by]) for by in ("reliance", "effect"))
-    of = f"{len(good)} positive against {len(bad)} negative cells"
     return [
         _at_least("recall of confirmed on positive cells", 0.95, len(good), missed),
         _at_most("confirmed on negative cells", _WRONG, len(bad), wrong),
-        Row(f"AUROC of reliance alone, {of}", NO_BOUND, f"{by_reliance:.3f}", True, COMMAND),
-        Row(
-            f"AUROC of the largest effect, {of}",
-            f">= {_AUROC}", f"{by_effect:.3f}", by_effect >= _AUROC, COMMAND,
-        ),
+        *ranking.rows(good, bad, "twins"),
         _at_least("the planted cue, and no other, is named", 0.90, len(used), unnamed),
         *beside.rows(all_cells, [*twins, *decoys], "twins"),
     ]  # fmt: skip

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tests.bench.planted import beside, dose
+from tests.bench.planted import beside, dose, ranking
 from tests.bench.planted.outcome import (
     COMMAND,
     NEGATIVE,
     POSITIVE,
     Outcome,
-    auroc,
     effect,
-    number,
+    reliance,
 )
 from tests.bench.planted.scenario import CONTROL, OWN
 from tests.bench.planted.truth import of_cue
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 
 _CONFIRMED = "confirmed"
 _STAMP = "stamp"
+_OF = "shares, pairs and controls"
 # Below it a label has one or two carriers.
 _MANY, _SOME = 0.25, 0.10
-_AUROC = 0.98
 
 
 def planted_cells(outcome: Outcome) -> pd.DataFrame:
@@ -53,7 +52,7 @@ def planted_cells(outcome: Outcome) -> pd.DataFrame:
                     "positive": True,
                     "verdict": row.get("verdict", "absent"),
                     "named": row.get("verdict") == _CONFIRMED,
-                    "reliance": _known(row),
+                    "reliance": reliance(row),
                     "effect": effect(row),
                     "share": scenario.share,
                 }
@@ -90,14 +89,9 @@ def negative_cells(outcome: Outcome) -> pd.DataFrame:
     return cells.assign(
         scenario=scenario.name,
         positive=False,
-        reliance=[_known(row) for _, row in cells.iterrows()],
+        reliance=[reliance(row) for _, row in cells.iterrows()],
         effect=[effect(row) for _, row in cells.iterrows()],
     )[["scenario", "class_name", "cue", "positive", "verdict", "reliance", "effect"]]
-
-
-def _known(row: pd.Series) -> float:
-    reliance = number(row, "reliance")
-    return 0.0 if np.isnan(reliance) else reliance
 
 
 def carrier_counts(outcome: Outcome) -> tuple[int, int, int]:
@@ -128,12 +122,8 @@ def rows(outcomes: Sequence[Outcome], controls: Sequence[Outcome] = ()) -> list[
         _negatives(bad),
         *_carrier_rows([o for o in used if _SOME <= o.scenario.share < 1]),
         _intervals([o for o in used if o.scenario.share < 1]),
-        *_ranking(good, bad),
-        *beside.rows(
-            pd.concat([good, bad], ignore_index=True),
-            [*outcomes, *controls],
-            "shares, pairs and controls",
-        ),
+        *ranking.rows(good, bad, _OF),
+        *beside.rows(pd.concat([good, bad], ignore_index=True), [*outcomes, *controls], _OF),
         *dose.rows(outcomes),
     ]
 
@@ -203,16 +193,3 @@ def _intervals(outcomes: Sequence[Outcome]) -> Row:
     known = [(o, low, high) for o, _, low, high in known if not np.isnan(low)]
     wrong = [o.scenario.name for o, low, high in known if not low <= dose.share(o) <= high]
     return _told("the share of carriers is in its interval", len(known), wrong)
-
-
-def _ranking(good: pd.DataFrame, bad: pd.DataFrame) -> list[Row]:
-    of = f"{len(good)} positive against {len(bad)} negative cells of shares, pairs and controls"
-    by_reliance, by_effect = (
-        auroc(good[by].to_numpy() if len(good) else [], bad[by].to_numpy())
-        for by in ("reliance", "effect")
-    )
-    met = not by_effect < _AUROC  # NaN: nothing to rank
-    return [
-        Row(f"AUROC of reliance alone, {of}", NO_BOUND, f"{by_reliance:.3f}", True, COMMAND),
-        Row(f"AUROC of the largest effect, {of}", f">= {_AUROC}", f"{by_effect:.3f}", met, COMMAND),
-    ]

@@ -77,6 +77,12 @@ def number(row: pd.Series, column: str) -> float:
     return float("nan") if value is None or pd.isna(value) else float(value)
 
 
+def reliance(row: pd.Series) -> float:
+    """The cell's reliance; 0 where it was not measured."""
+    value = number(row, "reliance")
+    return 0.0 if np.isnan(value) else value
+
+
 def effect(row: pd.Series) -> float:
     """The largest of reliance, pull, carrier_pull and whole; 0 where none was measured.
 

@@ -11,7 +11,9 @@ from PIL import Image
 from torch import nn
 from torchvision.models import squeezenet1_0
 
-SIDE = 224
+from tests.bench.planted.scenario import SIDES, SQUEEZENET
+
+SIDE = SIDES[SQUEEZENET]
 # features[:_FROZEN] stay; the last fire module and the classifier learn.
 _FROZEN = 12
 # SqueezeNet ends with a ReLU: an output below 0 for all photos would never learn.
