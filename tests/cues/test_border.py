@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 
 import numpy as np
@@ -48,8 +49,14 @@ def test_a_frame_stays_a_frame_whatever_the_two_shapes(size):
     rng = np.random.default_rng(0)
     photo, other = texture(rng, size), texture(rng, (80, 120))
     width = round(0.1 * min(size))
-    got = BORDER.transplant(canvas(photo), canvas(framed(other, 8)))
-    np.testing.assert_allclose(got.numpy(), framed(photo, width), atol=1)
+    got = BORDER.transplant(canvas(photo), canvas(framed(other, 8))).numpy()
+    wanted = framed(photo, width)
+    band, faded = (
+        framed(np.zeros_like(photo), width + behind) > 0
+        for behind in (0, math.ceil(0.06 * min(size)))
+    )
+    np.testing.assert_allclose(got[band], wanted[band], atol=1)
+    assert np.array_equal(got[~faded], photo[~faded])
 
 
 def test_own_border_changes_nothing_and_the_inside_never():
@@ -58,9 +65,19 @@ def test_own_border_changes_nothing_and_the_inside_never():
     one, other = canvas(texture(rng, (63, 91))), canvas(texture(rng, (70, 64)))
     assert (BORDER.transplant(one, one).int() - one.photo.int()).abs().max() <= 1
     got = BORDER.transplant(one, other)
-    inside = BORDER.region(one) == 0
+    inside = Border(name="border", width=0.16).region(one) == 0
     assert torch.equal(got[:, inside], one.photo[:, inside])
     assert not torch.equal(got, one.photo)
+
+
+def test_behind_the_band_it_fades_out_without_a_seam():
+    white, black = (canvas(np.full((3, 200, 200), level)) for level in (255, 0))
+    line = BORDER.transplant(white, black)[0, 100, :100].int()
+    assert (line[:20] == 0).all()
+    assert (line[32:] == 255).all()
+    # Linear over 12 px, .06 of the side, in 13 steps.
+    assert line.diff().max() <= 2 * 255 / 13 + 1
+    assert line[26].item() == pytest.approx(255 * 6.5 / 12, abs=255 / 13)
 
 
 def test_the_donors_object_is_not_carried_over_and_its_frame_is_mended():

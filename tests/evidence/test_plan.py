@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from xai_audit.evidence.cells import pools
 from xai_audit.evidence.donors import least_similar, ordinary, sample
 from xai_audit.evidence.pairs import in_turn, own_pairs
 from xai_audit.evidence.plan import (
@@ -17,7 +18,6 @@ from xai_audit.evidence.plan import (
     cell,
     discovered,
     owner,
-    pools,
     shown,
 )
 from xai_audit.evidence.readings import CueReading
@@ -95,14 +95,14 @@ def test_donors_are_those_that_show_the_cue_best():
 def test_a_rival_with_a_mark_loses_it_with_either_donor():
     """Pull is measured on the true rival, and a mark's absence is no cue of the class."""
     of_rival = border_of("rival", budget=32).pull
-    assert classes_of([p.image for p in of_rival]) == ["framed"] * 8
+    assert classes_of([p.image for p in of_rival]) == ["framed"] * 10
     assert {*classes_of([p.donor_with for p in of_rival])} == {"rival"}
     assert {*classes_of([p.donor_without for p in of_rival])} <= {"rose", "tulip"}
 
 
 def test_pull_asks_the_most_confusable_class_first():
     pairs = border_of("framed", budget=32).pull
-    assert classes_of([p.image for p in pairs]) == ["rival"] * 8
+    assert classes_of([p.image for p in pairs]) == ["rival"] * 10
     for pair in pairs:
         assert classes_of([pair.donor_with]) == ["framed"]
         assert classes_of([pair.donor_without]) == classes_of([pair.image])
@@ -166,7 +166,7 @@ def test_what_no_pair_can_decide_costs_none():
     known = framed_of(5, {"framed": 0.9})
     assert (known.reliance, len(known.pull), known.why) == ((), 20, None)
     enough = framed_of(6, {})
-    assert (len(enough.reliance), len(enough.pull)) == (6, 8)
+    assert (len(enough.reliance), len(enough.pull)) == (6, 10)
 
 
 def test_pairs_depend_on_the_seed_alone():

@@ -11,8 +11,8 @@ import pytest
 from tests import tiny
 from tests.evidence import either, framed
 from tests.evidence.test_verdict import LIMITS, cell, relied
+from xai_audit.evidence.at_once import joint_effects, set_key, set_pairs
 from xai_audit.evidence.plan import MIN_IMAGES, Cell, Pair
-from xai_audit.evidence.redundant import joint_effects, set_key, set_pairs
 from xai_audit.evidence.verdict import judge, sets
 from xai_audit.statistics.estimate import Estimate
 

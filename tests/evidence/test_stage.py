@@ -128,7 +128,7 @@ def test_every_pair_is_spent_where_that_is_asked_for(photos, tmp_path):
     pairs = pd.read_parquet(tmp_path / "all" / "transplants")
     spent = pairs.groupby(["class_name", "cue", "question"]).size()
     assert set(spent.loc[:, "border", "reliance"]) == {14}
-    assert set(spent.loc[:, "border", "pull"]) == {8}
+    assert set(spent.loc[:, "border", "pull"]) == {12}
 
 
 def test_the_budget_bounds_the_pairs(photos, tmp_path):
@@ -254,6 +254,7 @@ def test_a_run_that_died_goes_on_with_the_next_part(photos, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(measure, "measured", dying)
         patch.setattr(transplant_stage, "_TOGETHER", 1)
+        patch.setattr(transplant_stage, "_SMALL", 0)
         assert tiny.audit(killed).returncode == 1
     assert not (tmp_path / "killed" / "evidence.parquet").exists()
     before = stamps(tmp_path / "killed")

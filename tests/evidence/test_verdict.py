@@ -39,7 +39,11 @@ def cell(class_name, cue, **changes):
         "n_carriers": NAN,
         "n_carrier_pairs": NAN,
         "carrier_share": NAN,
-        **{f"{q}{e}": NAN for q in ("carrier_pull", "whole") for e in ("", "_low", "_high", "_p")},
+        **{
+            f"{q}{e}": NAN
+            for q in ("carrier_pull", "carrier_reliance", "whole")
+            for e in ("", "_low", "_high", "_p")
+        },
     }
     for question, value in (
         ("availability", 0.5),

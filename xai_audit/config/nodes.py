@@ -68,13 +68,15 @@ class TrustConfig:
 class EvidenceConfig:
     """How availability, attention and reliance are measured, and which effects count."""
 
-    # Images per class and cue that are transplanted, each twice.
+    # Images per class and cue that are transplanted, each twice; of a stamp four times as many.
     images_per_class: int = field(default=32, metadata={"min": 1})
     # Whether the transplants of a cell end as soon as its effect is surely below stop_below.
     sequential: bool = True
     # Transplants of a cell end early once its effect is surely below this; verdicts are judged
     # with min_reliance.
     stop_below: float = field(default=0.2, metadata={"min": 0, "max": 1})
+    # Forwards at most that transplants may cost; null: as many as the cells need.
+    max_forwards: int | None = field(default=None, metadata={"min": 1})
     # Images per class that are read for availability and attention.
     read_per_class: int = field(default=96, metadata={"min": 1})
     # Smallest change of probability that counts as reliance or pull.

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Pieces of each edge whose mean colour is a descriptor.
 _SEGMENTS = 8
+# Behind the band a transplant fades out, over this share of the shorter side in so many steps: a
+# model that reads frames takes a hard seam for the inner edge of one.
+_FADE, _STEPS = 0.06, 13
 
 
 class Border:
@@ -62,18 +65,20 @@ class Border:
         """The photo with the donor's edges and corners, each resized to its own (nine-slice).
 
         A frame stays a frame whatever the two aspect ratios; the deeper of two is replaced whole.
-        The object of ``canvas`` is overwritten where it reaches the band, as a frame lies
-        over everything.
+        Behind the band what lies next to it in the donor fades out. The object of ``canvas`` is
+        overwritten where it reaches the band, as a frame lies over everything.
         """
         depth = max(self._depth(canvas), self._depth(donor))
-        source = cleared(donor, _band(donor, depth))
+        band = _band(donor, depth)
+        behind = cleared(donor, _faded(donor, depth))
+        source = torch.where(band > 0, cleared(donor, band), behind)
         weights = [
             resampling(canvas.photo.shape[axis + 1], cuts, source.shape[axis + 1], donor_cuts)
             for axis, (cuts, donor_cuts) in enumerate(
                 zip(_cuts(canvas, depth), _cuts(donor, depth), strict=True)
             )
         ]
-        return blended(canvas.photo, resampled(source, *weights), _band(canvas, depth))
+        return blended(canvas.photo, resampled(source, *weights), _faded(canvas, depth))
 
     def fitted(self, canvases: Sequence[Canvas]) -> Border:
         """This cue with one depth for all ``canvases``, so that all are edited in the same way."""
@@ -90,6 +95,12 @@ def _band(canvas: Canvas, depth: float) -> torch.Tensor:
     height, width = canvas.photo.shape[1:]
     inside = [overlap(height, *down[1:3]), overlap(width, *across[1:3])]
     return 1 - torch.outer(*inside)
+
+
+def _faded(canvas: Canvas, depth: float) -> torch.Tensor:
+    """The band (h, w) float32, with a share that falls to 0 behind it."""
+    depths = np.linspace(depth, depth + _FADE, _STEPS).tolist()
+    return torch.stack([_band(canvas, each) for each in depths]).mean(0)
 
 
 def _cuts(canvas: Canvas, depth: float) -> list[list[float]]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from xai_audit.evidence.plan import Roster
 
+# So many times the pairs of another cell on other classes' photos: the classes that a stamp takes
+# over are few of these, and who puts one on asks about this cue alone.
+_TIMES = 4
 # Pairs of the arms that inform and do not judge: the scrambled one, and the class's own photos.
 _INFORM = 16
 
@@ -37,7 +40,7 @@ def added_cell(
         name: of the class.
         cue: its key.
         pools: class -> places of its usable photos, in the order in which they are spent.
-        budget: pairs at most on other classes' photos.
+        budget: pairs of any other cell; here four times as many on other classes' photos.
     """
     mine = pools[name]
     others = [other for other in roster.names if other != name and pools[other]]
@@ -50,7 +53,8 @@ def added_cell(
         ids = roster.ids
         return Pair(name, cue, question, ids[image], ids[donor], ids[image])
 
-    theirs = list(islice(by_class_in_turn([(pools[other], other) for other in others]), budget))
+    in_turn = by_class_in_turn([(pools[other], other) for other in others])
+    theirs = list(islice(in_turn, _TIMES * budget))
     foreign = pools[others[0]][0]
     pull = [pair(PULL, image, mine[place % len(mine)]) for place, (image, _) in enumerate(theirs)]
     twins = [

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from xai_audit.evidence.columns import ATTENTION
+from xai_audit.evidence.donors import MIN_PHOTOS
 from xai_audit.statistics.estimate import UNKNOWN, Estimate, paired
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from xai_audit.evidence.heatmaps import Shares
     from xai_audit.evidence.readings import SurveyTables
-
-_MIN_IMAGES = 5
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _excess(
     seed: int,
 ) -> Estimate:
     """The mean of mass minus expectation over ``rows``, with interval and p."""
-    if len(rows) < _MIN_IMAGES or not others:
+    if len(rows) < MIN_PHOTOS or not others:
         return UNKNOWN
     own = places[rows].astype(np.float64)
     expected = own @ np.mean([other.mean for other in others], axis=0)

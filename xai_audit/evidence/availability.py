@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import StandardScaler
 
+from xai_audit.evidence.donors import MIN_PHOTOS
 from xai_audit.evidence.permutations import arranged, shuffles, tail
 from xai_audit.statistics.estimate import UNKNOWN, Estimate
 from xai_audit.statistics.placements import placement_interval, placements
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FOLDS = 5
-_MIN_IMAGES, _MIN_GROUPS = 5, 2
+_MIN_GROUPS = 2
 _NUMBERS = 16_000_000  # photos x targets of one fit; bounds its memory
 # Bound on classes x permutations: with more than a hundred classes there are fewer permutations.
 _MOST_TARGETS, _LEAST_PERMUTATIONS = 20_000, 20
@@ -100,7 +101,7 @@ def availability(
 
 
 def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
-    return int(mine.sum()) >= _MIN_IMAGES and len(np.unique(group[mine])) >= _MIN_GROUPS
+    return int(mine.sum()) >= MIN_PHOTOS and len(np.unique(group[mine])) >= _MIN_GROUPS
 
 
 def _folds(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xai_audit.evidence.verdict import Limits
 
 _MANY = 500
+_FORWARDS = " (evidence.max_forwards)"
 
 
 def because(row: Mapping[str, Any], limits: Limits) -> str:
@@ -117,6 +118,8 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
 
 def _enough(row: Mapping[str, Any], limits: Limits) -> str:
     """How many images would put the interval on one side of the limit, and where they are."""
+    if left := int(row.get("left_forwards") or 0):
+        return f"the budget of forwards was spent before, and {left} were left out{_FORWARDS}"
     gap, count = abs(row["reliance"] - limits.reliance), int(row["n_images"])
     needed = (2 * row["sd"] / gap) ** 2 if gap > 0 else math.inf
     if needed < _MANY:

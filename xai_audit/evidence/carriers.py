@@ -10,7 +10,8 @@ probability of the class is .95, with the next .01. So donors are told apart, in
    probability stops at 1, so that it does not tell a carrier from a photo that is somewhat alike.
 3. Carriers give their cue to photos that no earlier round has used, of the class that responded
    most, so that their effect is not the one that they were chosen by; and to a few of each other
-   class, to see whom else it takes over. Their own photos get the cue of other classes.
+   class, to see whom else it takes over. Compared is what the class's other photos give: they do
+   the same damage. The carriers' own photos get the cue of those others too.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 # With fewer carriers the mark may be one photo's own.
 LEAST_CARRIERS = 3
 _STRONGEST = 0.1  # the share of the donors whose mean change is the strongest
+# The strongest must turn photos into the class, else no donor carries the cue (the most blurred of
+# a class differ in degree): they raise the log-odds by so much (2 % to over a half), or the
+# probability by a half.
+_TURNS, _TURNED = 4.0, 0.5
 # Carriers change more, the others less than some part of the strongest change; a gap divides them.
 _BETWEEN = (0.25, 0.6)
 _GAP = 0.1
-# Log-odds that raise a probability from 2 % to over a half: less turns no photo into the class.
-_TURNS = 4.0
 _LEAST_NOISE = 0.1  # log-odds
 
 
@@ -65,7 +68,8 @@ class Carriers:
 def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
     """Who carries the cue, from what the screening pairs changed.
 
-    A donor's effect is its mean over the photos that every donor was measured on.
+    A donor's effect is its mean over the photos that every donor was measured on. A carrier has at
+    least half of the strongest donors' effect.
 
     Args:
         measured: pair -> change.
@@ -77,36 +81,42 @@ def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
     effects = {donor: float(np.mean([one.p for one in found])) for donor, found in of.items()}
     odds = {donor: float(np.mean([one.log_odds for one in found])) for donor, found in of.items()}
     ranked = sorted(odds, key=lambda donor: -odds[donor])
-    least = _threshold(np.array([odds[donor] for donor in ranked]))
+    strongest, most = (_strongest([*each.values()]) for each in (odds, effects))
+    if strongest < _TURNS and most < _TURNED:
+        return Carriers(effects, {})
+    least = _threshold(np.array([odds[donor] for donor in ranked]), strongest)
     if least is None:
         return Carriers(effects, {})
+    limit = max(limit, most / 2)
     noise = _noise([[one.log_odds for one in found] for found in of.values()])
     chosen = [d for d in ranked if odds[d] >= least and effects[d] >= limit]
     sure = {d: float(ndtr((odds[d] - least) / (noise / len(of[d]) ** 0.5))) for d in chosen}
     return Carriers(effects, sure)
 
 
-def _threshold(odds: NDArray[np.float64]) -> float | None:
+def _threshold(odds: NDArray[np.float64], strongest: float) -> float | None:
     """The change of log-odds that divides carriers from the other donors; None without a gap.
 
     It is the middle of the widest gap between changes of a quarter and of three fifths of the
-    strongest, which is the mean of the best tenth, three at least. Donors that fill that range
-    evenly, or of which the strongest are weak (the most blurred of a class), differ in degree and
-    not in kind.
+    strongest. Donors that fill that range evenly differ in degree and not in kind.
 
     Args:
         odds: (n,) changes, the largest first.
+        strongest: of them.
     """
-    strongest = float(odds[: max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(odds)))].mean())
     low, high = (share * strongest for share in _BETWEEN)
-    if strongest < _TURNS:
-        return None
     ends = np.array([high, *odds[(odds > low) & (odds < high)], low])
     gaps = -np.diff(ends)
     widest = int(gaps.argmax())
     if gaps[widest] < _GAP * strongest:
         return None
     return float(ends[widest] + ends[widest + 1]) / 2
+
+
+def _strongest(changes: Sequence[float]) -> float:
+    """The mean of the largest tenth of the donors' changes, three at least."""
+    count = max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(changes)))
+    return float(np.mean(sorted(changes, reverse=True)[:count]))
 
 
 def _by_donor(measured: Mapping[Pair, Change]) -> dict[str, list[Change]]:

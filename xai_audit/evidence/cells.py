@@ -11,13 +11,16 @@ import pyarrow.parquet as pq
 
 from xai_audit.evidence.added import added_cell
 from xai_audit.evidence.own_share import photos_included, spared, with_whole
-from xai_audit.evidence.plan import Roster, Separation, cell, owner, pools
+from xai_audit.evidence.plan import Roster, Separation, cell, owner
 from xai_audit.evidence.readings import CueReading, SurveyTables
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
+from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
 
     from xai_audit.evidence.plan import Cell, Pair
 
@@ -121,6 +124,18 @@ class Planning:
         unknown, usable = np.full(len(self.roster.ids), np.nan), self.survey.whole
         reading = CueReading(ALL, "both", False, unknown, unknown, usable)
         return reading, pools(self.roster, ALL, usable)
+
+
+def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list[int]]:
+    """Class -> places of its usable photos, in an order drawn by seed, cue and image id."""
+    found: dict[str, list[int]] = {name: [] for name in roster.names}
+    order = sorted(
+        np.flatnonzero(usable).tolist(),
+        key=lambda place: hash_order(roster.seed, cue, roster.ids[place]),
+    )
+    for place in order:
+        found[roster.classes[place]].append(place)
+    return found
 
 
 def cells_text(cells: Sequence[Cell]) -> str:

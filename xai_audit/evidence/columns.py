@@ -112,6 +112,8 @@ EFFECTS = pa.schema(
         ("way", pa.string()),
         ("why", pa.string()),
         ("wanted", pa.int32()),
+        # Forwards of the pairs that the budget did not reach.
+        ("left_forwards", pa.int32()),
         ("sd", pa.float64()),
         *[
             (f"{question}{end}", pa.float64())

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+# Of a class with fewer photos neither availability nor attention is known.
+MIN_PHOTOS = 5
 _DONOR_CLASSES = 4
 _CHANCE = 0.5
 # Two AUROCs closer than this may come from the presence and the absence of one and the same mark.
@@ -37,10 +39,12 @@ def ordinary(name: str, others: Sequence[str], distinct: Mapping[str, float]) ->
         others: the other classes.
         distinct: class -> AUROC of the cue alone; NaN or absent is taken as chance.
     """
+    least = (len(others) + 1) // 2
+    if not distinct:
+        return sorted(others)[:least]
     found = {one: distinct.get(one, math.nan) for one in (name, *others)}
     known = {one: _CHANCE if math.isnan(value) else value for one, value in found.items()}
     ranked = sorted(others, key=lambda one: (known[one], one))
-    least = (len(ranked) + 1) // 2
     less = [one for one in ranked[least:] if known[one] <= known[name] - _CLEARLY]
     return ranked[:least] + less
 
@@ -52,7 +56,11 @@ def confusable(confusion: Mapping[str, float], others: Sequence[str]) -> list[st
         confusion: other class -> how many of its photos are predicted, or nearly, as the class.
         others: the other classes.
     """
-    return sorted(others, key=lambda other: (-confusion.get(other, 0.0), other))
+    # Of a thousand classes few are ever confused with one; the others are sorted by name alone.
+    able = {*others}
+    taken = [other for other, photos in confusion.items() if photos > 0 and other in able]
+    taken.sort(key=lambda other: (-confusion[other], other))
+    return [*taken, *sorted(able - {*taken})]
 
 
 def least_similar(likeness: Mapping[str, float], among: Sequence[str]) -> list[str]:

@@ -67,6 +67,7 @@ def effects_table(
         (str(cue), str(question)): rows
         for (cue, question), rows in transplants.groupby(["cue", "question"])
     }
+    measured = {cue for cue, _ in pairs}
     nothing, estimate = transplants.iloc[:0], partial(_estimate, clusters=clusters, seed=seed)
     rows = []
     for cell in cells:
@@ -75,6 +76,9 @@ def effects_table(
             own, others, twins = (pairs.get((cue, q), nothing) for q in (RELIANCE, PULL, SCRAMBLED))
             known = cues[cell.cue]
             row: dict[str, Any] = {"class_name": cell.class_name, "cue": cell.cue, "way": known.way}
+            if cue not in measured:  # most cells of classes with few photos
+                rows.append(row | {"n_clusters": 0, "n_read": known.usable} | _unmeasured(cell))
+                continue
             judged = others if cell.measured_on == OTHERS else own
             row["n_clusters"] = judged.loc[_finite(judged), "image_id"].map(clusters).nunique()
             row |= {"n_read": known.usable} | _effects(cell, own, others, estimate)
@@ -106,12 +110,22 @@ def _effects(
         "accuracy_without": _mean(known["correct_without"].to_numpy(np.float64)),
     }
     return {
+        **_unmeasured(cell),
         "n_images": len(differences),
+        "forwards": 2 * (len(own) + len(others)),
+        **{name: None if np.isnan(value) else value for name, value in found.items()},
+    }
+
+
+def _unmeasured(cell: Cell) -> dict[str, Any]:
+    """The columns of a cell without pairs."""
+    return {
+        "n_images": 0,
         "measured_on": cell.measured_on,
         "why": cell.why,
         "wanted": cell.wanted,
-        "forwards": 2 * (len(own) + len(others)),
-        **{name: None if np.isnan(value) else value for name, value in found.items()},
+        "left_forwards": cell.left,
+        "forwards": 0,
     }
 
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from xai_audit.evidence.transplant import Row, Transplanter
     from xai_audit.types import Canvas, Cue
 
+# Pairs of what is put on for a test, after each of which the effect is looked at.
+_ADDED = 4 * LOOK
+
 
 def measured(
     transplanter: Transplanter,
@@ -64,6 +67,7 @@ def measured(
     found: list[list[tuple[Pair, Row]]] = [[] for _ in planned]
     spent = [0] * len(planned)
     still = [number for number, (_, pairs) in enumerate(planned) if pairs]
+    added = [transplanter.cues[cell.cue].way == "added" for cell, _ in planned]
     while still:
         looked: dict[Pair, int] = {}
         for number in still:
@@ -73,6 +77,8 @@ def measured(
             decides = cell.reliance and cell.measured_on == OWN
             rare = pairs is cell.whole or (pairs is cell.pull and decides)
             size = LOOK // 2 if rare and not spent[number] else LOOK
+            # A stamp may take over a few classes alone, which the first photos are none of.
+            size = _ADDED if added[number] else size
             look = pairs[spent[number] : spent[number] + size]
             spent[number] += len(look)
             looked |= dict.fromkeys(look, number)
@@ -89,7 +95,7 @@ def measured(
         spent_on = [pair for each in found[place :: len(cells)] for pair, _ in each]
         problems = [transplanter.problems[p] for p in spent_on if p in transplanter.problems]
         stop_if_broken(transplanter.cues[cell.cue], [p.image for p in spent_on], problems)
-    tables = [transplanter.table(each) for each in found]
+    tables = [transplanter.table(each) for each in found if each]
     return pa.concat_tables(tables) if tables else TRANSPLANTS.empty_table()
 
 

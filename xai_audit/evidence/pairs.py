@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def own_pairs(
 
 def pull_pairs(
     givers: list[int],
-    rivals: Sequence[tuple[list[int], Sequence[int]]],
+    rivals: Iterable[tuple[list[int], Sequence[int]]],
     clusters: NDArray[np.int64],
 ) -> Iterator[tuple[int, int, int]]:
     """Places of a photo of another class, the donor of the cell's class and one without its cue.

@@ -15,7 +15,6 @@ import numpy as np
 
 from xai_audit.evidence.donors import confusable, least_similar, ordinary, typical
 from xai_audit.evidence.pairs import PULLED, own_pairs, pull_pairs
-from xai_audit.run.sample import hash_order
 from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
@@ -93,6 +92,7 @@ class Cell:
         whole: a few pairs of reliance, or of pull, with the object changed too.
         why: why there are none, or None.
         wanted: number of pairs if there are photos enough.
+        left: forwards of the pairs that the budget did not reach.
     """
 
     class_name: str
@@ -104,6 +104,7 @@ class Cell:
     wanted: int = 0
     scrambled: tuple[Pair, ...] = ()
     whole: tuple[Pair, ...] = ()
+    left: int = 0
 
     @property
     def questions(self) -> tuple[tuple[Pair, ...], ...]:
@@ -182,31 +183,40 @@ def cell(
     """
     known = separation or Separation({}, {}, {})
     distinct, cue, way, mine = known.distinct, reading.cue, reading.way, pools[name]
-    others = [other for other in roster.names if other != name and pools[other]]
     if way == "none":
         return Cell(
             name, cue, OWN, (), (), "the file alone tells this; nothing can be transplanted"
         )
     lacking = " with an object mask" * reading.needs_mask
     found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class{lacking}"
+    # What no photo could decide costs no look at the other classes.
+    known_alone = not math.isnan(distinct.get(name, math.nan))
+    able = len(mine) >= MIN_IMAGES or (len(mine) > 1 and (way == "down" or known_alone))
+    others = [other for other in roster.names if other != name and pools[other]] if able else []
     if not others:
-        return Cell(name, cue, OWN, (), (), f"{found}, and none of another")
+        alone = all(other == name or not pools[other] for other in roster.names)
+        lack = ", and none of another" if alone else f"; {MIN_IMAGES} are needed"
+        return Cell(name, cue, OWN, (), (), f"{found}{lack}")
     plain = ordinary(name, others, distinct)
-    rivals = confusable(roster.confusion.get(name, {}), others)
     on_others = way == "down" and _lower(reading, pools, name, plain)
     relies = not on_others and len(mine) >= MIN_IMAGES
     # Of so few photos only pull may be known, if availability is: without it no pull confirms.
-    pulls = on_others or relies or not math.isnan(distinct.get(name, math.nan))
-    if len(mine) < 2 or not (relies or pulls):
+    pulls = on_others or relies or known_alone
+    if not pulls:
         return Cell(name, cue, OWN, (), (), f"{found}; {MIN_IMAGES} are needed")
+    rivals = confusable(roster.confusion.get(name, {}), others)
     counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
-    share = budget - budget // 4 if relies else 0
+    share = max(budget - 2 * budget // 5, min(budget, MIN_IMAGES)) if relies else 0
+    left = budget - share if pulls else 0
+    if share:  # photos of further classes would only dilute the pull
+        left = min(left, max(LOOK, len(pools[rivals[0]])))
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
     near = roster.clusters
     own = islice(own_pairs(mine, givers, counterpart, pools, near), share)
     neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
-    theirs = [(pools[rival], () if rival in plain else neutral) for rival in rivals]
-    pull = islice(pull_pairs(givers, theirs, near), (budget - share) if pulls else 0)
+    apt = {*plain}
+    theirs = ((pools[rival], () if rival in apt else neutral) for rival in rivals)
+    pull = islice(pull_pairs(givers, theirs, near), left)
 
     def pairs(question: str, places: Iterable[tuple[int, int, int]]) -> tuple[Pair, ...]:
         ids = roster.ids
@@ -223,24 +233,12 @@ def cell(
     )
 
 
-def pools(roster: Roster, cue: str, usable: NDArray[np.bool_]) -> dict[str, list[int]]:
-    """Class -> places of its usable photos, in an order drawn by seed, cue and image id."""
-    found: dict[str, list[int]] = {name: [] for name in roster.names}
-    order = sorted(
-        np.flatnonzero(usable).tolist(),
-        key=lambda place: hash_order(roster.seed, cue, roster.ids[place]),
-    )
-    for place in order:
-        found[roster.classes[place]].append(place)
-    return found
-
-
 def _lower(
     reading: CueReading, pools: Mapping[str, list[int]], name: str, plain: list[str]
 ) -> bool:
     """Whether the class has lost what the other classes still have."""
     mine = np.nanmean(reading.levels[pools[name]])
-    theirs = np.nanmean(np.concatenate([reading.levels[pools[other]] for other in plain]))
+    theirs = np.nanmean(reading.levels[[place for other in plain for place in pools[other]]])
     return bool(mine < theirs)
 
 

@@ -69,7 +69,10 @@ def victims_of(cells: pd.DataFrame, pulls: pa.Table) -> pd.Series:
 
 def _pairs(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
     for file in files:
-        frame = pq.read_table(file, columns=_COLUMNS).to_pandas()
+        table = pq.read_table(file, columns=_COLUMNS)
+        if not table.num_rows:  # of a thousand classes most
+            continue
+        frame = table.to_pandas()
         mine = frame[frame["question"].isin([PULL, *_CARRIED]) & (frame["cue"] != ALL)]
         if not (known := mine.dropna(subset=["predicted_with", "predicted_without"])).empty:
             yield known

@@ -38,6 +38,7 @@ def surveyed(
     *,
     grid: tuple[int, int],
     progress: Callable[[int], None],
+    described: bool = True,
 ) -> Iterator[pa.Table]:
     """The rows of SURVEY of each part; a photo that cannot be decoded has none.
 
@@ -49,13 +50,14 @@ def surveyed(
         parts: image ids of each part.
         grid: (h, w) of the heatmaps.
         progress: called with the number of photos just read; may raise to stop.
+        described: whether descriptors are read too.
 
     Raises:
         PluginError: a cue breaks its contract, or one of the user's fails on all photos of a part.
     """
     ids = [image_id for part in parts for image_id in part]
     loader = DataLoader(
-        _Sample(source, cues, ids, grid),
+        _Sample(source, cues, ids, grid, described=described),
         batch_size=_CHUNK,
         num_workers=source.num_workers,
         collate_fn=list,
@@ -105,9 +107,16 @@ class _One:
 
 class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
     def __init__(
-        self, source: Source, cues: Mapping[str, Cue], ids: Sequence[str], grid: tuple[int, int]
+        self,
+        source: Source,
+        cues: Mapping[str, Cue],
+        ids: Sequence[str],
+        grid: tuple[int, int],
+        *,
+        described: bool,
     ) -> None:
         self._source, self._cues, self._ids, self._grid = source, cues, ids, grid
+        self._described = described
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -128,7 +137,8 @@ class _Sample(Dataset["tuple[int, dict[str, _One]] | None"]):
 
     def _one(self, cue: Cue, canvas: Canvas) -> _One:
         with asked(cue, canvas):
-            region, descriptors = cue.region(canvas), cue.descriptors(canvas)
+            region = cue.region(canvas)
+            descriptors = cue.descriptors(canvas) if self._described else None
             level = float(cue.level(canvas)) if cue.way == "down" else float("nan")
             includes = getattr(cue, "includes_object", None)
             included = None if includes is None else bool(includes(canvas))

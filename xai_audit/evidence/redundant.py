@@ -9,26 +9,24 @@ their necessity is measured by taking them away at once.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from xai_audit.evidence.plan import MIN_IMAGES, OWN, discovered
+from xai_audit.evidence.at_once import JOIN
+from xai_audit.evidence.plan import OWN
 from xai_audit.run.verdicts import cue_words
-from xai_audit.schema import PULL, RELIANCE
-from xai_audit.statistics.estimate import Estimate
-from xai_audit.statistics.intervals import difference_interval
+from xai_audit.schema import DISCOVERED, PULL, RELIANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
 
-    from xai_audit.evidence.plan import Cell, Pair
     from xai_audit.evidence.verdict import Limits
+    from xai_audit.statistics.estimate import Estimate
 
-_JOIN = "+"
 _CELL = ["class_name", "cue"]
 # Of so many cues, those with the largest pull, every pair and all together are taken away.
 _MOST = 3
@@ -36,6 +34,7 @@ _MOST = 3
 _ALONE = 1 / 2
 # All parts take most of what the wider cue takes, and each part gives at least half of it.
 _MOST_OF, _GIVES = 2 / 3, 1 / 2
+_NEARLY = 0.9
 # It holds every other region, so that it is never one of several.
 BACKGROUND = "background"
 
@@ -58,7 +57,7 @@ class Redundant:
 
     def others(self, cue: str) -> str:
         """The parts other than ``cue``, joined by a plus."""
-        return _JOIN.join(part for part in self.parts if part != cue)
+        return JOIN.join(part for part in self.parts if part != cue)
 
     def settled(
         self, explained: Mapping[str, str], left: Mapping[tuple[str, str], float]
@@ -97,16 +96,19 @@ class Redundant:
 def sought(judged: pd.DataFrame, limits: Limits) -> dict[str, list[tuple[str, ...]]]:
     """Class -> the sets of cues that are to be taken away at once, each by name.
 
-    A part pulls surely and is not relied on; a relied-on region that is not wider than every part
-    ends the search, for the class then has a narrow cue that it needs. Without a wide cue each part
-    has to be confirmed by its pull.
+    A part pulls surely and has less than half of the largest reliance of a region; a region with
+    more that is not wider than every part ends the search, for the class then has a narrow cue that
+    it needs. Without a wide cue each part has to be confirmed by its pull.
 
     Args:
         judged: rows of cells with q columns and ``question``.
         limits: from which on a finding counts.
     """
     found = {}
-    for name, rows in judged.drop_duplicates(_CELL).groupby("class_name"):
+    # A look at each class takes long where there are a thousand; most have no part at all.
+    able = judged.loc[judged["pull_low"] >= limits.reliance, "class_name"]
+    some = judged[judged["class_name"].isin(able)]
+    for name, rows in some.drop_duplicates(_CELL).groupby("class_name"):
         parts, wide = _roles(rows, limits)
         if len(parts) > 1:
             cues = parts["cue"].tolist()[:_MOST]
@@ -118,9 +120,11 @@ def sought(judged: pd.DataFrame, limits: Limits) -> dict[str, list[tuple[str, ..
 def _roles(rows: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of one class that may be parts, the largest pull first, and the wide cues."""
     relied = rows[(rows["question"] == RELIANCE) & rows["area"].notna()]
+    relied = relied[relied["reliance"] >= _ALONE * relied["reliance"].max()]
     able = (rows["measured_on"] == OWN) & (rows["n_images"] >= limits.min_images)
     pulls = (rows["pull_low"] >= limits.reliance) & (rows["pull_q"] <= limits.q)
-    parts = rows[able & pulls & (rows["question"] != RELIANCE) & (rows["cue"] != BACKGROUND)]
+    needed = rows["cue"].isin([*relied["cue"], BACKGROUND])
+    parts = rows[able & pulls & ~needed]
     if relied.empty:
         parts = parts[parts["question"] == PULL]
     else:
@@ -132,33 +136,6 @@ def _roles(rows: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, pd.DataFra
     return parts.sort_values(["pull", "cue"], ascending=[False, True]), relied
 
 
-def set_key(parts: Sequence[str], class_name: str) -> str:
-    """The key of the cues of one class that are taken away at once."""
-    return discovered(_JOIN.join(parts), class_name)
-
-
-def set_pairs(
-    cells: Sequence[Cell], key: str, usable: Callable[[str], Set[str]], count: int
-) -> list[Pair]:
-    """The pairs of the first part's cell whose photos can take and give every part, ``count``."""
-    able = set.intersection(*({*usable(cell.cue)} for cell in cells))
-    kept = [pair for pair in cells[0].reliance if able.issuperset(pair.photos)]
-    return [replace(pair, cue=key) for pair in kept[:count]]
-
-
-def joint_effects(joint: pd.DataFrame) -> dict[tuple[str, tuple[str, ...]], Estimate]:
-    """(class, parts) -> what the class's photos lose when all parts are taken away at once."""
-    sets = joint[joint["cue"].str.contains(_JOIN, regex=False) & joint["given"].isna()]
-    found = {}
-    for (name, cues), rows in sets.groupby(_CELL):
-        lost = (rows["p_with"] - rows["p_without"]).dropna().to_numpy(np.float64)
-        if len(lost) >= MIN_IMAGES:
-            ends = difference_interval(lost)
-            cell = str(name), tuple(str(cues).split(_JOIN))
-            found[cell] = Estimate(float(lost.mean()), *ends, math.nan)
-    return found
-
-
 def redundant(
     judged: pd.DataFrame, joint: Mapping[tuple[str, tuple[str, ...]], Estimate], limits: Limits
 ) -> dict[str, Redundant]:
@@ -166,7 +143,7 @@ def redundant(
 
     Args:
         judged: rows of cells with q columns and ``question``.
-        joint: of :func:`joint_effects`.
+        joint: of :func:`~xai_audit.evidence.at_once.joint_effects`.
         limits: from which on a finding counts.
     """
     by_class = dict(list(judged.drop_duplicates(_CELL).groupby("class_name")))
@@ -183,8 +160,20 @@ def redundant(
         least = max(wide["reliance"], default=0.0) * _MOST_OF
         held = [each for each in held if _holds(each, least, limits)]
         if held:
-            found[name] = min(held, key=lambda s: (len(s.parts), -s.jointly.value))
+            found[name] = _best(held)
     return found
+
+
+def _best(held: Sequence[Redundant]) -> Redundant:
+    """Of the smallest sets that take nearly most, the one of the fewest discovered regions."""
+    fewest = min(len(each.parts) for each in held)
+    small = [each for each in held if len(each.parts) == fewest]
+    least = _NEARLY * max(each.jointly.value for each in small)
+
+    def order(each: Redundant) -> tuple[int, float]:
+        return sum(cue.startswith(DISCOVERED) for cue in each.parts), -each.jointly.value
+
+    return min((each for each in small if each.jointly.value >= least), key=order)
 
 
 def _holds(cues: Redundant, least: float, limits: Limits) -> bool:

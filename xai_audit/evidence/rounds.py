@@ -20,8 +20,11 @@ _FIRST_DONORS = 6
 _FIRST_PHOTOS = (2, 1)
 _EVERY_DONOR_PHOTOS = 2
 _PULL_PAIRS, _VICTIM_PAIRS, _RELIANCE_PAIRS = 16, 12, 12
-# Photos of a class that the rounds may use.
-PHOTOS = 3 + _PULL_PAIRS
+# Photos of a class that the first round may use, and all rounds.
+FOUND_ON = sum(_FIRST_PHOTOS)
+PHOTOS = FOUND_ON + _PULL_PAIRS
+# With fewer photos of the class that do not carry the cue, other classes' stand in for them.
+_PLAIN = 3
 # Donors of the first round that must change the decision for the second.
 _RESPONSES = 2
 
@@ -34,9 +37,10 @@ class Screen:
         class_name: of the cell.
         cue: its key.
         donors: ids of the class's usable photos, the most suspected first.
-        recipients: another class -> (id of its photo, id of that one's donor without the cue), the
-            most confusable class first.
-        without: ids of donors without the cue for photos of the class, in turn.
+        recipients: another class -> (id of its photo, id of another photo of that class, the donor
+            without the cue), the most confusable class first.
+        without: ids of donors without the cue for photos of the class, in turn, where hardly a
+            photo of the class is without it.
     """
 
     class_name: str
@@ -72,12 +76,18 @@ def suspected(
 def first_pairs(screen: Screen) -> list[Pair]:
     """The pairs of the first round: the most suspected donors, over a few photos in turn."""
     classes = [*screen.recipients.values()]
-    counts = _FIRST_PHOTOS if len(classes) > 1 else (sum(_FIRST_PHOTOS),)
+    counts = _FIRST_PHOTOS if len(classes) > 1 else (FOUND_ON,)
     photos = [one for of, count in zip(classes, counts, strict=False) for one in of[:count]]
     return [
         _pair(screen, SCREENING, photos[place % len(photos)], donor)
         for place, donor in enumerate(screen.donors[:_FIRST_DONORS])
     ]
+
+
+def most_forwards(screen: Screen) -> int:
+    """The forwards of all three rounds, if none ends early and no pairs share a view."""
+    every = len(screen.donors) * _EVERY_DONOR_PHOTOS
+    return 2 * (_FIRST_DONORS + every + _PULL_PAIRS + _VICTIM_PAIRS + _RELIANCE_PAIRS)
 
 
 def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -> list[Pair]:
@@ -102,6 +112,9 @@ def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -
 def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers) -> list[Pair]:
     """The pairs of the third round: carriers and photos that no earlier round has used.
 
+    What a carrier gives is compared with what the class's other photos give, the least suspected
+    first: so the change is not that of any edit, nor of what all photos of the class have.
+
     Args:
         screen: of the cell.
         measured: pair of the screening -> change.
@@ -110,15 +123,17 @@ def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers
     chosen = list(found.sure)
     if not chosen:
         return []
+    plain = [donor for donor in reversed(screen.donors) if donor not in found.sure]
+    plain = plain if len(plain) >= _PLAIN else []
     fresh = _fresh(screen, measured)
     first = [one for of in fresh.values() for one in of][:_PULL_PAIRS]
     tested = {image for image, _ in first}
     rest = [[one for one in of if one[0] not in tested] for of in fresh.values()]
     others = [one for turn in zip_longest(*rest) for one in turn if one is not None]
     pairs = [
-        _pair(screen, question, one, chosen[place % len(chosen)])
+        _pair(screen, question, (image, _turn(plain, place, theirs)), _turn(chosen, place))
         for question, photos in ((CARRIER_PULL, first), (VICTIM, others[:_VICTIM_PAIRS]))
-        for place, one in enumerate(photos)
+        for place, (image, theirs) in enumerate(photos)
     ]
     own = [
         Pair(
@@ -126,8 +141,8 @@ def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers
             screen.cue,
             CARRIER_RELIANCE,
             image,
-            chosen[(place + 1) % len(chosen)],
-            screen.without[place % len(screen.without)],
+            _turn(chosen, place + 1),
+            _turn(plain or screen.without, place),
         )
         for place, image in enumerate(chosen[:_RELIANCE_PAIRS])
     ]
@@ -145,6 +160,10 @@ def _fresh(screen: Screen, measured: Mapping[Pair, Change]) -> dict[str, list[tu
     }
     order = sorted(response, key=lambda name: -response[name])
     return {name: [one for one in screen.recipients[name] if one[0] not in most] for name in order}
+
+
+def _turn(donors: Sequence[str], place: int, otherwise: str = "") -> str:
+    return donors[place % len(donors)] if donors else otherwise
 
 
 def _pair(screen: Screen, question: str, photo: tuple[str, str], donor: str) -> Pair:

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.donors import confusable, least_similar, ordinary
-from xai_audit.evidence.pairs import donor_from, other_than
+from xai_audit.evidence.pairs import other_than
 from xai_audit.evidence.plan import MIN_IMAGES, Separation, owner
-from xai_audit.evidence.rounds import PHOTOS, Screen, suspected
+from xai_audit.evidence.rounds import FOUND_ON, PHOTOS, Screen, suspected
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.verdicts import preferred_kind
 
@@ -87,13 +87,12 @@ class Screening:
         plain = ordinary(name, others, known.distinct)
         values = known.likeness.get(name)
         likeness = {} if values is None else dict(zip(roster.names, values.tolist(), strict=True))
-        counterpart = least_similar(likeness, plain)
-        neutral = [*chain.from_iterable(pools[other] for other in counterpart)]
+        neutral = [*chain.from_iterable(pools[other] for other in least_similar(likeness, plain))]
         order = confusable(roster.confusion.get(name, {}), others)[:_CLASSES]
         given = {}
         for other in order:
-            third = [] if other in plain else neutral
-            places = islice(_given(pools[other], third, roster.clusters), PHOTOS)
+            theirs = _recognised_first(pools[other], self._correct)
+            places = islice(_given(theirs, roster.clusters), PHOTOS)
             given[other] = tuple((roster.ids[image], roster.ids[donor]) for image, donor in places)
         donors = [roster.ids[place] for place in pools[name]]
         masses, presence = (of.get(key, {}).get(name, {}) for of in (self.masses, self.presence))
@@ -105,28 +104,34 @@ class Screening:
             without=tuple(roster.ids[place] for place in neutral[:_WITHOUT]),
         )
 
+    @cached_property
+    def _correct(self) -> list[bool]:
+        found: list[bool] = self.planning.survey.photos.column("correct").to_pylist()
+        return found
+
     def _by_id(self, name: str, values: Sequence[float]) -> dict[str, float]:
         roster = self.planning.roster
         ids = (roster.ids[place] for place in roster.places[name])
         return dict(zip(ids, values, strict=True))
 
 
-def _given(
-    theirs: list[int], neutral: Sequence[int], clusters: NDArray[np.int64]
-) -> Iterator[tuple[int, int]]:
-    """Places of a photo of another class and of its donor without the cue.
+def _recognised_first(places: list[int], correct: Sequence[bool]) -> list[int]:
+    """The places, first a few of photos that the model recognises.
 
-    That donor is of the photo's own class, or of a third where the cue is distinctive there: see
-    :func:`~xai_audit.evidence.pairs.pull_pairs`.
+    A photo that it takes for the class already cannot show what turns a photo into the class. Only
+    the first, that find carriers: the effect is measured on photos as they come.
+    """
+    first = [place for place in places if correct[place]][:FOUND_ON]
+    return [*first, *(place for place in places if place not in first)]
+
+
+def _given(theirs: list[int], clusters: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Places of a photo of another class and of its donor without the cue, another of that class.
 
     Args:
         theirs: places of the class's photos.
-        neutral: of the donors that stand in for its own; none where its own may serve.
         clusters: (n,) number of the cluster of each place.
     """
-    third = [place for place in neutral if place not in theirs]
     for number, image in enumerate(theirs):
-        if third:
-            yield image, donor_from(third, number, image, clusters)
-        elif len(theirs) > 1:
+        if len(theirs) > 1:
             yield image, other_than(image, theirs, number, clusters)

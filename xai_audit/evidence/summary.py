@@ -69,12 +69,8 @@ def cue_table(cues: Mapping[str, Cue]) -> pa.Table:
 
 def transplant_frame(files: Sequence[Path]) -> pd.DataFrame:
     """The rows of some parts of ``transplants/``."""
-    frames = [pq.read_table(file).to_pandas() for file in files]
-    return pd.concat(frames, ignore_index=True) if frames else _empty()
-
-
-def _empty() -> pd.DataFrame:
-    frame: pd.DataFrame = TRANSPLANTS.empty_table().to_pandas()
+    tables = [table for file in files if (table := pq.read_table(file)).num_rows]
+    frame: pd.DataFrame = pa.concat_tables([TRANSPLANTS.empty_table(), *tables]).to_pandas()
     return frame
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader
 
+from xai_audit.evidence.batch import Batch
 from xai_audit.evidence.plan import shown
 from xai_audit.evidence.views import PairViews
 from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from xai_audit.errors import CueProblem
     from xai_audit.evidence.plan import Pair
+    from xai_audit.evidence.store import Measured
     from xai_audit.types import Cue, LoadedModel
     from xai_audit.vision.canvas import Source
 
@@ -52,35 +54,6 @@ class Spent:
         return {name: str(count) for name, count in vars(self).items()}
 
 
-@dataclass
-class _Batch:
-    """Pairs of one class that wait for the model.
-
-    Attributes:
-        pairs: in the order of their ends.
-        views: the different views of each photo's pairs.
-        ids: of the photo of each view.
-        ends: the place among all views of each end: with, without, with, ...
-    """
-
-    pairs: list[Pair] = field(default_factory=list)
-    views: list[torch.Tensor] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """How many views wait."""
-        return len(self.ids)
-
-    def add(self, pairs: list[Pair], views: torch.Tensor, ends: Sequence[int]) -> None:
-        """Take pairs of one photo."""
-        self.ends += [self.size + end for end in ends]
-        self.pairs += pairs
-        self.views.append(views)
-        self.ids += [pairs[0].image] * len(views)
-
-
 class Transplanter:
     """Measures pairs with one model.
 
@@ -93,8 +66,10 @@ class Transplanter:
 
     Attributes:
         cues: by key.
-        forwards: class of a cell -> photos that went through the model for it so far.
+        forwards: class of a cell -> photos that went through the model for it so far, now or when
+            its pairs were measured before.
         problems: the pairs on which a cue failed, in the order in which they were asked.
+        before: pairs that need not be measured again; None: there are none.
     """
 
     def __init__(
@@ -111,6 +86,7 @@ class Transplanter:
         self.adaptive = AdaptiveBatch(batch_size)
         self.forwards: Counter[str] = Counter()
         self.problems: dict[Pair, CueProblem] = {}
+        self.before: Measured | None = None
         ids, classes, labels = (
             source.rows.column(name).to_pylist() for name in ("image_id", "class_name", "label")
         )
@@ -135,7 +111,21 @@ class Transplanter:
         return Spent(forwards, self.adaptive.retries - before.oom_retries)
 
     def run(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Row]]:
-        """Every pair with its row, those of one class and photo together.
+        """Every pair with its row: those measured before, then those of one photo together."""
+        missing = []
+        for pair in pairs:
+            known = self.before.get(pair) if self.before is not None else None
+            if known is None:
+                missing.append(pair)
+                continue
+            row, forwards = known
+            self.forwards[pair.class_name] += forwards
+            yield pair, row
+        if missing:
+            yield from self._fresh(missing)
+
+    def _fresh(self, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, Row]]:
+        """Every pair with its row, by the model.
 
         A batch holds pairs of one class only, so that a class's rows are the same to the last bit
         whichever classes are measured beside it. A pair that failed has no probability.
@@ -144,7 +134,7 @@ class Transplanter:
         for pair in pairs:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
         self._groups[:] = groups.values()
-        waiting: dict[str, _Batch] = {}
+        waiting: dict[str, Batch] = {}
         for ((name, _), group), found in zip(groups.items(), self._loader, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)
@@ -154,7 +144,7 @@ class Transplanter:
             yield from ((group[place], self._row(group[place])) for place in left_out)
             if found.views is None:
                 continue
-            batch = waiting.setdefault(name, _Batch())
+            batch = waiting.setdefault(name, Batch())
             batch.add([group[place] for place in found.done], found.views, found.ends)
             if batch.size >= self.adaptive.requested:
                 yield from self._measured(waiting.pop(name))
@@ -172,7 +162,7 @@ class Transplanter:
         rows = [row for _, row in sorted(found, key=order)]
         return pa.Table.from_pylist(rows, schema=TRANSPLANTS)
 
-    def _measured(self, batch: _Batch) -> Iterator[tuple[Pair, Row]]:
+    def _measured(self, batch: Batch) -> Iterator[tuple[Pair, Row]]:
         """The rows of the batch's pairs."""
         pairs, views, ids = batch.pairs, torch.cat(batch.views), batch.ids
         self.forwards[pairs[0].class_name] += len(views)
@@ -188,8 +178,11 @@ class Transplanter:
         odds = log_odds(logits.double(), label.repeat_interleave(2), self._model.head)
         pred = logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
         numbers = (values.view(-1, 2).tolist() for values in (odds.sigmoid(), odds, pred))
-        for pair, p, log_odd, seen_as in zip(pairs, *numbers, strict=True):
-            yield pair, self._row(pair, p, log_odd, seen_as)
+        for pair, views_of, *found in zip(pairs, batch.forwards, *numbers, strict=True):
+            row = self._row(pair, *found)
+            if self.before is not None:
+                self.before.add(pair, row, forwards=views_of)
+            yield pair, row
 
     def _row(
         self,

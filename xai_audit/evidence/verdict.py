@@ -90,11 +90,12 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     This is the only place that decides it for one cue by itself. Reliance confirms with enough
     images; pull confirms only where the cue is also available, since any damage to a photo might
     have a pull. The pull of carriers confirms without: other photos of the class do the same damage
-    and have no effect. It does so of a region alone (the most blurred photo, or the widest, damages
-    more than others do) and where carriers are so few that the typical half of the class, which
-    reliance and pull are measured with, is not theirs. A property that is changed on whole photos
-    confirms where its surroundings alone tell the class: a cast lies on the object too, where a
-    model may see it best, but the object's own colour tells nothing of its surroundings.
+    and have no effect. It does so where carriers are so few that the typical half of the class,
+    which reliance and pull are measured with, is not theirs; and of a property only where the
+    carriers' own photos need it (the most blurred photo, or the widest, damages more than others).
+    A property that is changed on whole photos confirms where its surroundings alone tell the class:
+    a cast lies on the object too, where a model may see it best, but the object's own colour tells
+    nothing of its surroundings.
     """
     judged = _corrected(cells)
     enough = judged["n_images"] >= limits.min_images
@@ -102,8 +103,9 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     pulled = _found(judged, PULL, limits) & _found(judged, "availability", limits)
     many = judged["n_carriers"] >= LEAST_CARRIERS
     many &= judged["n_carrier_pairs"] >= limits.min_images
-    rare = (judged["carrier_share"] < _RARE) & judged["area"].notna()
-    carried = many & rare & _found(judged, CARRIER_PULL, limits)
+    needed = judged["area"].notna() | (judged["carrier_reliance_low"] >= limits.reliance)
+    carried = many & needed & (judged["carrier_share"] < _RARE)
+    carried &= _found(judged, CARRIER_PULL, limits)
     whole = _found(judged, WHOLE, limits) & _found(judged, "availability", limits)
     judged["question"] = None
     found = (relied, pulled, whole, carried)

@@ -95,6 +95,11 @@ class RunPaths:
         return self.root / "evidence" / "effects"
 
     @property
+    def pairs(self) -> Path:
+        """The folder of pairs that are kept when a setting changes, one file a stage and class."""
+        return self.root / "evidence" / "pairs"
+
+    @property
     def carried(self) -> Path:
         """The folder of who carries each cue of each class and what that does, one file a class."""
         return self.root / "evidence" / "carried"

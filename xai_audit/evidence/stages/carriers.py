@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from xai_audit.evidence.budget import affordable, share, telling
+from xai_audit.evidence.rounds import most_forwards
 from xai_audit.evidence.screens import Screening
 from xai_audit.evidence.source import cue_marks
 from xai_audit.evidence.stages.transplant import TRANSPLANT, content_of, planning_of
@@ -18,13 +20,13 @@ from xai_audit.work.parts import files_of, parts_mark, read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from xai_audit.evidence.rounds import Screen
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 1
+_VERSION = 2
 _TOGETHER = 4  # classes that share decoded photos; what a kill can cost
 
 
@@ -34,7 +36,7 @@ def screening_of(audit: Audit) -> Screening:
 
 
 def plan(audit: Audit) -> Plan:
-    """A part for every class with photos in the survey."""
+    """A part for every class with photos enough for carriers to be told."""
     paths, settings = audit.paths, audit.settings
     same = fingerprint(
         _VERSION,
@@ -46,24 +48,50 @@ def plan(audit: Audit) -> Plan:
 
     def parts() -> list[Part]:
         screening, rows = screening_of(audit), audit.usable()
-        found = []
+        cues, found = _affordable(audit, screening), []
         for number, name in enumerate(screening.planning.names):
-            screens = screening.screens(name)
+            args = {"class_name": name} | ({} if cues is None else {"cues": cues[name]})
+            if not (screens := _screens(screening, args)):
+                continue
             ids = {one for screen in screens for one in _photos(screen)}
             text = [[s.cue, s.donors, [*s.recipients.items()], s.without] for s in screens]
             near = screening.planning.clusters_of(ids)
             mark = fingerprint(same, text, near, content_of(audit, rows, ids, name))
-            found.append(Part(number, mark, {"class_name": name}))
+            found.append(Part(number, mark, args))
         return found
 
     mark = fingerprint(
         same,
+        settings.evidence.max_forwards,
         *(
             parts_mark(paths, name)
             for name in ("survey", "availability", "attention", "transplant")
         ),
     )
     return Plan(mark, parts, (paths.carriers, paths.pulls))
+
+
+def _affordable(audit: Audit, screening: Screening) -> dict[str, list[str]] | None:
+    """Class -> keys of the cues that the budget reaches; None without a budget."""
+    budget = audit.settings.evidence.max_forwards
+    if budget is None:
+        return None
+    costs = {
+        (name, screen.cue): most_forwards(screen)
+        for name in screening.planning.names
+        for screen in screening.screens(name)
+    }
+    found: dict[str, list[str]] = {name: [] for name in screening.planning.names}
+    for name, cue in affordable(costs, telling(audit.paths), share("carriers", budget)):
+        found[name].append(cue)
+    return {name: sorted(cues) for name, cues in found.items()}
+
+
+def _screens(screening: Screening, args: Mapping[str, Any]) -> list[Screen]:
+    """The screens of a part's class that the budget reaches."""
+    cues = args.get("cues")
+    found = screening.screens(args["class_name"]) if cues != [] else []
+    return [screen for screen in found if cues is None or screen.cue in cues]
 
 
 def _photos(screen: Screen) -> set[str]:
@@ -76,13 +104,15 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.left_out import note
     from xai_audit.evidence.screening import carried_table, carriers_table, screened
     from xai_audit.evidence.source import transplanter_of
+    from xai_audit.evidence.store import Store
 
+    store = Store(audit, "carriers", _VERSION)
     screening, transplanter = screening_of(audit), transplanter_of(audit)
     settings, clusters = audit.settings, screening.planning.clusters
     for start in range(0, len(parts), _TOGETHER):
         some = parts[start : start + _TOGETHER]
-        screens = [s for part in some for s in screening.screens(part.args["class_name"])]
-        before = transplanter.spent()
+        screens = [s for part in some for s in _screens(screening, part.args)]
+        before, transplanter.before = transplanter.spent(), store.opened(some)
         limit = settings.evidence.stop_below
         found = screened(transplanter, screens, limit=limit, progress=progress)
         spent = transplanter.spent(before)
@@ -104,6 +134,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 (RunPaths.part(audit.paths.root / folder, part.number), part.fingerprint, table)
                 for folder, table in zip(CARRIERS.beside, made, strict=True)
             ]
+            also.append(store.kept(transplanter.before, part))
             yield Finished(part, pairs, notes, also)
 
 

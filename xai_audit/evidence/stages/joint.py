@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xai_audit.evidence.at_once import set_key, set_pairs
+from xai_audit.evidence.budget import affordable, share, telling
 from xai_audit.evidence.cell_rows import cell_rows
 from xai_audit.evidence.plan import MIN_IMAGES, Pair, shown
 from xai_audit.evidence.readings import SurveyTables
-from xai_audit.evidence.redundant import set_key, set_pairs
 from xai_audit.evidence.verdict import Limits, candidates, sets
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
@@ -23,12 +24,12 @@ from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xai_audit.evidence.cells import Planning
+    from xai_audit.evidence.budget import Name
     from xai_audit.evidence.plan import Cell
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _PAIRS = 12  # so many separate two overlapping cues, or show that a set is necessary
 
 
@@ -62,6 +63,7 @@ def plan(audit: Audit) -> Plan:
         parts_mark(paths, "availability"),
         parts_mark(paths, "attention"),  # it knows how wide a cue is
         [chosen.q, chosen.min_reliance, chosen.min_availability],
+        chosen.max_forwards,
     )
 
     def parts() -> list[Part]:
@@ -70,7 +72,7 @@ def plan(audit: Audit) -> Plan:
         # No photo has what is put on for a test, so that none has it to put back.
         ways = {shown(key): way for key, way in SurveyTables(paths).ways.items()}
         measured = {p.args["class_name"]: p for p in read_parts(paths, "transplant")}
-        carried = {p.args["class_name"]: p for p in read_parts(paths, "carriers")}
+        carried = {p.args["class_name"]: p.fingerprint for p in read_parts(paths, "carriers")}
         made = []
         for name in sorted({*found, *together}):
             at_once = together.get(name, [])
@@ -78,15 +80,24 @@ def plan(audit: Audit) -> Plan:
             several = {cue: q for cue, q in several.items() if ways[cue] != "added"}
             if len(several) > 1:
                 own = measured[name]
-                fixed = fingerprint(
-                    _VERSION, own.fingerprint, carried[name].fingerprint, several, at_once
-                )
+                fixed = fingerprint(_VERSION, own.fingerprint, carried.get(name), several, at_once)
                 args = {"class_name": name, "questions": several, "sets": at_once}
                 pairs = (len(several) * (len(several) - 1) + len(at_once)) * _PAIRS
                 made.append(Part(own.number, fixed, args, 2 * pairs))
-        return made
+        return made if chosen.max_forwards is None else _afforded(audit, made)
 
     return Plan(mark, parts)
+
+
+def _afforded(audit: Audit, parts: list[Part]) -> list[Part]:
+    """Those of ``parts`` that the budget pays for, of the class with the most telling cue first."""
+    worth: dict[Name, float] = {}
+    for (name, _), value in telling(audit.paths).items():
+        worth[name, ""] = max(value, worth.get((name, ""), 0.0))
+    costs = {(part.args["class_name"], ""): part.size for part in parts}
+    most = share("joint", audit.settings.evidence.max_forwards or 0)
+    kept = affordable(costs, worth, most)
+    return [part for part in parts if (part.args["class_name"], "") in kept]
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
@@ -94,17 +105,23 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured_jointly
     from xai_audit.evidence.source import transplanter_of
-    from xai_audit.evidence.stages.transplant import planning_of
+    from xai_audit.evidence.stages.transplant import cells_of, planning_of
+    from xai_audit.evidence.store import Store
 
     planning = planning_of(audit)
-    at_once = {part.number: _at_once(planning, part) for part in parts}
+    own = {part.number: part.args for part in read_parts(audit.paths, "transplant")}
+    budget = audit.settings.evidence.max_forwards
+    cells = {p.number: cells_of(planning, own[p.number], budget) for p in parts}
+    at_once = {part.number: _at_once(cells[part.number], part) for part in parts}
     keys = {key: [c.cue for c in cells] for one in at_once.values() for key, cells in one.items()}
     transplanter, usable = transplanter_of(audit, keys), planning.survey.usable_ids
+    store = Store(audit, "joint", _VERSION, keys)
     for part in parts:
+        transplanter.before = store.opened([part])
         before, name = transplanter.spent(), part.args["class_name"]
         table = measured_jointly(
             transplanter,
-            _wanted(planning, audit.paths, part),
+            _wanted(cells[part.number], audit.paths, part),
             usable=usable,
             pairs=_PAIRS,
             progress=progress,
@@ -115,23 +132,24 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             ],
         )
         failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
-        yield Finished(part, table, transplanter.spent(before).notes() | note(failed))
+        notes = transplanter.spent(before).notes() | note(failed)
+        yield Finished(part, table, notes, [store.kept(transplanter.before, part)])
 
 
-def _at_once(planning: Planning, part: Part) -> dict[str, list[Cell]]:
+def _at_once(measured: Sequence[Cell], part: Part) -> dict[str, list[Cell]]:
     """Key of a set of cues -> their cells."""
     name = part.args["class_name"]
-    cells = {shown(cell.cue): cell for cell in planning.cells(name)}
+    cells = {shown(cell.cue): cell for cell in measured}
     return {set_key(cues, name): [cells[cue] for cue in cues] for cues in part.args["sets"]}
 
 
-def _wanted(planning: Planning, paths: RunPaths, part: Part) -> list[tuple[Cell, str, str]]:
+def _wanted(measured: Sequence[Cell], paths: RunPaths, part: Part) -> list[tuple[Cell, str, str]]:
     """(cell, the question that confirmed it, key of the other cue).
 
     Pairs of carriers, and of whole photos, stand in the place of pull.
     """
     questions = part.args["questions"]
-    cells = {shown(cell.cue): cell for cell in planning.cells(part.args["class_name"])}
+    cells = {shown(cell.cue): cell for cell in measured}
     for cue, question in questions.items():
         if question == WHOLE:
             cells[cue] = replace(cells[cue], reliance=(), pull=cells[cue].whole)

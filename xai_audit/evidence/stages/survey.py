@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from xai_audit.evidence.donors import sample
+from xai_audit.evidence.donors import MIN_PHOTOS, sample
 from xai_audit.evidence.left_out import warn
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.source import clusters, cue_marks
@@ -28,8 +29,10 @@ _PHOTOS = 64  # a part: what a kill can cost
 def plan(audit: Audit) -> Plan:
     """Parts of 64 sampled photos."""
     rows = _sampled(audit)
+    described = _described(rows)
     same = fingerprint(
         _VERSION,
+        described,
         cue_marks(audit),
         clusters(audit),
         audit.facts.preprocess,
@@ -43,7 +46,10 @@ def plan(audit: Audit) -> Plan:
             Part(
                 number=number,
                 fingerprint=fingerprint(same, content_fingerprint(piece), audit.mask_mark(piece)),
-                args={"image_ids": piece.column("image_id").to_pylist()},
+                args={
+                    "image_ids": piece.column("image_id").to_pylist(),
+                    "described": described,
+                },
                 size=piece.num_rows,
             )
             for number, piece in enumerate(pieces)
@@ -64,6 +70,11 @@ def _sampled(audit: Audit) -> pa.Table:
     return rows.take(pa.array(places, pa.int64()))
 
 
+def _described(rows: pa.Table) -> bool:
+    """Whether a class has photos enough for descriptors, most of the cost, to tell of it."""
+    return max(Counter(rows.column("class_name").to_pylist()).values(), default=0) >= MIN_PHOTOS
+
+
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """Descriptors, region and level of every cue in the photos of a part."""
     from xai_audit.evidence.read import surveyed
@@ -74,6 +85,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         cues_of(audit),
         [part.args["image_ids"] for part in parts],
         grid=audit.facts.grid,
+        described=all(part.args["described"] for part in parts),
         progress=progress,
     )
     for part, table in zip(parts, tables, strict=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xai_audit.evidence.budget import allotted, share, telling, within
 from xai_audit.evidence.cells import Planning, cells_text
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.source import clusters, cue_marks
@@ -18,13 +19,16 @@ from xai_audit.work.parts import files_of, parts_mark
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from xai_audit.evidence.plan import Cell
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 3
-_TOGETHER = 4  # classes that share decoded photos and worker processes; what a kill can cost
+_VERSION = 5
+# Classes that share decoded photos and worker processes, and how many photos of classes with few
+# make them more: what a kill can cost.
+_TOGETHER, _SMALL = 4, 256
 
 
 def planning_of(audit: Audit) -> Planning:
@@ -49,23 +53,58 @@ def plan(audit: Audit) -> Plan:
 
     def parts() -> list[Part]:
         planning, rows = planning_of(audit), audit.usable()
+        pairs_of = _allotted(audit, planning)
         found = []
         for number, name in enumerate(planning.names):
-            cells = planning.cells(name)
+            args = {"class_name": name} | ({} if pairs_of is None else {"pairs": pairs_of[name]})
+            cells = cells_of(planning, args, chosen.max_forwards)
             ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
             content = content_of(audit, rows, ids, name)
             mark = fingerprint(same, cells_text(cells), planning.clusters_of(ids), content)
             pairs = sum(len(cell.pairs) for cell in cells)
-            found.append(Part(number, mark, {"class_name": name}, 2 * pairs))
+            found.append(Part(number, mark, args, 2 * pairs))
         return found
 
     mark = fingerprint(
         same,
         chosen.images_per_class,
+        chosen.max_forwards,
         parts_mark(paths, "survey"),
         parts_mark(paths, "availability"),
+        None if chosen.max_forwards is None else parts_mark(paths, "attention"),
     )
     return Plan(mark, parts, (paths.summary,))
+
+
+def _allotted(audit: Audit, planning: Planning) -> dict[str, dict[str, list[int]]] | None:
+    """Class -> cue -> pairs of each question that the budget reaches; None without a budget."""
+    budget = audit.settings.evidence.max_forwards
+    if budget is None:
+        return None
+    counts = {
+        (name, cell.cue): [len(pairs) for pairs in cell.questions]
+        for name in planning.names
+        for cell in planning.cells(name)
+    }
+    found: dict[str, dict[str, list[int]]] = {name: {} for name in planning.names}
+    reached = allotted(counts, telling(audit.paths), share("transplant", budget))
+    for (name, cue), pairs in reached.items():
+        found[name][cue] = pairs
+    return found
+
+
+def cells_of(planning: Planning, args: Mapping[str, Any], budget: int | None) -> list[Cell]:
+    """The cells of a part's class, with the pairs that the budget reaches.
+
+    Args:
+        planning: of the run.
+        args: of the part.
+        budget: of forwards; None: all pairs.
+    """
+    cells, pairs = planning.cells(args["class_name"]), args.get("pairs")
+    if pairs is None or budget is None:
+        return cells
+    return [within(cell, pairs[cell.cue], budget) for cell in cells]
 
 
 def content_of(audit: Audit, rows: pa.Table, ids: set[str], name: str) -> list[Any]:
@@ -82,13 +121,14 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.left_out import note
     from xai_audit.evidence.measure import measured
     from xai_audit.evidence.source import transplanter_of
+    from xai_audit.evidence.store import Store
 
+    store = Store(audit, "transplant", _VERSION)
     planning, transplanter = planning_of(audit), transplanter_of(audit)
     chosen = audit.settings.evidence
-    for start in range(0, len(parts), _TOGETHER):
-        some = parts[start : start + _TOGETHER]
-        cells = {part.number: planning.cells(part.args["class_name"]) for part in some}
-        before = transplanter.spent()
+    for some in _together(parts):
+        cells = {part.number: cells_of(planning, part.args, chosen.max_forwards) for part in some}
+        before, transplanter.before = transplanter.spent(), store.opened(some)
         table = measured(
             transplanter,
             [cell for each in cells.values() for cell in each],
@@ -118,7 +158,20 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
             beside = (RunPaths.part(audit.paths.effects, part.number), part.fingerprint, effects)
-            yield Finished(part, mine, notes, [beside])
+            kept = store.kept(transplanter.before, part)
+            yield Finished(part, mine, notes, [beside, kept])
+
+
+def _together(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """The parts in their order, several at a time."""
+    some: list[Part] = []
+    for part in parts:
+        if len(some) >= _TOGETHER and sum(one.size for one in some) + part.size > _SMALL:
+            yield some
+            some = []
+        some.append(part)
+    if some:
+        yield some
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
@@ -133,5 +186,5 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
 TRANSPLANT = Stage(
     "transplant", "evidence", _VERSION, "transplants", plan, merge, work,
-    needs=("availability",), beside=("evidence/effects",),
+    needs=("availability", "attention"), beside=("evidence/effects",),
 )  # fmt: skip

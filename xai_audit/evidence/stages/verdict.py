@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 3
+_VERSION = 4
 _MEASURED = ("availability", "attention", "transplant", "carriers", "joint")
 
 
@@ -40,9 +40,9 @@ def plan(audit: Audit) -> Plan:
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
+    from xai_audit.evidence.at_once import joint_effects
     from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
     from xai_audit.evidence.pulls import carriers_of, victims_of
-    from xai_audit.evidence.redundant import joint_effects
     from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
     from xai_audit.evidence.summary import transplant_frame

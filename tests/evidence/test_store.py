@@ -1,0 +1,93 @@
+"""Pairs measured before are not measured again, and the tables are those of a fresh run."""
+
+from __future__ import annotations
+
+import os
+
+import pandas as pd
+import pytest
+
+from tests import tiny
+from tests.evidence import framed
+from xai_audit.evidence.cells import ALL
+from xai_audit.evidence.transplant import Transplanter
+
+_CUES = ("cues=[border]", "cues=[border,colour]")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return framed.make_folder(tmp_path / "photos")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The pairs that went through the model."""
+    found = []
+    plain = Transplanter._fresh
+
+    def fresh(self, pairs):
+        found.extend(pairs)
+        return plain(self, pairs)
+
+    monkeypatch.setattr(Transplanter, "_fresh", fresh)
+    return found
+
+
+@pytest.fixture
+def run(photos, tmp_path, measured):
+    """Audits into the folder of a name; the pairs that it measured."""
+
+    def audited(name, *more):
+        measured.clear()
+        done = tiny.audit(framed.overrides(photos, tmp_path / name, "reading_net", *more))
+        assert done.returncode == 0, done.stderr
+        return list(measured)
+
+    return audited
+
+
+def same_tables(one, other):
+    for name in ("evidence.parquet", "transplants", "carriers.parquet", "pulls.parquet"):
+        tables = [pd.read_parquet(folder / name) for folder in (one, other)]
+        pd.testing.assert_frame_equal(*tables, rtol=1e-3, atol=1e-4)
+
+
+def test_one_more_cue_measures_that_cue_alone(run, tmp_path):
+    first = run("out", _CUES[0])
+    assert {pair.cue for pair in first} == {"border", ALL}
+    second, fresh = run("out", _CUES[1]), run("fresh", _CUES[1])
+    # What all cues at once do is another question with another list of them.
+    added = {"colour", ALL}
+    assert {pair.cue for pair in second if pair.given is None} == added
+    assert {*second} == {pair for pair in fresh if pair.cue in added or pair.given == "colour"}
+    same_tables(tmp_path / "out", tmp_path / "fresh")
+    assert not run("out", _CUES[0])  # nor is anything on the way back
+
+
+def test_more_pairs_and_a_larger_budget_measure_the_missing_ones(run, tmp_path):
+    border, every = _CUES[0], "evidence.sequential=false"
+    few = run("out", border, every, "evidence.images_per_class=8", "evidence.max_forwards=200")
+    more = run("out", border, every, "evidence.images_per_class=8")
+    fresh = run("fresh", border, every, "evidence.images_per_class=8")
+    assert few
+    assert {*few} | {*more} == {*fresh}
+    assert not {*few} & {*more}
+    same_tables(tmp_path / "out", tmp_path / "fresh")
+    assert not run("out", border, every, "evidence.images_per_class=8", "evidence.max_forwards=200")
+
+
+def test_a_changed_photo_is_measured_again(run, photos):
+    run("out", _CUES[0])
+    changed = min((photos / "images").rglob("*.*"))
+    os.utime(changed, ns=(1, 1))
+    name = changed.relative_to(photos / "images").as_posix()
+    again = run("out", _CUES[0])
+    assert again
+    assert all(name in pair.photos for pair in again)
+
+
+def test_another_width_of_the_border_is_another_cue(run):
+    run("out", _CUES[0])
+    wide = _CUES[0], "regions.border=0.12"
+    assert {*run("out", *wide)} == {*run("fresh", *wide)}
