@@ -83,6 +83,20 @@ def test_just_the_tagged_photos_are_carriers(count):
     assert len(every) == len(more) + len(first_pairs(of))  # no pair is measured twice
 
 
+def test_a_photo_of_a_class_far_from_it_shows_a_response_by_its_log_odds():
+    of = screen()
+    tagged = {of.donors[0], of.donors[2]}
+    first = {
+        pair: Change(0.4 if pair.donor_with == of.donors[0] else 0.006, 7.0)
+        if pair.donor_with in tagged
+        else Change(0.0, 0.1)
+        for pair in first_pairs(of)
+    }
+    assert every_donor(of, first, limit=0.2)
+    alone = first | {p: Change(0.0, 0.1) for p in first if p.donor_with == of.donors[2]}
+    assert not every_donor(of, alone, limit=0.2)
+
+
 def test_donors_that_differ_by_degree_are_no_carriers():
     of = screen()
     pairs = [*first_pairs(of)]
@@ -97,9 +111,19 @@ def test_donors_that_differ_by_degree_are_no_carriers():
     assert {*carriers(apart, limit=0.2).sure} == {d for d, odds in even.items() if odds > 4}
 
 
-@pytest.mark.parametrize("tagged", [set(), {"horse/0"}])
-def test_where_hardly_a_donor_changes_the_decision_no_more_is_measured(tagged):
-    assert rounds(tagged)[1:] == ([], None)
+def test_where_no_donor_changes_the_decision_no_more_is_measured():
+    assert rounds(set())[1:] == ([], None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_photos_that_turn_others_are_told_apart(count):
+    """They decide nothing, and their number says how many photos of the class would."""
+    of, more, found = rounds({f"horse/{n}" for n in range(count)}, donors=20)
+    assert {*found.sure} == {f"horse/{n}" for n in range(count)}
+    used = dict.fromkeys([*first_pairs(of), *more], Change(0.9, 9.0))
+    pairs = fresh_pairs(of, used, found)
+    assert len([pair for pair in pairs if pair.question == CARRIER_PULL]) == 16
+    assert all(pair.image != pair.donor_with for pair in pairs)
 
 
 def test_they_are_tested_on_photos_that_did_not_choose_them():
@@ -158,6 +182,18 @@ def test_two_photos_decide_nothing_and_the_sentence_says_how_many_would():
     row = verdict(n_carriers=2, carrier_share=0.05, carrier_share_low=0.01, carrier_share_high=0.2)
     assert row["verdict"] == "undetermined"
     assert "fewer than 3 may be chance: about 60 photos of horse would decide." in row["because"]
+
+
+def test_one_photo_has_no_interval_and_the_sentence_says_how_many_would_decide():
+    one = {"n_carriers": 1, "n_screened": 20, "carrier_share": 0.05, "carrier_share_low": 0.01}
+    unknown = {"carrier_pull_low": math.nan, "carrier_pull_high": math.nan}
+    row = verdict(**one, **unknown, carrier_share_high=0.24, carrier_pull_p=math.nan)
+    assert row["verdict"] == "undetermined"
+    assert row["because"].startswith(
+        "1 of 20 photos of horse (5%, 95 % interval 1% to 24%) carries a border that alone raises "
+        "the probability of horse in photos of other classes by 0.80; fewer than 3 may be chance: "
+    )
+    assert verdict(**one, **unknown, carrier_pull=0.1)["verdict"] == "clear"
 
 
 def test_victims_are_counted_a_photo_once(tmp_path):

@@ -37,9 +37,11 @@ def test_a_narrow_cue_of_the_same_carriers_explains_a_wide_one_that_has_more():
     assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.6)) == {
         "wide": "tag"
     }
+    needed = Suspect("tag", 0.4, 0.1, carriers=frozenset("abcdef"))  # and the class relies on it
+    assert explained([wide, needed], pairs(wide__tag=0.6)) == {"wide": "tag"}
     # Others carry it; too much is left; it has too little of the effect; the wider explains less.
     assert explained([wide, carried("tag", 0.4, 0.1, "axyz")], pairs(wide__tag=0.6)) == {}
-    assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.7)) == {}
+    assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.8)) == {}
     assert explained([wide, carried("tag", 0.39, 0.1, "abc")], pairs(wide__tag=0.6)) == {}
     assert explained([wide, carried("tag", 0.6, 0.1, "abc")], pairs(tag__wide=0.6)) == {}
     # A border is no narrow part of the background.

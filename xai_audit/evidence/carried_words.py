@@ -19,9 +19,11 @@ def carried(row: Mapping[str, Any]) -> str:
     """What the cue of the carriers does to photos of other classes."""
     name, cue = row["class_name"], cue_words(row["cue"])
     low, high = row["carrier_pull_low"], row["carrier_pull_high"]
+    verb = "carries" if row["n_carriers"] == 1 else "carry"
+    known = "" if math.isnan(low) else f" (95 % interval {low:.2f} to {high:.2f})"
     return (
-        f"{_count(row)} carry a {cue} that alone raises the probability of {name} in photos of "
-        f"other classes by {row['carrier_pull']:.2f} (95 % interval {low:.2f} to {high:.2f})"
+        f"{_count(row)} {verb} a {cue} that alone raises the probability of {name} in photos of "
+        f"other classes by {row['carrier_pull']:.2f}{known}"
     )
 
 
@@ -51,8 +53,8 @@ def too_few(row: Mapping[str, Any]) -> str:
 
 
 def is_too_few(row: Mapping[str, Any], least: float) -> bool:
-    """Whether two photos carry a region with an effect above ``least``, fewer than needed."""
-    few = 1 < row["n_carriers"] < LEAST_CARRIERS and row["carrier_pull_low"] >= least
+    """Whether one or two photos carry a region with an effect above ``least``: too few."""
+    few = 0 < row["n_carriers"] < LEAST_CARRIERS and row["carrier_pull"] >= least
     return bool(few and not math.isnan(row["area"]))
 
 

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 # With fewer carriers the mark may be one photo's own.
 LEAST_CARRIERS = 3
-_STRONGEST = 0.1  # the share of the donors whose mean change is the strongest
+_STRONGEST = 0.1  # of the donors are the strongest
 # The strongest must turn photos into the class, else no donor carries the cue (the most blurred of
 # a class differ in degree): they raise the log-odds by so much (2 % to over a half), or the
 # probability by a half.
-_TURNS, _TURNED = 4.0, 0.5
+TURNS, TURNED = 4.0, 0.5
 # Carriers change more, the others less than some part of the strongest change; a gap divides them.
 _BETWEEN = (0.25, 0.6)
 _GAP = 0.1
@@ -68,8 +68,9 @@ class Carriers:
 def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
     """Who carries the cue, from what the screening pairs changed.
 
-    A donor's effect is its mean over the photos that every donor was measured on. A carrier has at
-    least half of the strongest donors' effect.
+    A donor's effect is its mean over the photos that every donor was measured on. The strongest are
+    the best tenth, three at least; a carrier has at least half of their effect. Where three do not
+    stand out, one or two may.
 
     Args:
         measured: pair -> change.
@@ -80,18 +81,36 @@ def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
         return Carriers({}, {})
     effects = {donor: float(np.mean([one.p for one in found])) for donor, found in of.items()}
     odds = {donor: float(np.mean([one.log_odds for one in found])) for donor, found in of.items()}
+    several = max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(of)))
+    noise = _noise([[one.log_odds for one in found] for found in of.values()])
+    for count in (several, 1):
+        chosen, least = _told_apart(odds, effects, count, limit)
+        if chosen and (count > 1 or len(chosen) < LEAST_CARRIERS):
+            sure = {d: float(ndtr((odds[d] - least) / (noise / len(of[d]) ** 0.5))) for d in chosen}
+            return Carriers(effects, sure)
+    return Carriers(effects, {})
+
+
+def _told_apart(
+    odds: Mapping[str, float], effects: Mapping[str, float], count: int, limit: float
+) -> tuple[list[str], float]:
+    """The donors that carry the cue, the strongest first, and the log-odds that divide them.
+
+    Args:
+        odds: donor -> mean change of the log-odds.
+        effects: donor -> mean change of the probability.
+        count: of the strongest; one tells a single photo apart, that others would only dilute.
+        limit: see :func:`carriers`.
+    """
     ranked = sorted(odds, key=lambda donor: -odds[donor])
-    strongest, most = (_strongest([*each.values()]) for each in (odds, effects))
-    if strongest < _TURNS and most < _TURNED:
-        return Carriers(effects, {})
+    strongest, most = (_strongest([*each.values()], count) for each in (odds, effects))
+    if strongest < TURNS and most < TURNED:
+        return [], 0.0
     least = _threshold(np.array([odds[donor] for donor in ranked]), strongest)
     if least is None:
-        return Carriers(effects, {})
+        return [], 0.0
     limit = max(limit, most / 2)
-    noise = _noise([[one.log_odds for one in found] for found in of.values()])
-    chosen = [d for d in ranked if odds[d] >= least and effects[d] >= limit]
-    sure = {d: float(ndtr((odds[d] - least) / (noise / len(of[d]) ** 0.5))) for d in chosen}
-    return Carriers(effects, sure)
+    return [d for d in ranked if odds[d] >= least and effects[d] >= limit], least
 
 
 def _threshold(odds: NDArray[np.float64], strongest: float) -> float | None:
@@ -113,9 +132,8 @@ def _threshold(odds: NDArray[np.float64], strongest: float) -> float | None:
     return float(ends[widest] + ends[widest + 1]) / 2
 
 
-def _strongest(changes: Sequence[float]) -> float:
-    """The mean of the largest tenth of the donors' changes, three at least."""
-    count = max(LEAST_CARRIERS, math.ceil(_STRONGEST * len(changes)))
+def _strongest(changes: Sequence[float], count: int) -> float:
+    """The mean of the ``count`` largest changes."""
     return float(np.mean(sorted(changes, reverse=True)[:count]))
 
 

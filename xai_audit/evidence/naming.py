@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _LEFT = 1 / 3
 # The same where both are carried by the same photos and the other is half as wide: a wide cue of
 # carriers also brings what it has in any photo of the class.
-_LEFT_CARRIED = 2 / 3
+_LEFT_CARRIED = 3 / 4
 # From this share of all their carriers on, two cues are carried by the same photos.
 _SAME_CARRIERS = 1 / 2
 # A cue with less than this share of another cue's effect cannot explain it.
@@ -35,7 +35,7 @@ class Suspect:
         discovered: whether it is a region found by clustering heatmaps.
         pulls: whether only pull shows the effect, so that the class itself does not need the cue.
         place: whether its name says where it is: a border and a corner do, the background does not.
-        carriers: ids of the photos that carry it; empty where its effect is not that of carriers.
+        carriers: ids of the photos that carry it; empty where they are not told apart.
     """
 
     cue: str
@@ -53,7 +53,7 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
     although the decision depends on the whole frame. Where the same photos carry both and Q has
-    half the area at most, two thirds may be left, and Q must have two thirds. A cue found only by
+    half the area at most, three quarters may be left, and Q must have two thirds. A cue found by
     pull cannot explain one found by reliance: the class does not need it (as the edge of a wall
     that is everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from xai_audit.evidence.carriers import TURNED, TURNS
 from xai_audit.evidence.plan import Pair
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, VICTIM
 
@@ -96,9 +97,13 @@ def every_donor(screen: Screen, first: Mapping[Pair, Change], *, limit: float) -
     Args:
         screen: of the cell.
         first: measured pair -> change.
-        limit: at least two donors must change the probability by that.
+        limit: at least two donors must change the probability by that, or the log-odds by as much
+            as turns a photo into the class: one of a class far from it stays at a small p. Or one
+            turns a photo.
     """
-    if sum(change.p >= limit for change in first.values()) < _RESPONSES:
+    responses = sum(change.p >= limit or change.log_odds >= TURNS for change in first.values())
+    turned = any(change.p >= TURNED for change in first.values())
+    if responses < _RESPONSES and not turned:
         return []
     most: dict[str, float] = {}
     for pair, change in first.items():
@@ -145,6 +150,7 @@ def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers
             _turn(plain or screen.without, place),
         )
         for place, image in enumerate(chosen[:_RELIANCE_PAIRS])
+        if len(chosen) > 1  # the one carrier is its own only donor with the cue
     ]
     return [*pairs, *(own if len(chosen) > 1 else [])]
 

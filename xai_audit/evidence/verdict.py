@@ -167,7 +167,7 @@ def _explained_by(
                 discovered=cue.startswith(DISCOVERED),
                 pulls=pulls,
                 place=cue != BACKGROUND,
-                carriers=carriers if pulls else frozenset(),
+                carriers=carriers,
             )
             for cue, effect, area, pulls, carriers in zip(
                 group["cue"],
@@ -210,9 +210,10 @@ def _is_open(row: Mapping[str, Any], limits: Limits) -> bool:
     """Whether an unconfirmed cell is undetermined: too little was measured to decide.
 
     A cue that is not in the pixels is open where availability is unknown. Any other is open with
-    fewer than ``min_images``, with too few clusters of them for an interval, where two photos carry
-    it with an effect, or where the interval reaches the limit and either fewer pairs were measured
-    than were wanted, or the effect is significant and its estimate reaches the limit too.
+    fewer than ``min_images``, with too few clusters of them for an interval, where one or two
+    photos carry it with an effect, or where the interval reaches the limit and either fewer pairs
+    were measured than were wanted, or the effect is significant and its estimate reaches the limit
+    too.
     """
     if row["way"] == "none":
         return math.isnan(row["availability"])
