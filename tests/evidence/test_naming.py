@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,6 +31,16 @@ def test_less_than_a_third_left_is_explained():
 
 def carried(cue, effect, area, photos):
     return Suspect(cue, effect, area, pulls=True, carriers=frozenset(photos))
+
+
+def test_a_piece_that_its_carriers_do_not_need_is_explained_by_what_they_need():
+    wall = Suspect("wall", 0.4, 0.5, carriers=frozenset("abcd"), needed=0.4)
+    piece = Suspect("piece", 0.6, 0.3, pulls=True, carriers=frozenset("abcd"), needed=0.05)
+    assert explained([wall, piece], pairs(piece__wall=0.6)) == {"piece": "wall"}
+    assert explained([wall, replace(piece, needed=0.2)], pairs(piece__wall=0.6)) == {}
+    assert explained([wall, replace(piece, carriers=frozenset("xyz"))], {}) == {}
+    assert explained([replace(wall, needed=0.1), replace(piece, needed=0.01)], {}) == {}
+    assert explained([replace(wall, needed=math.nan), piece], {}) == {}
 
 
 def test_a_narrow_cue_of_the_same_carriers_explains_a_wide_one_that_has_more():

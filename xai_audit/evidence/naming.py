@@ -36,6 +36,7 @@ class Suspect:
         pulls: whether only pull shows the effect, so that the class itself does not need the cue.
         place: whether its name says where it is: a border and a corner do, the background does not.
         carriers: ids of the photos that carry it; empty where they are not told apart.
+        needed: what the carriers' own photos lose without it; NaN unknown.
     """
 
     cue: str
@@ -45,6 +46,7 @@ class Suspect:
     pulls: bool = False
     place: bool = True
     carriers: frozenset[str] = frozenset()
+    needed: float = math.nan
 
 
 def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]) -> dict[str, str]:
@@ -53,8 +55,10 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
     although the decision depends on the whole frame. Where the same photos carry both and Q has
-    half the area at most, three quarters may be left, and Q must have two thirds. A cue found by
-    pull cannot explain one found by reliance: the class does not need it (as the edge of a wall
+    half the area at most, three quarters may be left, and Q must have two thirds. Where the same
+    photos carry both, Q also explains P if they need Q, and P less than a third as much: a piece of
+    a wall is enough for other photos, but it is the wall that theirs rest on. A cue found by pull
+    cannot explain one found by reliance: the class does not need it (as the edge of a wall
     that is everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
     part of it that heatmaps show; but a region that the class needs, that has two thirds of the
@@ -87,8 +91,11 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 
 def _explains(other: Suspect, one: Suspect, left: float) -> bool:
     """Whether ``other`` explains ``one``, of whose effect ``left`` remains with it put back."""
-    if one.pulls and other.area <= _NARROW * one.area and _carried_by_the_same(one, other):
-        return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
+    if one.pulls and _carried_by_the_same(one, other):
+        if other.needed >= _CARRIES * other.effect and one.needed < _LEFT * other.needed:
+            return True
+        if other.area <= _NARROW * one.area:
+            return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
     causes = other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
     return left < _LEFT and causes
 

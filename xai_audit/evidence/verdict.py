@@ -168,13 +168,15 @@ def _explained_by(
                 pulls=pulls,
                 place=cue != BACKGROUND,
                 carriers=carriers,
+                needed=needed,
             )
-            for cue, effect, area, pulls, carriers in zip(
+            for cue, effect, area, pulls, carriers, needed in zip(
                 group["cue"],
                 group["effect"].astype(float),
                 group["area"].astype(float),
                 group["pulls"],
                 group["carriers"],
+                group["carrier_reliance"].astype(float),
                 strict=True,
             )
         ]
