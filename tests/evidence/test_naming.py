@@ -37,7 +37,10 @@ def test_a_piece_that_its_carriers_do_not_need_is_explained_by_what_they_need():
     wall = Suspect("wall", 0.4, 0.5, carriers=frozenset("abcd"), needed=0.4)
     piece = Suspect("piece", 0.6, 0.3, pulls=True, carriers=frozenset("abcd"), needed=0.05)
     assert explained([wall, piece], pairs(piece__wall=0.6)) == {"piece": "wall"}
-    assert explained([wall, replace(piece, needed=0.2)], pairs(piece__wall=0.6)) == {}
+    assert explained([wall, replace(piece, needed=0.3)], pairs(piece__wall=0.6)) == {}
+    # Nor does the piece explain the wall, though it is narrow and leaves little of its effect.
+    pull = replace(wall, pulls=True, area=0.7)
+    assert explained([pull, piece], pairs(wall__piece=0.1)) == {"piece": "wall"}
     assert explained([wall, replace(piece, carriers=frozenset("xyz"))], {}) == {}
     assert explained([replace(wall, needed=0.1), replace(piece, needed=0.01)], {}) == {}
     assert explained([replace(wall, needed=math.nan), piece], {}) == {}

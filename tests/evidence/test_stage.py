@@ -128,7 +128,7 @@ def test_every_pair_is_spent_where_that_is_asked_for(photos, tmp_path):
     pairs = pd.read_parquet(tmp_path / "all" / "transplants")
     spent = pairs.groupby(["class_name", "cue", "question"]).size()
     assert set(spent.loc[:, "border", "reliance"]) == {14}
-    assert set(spent.loc[:, "border", "pull"]) == {12}
+    assert set(spent.loc[:, "border", "pull"]) == {14}
 
 
 def test_the_budget_bounds_the_pairs(photos, tmp_path):

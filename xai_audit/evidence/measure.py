@@ -79,16 +79,21 @@ def measured(
             size = LOOK // 2 if rare and not spent[number] else LOOK
             # A stamp may take over a few classes alone, which the first photos are none of.
             size = _ADDED if added[number] else size
-            look = pairs[spent[number] : spent[number] + size]
+            own = number % len(cells)
+            taken = len(cell.reliance) if own in still else spent[own]
+            end = min(spent[number] + size, _end(cell, pairs, taken))
+            look = pairs[spent[number] : end]
             spent[number] += len(look)
             looked |= dict.fromkeys(look, number)
         for pair, row in transplanter.run(list(looked)):
             found[looked[pair]].append((pair, row))
             progress(2)
+        # A pull that has had its share waits for what its reliance may save.
+        ends = [_end(cell, of, spent[at % len(cells)]) for at, (cell, of) in enumerate(planned)]
         still = [
             number
             for number in still
-            if spent[number] < len(planned[number][1])
+            if spent[number] < ends[number]
             and not (sequential and _surely_below(limit, found[number], clusters))
         ]
     for place, cell in enumerate(cells):
@@ -97,6 +102,13 @@ def measured(
         stop_if_broken(transplanter.cues[cell.cue], [p.image for p in spent_on], problems)
     tables = [transplanter.table(each) for each in found if each]
     return pa.concat_tables(tables) if tables else TRANSPLANTS.empty_table()
+
+
+def _end(cell: Cell, pairs: Sequence[Pair], taken: int) -> int:
+    """How many of ``pairs`` may be measured where reliance takes ``taken``."""
+    if pairs is not cell.pull or cell.together is None:
+        return len(pairs)
+    return min(len(pairs), cell.together - taken)
 
 
 def measured_jointly(

@@ -56,7 +56,7 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     alone has at least half of P's effect: a piece of a frame put back may restore the decision
     although the decision depends on the whole frame. Where the same photos carry both and Q has
     half the area at most, three quarters may be left, and Q must have two thirds. Where the same
-    photos carry both, Q also explains P if they need Q, and P less than a third as much: a piece of
+    photos carry both, Q also explains P if they need Q, and P less than half as much: a piece of
     a wall is enough for other photos, but it is the wall that theirs rest on. A cue found by pull
     cannot explain one found by reliance: the class does not need it (as the edge of a wall
     that is everywhere).
@@ -75,7 +75,7 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     of = {suspect.cue: suspect for suspect in suspects}
     edges = {
         p: {
-            q: left[p, q]
+            q: left.get((p, q), math.inf)
             for q in of
             if q != p and _explains(of[q], of[p], left.get((p, q), math.nan))
         }
@@ -92,12 +92,19 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
 def _explains(other: Suspect, one: Suspect, left: float) -> bool:
     """Whether ``other`` explains ``one``, of whose effect ``left`` remains with it put back."""
     if one.pulls and _carried_by_the_same(one, other):
-        if other.needed >= _CARRIES * other.effect and one.needed < _LEFT * other.needed:
+        if _needs_more(other, one):
             return True
+        if _needs_more(one, other):
+            return False
         if other.area <= _NARROW * one.area:
             return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
     causes = other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
     return left < _LEFT and causes
+
+
+def _needs_more(one: Suspect, other: Suspect) -> bool:
+    """Whether the carriers need ``one`` of two cues, and the other less than half as much."""
+    return one.needed >= _CARRIES * one.effect and other.needed < _CARRIES * one.needed
 
 
 def _carried_by_the_same(one: Suspect, other: Suspect) -> bool:

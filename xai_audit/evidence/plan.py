@@ -93,6 +93,8 @@ class Cell:
         why: why there are none, or None.
         wanted: number of pairs if there are photos enough.
         left: forwards of the pairs that the budget did not reach.
+        together: pairs of reliance and pull at most, so that pull has those that an early end of
+            reliance saves; None: all of both.
     """
 
     class_name: str
@@ -105,6 +107,7 @@ class Cell:
     scrambled: tuple[Pair, ...] = ()
     whole: tuple[Pair, ...] = ()
     left: int = 0
+    together: int | None = None
 
     @property
     def questions(self) -> tuple[tuple[Pair, ...], ...]:
@@ -207,7 +210,7 @@ def cell(
     rivals = confusable(roster.confusion.get(name, {}), others)
     counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
     share = max(budget - 2 * budget // 5, min(budget, MIN_IMAGES)) if relies else 0
-    left = budget - share if pulls else 0
+    left = budget - min(share, LOOK) if pulls else 0
     if share:  # photos of further classes would only dilute the pull
         left = min(left, max(LOOK, len(pools[rivals[0]])))
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
@@ -230,6 +233,7 @@ def cell(
         reliance=pairs(RELIANCE, own),
         pull=pulled,
         wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
+        together=budget if share else None,
     )
 
 

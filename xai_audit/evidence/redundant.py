@@ -34,7 +34,6 @@ _MOST = 3
 _ALONE = 1 / 2
 # All parts take most of what the wider cue takes, and each part gives at least half of it.
 _MOST_OF, _GIVES = 2 / 3, 1 / 2
-_NEARLY = 0.9
 # It holds every other region, so that it is never one of several.
 BACKGROUND = "background"
 
@@ -165,15 +164,13 @@ def redundant(
 
 
 def _best(held: Sequence[Redundant]) -> Redundant:
-    """Of the smallest sets that take nearly most, the one of the fewest discovered regions."""
-    fewest = min(len(each.parts) for each in held)
-    small = [each for each in held if len(each.parts) == fewest]
-    least = _NEARLY * max(each.jointly.value for each in small)
+    """The smallest set; of these that of the fewest discovered regions, then that takes most."""
 
-    def order(each: Redundant) -> tuple[int, float]:
-        return sum(cue.startswith(DISCOVERED) for cue in each.parts), -each.jointly.value
+    def order(each: Redundant) -> tuple[int, int, float]:
+        found = sum(cue.startswith(DISCOVERED) for cue in each.parts)
+        return len(each.parts), found, -each.jointly.value
 
-    return min((each for each in small if each.jointly.value >= least), key=order)
+    return min(held, key=order)
 
 
 def _holds(cues: Redundant, least: float, limits: Limits) -> bool:

@@ -14,10 +14,13 @@ from xai_audit.evidence.plan import shown
 from xai_audit.evidence.rounds import every_donor, first_pairs, fresh_pairs
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, CARRIERS, SCREENING
+from xai_audit.statistics.clusters import MIN_CLUSTERS, count
 from xai_audit.statistics.estimate import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from xai_audit.evidence.carriers import Carriers
     from xai_audit.evidence.plan import Pair
@@ -132,26 +135,36 @@ def _carried(one: Screened, clusters: Mapping[str, int], seed: int) -> dict[str,
         estimate = paired(
             np.array([change.p for change in changes.values()]),
             seed=seed,
-            clusters=shared_clusters((pair.photos for pair in changes), clusters),
+            clusters=_drawn(changes, clusters),
         )
         ends = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         numbers |= ends | ({f"{name}_p": estimate.p} if name == CARRIER_PULL else {})
-    donors, count = _counts(one.carriers)
-    if count:  # donors that differ by degree leave the share unknown
+    donors, carrying = _counts(one.carriers)
+    if carrying:  # donors that differ by degree leave the share unknown
         from scipy.stats import binomtest  # 0.7 s; planning imports what is above
 
-        interval = binomtest(count, donors).proportion_ci(method="wilson")
-        numbers["carrier_share"] = count / donors
+        interval = binomtest(carrying, donors).proportion_ci(method="wilson")
+        numbers["carrier_share"] = carrying / donors
         numbers["carrier_share_low"], numbers["carrier_share_high"] = interval
     return {
         "class_name": one.screen.class_name,
         "cue": one.screen.cue,
         "n_screened": donors or len({pair.donor_with for pair, _ in one.rows}),
-        "n_carriers": count,
+        "n_carriers": carrying,
         "n_carrier_pairs": len(one.changes(CARRIER_PULL)),
         "forwards": 2 * len(one.rows),
         **{name: _known(value) for name, value in numbers.items()},
     }
+
+
+def _drawn(pairs: Iterable[Pair], clusters: Mapping[str, int]) -> NDArray[np.int64] | None:
+    """The clusters of the photos that are changed, for the effect of given carriers.
+
+    The carriers are not drawn: each is listed by its name. Of photos of fewer groups than an
+    interval needs the groups are given, too: what is said holds in these.
+    """
+    found = shared_clusters(((pair.image,) * 3 for pair in pairs), clusters)
+    return None if found is None or count(found) < MIN_CLUSTERS else found
 
 
 def _counts(found: Carriers | None) -> tuple[int, int]:
