@@ -93,8 +93,7 @@ class Cell:
         why: why there are none, or None.
         wanted: number of pairs if there are photos enough.
         left: forwards of the pairs that the budget did not reach.
-        together: pairs of reliance and pull at most, so that pull has those that an early end of
-            reliance saves; None: all of both.
+        together: pairs of reliance and pull at most: pull has what reliance saves; None: all.
     """
 
     class_name: str
