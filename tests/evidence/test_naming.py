@@ -33,6 +33,13 @@ def carried(cue, effect, area, photos):
     return Suspect(cue, effect, area, pulls=True, carriers=frozenset(photos))
 
 
+def test_a_narrow_cue_with_half_of_the_effect_does_not_stand_for_a_wide_one():
+    """The edge of a wall: put back it restores the decision, but most of the wall is elsewhere."""
+    both = pairs(wall__edge=0.25, edge__wall=0.0)
+    assert explained(suspects(wall=(0.9, 0.6), edge=(0.5, 0.3)), both) == {"edge": "wall"}
+    assert explained(suspects(wall=(0.9, 0.6), edge=(0.7, 0.3)), both) == {"wall": "edge"}
+
+
 def test_a_piece_that_its_carriers_do_not_need_is_explained_by_what_they_need():
     wall = Suspect("wall", 0.4, 0.5, carriers=frozenset("abcd"), needed=0.4)
     piece = Suspect("piece", 0.6, 0.3, pulls=True, carriers=frozenset("abcd"), needed=0.05)

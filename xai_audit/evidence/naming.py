@@ -18,7 +18,7 @@ _LEFT_CARRIED = 3 / 4
 _SAME_CARRIERS = 1 / 2
 # A cue with less than this share of another cue's effect cannot explain it.
 _CARRIES = 1 / 2
-# Of what names no place, a discovered region with so much of its effect and area is named.
+# What is named in a wider place has so much of its effect; a discovered region, of its area too.
 _MOST, _NARROW = 2 / 3, 1 / 2
 # Areas closer than this count as equal: a corner's share of the view varies with the photos.
 _SAME_AREA = 1.1
@@ -64,8 +64,9 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     part of it that heatmaps show; but a region that the class needs, that has two thirds of the
     effect of the background and half its area at most, is kept before the background, whose name
     says no place; else the narrower (a region before a property of the whole
-    photo); of equals the one with the larger effect. An explaining cue is itself unexplained:
-    chains are followed to their end, and of a cycle the cue with the largest effect is kept.
+    photo), if it has two thirds of the effect; of equals the one with the larger. An explaining
+    cue is itself unexplained: chains are followed to their end, and of a cycle the cue with the
+    largest effect is kept.
 
     Args:
         suspects: of one class.
@@ -117,9 +118,9 @@ def _stays(one: Suspect, other: Suspect) -> bool:
     if one.discovered != other.discovered:
         named, found = (other, one) if one.discovered else (one, other)
         return one.discovered == _is_the_place(found, named)
-    narrow, wide = sorted((one.area, other.area))
-    if wide > narrow * _SAME_AREA:
-        return one.area == narrow
+    narrow, wide = sorted((one, other), key=lambda suspect: suspect.area)
+    if wide.area > narrow.area * _SAME_AREA:
+        return one is (narrow if narrow.effect >= _MOST * wide.effect else wide)
     return (one.effect, other.cue) > (other.effect, one.cue)
 
 
