@@ -106,8 +106,10 @@ def test_donors_that_differ_by_degree_are_no_carriers():
     found = carriers(given, limit=0.2)
     assert not found.sure
     assert len(found.effects) == 40
-    # With a gap of a fifth they are.
-    apart = {pair: Change(0.5, c.log_odds + 2.5 * (c.log_odds > 4)) for pair, c in given.items()}
+    # With a gap of a third of the strongest they are, with one of a fourth not yet.
+    apart = {pair: Change(0.5, c.log_odds + 3.0 * (c.log_odds > 4)) for pair, c in given.items()}
+    assert not carriers(apart, limit=0.2).sure
+    apart = {pair: Change(0.5, c.log_odds + 6.0 * (c.log_odds > 4)) for pair, c in given.items()}
     assert {*carriers(apart, limit=0.2).sure} == {d for d, odds in even.items() if odds > 4}
 
 

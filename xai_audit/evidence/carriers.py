@@ -38,9 +38,11 @@ _STRONGEST = 0.1  # of the donors are the strongest
 # a class differ in degree): they raise the log-odds by so much (2 % to over a half), or the
 # probability by a half.
 TURNS, TURNED = 4.0, 0.5
-# Carriers change more, the others less than some part of the strongest change; a gap divides them.
+# Carriers change more, the others less than some part of the strongest change; a gap of a third of
+# it divides them. Measured on cues planted on 10 to 50 % of a class's photos it is .34 to .82, and
+# at most .33 in 23 of 24 cells without one whose donors a smaller gap would have told apart.
 _BETWEEN = (0.25, 0.6)
-_GAP = 0.1
+_GAP = 1 / 3
 _LEAST_NOISE = 0.1  # log-odds
 
 
@@ -107,17 +109,19 @@ def _told_apart(
     if strongest < TURNS and most < TURNED:
         return [], 0.0
     least = _threshold(np.array([odds[donor] for donor in ranked]), strongest)
-    if least is None:
-        return [], 0.0
     limit = max(limit, most / 2)
-    return [d for d in ranked if odds[d] >= least and effects[d] >= limit], least
+    chosen = [d for d in ranked if odds[d] >= least and effects[d] >= limit]
+    others = [odds[donor] for donor in ranked if donor not in chosen]
+    if chosen and others and odds[chosen[-1]] - max(others) < _GAP * strongest:
+        return [], 0.0
+    return chosen, least
 
 
-def _threshold(odds: NDArray[np.float64], strongest: float) -> float | None:
-    """The change of log-odds that divides carriers from the other donors; None without a gap.
+def _threshold(odds: NDArray[np.float64], strongest: float) -> float:
+    """The change of log-odds that divides carriers from the other donors.
 
     It is the middle of the widest gap between changes of a quarter and of three fifths of the
-    strongest. Donors that fill that range evenly differ in degree and not in kind.
+    strongest.
 
     Args:
         odds: (n,) changes, the largest first.
@@ -127,8 +131,6 @@ def _threshold(odds: NDArray[np.float64], strongest: float) -> float | None:
     ends = np.array([high, *odds[(odds > low) & (odds < high)], low])
     gaps = -np.diff(ends)
     widest = int(gaps.argmax())
-    if gaps[widest] < _GAP * strongest:
-        return None
     return float(ends[widest] + ends[widest + 1]) / 2
 
 
