@@ -7,6 +7,7 @@ AuditError                     anything that ends the run with a line instead of
 │   └── OutputError            an output folder that is not ours or not writable    exit 2
 ├── PluginError                a plugin broke its contract (names plugin and images) exit 1
 ├── TooManyFailuresError       more images failed than ``max_failed_fraction``      exit 4
+├── WaitingError               parts are left to other processes                    exit 0
 └── StoppedError               SIGINT or SIGTERM; what was finished is kept         exit 130/143
 
 ImageProblem and MaskProblem are not errors of the run: each becomes the status of one row.
@@ -20,7 +21,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # Parts of the messages of CPU allocators that fail; CUDA raises a type of its own.
 _CPU_SIGNS = (
@@ -96,6 +97,36 @@ class TooManyFailuresError(AuditError):
     """More images failed than ``max_failed_fraction`` allows; everything else is finished."""
 
     exit_code = 4
+
+
+class WaitingError(AuditError):
+    """Parts of a stage are left to other processes; what was planned is there for them.
+
+    Args:
+        stage: its name.
+        numbers: of the parts that are missing.
+        count: of all its parts.
+    """
+
+    exit_code = 0
+
+    def __init__(self, stage: str, numbers: Sequence[int], count: int) -> None:
+        super().__init__(
+            f"{len(numbers)} of {count} parts of {stage} are left to other processes",
+            got=f"missing {spans(numbers)}",
+            remedy="the same command with shard=i/n in each of n processes, then this one again",
+        )
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Numbers in a scheduler's way: ``0-3,7``."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ",".join(f"{a}-{b}" if a < b else str(a) for a, b in found)
 
 
 class StoppedError(AuditError):

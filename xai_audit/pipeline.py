@@ -60,7 +60,9 @@ from xai_audit.run.record import RunRecord, owned
 from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
 from xai_audit.work.audit import Audit
+from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
+from xai_audit.work.shard import Share, check_plan, work_share
 
 if TYPE_CHECKING:
     from xai_audit.config.spec import RunSpec
@@ -91,6 +93,9 @@ def audit(spec: RunSpec) -> Path:
     groups = {stage.name: stage.group for stage in STAGES}
     record = RunRecord(paths, spec.config, _identity(spec.keys), reads, groups)
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
+    if spec.settings.shard is not None:
+        record.check_owner()
+        return _worked_share(paths, spec, stop)
     driver = Driver(job, record, stop, STAGES)
     _check_place(job)
     record.check_owner()
@@ -123,6 +128,17 @@ def audit(spec: RunSpec) -> Path:
                 remedy="free disk space or allow writing, then run the same command again",
             ) from exc
         _finish(job, record)
+    return paths.root
+
+
+def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:
+    """The output folder, this process's share of the planned parts made; no table is merged."""
+    share = Share.parsed(spec.settings.shard or "")
+    check_plan(paths, spec)
+    job = Audit(paths, spec, read_current(paths).__contains__, planned=True)
+    with stop:
+        if not work_share(job, STAGES, share, stop=stop.check):
+            log.info("shard %s: no stage waits for parts of this share", share)
     return paths.root
 
 

@@ -198,6 +198,8 @@ class AuditConfig:
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    # i/n: this process makes the i-th share of the planned parts, and nothing else.
+    shard: str | None = None
     limit: int | None = field(default=None, metadata={"min": 1})
     seed: int = field(default=0, metadata={"min": 0})
     # Protects against decompression bombs: no photo above this is decoded.

@@ -152,6 +152,6 @@ def _plan(paths: RunPaths) -> dict[str, Any]:
             "no plan yet",
             where=paths.plan_json,
             expected="the plan that an audit writes when it starts",
-            remedy="run the audit itself, or name its output folder",
+            remedy="run the audit itself (engine.workers=0 only plans), or name its output folder",
         )
     return noted

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from xai_audit.config.build import build
-from xai_audit.errors import ConfigError, OutputError
+from xai_audit.errors import ConfigError, OutputError, WaitingError
 from xai_audit.run.files import is_readable
 from xai_audit.run.progress import PATIENCE, progress_bar
 from xai_audit.run.record import fingerprint
@@ -96,7 +96,10 @@ class Driver:
             finally:
                 seconds = time.perf_counter() - start
                 self.record.note_rate(stage.name, self._progress.images, seconds)
-        if left := missing(self.audit.paths, stage, todo):
+        left = missing(self.audit.paths, stage, todo)
+        if left and getattr(self._engine, "elsewhere", False):
+            raise WaitingError(stage.name, [part.number for part in left], len(parts))
+        if left:
             raise OutputError(
                 f"parts of stage {stage.name} were not made",
                 where=root / stage.folder,

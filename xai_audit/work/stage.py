@@ -122,7 +122,8 @@ class Engine(Protocol):
         """See that the parts ``numbers`` of ``stage`` are made; return when nothing more will be.
 
         A part is made by ``python -m xai_audit.work FOLDER STAGE NUMBERS`` or the same in process.
-        What counts is what lies in ``folder`` afterwards: the driver looks for itself.
+        What counts is what lies in ``folder`` afterwards: the driver looks for itself. Where the
+        engine has a true ``elsewhere``, what is missing is no error: others have yet to make it.
         """
 
 
