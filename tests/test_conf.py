@@ -45,7 +45,7 @@ HAVE = {
     "masks": ("load", "fingerprint"),
     "model": ("module", "preprocess", "name", "target_layer"),
     "method": ("name", "sign", "attribute"),
-    "engine": ("run",),
+    "engine": ("run", "close"),
     "cue": ("name", "way", "needs_mask", "region", "descriptors", "level", "transplant"),
 }
 
@@ -82,7 +82,9 @@ def test_plugin_is_built_from_its_file(path, place):
         assert keys["name"] == called
     if group == "method":
         assert keys["sign"] in ("positive", "absolute")
-    extra = {"model": {"num_classes_of_dataset": 10}, "engine": {"here": print}}.get(group, {})
+    extra = {"model": {"num_classes_of_dataset": 10}, "engine": {"here": print, "wait": print}}.get(
+        group, {}
+    )
     plugin = build(group, keys, **extra)
     for attribute in HAVE[group]:
         assert hasattr(plugin, attribute), attribute

@@ -7,6 +7,8 @@ AuditError                     anything that ends the run with a line instead of
 │   └── OutputError            an output folder that is not ours or not writable    exit 2
 ├── PluginError                a plugin broke its contract (names plugin and images) exit 1
 ├── TooManyFailuresError       more images failed than ``max_failed_fraction``      exit 4
+├── WorkerError                what a worker process says, with its exit code
+├── PoisonError                parts that end the processes that make them          exit 4
 ├── WaitingError               parts are left to other processes                    exit 0
 └── StoppedError               SIGINT or SIGTERM; what was finished is kept         exit 130/143
 
@@ -18,10 +20,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Parts of the messages of CPU allocators that fail; CUDA raises a type of its own.
 _CPU_SIGNS = (
@@ -50,7 +52,7 @@ class AuditError(Exception):
         remedy: what the user can do.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code = 1
 
     def __init__(
         self,
@@ -97,6 +99,36 @@ class TooManyFailuresError(AuditError):
     """More images failed than ``max_failed_fraction`` allows; everything else is finished."""
 
     exit_code = 4
+
+
+class WorkerError(AuditError):
+    """A worker process refused its parts, or none starts; carries the process's own exit code."""
+
+    @classmethod
+    def of(cls, line: str, code: int) -> WorkerError:
+        """What a worker said, as it said it."""
+        error = cls(line)
+        error.exit_code = code
+        return error
+
+
+class PoisonError(AuditError):
+    """Parts that end every process that makes them; all others are finished.
+
+    Args:
+        stage: its name.
+        parts: number -> how the last process ended.
+    """
+
+    exit_code = 4
+
+    def __init__(self, stage: str, parts: Mapping[int, str]) -> None:
+        number, ended = next(iter(parts.items()))
+        super().__init__(
+            f"{len(parts)} parts of {stage} ended the processes that made them",
+            got=f"part {number}: {ended}",
+            remedy=f"make it alone to see why: python -m xai_audit.work FOLDER {stage} {number}",
+        )
 
 
 class WaitingError(AuditError):

@@ -127,6 +127,8 @@ def audit(spec: RunSpec) -> Path:
                 got=exc.strerror,
                 remedy="free disk space or allow writing, then run the same command again",
             ) from exc
+        finally:
+            driver.close()
         _finish(job, record)
     return paths.root
 

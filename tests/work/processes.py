@@ -20,8 +20,8 @@ def made_by(folder: Path, stage: str, numbers: Sequence[int]) -> subprocess.Pope
 class Processes:
     """Two workers, the parts dealt out in turn; ``here`` is never used."""
 
-    def __init__(self, *, here: object) -> None:
-        del here
+    def __init__(self, *, here: object, wait: object) -> None:
+        del here, wait
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         workers = [made_by(folder, stage, some) for some in (numbers[::2], numbers[1::2]) if some]
@@ -30,14 +30,20 @@ class Processes:
             if worker.returncode:
                 raise RuntimeError(said)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class Forgetful:
     """Makes all parts but the last, as a cluster may."""
 
-    def __init__(self, *, here: object) -> None:
+    def __init__(self, *, here: object, wait: object) -> None:
         self._here = here
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         del folder
         if numbers[:-1]:
             self._here(stage, numbers[:-1])
+
+    def close(self) -> None:
+        """Nothing is held."""

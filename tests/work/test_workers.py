@@ -58,7 +58,9 @@ def part_files(out: Path) -> dict[str, bytes]:
 
 def test_parts_made_by_other_processes_are_the_same_bytes(folder, whole, tmp_path):
     out = tmp_path / "out"
-    done = tiny.audit(arguments(folder, out, "engine._target_=tests.work.processes.Processes"))
+    done = tiny.audit(
+        arguments(folder, out, "engine._target_=tests.work.processes.Processes", "~engine.workers")
+    )
     assert done.returncode == 0, done.stderr
     mine, theirs = part_files(out), part_files(whole)
     assert mine.keys() == theirs.keys()
@@ -103,7 +105,9 @@ def test_a_part_that_an_engine_left_out_is_named_and_made_by_the_next_command(fo
     out = tmp_path / "out"
     more = ("stages=[index,attribute,score]",)
     done = tiny.audit(
-        tiny.overrides(folder, out, *more, "engine._target_=tests.work.processes.Forgetful")
+        tiny.overrides(
+            folder, out, *more, "engine._target_=tests.work.processes.Forgetful", "~engine.workers"
+        )
     )
     assert done.returncode == 2
     assert "parts of stage index were not made" in done.stderr

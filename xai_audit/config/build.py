@@ -23,7 +23,7 @@ _CONTRACT = {
     "masks": ("load", "fingerprint"),
     "method": ("name", "sign", "attribute"),
     "cue": ("name", "way", "needs_mask", "region", "descriptors", "level", "transplant"),
-    "engine": ("run",),
+    "engine": ("run", "close"),
 }
 _WAYS = ("both", "down", "added", "none")
 

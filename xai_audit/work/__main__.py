@@ -1,5 +1,8 @@
 """``python -m xai_audit.work RUN STAGE 3,4,5``: these parts of a planned stage, made here.
 
+Without stage and parts it makes those that lines of its input name, ``{"stage": ..., "parts":
+[...]}``, and says in lines of JSON that it is ready, what is made, and what is wrong.
+
 Any scheduler may run it, any number of times and anywhere: it takes no lock, deletes nothing and
 keeps no record. The audit itself, run again, merges what is there.
 """
@@ -7,7 +10,9 @@ keeps no record. The audit itself, run again, merges what is there.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,34 +26,79 @@ from xai_audit.work.parts import read_current, read_spec
 from xai_audit.work.runner import work_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.stage import Part
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of making the parts that ``arguments`` name."""
     parser = argparse.ArgumentParser(prog="python -m xai_audit.work", description=__doc__)
     parser.add_argument("run", type=Path, help="the output folder of an audit")
-    parser.add_argument("stage", help=f"one of {', '.join(stage.name for stage in STAGES)}")
-    parser.add_argument("parts", type=_numbers, help="numbers of its parts: 3,4,5")
+    known = f"one of {', '.join(stage.name for stage in STAGES)}"
+    parser.add_argument("stage", nargs="?", help=known)
+    parser.add_argument("parts", nargs="?", type=_numbers, help="numbers of its parts: 3,4,5")
+    parser.add_argument("--cores", type=_numbers, help="that it may use: 0,1")
     given = parser.parse_args(arguments)
+    if (given.stage is None) != (given.parts is None):
+        parser.error("parts need a stage, and a stage parts")
+    if given.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, given.cores)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    paths = RunPaths(given.run.absolute())
     try:
-        _work(RunPaths(given.run.absolute()), given.stage, given.parts)
+        if given.stage is None:
+            return _serve(paths)
+        with progress_bar(given.stage, total=None) as progress:
+            for _ in _made(_audit(paths), given.stage, given.parts, progress):
+                pass
     except AuditError as exc:
         sys.stderr.write(f"xai_audit: {exc}\n")
         return exc.exit_code
     return 0
 
 
-def _work(paths: RunPaths, name: str, numbers: list[int]) -> None:
+def _audit(paths: RunPaths) -> Audit:
+    """The planned audit; which stages are current is asked anew each time."""
+    spec = read_spec(paths)
+    return Audit(paths, spec, lambda stage: stage in read_current(paths), planned=True)
+
+
+def _made(audit: Audit, name: str, numbers: list[int], progress: Progress) -> Iterator[Part]:
     stages = {stage.name: stage for stage in STAGES}
     if name not in stages:
         raise ConfigError("unknown stage", expected=f"one of {', '.join(stages)}", got=name)
-    current = read_current(paths)
-    audit = Audit(paths, read_spec(paths), current.__contains__, planned=True)
-    with progress_bar(name, total=None) as progress:
-        for _ in work_on(audit, stages[name], numbers, progress):
-            pass
+    return work_on(audit, stages[name], numbers, progress)
+
+
+def _serve(paths: RunPaths) -> int:
+    """Make what the input asks for until it ends; the model is opened once."""
+    audit = _audit(paths)
+    _say(ready=os.getpid())
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            for part in _made(audit, asked["stage"], asked["parts"], _Silent()):
+                _say(made=part.number)
+        except AuditError as exc:
+            _say(error=str(exc), code=exc.exit_code)
+    return 0
+
+
+def _say(**what: object) -> None:
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
+class _Silent:
+    """Progress that the driver shows."""
+
+    def __call__(self, images: int) -> None:
+        pass
+
+    def forwards(self, count: int) -> None:
+        pass
 
 
 def _numbers(text: str) -> list[int]:

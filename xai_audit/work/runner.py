@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from xai_audit.run.paths import RunPaths
     from xai_audit.run.progress import Progress, StopRequest
     from xai_audit.run.record import RunRecord
     from xai_audit.work.audit import Audit
@@ -39,8 +40,10 @@ class Driver:
     ) -> None:
         self.audit, self.record, self.stop = audit, record, stop
         self._stages = {stage.name: stage for stage in stages}
-        self._engine: Engine = build("engine", audit.settings.engine, here=self._work_here)
+        ours = {"here": self._work_here, "wait": self._wait}
+        self._engine: Engine = build("engine", audit.settings.engine, **ours)
         self._progress: _Stopping | None = None
+        self._watched: _Watched | None = None
 
     def run(self, stage: Stage) -> None:
         """Bring the tables of ``stage`` up to date.
@@ -65,6 +68,10 @@ class Driver:
                 self._make(stage, parts, todo)
             found = stage.merge(self.audit, parts)
         self.record.finished(stage.name, mark, found)
+
+    def close(self) -> None:
+        """Free what the engine holds."""
+        self._engine.close()
 
     def _check_needs(self, stage: Stage) -> None:
         for name in stage.needs:
@@ -91,6 +98,7 @@ class Driver:
         bar = self.audit.settings.progress
         with progress_bar(shown, total=total or None, done=done, bar=bar) as progress:
             self._progress, start = _Stopping(progress, self.stop), time.perf_counter()
+            self._watched = _Watched(self.audit.paths, stage, list(todo))
             try:
                 self._engine.run(root, stage.name, [part.number for part in todo])
             finally:
@@ -114,6 +122,37 @@ class Driver:
             raise RuntimeError("no stage is running")
         for _ in work_on(self.audit, self._stages[stage], numbers, self._progress):
             self.stop.check()
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep while others make parts, and show those that are there; a signal ends it."""
+        time.sleep(seconds)
+        if self._progress is None or self._watched is None:
+            raise RuntimeError("no stage is running")
+        self._progress(self._watched.arrived())
+        self.stop.check()
+
+
+class _Watched:
+    """The parts that others make, counted as they appear on disk.
+
+    Args:
+        paths: of the run.
+        stage: whose parts they are.
+        parts: those that are missing.
+    """
+
+    def __init__(self, paths: RunPaths, stage: Stage, parts: list[Part]) -> None:
+        self._paths, self._stage, self._parts, self._next = paths, stage, parts, 0.0
+
+    def arrived(self) -> int:
+        """The size of the parts that came since the last look; a look is a tenth of the time."""
+        start = time.monotonic()
+        if start < self._next:
+            return 0
+        left = missing(self._paths, self._stage, self._parts)
+        before = sum(part.size for part in self._parts)
+        self._parts, self._next = left, start + 10 * (time.monotonic() - start)
+        return before - sum(part.size for part in left)
 
 
 class _Stopping:

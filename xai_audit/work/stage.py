@@ -115,7 +115,8 @@ class Engine(Protocol):
     """Where the parts of a stage are worked on; it knows no stage and keeps no state.
 
     Its factory gets, besides its own keys, ``here(stage, numbers)``, which makes parts in the
-    driver's process.
+    driver's process, and ``wait(seconds)``, which sleeps, shows the parts that appear on disk and
+    raises where the run is to stop.
     """
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
@@ -125,6 +126,9 @@ class Engine(Protocol):
         What counts is what lies in ``folder`` afterwards: the driver looks for itself. Where the
         engine has a true ``elsewhere``, what is missing is no error: others have yet to make it.
         """
+
+    def close(self) -> None:
+        """Free what it holds; called once, at the end of the run, however that ended."""
 
 
 def no_merge(_audit: Audit, _parts: list[Part]) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""Networks that end the process in which they run: as a lack of memory or a broken driver does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tests.tiny import net
+
+_WHITE = 2.0  # normalised
+
+
+class _Once(nn.Module):
+    """Ends the first process that makes a part, where the test asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = net()
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        flag = os.environ.get("XAI_AUDIT_TEST_DIES")
+        working = len(photos) > 1  # opening the model runs it on one
+        if working and flag and not Path(flag).exists():
+            Path(flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.body(photos)
+
+
+class _OnWhite(nn.Module):
+    """Ends the process, or raises, on a white photo."""
+
+    def __init__(self, *, kills: bool) -> None:
+        super().__init__()
+        self.body, self.kills = net(), kills
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        if bool((photos.mean(dim=(1, 2, 3)) > _WHITE).any()):
+            if self.kills:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("a white photo")
+        return self.body(photos)
+
+
+def once() -> nn.Module:
+    """See :class:`_Once`."""
+    return _Once()
+
+
+def on_white() -> nn.Module:
+    """A process ends on a white photo, each time."""
+    return _OnWhite(kills=True)
+
+
+def raising() -> nn.Module:
+    """A forward raises on a white photo."""
+    return _OnWhite(kills=False)

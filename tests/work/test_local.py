@@ -1,0 +1,157 @@
+"""``engine.workers=N``: processes of one machine, one plan, the same tables, none lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests import tiny
+from tests.work.test_workers import TABLES, arguments, part_files
+from xai_audit.engines.local import LocalEngine, _pieces
+from xai_audit.errors import ConfigError
+
+WORKERS = "engine.workers=2"
+MAIN = "stages=[index,attribute,score]"
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "out"
+    done = tiny.audit(arguments(folder, out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def differing(left, right):
+    """Columns that differ by more than rounding: kernels add up in another order on one core."""
+    found = []
+    for name in TABLES:
+        one, other = (pd.read_parquet(out / name) for out in (left, right))
+        if list(one) != list(other) or len(one) != len(other):
+            return [name]
+        for column in one:
+            pairs = zip(one[column], other[column], strict=True)
+            # Heatmaps are stored in half precision, whose last digit is 1e-3 of a value.
+            most = 2e-3 if column == "heatmap" else 1e-5
+            if not all(equal(a, b, most) for a, b in pairs):
+                found.append(f"{name}: {column}")
+    return found
+
+
+def equal(one, other, most):
+    if isinstance(one, np.ndarray | float):
+        if np.asarray(one).dtype.kind == "f":
+            return np.allclose(one, other, rtol=most, atol=most, equal_nan=True)
+        return np.array_equal(one, other)
+    return one == other or (one is None and other is None) or (pd.isna(one) and pd.isna(other))
+
+
+def test_two_workers_write_what_one_process_writes(folder, whole, tmp_path):
+    out = tmp_path / "out"
+    done = tiny.audit(arguments(folder, out, WORKERS))
+    assert done.returncode == 0, done.stderr
+    assert differing(out, whole) == []
+    assert part_files(out).keys() == part_files(whole).keys()
+    assert (out / "SUCCESS").is_file()
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert f"xai_audit.work {out}" not in listed.stdout
+
+
+def audited(folder, out, model, *more):
+    """An audit in a process of its own, whose workers can see ``tests``."""
+    command = [*arguments(folder, out, WORKERS, MAIN, "compute.part_size=4", *more)]
+    command = [each for each in command if not each.startswith("model.factory=")]
+    return subprocess.run(
+        [sys.executable, "-m", "xai_audit", *command, f"model.factory={model}"],
+        cwd=tiny.REPO, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+
+
+def test_a_worker_that_dies_once_costs_its_parts_alone(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XAI_AUDIT_TEST_DIES", str(tmp_path / "once"))
+    done = audited(folder, tmp_path / "out", "tests.work.dying:once")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "once").is_file()
+    monkeypatch.delenv("XAI_AUDIT_TEST_DIES")
+    plain = audited(folder, tmp_path / "plain", "tests.work.dying:once")
+    assert plain.returncode == 0, plain.stderr
+    assert part_files(tmp_path / "out") == part_files(tmp_path / "plain")
+
+
+@pytest.fixture
+def with_white(folder, tmp_path):
+    """The folder with one photo that is white."""
+    root = tmp_path / "with_white"
+    shutil.copytree(folder, root)
+    photo = min((root / "images").rglob("*.jpg"))
+    with Image.open(photo) as opened:
+        size = opened.size
+    Image.new("RGB", size, "white").save(photo)
+    return root
+
+
+def test_a_part_that_kills_its_worker_twice_is_set_aside(with_white, tmp_path):
+    done = audited(with_white, tmp_path / "out", "tests.work.dying:on_white")
+    assert done.returncode == 4, done.stderr
+    assert "1 parts of attribute ended the processes that made them" in done.stderr
+    assert "signal 9" in done.stderr
+    made = sorted(path.name for path in (tmp_path / "out" / "attributions").glob("*.parquet"))
+    planned = len(made) + 1
+    assert planned > 3
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_of_the_user_s_is_one_line_from_any_worker(with_white, tmp_path):
+    done = audited(with_white, tmp_path / "out", "tests.work.dying:raising")
+    alone = audited(with_white, tmp_path / "alone", "tests.work.dying:raising", "engine.workers=1")
+    assert done.returncode == alone.returncode != 0
+    assert "Traceback" not in done.stderr
+    last = [each.stderr.strip().splitlines()[-1] for each in (done, alone)]
+    assert last[0] == last[1]
+
+
+def test_a_stop_ends_workers_and_resumes(folder, tmp_path):
+    out = tmp_path / "out"
+    command = arguments(folder, out, WORKERS, MAIN, "compute.part_size=2")
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "xai_audit", *command],
+        cwd=tiny.REPO, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not list((out / "attributions").glob("part-*.parquet")):
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert f"xai_audit.work {out}" not in listed.stdout
+    assert tiny.audit(command).returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["many", -1, 1.5, True])
+def test_a_number_of_workers_that_is_none_is_one_line(workers):
+    with pytest.raises(ConfigError, match="engine.workers"):
+        LocalEngine(here=print, wait=print, workers=workers)
+
+
+def test_pieces_hold_every_part_once_in_order():
+    assert _pieces([5, 6, 7, 8, 9], 2) == [[5, 6, 7], [8, 9]]
+    assert _pieces([1], 8) == [[1]]
+    assert sum(_pieces(range(100), 8), []) == [*range(100)]
+
+
+def test_a_worker_s_cores_and_device_are_its_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert LocalEngine(here=print, wait=print, workers="auto")._count == 2
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert LocalEngine(here=print, wait=print, workers="auto")._count == 1
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
