@@ -40,6 +40,12 @@ def test_a_narrow_cue_with_half_of_the_effect_does_not_stand_for_a_wide_one():
     assert explained(suspects(wall=(0.9, 0.6), edge=(0.7, 0.3)), both) == {"wall": "edge"}
 
 
+def test_a_wide_cue_with_less_of_the_effect_does_not_explain_what_it_holds():
+    put_back = pairs(tag__wall=0.1, wall__tag=0.9)
+    assert explained(suspects(wall=(0.35, 0.6), tag=(0.6, 0.05)), put_back) == {}
+    assert explained(suspects(wall=(0.45, 0.6), tag=(0.6, 0.05)), put_back) == {"tag": "wall"}
+
+
 def test_a_piece_that_its_carriers_do_not_need_is_explained_by_what_they_need():
     wall = Suspect("wall", 0.4, 0.5, carriers=frozenset("abcd"), needed=0.4)
     piece = Suspect("piece", 0.6, 0.3, pulls=True, carriers=frozenset("abcd"), needed=0.05)

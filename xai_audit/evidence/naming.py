@@ -53,9 +53,10 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     """Cue -> the cue that explains it, for the cues of one class that another explains.
 
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
-    alone has at least half of P's effect: a piece of a frame put back may restore the decision
-    although the decision depends on the whole frame. Where the same photos carry both and Q has
-    half the area at most, three quarters may be left, and Q must have two thirds. Where the same
+    alone has at least half of P's effect, two thirds if Q is wider: a piece of a frame put back may
+    restore the decision although the decision depends on the whole frame. Where the same photos
+    carry both and Q has half the area at most, three quarters may be left, and Q must have two
+    thirds. Where the same
     photos carry both, Q also explains P if they need Q, and P less than half as much: a piece of
     a wall is enough for other photos, but it is the wall that theirs rest on. A cue found by pull
     cannot explain one found by reliance: the class does not need it (as the edge of a wall
@@ -99,7 +100,9 @@ def _explains(other: Suspect, one: Suspect, left: float) -> bool:
             return False
         if other.area <= _NARROW * one.area:
             return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
-    causes = other.effect >= _CARRIES * one.effect and (one.pulls or not other.pulls)
+    # What holds it restores it anyway, so that a wider cue has to have most of the effect as well.
+    least = _MOST if other.area > one.area * _SAME_AREA else _CARRIES
+    causes = other.effect >= least * one.effect and (one.pulls or not other.pulls)
     return left < _LEFT and causes
 
 
