@@ -124,8 +124,9 @@ class PoisonError(AuditError):
 
     def __init__(self, stage: str, parts: Mapping[int, str]) -> None:
         number, ended = next(iter(parts.items()))
+        some = f"{len(parts)} part{'s' * (len(parts) != 1)}"
         super().__init__(
-            f"{len(parts)} parts of {stage} ended the processes that made them",
+            f"{some} of {stage} ended the processes that made them",
             got=f"part {number}: {ended}",
             remedy=f"make it alone to see why: python -m xai_audit.work FOLDER {stage} {number}",
         )

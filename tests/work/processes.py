@@ -8,6 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests import tiny
+from xai_audit.pipeline import STAGES
+
+ALL = f"stages=[{','.join(dict.fromkeys(stage.group for stage in STAGES))}]"
+
+
+def arguments(folder: Path, out: Path, *more: str) -> list[str]:
+    """A small audit of every stage, in several parts each."""
+    return tiny.overrides(
+        folder, out, ALL, "cues=[border,background]", "adversarial.images=9",
+        "adversarial.steps=2", "methods=[gradcam,saliency]", *more,
+    )  # fmt: skip
 
 
 def made_by(folder: Path, stage: str, numbers: Sequence[int]) -> subprocess.Popen[str]:

@@ -15,20 +15,13 @@ import pytest
 from PIL import Image
 
 from tests import tiny
-from tests.work.test_workers import TABLES, arguments, part_files
+from tests.work.processes import arguments
+from tests.work.test_workers import TABLES, part_files
 from xai_audit.engines.local import LocalEngine, _pieces
 from xai_audit.errors import ConfigError
 
 WORKERS = "engine.workers=2"
 MAIN = "stages=[index,attribute,score]"
-
-
-@pytest.fixture(scope="module")
-def whole(folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "out"
-    done = tiny.audit(arguments(folder, out))
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def differing(left, right):
@@ -102,7 +95,7 @@ def with_white(folder, tmp_path):
 def test_a_part_that_kills_its_worker_twice_is_set_aside(with_white, tmp_path):
     done = audited(with_white, tmp_path / "out", "tests.work.dying:on_white")
     assert done.returncode == 4, done.stderr
-    assert "1 parts of attribute ended the processes that made them" in done.stderr
+    assert "1 part of attribute ended the processes that made them" in done.stderr
     assert "signal 9" in done.stderr
     made = sorted(path.name for path in (tmp_path / "out" / "attributions").glob("*.parquet"))
     planned = len(made) + 1

@@ -7,20 +7,13 @@ import re
 import pytest
 
 from tests import tiny
-from tests.work.test_workers import arguments, part_files, same_tables
+from tests.work.processes import arguments
+from tests.work.test_workers import part_files, same_tables
 from xai_audit.errors import ConfigError, WaitingError, spans
 from xai_audit.work.shard import Share
 from xai_audit.work.stage import Part
 
 ELSEWHERE = "engine.workers=0"
-
-
-@pytest.fixture(scope="module")
-def whole(folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("whole") / "out"
-    done = tiny.audit(arguments(folder, out))
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def test_shares_make_what_one_process_makes(folder, whole, tmp_path):

@@ -15,8 +15,7 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.work.processes import made_by
-from xai_audit.pipeline import STAGES
+from tests.work.processes import arguments, made_by
 from xai_audit.run.files import remove_leftovers, replacing
 
 TABLES = (
@@ -24,24 +23,6 @@ TABLES = (
     "transplants", "evidence.parquet", "summary.parquet", "boundaries.parquet",
     "adversarial.parquet", "flags.parquet",
 )  # fmt: skip
-ALL = f"stages=[{','.join(dict.fromkeys(stage.group for stage in STAGES))}]"
-
-
-def arguments(folder: Path, out: Path, *more: str) -> list[str]:
-    """A small audit of every stage, in several parts each."""
-    return tiny.overrides(
-        folder, out, ALL, "cues=[border,background]", "adversarial.images=9",
-        "adversarial.steps=2", "methods=[gradcam,saliency]", *more,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def whole(folder, tmp_path_factory) -> Path:
-    """What one process, never disturbed, writes."""
-    out = tmp_path_factory.mktemp("whole") / "out"
-    done = tiny.audit(arguments(folder, out))
-    assert done.returncode == 0, done.stderr
-    return out
 
 
 def same_tables(left: Path, right: Path) -> None:

@@ -101,9 +101,12 @@ class Driver:
             self._watched = _Watched(self.audit.paths, stage, list(todo))
             try:
                 self._engine.run(root, stage.name, [part.number for part in todo])
+                if self._watched.is_used:
+                    self._progress(self._watched.arrived(last=True))
             finally:
                 seconds = time.perf_counter() - start
-                self.record.note_rate(stage.name, self._progress.images, seconds)
+                if self._progress.images:  # none where the parts are left to others
+                    self.record.note_rate(stage.name, self._progress.images, seconds)
         left = missing(self.audit.paths, stage, todo)
         if left and getattr(self._engine, "elsewhere", False):
             raise WaitingError(stage.name, [part.number for part in left], len(parts))
@@ -139,15 +142,19 @@ class _Watched:
         paths: of the run.
         stage: whose parts they are.
         parts: those that are missing.
+
+    Attributes:
+        is_used: whether anybody has looked: an engine that works here reports by itself.
     """
 
     def __init__(self, paths: RunPaths, stage: Stage, parts: list[Part]) -> None:
         self._paths, self._stage, self._parts, self._next = paths, stage, parts, 0.0
+        self.is_used = False
 
-    def arrived(self) -> int:
-        """The size of the parts that came since the last look; a look is a tenth of the time."""
-        start = time.monotonic()
-        if start < self._next:
+    def arrived(self, *, last: bool = False) -> int:
+        """The size of the parts that came since the last look; looks are a tenth of the time."""
+        start, self.is_used = time.monotonic(), True
+        if start < self._next and not last:
             return 0
         left = missing(self._paths, self._stage, self._parts)
         before = sum(part.size for part in self._parts)
