@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 from tests import tiny
 from tests.evidence import framed
 from tests.evidence.test_verdict import LIMITS, cell
-from xai_audit.evidence.carriers import Carriers, Change, carriers
+from xai_audit.evidence.carriers import Carriers, Change, carriers, rare
 from xai_audit.evidence.pulls import pulls_table
 from xai_audit.evidence.rounds import (
     PHOTOS,
@@ -124,7 +125,7 @@ def test_one_or_two_photos_that_turn_others_are_told_apart(count):
     assert {*found.sure} == {f"horse/{n}" for n in range(count)}
     used = dict.fromkeys([*first_pairs(of), *more], Change(0.9, 9.0))
     pairs = fresh_pairs(of, used, found)
-    assert len([pair for pair in pairs if pair.question == CARRIER_PULL]) == 16
+    assert len([pair for pair in pairs if pair.question == CARRIER_PULL]) == 28
     assert all(pair.image != pair.donor_with for pair in pairs)
 
 
@@ -135,14 +136,42 @@ def test_they_are_tested_on_photos_that_did_not_choose_them():
     pull = [pair for pair in pairs if pair.question == CARRIER_PULL]
     own = [pair for pair in pairs if pair.question == CARRIER_RELIANCE]
     assert not used & {pair.image for pair in pull}
-    assert {pair.image.partition("/")[0] for pair in pull} == {"dog"}
-    victims = [pair for pair in pairs if pair.question == VICTIM]
-    assert not {pair.image for pair in victims} & (used | {pair.image for pair in pull})
-    assert {pair.image.partition("/")[0] for pair in victims} >= {"cat"}
-    assert len(pull) == 16
+    assert len({pair.image for pair in pull}) == len(pull) == 28
     assert {pair.donor_with for pair in pull} == {*found.sure}
     assert {pair.image for pair in own} == {*found.sure}
     assert all(pair.image != pair.donor_with for pair in own)
+
+
+@pytest.mark.parametrize(("response", "classes"), [(0.5, {"dog", "cat"}), (0.3, {"dog"})])
+def test_their_effect_is_that_on_all_classes_that_responded_alike(response, classes):
+    of, more, found = rounds({"horse/0", "horse/1", "horse/2"})
+    used = {
+        pair: Change(0.9 if pair.image.startswith("dog") else response, 9.0)
+        for pair in [*first_pairs(of), *more]
+    }
+    pairs = fresh_pairs(of, used, found)
+    pull = [pair.image for pair in pairs if pair.question == CARRIER_PULL]
+    victims = [pair.image for pair in pairs if pair.question == VICTIM]
+    assert {image.partition("/")[0] for image in pull} == classes
+    assert {image.partition("/")[0] for image in victims} == {"dog", "cat"} - classes
+    assert len({*pull, *victims}) == len(pull) + len(victims) == 28
+    # A class of few photos does not leave the effect unknown.
+    few = replace(of, recipients={**of.recipients, "dog": of.recipients["dog"][:5]})
+    pairs = fresh_pairs(few, used, found)
+    pull = [pair.image for pair in pairs if pair.question == CARRIER_PULL]
+    assert len(pull) >= 16
+
+
+@pytest.mark.parametrize(
+    ("count", "effect", "kept"),
+    [(40, 0.5, 40), (40, 0.1, 0), (40, math.nan, 0), (16, 0.1, 0), (15, 0.1, 15)],
+)
+def test_nobody_carries_a_mark_s_absence(count, effect, kept):
+    """Common carriers whose class as a whole has no effect are told from a rival by its mark."""
+    _, _, found = rounds({f"horse/{n}" for n in range(count)})
+    told = rare(found, effect, 0.2)
+    assert len(told.sure) == kept
+    assert told.effects == found.effects
 
 
 def carried(**changes):

@@ -130,6 +130,13 @@ def test_a_cue_that_does_not_suffice_is_no_part(changes):
     assert table.loc["background", "verdict"] == "confirmed"
 
 
+@pytest.mark.parametrize(("reliance", "names"), [(0.35, True), (0.45, False)])
+def test_a_part_takes_less_than_half_of_what_holds_them_does(reliance, names):
+    """The parts took .6 of the background's .83; what else was taken is chance."""
+    table = judged(rows(border={"reliance": reliance, "reliance_low": 0.1}), 0.6)
+    assert (table.loc["border", "redundant_with"] == "corner_top_left") is names
+
+
 def test_no_set_is_sought_where_a_narrow_cue_is_needed():
     found = pd.DataFrame(rows())
     assert sets(found, LIMITS) == {"iris": [("border", "corner_top_left")]}

@@ -8,7 +8,7 @@ probability of the class is .95, with the next .01. So donors are told apart, in
 2. Every photo of the class is a donor to the two most responsive of these photos. The carriers are
    those that raise the log-odds about as much as the strongest do, with a gap to the others: a
    probability stops at 1, so that it does not tell a carrier from a photo that is somewhat alike.
-3. Carriers give their cue to photos that no earlier round has used, of the class that responded
+3. Carriers give their cue to photos that no earlier round has used, of the classes that responded
    most, so that their effect is not the one that they were chosen by; and to a few of each other
    class, to see whom else it takes over. Compared is what the class's other photos give: they do
    the same damage. The carriers' own photos get the cue of those others too.
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # With fewer carriers the mark may be one photo's own.
 LEAST_CARRIERS = 3
+# Of a class's photos; what so many carry is what the class is asked for by reliance and pull.
+COMMON = 0.4
 _STRONGEST = 0.1  # of the donors are the strongest
 # The strongest must turn photos into the class, else no donor carries the cue (the most blurred of
 # a class differ in degree): they raise the log-odds by so much (2 % to over a half), or the
@@ -91,6 +93,22 @@ def carriers(measured: Mapping[Pair, Change], *, limit: float) -> Carriers:
             sure = {d: float(ndtr((odds[d] - least) / (noise / len(of[d]) ** 0.5))) for d in chosen}
             return Carriers(effects, sure)
     return Carriers(effects, {})
+
+
+def rare(found: Carriers, effect: float, least: float) -> Carriers:
+    """``found``, with no carriers where they are common and the class as a whole has no effect.
+
+    The typical half of a class stands for a cue that is common in it, so that reliance and pull
+    show its effect on classes in which the cue is ordinary. Where they show none, one class is
+    told from another by what the other has: nobody carries a mark's absence.
+
+    Args:
+        found: who carries the cue.
+        effect: the largest that the class's typical photos showed; NaN unknown.
+        least: an effect from which on it counts.
+    """
+    common = len(found.sure) >= COMMON * len(found.effects)
+    return found if not common or effect >= least else Carriers(found.effects, {})
 
 
 def _told_apart(

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _CELL = ["class_name", "cue"]
 # Of so many cues, those with the largest pull, every pair and all together are taken away.
 _MOST = 3
-# A part alone takes less than half of what all take: else it is necessary by itself.
+# A part alone takes less than half of what all take, or what holds them does: else it is necessary
+# by itself.
 _ALONE = 1 / 2
 # All parts take most of what the wider cue takes, and each part gives at least half of it.
 _MOST_OF, _GIVES = 2 / 3, 1 / 2
@@ -156,8 +157,8 @@ def redundant(
             for parts in sets
             if (name, parts) in joint
         ]
-        least = max(wide["reliance"], default=0.0) * _MOST_OF
-        held = [each for each in held if _holds(each, least, limits)]
+        most = max(wide["reliance"], default=0.0)
+        held = [each for each in held if _holds(each, most, limits)]
         if held:
             found[name] = _best(held)
     return found
@@ -173,11 +174,17 @@ def _best(held: Sequence[Redundant]) -> Redundant:
     return min(held, key=order)
 
 
-def _holds(cues: Redundant, least: float, limits: Limits) -> bool:
-    """Whether all are surely necessary together, have most of the wide effect, and none alone."""
+def _holds(cues: Redundant, most: float, limits: Limits) -> bool:
+    """Whether all are surely necessary together, and none alone, beside what holds them.
+
+    Args:
+        cues: parts that were taken away at once.
+        most: the largest reliance on a cue that holds them; 0 without one.
+        limits: from which on a finding counts.
+    """
     value = cues.jointly.value
-    surely = cues.jointly.low >= limits.reliance and value >= least
-    return surely and max(cues.alone) < _ALONE * value
+    surely = cues.jointly.low >= limits.reliance and value >= most * _MOST_OF
+    return surely and max(cues.alone) < _ALONE * max(value, most)
 
 
 def with_redundant(judged: pd.DataFrame, found: Mapping[str, Redundant]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from xai_audit.evidence.carriers import TURNED, TURNS
@@ -28,6 +28,8 @@ PHOTOS = FOUND_ON + _PULL_PAIRS
 _PLAIN = 3
 # Donors of the first round that must change the decision for the second.
 _RESPONSES = 2
+# The effect is measured on all classes whose photos responded with so much of the most.
+_ALIKE = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -130,15 +132,20 @@ def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers
         return []
     plain = [donor for donor in reversed(screen.donors) if donor not in found.sure]
     plain = plain if len(plain) >= _PLAIN else []
-    fresh = _fresh(screen, measured)
-    first = [one for of in fresh.values() for one in of][:_PULL_PAIRS]
+    responsive, others = _fresh(screen, measured)
+    first = _in_turn(responsive)[:_PULL_PAIRS]
+    first += [one for of in others for one in of][: _PULL_PAIRS - len(first)]
     tested = {image for image, _ in first}
-    rest = [[one for one in of if one[0] not in tested] for of in fresh.values()]
-    others = [one for turn in zip_longest(*rest) for one in turn if one is not None]
+    rest = [[one for one in of if one[0] not in tested] for of in (*responsive, *others)]
+    asked = {*first, *chain.from_iterable(responsive)}  # a victim of these classes counts as well
     pairs = [
-        _pair(screen, question, (image, _turn(plain, place, theirs)), _turn(chosen, place))
-        for question, photos in ((CARRIER_PULL, first), (VICTIM, others[:_VICTIM_PAIRS]))
-        for place, (image, theirs) in enumerate(photos)
+        _pair(
+            screen,
+            CARRIER_PULL if photo in asked else VICTIM,
+            (photo[0], _turn(plain, place, photo[1])),
+            _turn(chosen, place),
+        )
+        for place, photo in enumerate([*first, *_in_turn(rest)[:_VICTIM_PAIRS]])
     ]
     own = [
         Pair(
@@ -155,8 +162,13 @@ def fresh_pairs(screen: Screen, measured: Mapping[Pair, Change], found: Carriers
     return [*pairs, *(own if len(chosen) > 1 else [])]
 
 
-def _fresh(screen: Screen, measured: Mapping[Pair, Change]) -> dict[str, list[tuple[str, str]]]:
-    """Another class -> its photos that were not used, the class that responded most first."""
+def _fresh(
+    screen: Screen, measured: Mapping[Pair, Change]
+) -> tuple[list[list[tuple[str, str]]], list[list[tuple[str, str]]]]:
+    """The unused photos, class by class: of those that responded alike, and of the others.
+
+    Those that responded most come first.
+    """
     most: dict[str, float] = {}
     for pair, change in measured.items():
         most[pair.image] = max(change.p, most.get(pair.image, -1.0))
@@ -165,7 +177,19 @@ def _fresh(screen: Screen, measured: Mapping[Pair, Change]) -> dict[str, list[tu
         for name, of in screen.recipients.items()
     }
     order = sorted(response, key=lambda name: -response[name])
-    return {name: [one for one in screen.recipients[name] if one[0] not in most] for name in order}
+    least = _ALIKE * max(response.values(), default=0.0)
+    found: tuple[list[list[tuple[str, str]]], ...] = ([], [])
+    for place, name in enumerate(order):
+        alike = place == 0 or response[name] >= least > 0
+        found[0 if alike else 1].append(
+            [one for one in screen.recipients[name] if one[0] not in most]
+        )
+    return found[0], found[1]
+
+
+def _in_turn(classes: Sequence[Sequence[tuple[str, str]]]) -> list[tuple[str, str]]:
+    """The first photo of each class, then the second of each, and so on."""
+    return [one for turn in zip_longest(*classes) for one in turn if one is not None]
 
 
 def _turn(donors: Sequence[str], place: int, otherwise: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from xai_audit.evidence.carriers import Change, carriers
+from xai_audit.evidence.carriers import Change, carriers, rare
 from xai_audit.evidence.columns import CARRIED
 from xai_audit.evidence.plan import shown
 from xai_audit.evidence.rounds import every_donor, first_pairs, fresh_pairs
@@ -55,7 +55,8 @@ def screened(
     transplanter: Transplanter,
     screens: Sequence[Screen],
     *,
-    limit: float,
+    typical: Mapping[tuple[str, str], float],
+    limits: tuple[float, float],
     progress: Callable[[int], None],
 ) -> list[Screened]:
     """What the rounds show of each of ``screens``, in their order.
@@ -63,7 +64,9 @@ def screened(
     Args:
         transplanter: the model.
         screens: of some cells; they share decoded photos.
-        limit: a change of probability that counts.
+        typical: (class, key of its cue) -> the largest effect of its typical photos, as reliance,
+            pull and whole show it; absent unknown.
+        limits: a change of probability that counts, and one from which on a verdict counts it.
         progress: called with the number of transplanted photos just measured.
     """
     found = [Screened(screen) for screen in screens]
@@ -75,11 +78,13 @@ def screened(
             progress(2)
 
     measure([first_pairs(one.screen) for one in found])
+    limit, least = limits
     wanted = [every_donor(one.screen, one.changes(SCREENING), limit=limit) for one in found]
     measure(wanted)
     for one, every in zip(found, wanted, strict=True):
         if every:
-            one.carriers = carriers(one.changes(SCREENING), limit=limit)
+            effect = typical.get((one.screen.class_name, one.screen.cue), np.nan)
+            one.carriers = rare(carriers(one.changes(SCREENING), limit=limit), effect, least)
     measure(
         [
             fresh_pairs(one.screen, one.changes(SCREENING), one.carriers) if one.carriers else []

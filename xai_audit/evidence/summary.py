@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
 from xai_audit.evidence.plan import OTHERS, shown
-from xai_audit.schema import DISCOVERED, PULL, RELIANCE, SUMMARY, TRANSPLANTS
+from xai_audit.schema import DISCOVERED, PULL, RELIANCE, SUMMARY, TRANSPLANTS, WHOLE
 from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.types import Cue
+
+CLASS_WIDE = (RELIANCE, PULL, WHOLE)
 
 
 def photo_table(
@@ -72,6 +74,21 @@ def transplant_frame(files: Sequence[Path]) -> pd.DataFrame:
     tables = [table for file in files if (table := pq.read_table(file)).num_rows]
     frame: pd.DataFrame = pa.concat_tables([TRANSPLANTS.empty_table(), *tables]).to_pandas()
     return frame
+
+
+def typical_effects(effects: Sequence[Path]) -> dict[tuple[str, str], float]:
+    """(class, key of its cue) -> the largest of reliance, pull and whole; absent where unknown.
+
+    Args:
+        effects: files of EFFECTS.
+    """
+    found = {}
+    for file in effects:
+        for row in pq.read_table(file, columns=["class_name", "cue", *CLASS_WIDE]).to_pylist():
+            known = [row[name] for name in CLASS_WIDE if row[name] is not None]
+            if known:
+                found[row["class_name"], row["cue"]] = max(known)
+    return found
 
 
 def summary_table(transplants: pd.DataFrame, effects: Sequence[Path]) -> pa.Table:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from xai_audit.evidence.because import because
 from xai_audit.evidence.carried_words import is_too_few
-from xai_audit.evidence.carriers import LEAST_CARRIERS
+from xai_audit.evidence.carriers import COMMON, LEAST_CARRIERS
 from xai_audit.evidence.naming import Suspect, explained
 from xai_audit.evidence.redundant import BACKGROUND, redundant, sought, with_redundant
 from xai_audit.schema import CARRIER_PULL, CONFIRMING, DISCOVERED, PULL, QUESTIONS, RELIANCE, WHOLE
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from xai_audit.statistics.estimate import Estimate
 
 _CELL = ["class_name", "cue"]
-_RARE = 0.4  # of a class's photos, carriers that its typical half does not stand for
 
 
 def judge(
@@ -104,7 +103,7 @@ def _questioned(cells: pd.DataFrame, limits: Limits) -> pd.DataFrame:
     many = judged["n_carriers"] >= LEAST_CARRIERS
     many &= judged["n_carrier_pairs"] >= limits.min_images
     needed = judged["area"].notna() | (judged["carrier_reliance_low"] >= limits.reliance)
-    carried = many & needed & (judged["carrier_share"] < _RARE)
+    carried = many & needed & (judged["carrier_share"] < COMMON)
     carried &= _found(judged, CARRIER_PULL, limits)
     whole = _found(judged, WHOLE, limits) & _found(judged, "availability", limits)
     judged["question"] = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 _TOGETHER = 4  # classes that share decoded photos; what a kill can cost
 
 
@@ -43,12 +43,14 @@ def plan(audit: Audit) -> Plan:
         audit.facts.mark,
         audit.facts.precision,
         cue_marks(audit),
-        [settings.evidence.stop_below, settings.seed, settings.max_pixels],
+        [settings.evidence.stop_below, settings.evidence.min_reliance],
+        [settings.seed, settings.max_pixels],
     )
 
     def parts() -> list[Part]:
         screening, rows = screening_of(audit), audit.usable()
         cues, found = _affordable(audit, screening), []
+        typical = {part.number: part.fingerprint for part in read_parts(paths, TRANSPLANT.name)}
         for number, name in enumerate(screening.planning.names):
             args = {"class_name": name} | ({} if cues is None else {"cues": cues[name]})
             if not (screens := _screens(screening, args)):
@@ -56,7 +58,8 @@ def plan(audit: Audit) -> Plan:
             ids = {one for screen in screens for one in _photos(screen)}
             text = [[s.cue, s.donors, [*s.recipients.items()], s.without] for s in screens]
             near = screening.planning.clusters_of(ids)
-            mark = fingerprint(same, text, near, content_of(audit, rows, ids, name))
+            content = content_of(audit, rows, ids, name)
+            mark = fingerprint(same, text, near, content, typical.get(number))
             found.append(Part(number, mark, args))
         return found
 
@@ -105,16 +108,23 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.screening import carried_table, carriers_table, screened
     from xai_audit.evidence.source import transplanter_of
     from xai_audit.evidence.store import Store
+    from xai_audit.evidence.summary import typical_effects
 
     store = Store(audit, "carriers", _VERSION)
     screening, transplanter = screening_of(audit), transplanter_of(audit)
     settings, clusters = audit.settings, screening.planning.clusters
+    limits = (settings.evidence.stop_below, settings.evidence.min_reliance)
     for start in range(0, len(parts), _TOGETHER):
         some = parts[start : start + _TOGETHER]
         screens = [s for part in some for s in _screens(screening, part.args)]
         before, transplanter.before = transplanter.spent(), store.opened(some)
-        limit = settings.evidence.stop_below
-        found = screened(transplanter, screens, limit=limit, progress=progress)
+        found = screened(
+            transplanter,
+            screens,
+            typical=typical_effects([RunPaths.part(audit.paths.effects, p.number) for p in some]),
+            limits=limits,
+            progress=progress,
+        )
         spent = transplanter.spent(before)
         for part in some:
             name = part.args["class_name"]
