@@ -82,9 +82,10 @@ def test_plugin_is_built_from_its_file(path, place):
         assert keys["name"] == called
     if group == "method":
         assert keys["sign"] in ("positive", "absolute")
-    extra = {"model": {"num_classes_of_dataset": 10}, "engine": {"here": print, "wait": print}}.get(
-        group, {}
-    )
+    extra = {
+        "model": {"num_classes_of_dataset": 10},
+        "engine": {"here": print, "pause": print, "left": list},
+    }.get(group, {})
     plugin = build(group, keys, **extra)
     for attribute in HAVE[group]:
         assert hasattr(plugin, attribute), attribute

@@ -57,6 +57,19 @@ def test_imports_point_down(path):
         assert LAYER[other] < LAYER[own], f"{own} imports {other}, which is not below it"
 
 
+def test_an_engine_knows_no_stage_and_no_stage_an_engine():
+    """Engines are named by the configuration alone, and know what every module may know."""
+    for path in PACKAGE.rglob("*.py"):
+        if path.parent.name == "engines":
+            assert imports(path) <= {"engines", "errors"}, path.name
+            words = {*re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+            assert not words & {stage.name for stage in STAGES} - {"index", "page", "flag"}, (
+                path.name
+            )
+        else:
+            assert "engines" not in imports(path), path.name
+
+
 @pytest.mark.parametrize(
     "path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
 )

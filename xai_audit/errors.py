@@ -139,15 +139,17 @@ class WaitingError(AuditError):
         stage: its name.
         numbers: of the parts that are missing.
         count: of all its parts.
+        how: others make them.
     """
 
     exit_code = 0
+    merge_code = 75  # of ``python -m xai_audit.work RUN --merge``, which does not end the audit yet
 
-    def __init__(self, stage: str, numbers: Sequence[int], count: int) -> None:
+    def __init__(self, stage: str, numbers: Sequence[int], count: int, how: str) -> None:
         super().__init__(
             f"{len(numbers)} of {count} parts of {stage} are left to other processes",
             got=f"missing {spans(numbers)}",
-            remedy="the same command with shard=i/n in each of n processes, then this one again",
+            remedy=how,
         )
 
 

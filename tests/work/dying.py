@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import torch
@@ -58,3 +59,21 @@ def on_white() -> nn.Module:
 def raising() -> nn.Module:
     """A forward raises on a white photo."""
     return _OnWhite(kills=False)
+
+
+class _Slow(nn.Module):
+    """Takes a second for each batch, so that a test can do something meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = net()
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        if len(photos) > 1:
+            time.sleep(float(os.environ.get("XAI_AUDIT_TEST_SECONDS", "1")))
+        return self.body(photos)
+
+
+def slow() -> nn.Module:
+    """See :class:`_Slow`."""
+    return _Slow()

@@ -31,8 +31,8 @@ def made_by(folder: Path, stage: str, numbers: Sequence[int]) -> subprocess.Pope
 class Processes:
     """Two workers, the parts dealt out in turn; ``here`` is never used."""
 
-    def __init__(self, *, here: object, wait: object) -> None:
-        del here, wait
+    def __init__(self, *, here: object, pause: object, left: object) -> None:
+        del here, pause, left
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         workers = [made_by(folder, stage, some) for some in (numbers[::2], numbers[1::2]) if some]
@@ -48,7 +48,7 @@ class Processes:
 class Forgetful:
     """Makes all parts but the last, as a cluster may."""
 
-    def __init__(self, *, here: object, wait: object) -> None:
+    def __init__(self, *, here: object, pause: object, left: object) -> None:
         self._here = here
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:

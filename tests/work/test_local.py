@@ -17,7 +17,7 @@ from PIL import Image
 from tests import tiny
 from tests.work.processes import arguments
 from tests.work.test_workers import TABLES, part_files
-from xai_audit.engines.local import LocalEngine, _pieces
+from xai_audit.engines.local import LocalEngine, pieces
 from xai_audit.errors import ConfigError
 
 WORKERS = "engine.workers=2"
@@ -133,18 +133,18 @@ def test_a_stop_ends_workers_and_resumes(folder, tmp_path):
 @pytest.mark.parametrize("workers", ["many", -1, 1.5, True])
 def test_a_number_of_workers_that_is_none_is_one_line(workers):
     with pytest.raises(ConfigError, match="engine.workers"):
-        LocalEngine(here=print, wait=print, workers=workers)
+        LocalEngine(here=print, pause=print, left=list, workers=workers)
 
 
-def test_pieces_hold_every_part_once_in_order():
-    assert _pieces([5, 6, 7, 8, 9], 2) == [[5, 6, 7], [8, 9]]
-    assert _pieces([1], 8) == [[1]]
-    assert sum(_pieces(range(100), 8), []) == [*range(100)]
+def testpieces_hold_every_part_once_in_order():
+    assert pieces([5, 6, 7, 8, 9], 2) == [[5, 6, 7], [8, 9]]
+    assert pieces([1], 8) == [[1]]
+    assert sum(pieces(range(100), 8), []) == [*range(100)]
 
 
 def test_a_worker_s_cores_and_device_are_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert LocalEngine(here=print, wait=print, workers="auto")._count == 2
+    assert LocalEngine(here=print, pause=print, left=list, workers="auto")._count == 2
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert LocalEngine(here=print, wait=print, workers="auto")._count == 1
+    assert LocalEngine(here=print, pause=print, left=list, workers="auto")._count == 1
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

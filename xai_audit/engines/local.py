@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 0.2  # between two looks at what workers said
 _REQUESTS = 4  # of each worker and stage: few enough to open things once, enough to end together
-_DEATHS = 2  # of workers on one part, from which on it is set aside
+DEATHS = 2  # of workers on one part, from which on it is set aside
+_SHARES = "the same command with shard=i/n in each of n processes, then this one again"
 _STARTS = 3  # workers in a row that end before they are ready
 
 
@@ -29,7 +30,8 @@ class LocalEngine:
 
     Args:
         here: makes parts of a stage in the driver's own process.
-        wait: sleeps so many seconds, shows what is done, and raises where the run is to stop.
+        pause: sleeps so many seconds, shows what is done, and raises where the run is to stop.
+        left: the numbers of the parts that are not there yet.
         workers: processes; 1 is this one, 0 leaves parts to others (``shard=i/n``), ``auto`` is
             one a GPU.
 
@@ -41,15 +43,18 @@ class LocalEngine:
         self,
         *,
         here: Callable[[str, Sequence[int]], None],
-        wait: Callable[[float], None],
+        pause: Callable[[float], None],
+        left: Callable[[], list[int]],
         workers: int | str,
     ) -> None:
         self._devices = _gpus()
+        del left  # its processes say what they have made
         found = max(1, len(self._devices)) if workers == "auto" else workers
         if not isinstance(found, int) or isinstance(found, bool) or found < 0:
             expected = "auto or a number >= 0"
             raise ConfigError("bad value", where="engine.workers", expected=expected, got=workers)
-        self._here, self._wait, self._count, self.elsewhere = here, wait, found, found == 0
+        self._here, self._pause, self._count = here, pause, found
+        self.elsewhere = "" if found else _SHARES
         self._said: SimpleQueue[tuple[Worker, dict[str, Any] | None]] = SimpleQueue()
         self._workers: dict[int, Worker] = {}
 
@@ -73,7 +78,7 @@ class LocalEngine:
 
     def _deal(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         """Hand out the parts until all are made or set aside."""
-        waiting = deque(_pieces(numbers, self._count * _REQUESTS))
+        waiting = deque(pieces(numbers, self._count * _REQUESTS))
         deaths: Counter[int] = Counter()
         poison: dict[int, str] = {}
         unready = 0
@@ -82,7 +87,7 @@ class LocalEngine:
                 worker = self._workers.get(place) or self._started(place, folder)
                 if waiting and not worker.parts:
                     worker.ask(stage, waiting.popleft())
-            self._wait(_SECONDS)
+            self._pause(_SECONDS)
             for worker, message in self._heard():
                 if message is None:
                     worker.end()
@@ -128,13 +133,13 @@ def _again(worker: Worker, deaths: Counter[int], poison: dict[int, str]) -> list
         return []
     in_hand, *rest = worker.parts
     deaths[in_hand] += worker.is_ready
-    if deaths[in_hand] >= _DEATHS:
+    if deaths[in_hand] >= DEATHS:
         poison[in_hand] = worker.last_words
         return [rest] if rest else []
     return [[in_hand], *([rest] if rest else [])]
 
 
-def _pieces(numbers: Sequence[int], count: int) -> list[list[int]]:
+def pieces(numbers: Sequence[int], count: int) -> list[list[int]]:
     """``numbers`` in at most ``count`` pieces of their order, as even as can be."""
     size = max(1, -(-len(numbers) // count))
     return [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]

@@ -1,7 +1,10 @@
 """``python -m xai_audit.work RUN STAGE 3,4,5``: these parts of a planned stage, made here.
 
-Without stage and parts it makes those that lines of its input name, ``{"stage": ..., "parts":
-[...]}``, and says in lines of JSON that it is ready, what is made, and what is wrong.
+Those that are there already are left alone. ``--share i/n`` makes the i-th share of whatever stage
+waits for parts, as ``shard=i/n`` does. ``--merge`` merges what is there and plans what comes next;
+its exit code is 75 where parts have to be made first. Without all these it makes the parts that
+lines of its input name, ``{"stage": ..., "parts": [...]}``, and says in lines of JSON that it is
+ready, what is made, and what is wrong.
 
 Any scheduler may run it, any number of times and anywhere: it takes no lock, deletes nothing and
 keeps no record. The audit itself, run again, merges what is there.
@@ -14,22 +17,28 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xai_audit.errors import AuditError, ConfigError
+from xai_audit.errors import AuditError, ConfigError, WaitingError
 from xai_audit.pipeline import STAGES
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.progress import progress_bar
 from xai_audit.work.audit import Audit
-from xai_audit.work.parts import read_current, read_spec
+from xai_audit.work.parts import missing, read_current, read_parts, read_spec
 from xai_audit.work.runner import work_on
+from xai_audit.work.shard import Share, work_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.stage import Part
+
+
+# Of ``--merge``: whoever runs it makes no part itself.
+_ELSEWHERE = {"_target_": "xai_audit.engines.local.LocalEngine", "workers": 0}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = f"one of {', '.join(stage.name for stage in STAGES)}"
     parser.add_argument("stage", nargs="?", help=known)
     parser.add_argument("parts", nargs="?", type=_numbers, help="numbers of its parts: 3,4,5")
+    parser.add_argument("--share", type=Share.parsed, metavar="i/n", help="of the parts")
+    parser.add_argument("--merge", action="store_true", help="merge, and plan what comes next")
     parser.add_argument("--cores", type=_numbers, help="that it may use: 0,1")
     given = parser.parse_args(arguments)
     if (given.stage is None) != (given.parts is None):
@@ -48,15 +59,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     paths = RunPaths(given.run.absolute())
     try:
-        if given.stage is None:
+        if given.merge:
+            return _merge(paths)
+        if given.share is not None:
+            work_share(_audit(paths), STAGES, given.share, stop=_go_on)
+        elif given.stage is None:
             return _serve(paths)
-        with progress_bar(given.stage, total=None) as progress:
-            for _ in _made(_audit(paths), given.stage, given.parts, progress):
-                pass
+        else:
+            with progress_bar(given.stage, total=None) as progress:
+                for _ in _made(_audit(paths), given.stage, given.parts, progress):
+                    pass
     except AuditError as exc:
         sys.stderr.write(f"xai_audit: {exc}\n")
         return exc.exit_code
     return 0
+
+
+def _merge(paths: RunPaths) -> int:
+    """Run the planned audit with all parts left to others."""
+    from xai_audit.pipeline import audit
+
+    spec = read_spec(paths)
+    settings = replace(spec.settings, engine=_ELSEWHERE, shard=None, output_dir=str(paths.root))
+    try:
+        audit(replace(spec, settings=settings))
+    except WaitingError as exc:
+        sys.stderr.write(f"xai_audit: {exc}\n")
+        return exc.merge_code
+    return 0
+
+
+def _go_on() -> None:
+    """A signal ends this process as it ends any other: what is made is there."""
 
 
 def _audit(paths: RunPaths) -> Audit:
@@ -66,10 +100,15 @@ def _audit(paths: RunPaths) -> Audit:
 
 
 def _made(audit: Audit, name: str, numbers: list[int], progress: Progress) -> Iterator[Part]:
+    """Make the missing ones of the parts ``numbers`` of a stage."""
     stages = {stage.name: stage for stage in STAGES}
     if name not in stages:
         raise ConfigError("unknown stage", expected=f"one of {', '.join(stages)}", got=name)
-    return work_on(audit, stages[name], numbers, progress)
+    stage, planned = stages[name], read_parts(audit.paths, name)
+    mine = [part for part in planned if part.number in {*numbers}]
+    left = {part.number for part in missing(audit.paths, stage, mine)}
+    done = {part.number for part in mine} - left
+    return work_on(audit, stage, [n for n in numbers if n not in done], progress)
 
 
 def _serve(paths: RunPaths) -> int:

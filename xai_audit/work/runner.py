@@ -40,7 +40,7 @@ class Driver:
     ) -> None:
         self.audit, self.record, self.stop = audit, record, stop
         self._stages = {stage.name: stage for stage in stages}
-        ours = {"here": self._work_here, "wait": self._wait}
+        ours = {"here": self._work_here, "pause": self._pause, "left": self._left}
         self._engine: Engine = build("engine", audit.settings.engine, **ours)
         self._progress: _Stopping | None = None
         self._watched: _Watched | None = None
@@ -108,8 +108,8 @@ class Driver:
                 if self._progress.images:  # none where the parts are left to others
                     self.record.note_rate(stage.name, self._progress.images, seconds)
         left = missing(self.audit.paths, stage, todo)
-        if left and getattr(self._engine, "elsewhere", False):
-            raise WaitingError(stage.name, [part.number for part in left], len(parts))
+        if left and (how := getattr(self._engine, "elsewhere", "")):
+            raise WaitingError(stage.name, [part.number for part in left], len(parts), how)
         if left:
             raise OutputError(
                 f"parts of stage {stage.name} were not made",
@@ -126,7 +126,13 @@ class Driver:
         for _ in work_on(self.audit, self._stages[stage], numbers, self._progress):
             self.stop.check()
 
-    def _wait(self, seconds: float) -> None:
+    def _left(self) -> list[int]:
+        """The numbers of the parts that are missing, of those that the engine has to make."""
+        if self._watched is None:
+            raise RuntimeError("no stage is running")
+        return self._watched.left()
+
+    def _pause(self, seconds: float) -> None:
         """Sleep while others make parts, and show those that are there; a signal ends it."""
         time.sleep(seconds)
         if self._progress is None or self._watched is None:
@@ -150,6 +156,10 @@ class _Watched:
     def __init__(self, paths: RunPaths, stage: Stage, parts: list[Part]) -> None:
         self._paths, self._stage, self._parts, self._next = paths, stage, parts, 0.0
         self.is_used = False
+
+    def left(self) -> list[int]:
+        """The numbers of those that are missing now."""
+        return [part.number for part in missing(self._paths, self._stage, self._parts)]
 
     def arrived(self, *, last: bool = False) -> int:
         """The size of the parts that came since the last look; looks are a tenth of the time."""

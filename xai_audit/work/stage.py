@@ -115,8 +115,8 @@ class Engine(Protocol):
     """Where the parts of a stage are worked on; it knows no stage and keeps no state.
 
     Its factory gets, besides its own keys, ``here(stage, numbers)``, which makes parts in the
-    driver's process, and ``wait(seconds)``, which sleeps, shows the parts that appear on disk and
-    raises where the run is to stop.
+    driver's process, ``pause(seconds)``, which sleeps, shows the parts that appear on disk and
+    raises where the run is to stop, and ``left()``, the numbers of the parts that are missing.
     """
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
@@ -124,7 +124,8 @@ class Engine(Protocol):
 
         A part is made by ``python -m xai_audit.work FOLDER STAGE NUMBERS`` or the same in process.
         What counts is what lies in ``folder`` afterwards: the driver looks for itself. Where the
-        engine has a true ``elsewhere``, what is missing is no error: others have yet to make it.
+        engine has words in ``elsewhere``, what is missing is no error: others have yet to make it,
+        and the words say how.
         """
 
     def close(self) -> None:
