@@ -71,8 +71,12 @@ def test_a_narrow_cue_of_the_same_carriers_explains_a_wide_one_that_has_more():
     assert explained([wide, carried("tag", 0.4, 0.1, "abc")], pairs(wide__tag=0.8)) == {}
     assert explained([wide, carried("tag", 0.39, 0.1, "abc")], pairs(wide__tag=0.6)) == {}
     assert explained([wide, carried("tag", 0.6, 0.1, "abc")], pairs(tag__wide=0.6)) == {}
-    # A border is no narrow part of the background.
+    # A border is no narrow part of the background: of a narrower cue less than half may be left.
     assert explained([wide, carried("border", 0.5, 0.3, "abcd")], pairs(wide__border=0.6)) == {}
+    border = {"wide": "border"}
+    assert explained([wide, carried("border", 0.5, 0.3, "abcd")], pairs(wide__border=0.4)) == border
+    assert explained([wide, carried("border", 0.39, 0.3, "abcd")], pairs(wide__border=0.4)) == {}
+    assert explained([wide, carried("border", 0.5, 0.47, "abcd")], pairs(wide__border=0.4)) == {}
 
 
 def test_where_both_explain_each_other_the_narrower_stays():

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 # An effect is explained where less than this share of it is left.
 _LEFT = 1 / 3
-# The same where both are carried by the same photos and the other is half as wide: a wide cue of
-# carriers also brings what it has in any photo of the class.
-_LEFT_CARRIED = 3 / 4
+# The same where both are carried by the same photos and the other is narrower, or half as wide: a
+# wide cue of carriers also brings what it has in any photo of the class.
+_LEFT_NARROWER, _LEFT_HALF = 1 / 2, 3 / 4
 # From this share of all their carriers on, two cues are carried by the same photos.
 _SAME_CARRIERS = 1 / 2
 # A cue with less than this share of another cue's effect cannot explain it.
@@ -55,12 +55,11 @@ def explained(suspects: Sequence[Suspect], left: Mapping[tuple[str, str], float]
     Q explains P where less than a third of P's effect is left once Q's content is put back, and Q
     alone has at least half of P's effect, two thirds if Q is wider: a piece of a frame put back may
     restore the decision although the decision depends on the whole frame. Where the same photos
-    carry both and Q has half the area at most, three quarters may be left, and Q must have two
-    thirds. Where the same
-    photos carry both, Q also explains P if they need Q, and P less than half as much: a piece of
-    a wall is enough for other photos, but it is the wall that theirs rest on. A cue found by pull
-    cannot explain one found by reliance: the class does not need it (as the edge of a wall
-    that is everywhere).
+    carry both and Q is narrower, a half may be left, of half the area at most three quarters, and Q
+    must have two thirds. They also show that Q explains P if they need Q, and P less than half as
+    much: a piece of a wall is enough for other photos, but it is the wall that theirs rest on. A
+    cue found by pull cannot explain one found by reliance: the class does not need it (as the edge
+    of a wall that is everywhere).
     Where two cues explain each other, a named cue is kept before a discovered region, which is the
     part of it that heatmaps show; but a region that the class needs, that has two thirds of the
     effect of the background and half its area at most, is kept before the background, whose name
@@ -98,8 +97,10 @@ def _explains(other: Suspect, one: Suspect, left: float) -> bool:
             return True
         if _needs_more(one, other):
             return False
-        if other.area <= _NARROW * one.area:
-            return left < _LEFT_CARRIED and other.effect >= _MOST * one.effect
+        if other.area * _SAME_AREA < one.area:
+            most = _LEFT_HALF if other.area <= _NARROW * one.area else _LEFT_NARROWER
+            if left < most and other.effect >= _MOST * one.effect:
+                return True
     # What holds it restores it anyway, so that a wider cue has to have most of the effect as well.
     least = _MOST if other.area > one.area * _SAME_AREA else _CARRIES
     causes = other.effect >= least * one.effect and (one.pulls or not other.pulls)
