@@ -211,7 +211,7 @@ def test_without_its_driver_nothing_is_lost(slurm, folder, main, tmp_path, signu
     """A stop cancels the jobs; after a kill the next command does."""
     out = tmp_path / "out"
     line = command(folder, out, "tests.work.dying:slow")
-    process = started(slurm, line, XAI_AUDIT_TEST_SECONDS="2")
+    process = started(slurm, line, XAI_AUDIT_TEST_SECONDS="8")
     slurm.until(lambda: list((out / "attributions").glob("part-*.parquet")), 120)
     process.send_signal(signum)
     process.communicate(timeout=60)
@@ -226,14 +226,18 @@ def test_without_its_driver_nothing_is_lost(slurm, folder, main, tmp_path, signu
 @pytest.mark.parametrize(
     ("option", "line"),
     [
-        ("engine.partition=none_such", "sbatch refuses the job: engine=slurm: got .*partition"),
-        ("+engine.colour=red", r"no option of sbatch: engine=slurm: got .*colour"),
+        ("engine.partition=none_such", "sbatch refuses the job: engine=slurm . got .*partition"),
+        ("+engine.colour=red", r"no option of sbatch: engine=slurm . got .*colour"),
         ("engine.rounds=20000", "more jobs than the user may have queued: engine.rounds"),
     ],
 )
 def test_what_slurm_refuses_is_one_line(slurm, folder, tmp_path, option, line):
     said = ended(
-        started(slurm, [*command(folder, tmp_path / "out"), option, "engine.wait=false"]), code=2
+        started(
+            slurm,
+            [*command(folder, tmp_path / "out"), option, "engine.wait=false", "stages=[index]"],
+        ),
+        code=2,
     )
     assert re.search(line, said), said
 

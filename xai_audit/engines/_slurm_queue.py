@@ -45,7 +45,7 @@ def live(ids: Iterable[str]) -> set[str]:
 def state(one: str) -> str:
     """How job ``one`` ended, ``FAILED`` or the like; empty where Slurm has forgotten it."""
     try:
-        done = _run("scontrol", "show", "job", "--oneliner", one)
+        done = _run("scontrol", "--oneliner", "show", "job", one)
     except QueueError:
         return ""
     found = re.search(r"\bJobState=(\w+)", done.stdout)
