@@ -252,9 +252,13 @@ def test_limits_and_states_are_slurm_s_own(slurm, monkeypatch, tmp_path):
     out = slurm.ask("sbatch", "--array=0-2", f"--output={os.devnull}", str(script))
     job = out.split()[-1]
     assert queue.live([job, f"{job}_1", f"{job}_7"]) == {job, f"{job}_1"}
+    slurm.until(lambda: len(slurm.ask("squeue", "-h", "-r", "-t", "R").splitlines()) == 3)
     queue.cancel([f"{job}_1"])
     slurm.until(lambda: queue.live([f"{job}_1"]) == set())
-    assert queue.is_innocent(queue.state(f"{job}_1"))
+    assert queue.state(f"{job}_1") == "CANCELLED"
+    assert queue.is_innocent("CANCELLED")
+    assert queue.is_innocent(queue.state("99999"))
+    assert not queue.is_innocent("OUT_OF_MEMORY")
     queue.cancel([job])
     slurm.until(lambda: queue.live([job]) == set())
 

@@ -59,7 +59,9 @@ class Job:
     @property
     def is_guilty(self) -> bool:
         """Whether what it ran may be why it ended too early."""
-        return self.end["code"] != 0 and not queue.is_innocent(self.end["said"])
+        if self.end["code"] is None:
+            return not queue.is_innocent(self.end["said"])
+        return bool(self.end["code"])
 
     @property
     def last_words(self) -> str:

@@ -53,8 +53,11 @@ def state(one: str) -> str:
 
 
 def is_innocent(how: str) -> bool:
-    """Whether a job in the state ``how`` was ended by others than what it ran."""
-    return how in _INNOCENT
+    """Whether a job in the state ``how`` was ended by others than what it ran.
+
+    One that Slurm has forgotten never ran: it was cancelled while it waited.
+    """
+    return how in _INNOCENT or not how
 
 
 def cancel(ids: Iterable[str]) -> None:
