@@ -1,39 +1,21 @@
-"""The command line: Hydra overrides in, an exit code out, every user error as one line.
+"""The command line: a verb and its arguments in, an exit code out, every user error as one line.
 
-Nothing slow is imported before the configuration is valid, so ``--help`` and a typo are fast.
+A verb is a module of ``xai_audit.verbs``, imported once it is requested: each loads only what it
+needs.
 """
 
 from __future__ import annotations
 
-import argparse
-import logging
 import multiprocessing
-import os
-import signal
 import sys
-import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from xai_audit import __version__
+from xai_audit.errors import AuditError, ConfigError
 
-from xai_audit.config.compose import completed, translating
-from xai_audit.config.nodes import CONF_DIR
-from xai_audit.errors import AuditError, ConfigError, StoppedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-log = logging.getLogger("xai_audit")
-
-# Hydra's own flags; anything else with dashes is taken as a key written with dashes by mistake.
-_FLAGS = (
-    "--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run", "--multirun",
-    "--shell-completion", "--config-path", "--config-name", "--config-dir", "--experimental-rerun",
-    "--info",
-)  # fmt: skip
+# What is done where the first argument is a key or a flag.
+_DEFAULT = "run"
+VERBS = (_DEFAULT,)
 
 
 def entry() -> None:
@@ -46,75 +28,27 @@ def entry() -> None:
 
 
 def main() -> int:
-    """The exit code of one audit, or of a sweep's first failure (CONTRACT: 0 1 2 3 4 130 143)."""
-    # Our own logger only: other packages log as they always do, and not twice.
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log.handlers[:] = [handler]
-    log.setLevel(logging.INFO)
-    # Warnings about a photo's metadata are of no use to the user.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    # Hydra then raises instead of printing a page and exiting with 1.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    # argparse takes positional arguments in one run only; flags go first, wherever they stand.
-    sys.argv[1:] = sorted(sys.argv[1:], key=_is_override)
-    if unknown := [a for a in sys.argv[1:] if a.startswith("--") and not a.startswith(_FLAGS)]:
-        key = unknown[0].lstrip("-").partition("=")[0].replace("-", "_")
-        remedy = f"keys are written without dashes: {key}=..."
-        _complain(ConfigError("unknown flag", where=unknown[0], remedy=remedy))
-        return ConfigError.exit_code
-    failures: list[AuditError] = []
-    stopped: list[StoppedError] = []
-
-    @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
-    def run(cfg: DictConfig) -> None:
-        # Not passed on to Hydra, which would print a line of its own and end a sweep.
-        try:
-            _audit(cfg)
-        except StoppedError as exc:
-            stopped.append(exc)
-            # Hydra would keep an Exception and start a sweep's next job.
-            raise KeyboardInterrupt from exc
-        except AuditError as exc:
-            failures.append(exc)
-            _complain(exc)
-
+    """The exit code of the verb that this process's arguments begin with."""
+    first, *rest = sys.argv[1:] or [""]
+    if first == "--version":
+        sys.stdout.write(f"xai-audit {__version__}\n")
+        return 0
+    if not _is_word(first):
+        first, rest = _DEFAULT, sys.argv[1:]
     try:
-        with translating(sys.argv[1:], _config_dirs(sys.argv[1:])):
-            run()
-    except ConfigError as exc:
-        _complain(exc)
-        return ConfigError.exit_code
-    except KeyboardInterrupt:
-        stop = stopped[0] if stopped else StoppedError(signal.SIGINT)
-        _complain(stop)
-        return 128 + stop.signum
-    except SystemExit as exc:  # Hydra's own --help and --version
-        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
-    except Exception:
-        log.exception("unexpected error; please report it with the lines below")
-        return 1
-    return failures[0].exit_code if failures else 0
+        if first not in VERBS:
+            raise ConfigError(
+                "unknown verb",
+                where=first,
+                expected=f"one of {', '.join(VERBS)}, or KEY=VALUE",
+                remedy="xai-audit --help",
+            )
+        return int(import_module(f"xai_audit.verbs.{first}").main(rest))
+    except AuditError as exc:
+        sys.stderr.write(f"xai_audit: {exc}\n")
+        return exc.exit_code
 
 
-def _is_override(argument: str) -> bool:
-    return not argument.startswith("-") and "=" in argument
-
-
-def _complain(message: object) -> None:
-    sys.stderr.write(f"xai_audit: {message}\n")
-
-
-def _audit(cfg: DictConfig) -> None:
-    spec = completed(cfg, HydraConfig.get())
-    from xai_audit.pipeline import audit
-
-    audit(spec)
-
-
-def _config_dirs(arguments: Sequence[str]) -> list[Path]:
-    """The folder that ``--config-dir`` names among ``arguments``."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path)
-    folder = parser.parse_known_args(arguments)[0].config_dir
-    return [folder.absolute()] if folder is not None and folder.is_dir() else []
+def _is_word(argument: str) -> bool:
+    """Whether it is a verb: neither a flag nor an override, as ``key=value`` or ``~key``."""
+    return argument[:1].isalpha() and "=" not in argument
