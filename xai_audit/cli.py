@@ -15,7 +15,7 @@ from xai_audit.errors import AuditError, ConfigError
 
 # What is done where the first argument is a key or a flag.
 _DEFAULT = "run"
-VERBS = (_DEFAULT,)
+VERBS = (_DEFAULT, "status")
 
 
 def entry() -> None:

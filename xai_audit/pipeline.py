@@ -103,7 +103,7 @@ def audit(spec: RunSpec) -> Path:
     if {*_WITH_MODEL} & {*spec.settings.stages}:
         # What does not fit is an error before anything is written.
         resolved(spec.settings.targets, job.labels, job.facts.num_outputs)
-    with owned(paths), stop:
+    with owned(paths), stop, driver.status.at_end():
         record.check_owner()  # again: another audit may have come while the model loaded
         try:
             if {*_WITH_MODEL} & {*spec.settings.stages}:

@@ -69,6 +69,11 @@ class Worker:
             print(json.dumps({"stage": stage, "parts": self.parts}), file=self._in, flush=True)
 
     @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    @property
     def last_words(self) -> str:
         """How it ended, and what it wrote last."""
         code = self._process.wait()

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.engines._worker import Worker
 from xai_audit.errors import ConfigError, PoisonError, WorkerError
+from xai_audit.run.paths import RunPaths
+from xai_audit.work.attempts import note_death
+from xai_audit.work.parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,6 +98,7 @@ class LocalEngine:
                     if unready >= _STARTS:
                         raise WorkerError("no worker process starts", got=worker.last_words)
                     del self._workers[worker.number]
+                    _note_death(RunPaths(folder), stage, worker)
                     waiting.extendleft(_again(worker, deaths, poison))
                 elif "error" in message:
                     raise WorkerError.of(message["error"], int(message["code"]))
@@ -125,6 +129,14 @@ class LocalEngine:
             said=self._said,
         )
         return self._workers[place]
+
+
+def _note_death(paths: RunPaths, stage: str, worker: Worker) -> None:
+    """Note the part that the dead ``worker`` had in its hands, if any."""
+    if not worker.parts or not worker.is_ready:
+        return
+    (part,) = (part for part in read_parts(paths, stage) if part.number == worker.parts[0])
+    note_death(paths, stage, part, worker.last_words, worker.pid)
 
 
 def _again(worker: Worker, deaths: Counter[int], poison: dict[int, str]) -> list[list[int]]:

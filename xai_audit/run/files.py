@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PREFIX = b"xai_audit."
-# Of temporaries' names: letters and digits only, for dots separate the fields.
-_HOST = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
+# As it stands in files' names: letters and digits only, for dots separate a temporary's fields.
+HOST = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
 _DAY = 86_400.0  # seconds
 _BATCH_ROWS = 65_536
 
@@ -37,7 +37,7 @@ _BATCH_ROWS = 65_536
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary sibling of ``path`` that takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = f".{path.name}.{_HOST}.{os.getpid()}."
+    writer = f".{path.name}.{HOST}.{os.getpid()}."
     handle, name = tempfile.mkstemp(prefix=writer, suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -144,13 +144,18 @@ def _is_alive(temporary: Path) -> bool:
     """Whether the process that writes ``temporary`` may still be running."""
     fields = temporary.name.split(".")
     host, process = (fields[-4], fields[-3]) if len(fields) > 4 else ("", "")
-    if host != _HOST or not process.isdigit():
+    if host != HOST or not process.isdigit():
         try:
             return time.time() - temporary.stat().st_mtime < _DAY
         except OSError:
             return False
+    return is_running(int(process))
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this machine has this number."""
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

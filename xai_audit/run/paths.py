@@ -35,6 +35,16 @@ class RunPaths:
         return self.root / "plan.json"
 
     @property
+    def status_json(self) -> Path:
+        """How far the run is, as ``xai-audit status`` says it."""
+        return self.root / "status.json"
+
+    @property
+    def attempts(self) -> Path:
+        """The folder of who made which part when and what failed, one file a process."""
+        return self.root / "attempts"
+
+    @property
     def model_json(self) -> Path:
         """Facts of the opened model: layer, outputs, fingerprint."""
         return self.root / "model.json"

@@ -99,7 +99,9 @@ def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
 def write_plan(
     paths: RunPaths, spec: RunSpec, stage: str, parts: Sequence[Part], *, current: Sequence[str]
 ) -> None:
-    """Freeze the parts of ``stage`` in ``plan.json``, beside those of the other stages.
+    """Freeze the parts of ``stage`` in ``plan.json``, beside those of the stages in ``current``.
+
+    What was planned for another stage may be of other settings, and is planned anew in its turn.
 
     Args:
         paths: of the run.
@@ -109,7 +111,8 @@ def write_plan(
         current: the stages whose tables are up to date.
     """
     noted = read_json(paths.plan_json)
-    stages: dict[str, Any] = noted.get("stages", {}) if isinstance(noted, dict) else {}
+    before: dict[str, Any] = noted.get("stages", {}) if isinstance(noted, dict) else {}
+    stages = {name: planned for name, planned in before.items() if name in current}
     stages[stage] = [asdict(part) for part in parts]
     content = {"spec": spec.to_json(), "current": list(current), "stages": stages}
     write_json(paths.plan_json, content)

@@ -11,7 +11,9 @@ from xai_audit.errors import ConfigError, OutputError, WaitingError
 from xai_audit.run.files import is_readable
 from xai_audit.run.progress import PATIENCE, progress_bar
 from xai_audit.run.record import fingerprint
+from xai_audit.work.attempts import noting
 from xai_audit.work.parts import clean, commit, missing, read_parts, write_plan
+from xai_audit.work.status import StatusFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +35,9 @@ class Driver:
         record: of the run.
         stop: checked between parts, and within one whose signal has waited long.
         stages: all of them, in the order in which they run.
+
+    Attributes:
+        status: the file that says how far it is.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Driver:
     ) -> None:
         self.audit, self.record, self.stop = audit, record, stop
         self._stages = {stage.name: stage for stage in stages}
+        self.status = StatusFile(audit.paths, stages)
         ours = {"here": self._work_here, "pause": self._pause, "left": self._left}
         self._engine: Engine = build("engine", audit.settings.engine, **ours)
         self._progress: _Stopping | None = None
@@ -68,6 +74,7 @@ class Driver:
                 self._make(stage, parts, todo)
             found = stage.merge(self.audit, parts)
         self.record.finished(stage.name, mark, found)
+        self.status.tick()
 
     def close(self) -> None:
         """Free what the engine holds."""
@@ -97,7 +104,8 @@ class Driver:
         shown = stage.name if stage.name == stage.group else f"{stage.group}: {stage.name}"
         bar = self.audit.settings.progress
         with progress_bar(shown, total=total or None, done=done, bar=bar) as progress:
-            self._progress, start = _Stopping(progress, self.stop), time.perf_counter()
+            self._progress = _Stopping(progress, self.stop, self.status)
+            start = time.perf_counter()
             self._watched = _Watched(self.audit.paths, stage, list(todo))
             try:
                 self._engine.run(root, stage.name, [part.number for part in todo])
@@ -173,18 +181,20 @@ class _Watched:
 
 
 class _Stopping:
-    """Progress that ends what is in hand once a signal has waited."""
+    """Progress that is noted now and then, and ends what is in hand once a signal has waited."""
 
-    def __init__(self, shown: Progress, stop: StopRequest) -> None:
-        self._shown, self._stop, self.images = shown, stop, 0
+    def __init__(self, shown: Progress, stop: StopRequest, status: StatusFile) -> None:
+        self._shown, self._stop, self._status, self.images = shown, stop, status, 0
 
     def __call__(self, images: int) -> None:
         self._shown(images)
         self.images += images
+        self._status.tick()
         self._stop.check(patience=PATIENCE)
 
     def forwards(self, count: int) -> None:
         self._shown.forwards(count)
+        self._status.tick()
         self._stop.check(patience=PATIENCE)
 
 
@@ -211,9 +221,10 @@ def work_on(
     if stage.work is None:
         return
     parts = [planned[number] for number in numbers]
-    with _repeatable(audit):
+    with _repeatable(audit), noting(audit.paths, stage.name, parts) as note_made:
         for finished in stage.work(audit, parts, progress):
             commit(audit.paths, stage, finished)
+            note_made()
             yield finished.part
 
 

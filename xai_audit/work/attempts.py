@@ -1,0 +1,159 @@
+"""``attempts/``: who made which part when, and what failed; one file a process, a line an attempt.
+
+Nothing decides by these files: what is done is what lies on disk (:mod:`xai_audit.work.parts`).
+They tell how fast the parts come and why one does not, whoever makes them, so a line that cannot
+be written is left out. Each process appends to a file of its own, so that no lock is needed, and
+each line is complete or skipped when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.errors import StoppedError
+from xai_audit.run.files import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from xai_audit.run.paths import RunPaths
+    from xai_audit.work.stage import Part
+
+# What schedulers call a process: Slurm, Ray, and Kubernetes' indexed jobs and pods.
+_NAMES = (
+    "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID",
+    "RAY_JOB_ID", "RAY_NODE_ID", "JOB_COMPLETION_INDEX", "POD_NAME",
+)  # fmt: skip
+_LONGEST = 500  # letters of an error that are kept
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One line.
+
+    Attributes:
+        stage: name.
+        part: its number.
+        fingerprint: of the part, which tells an attempt of this plan from one of an earlier plan.
+        size: of the part, as the plan counts it.
+        start: when it began, seconds since 1970.
+        seconds: how long it took; None in a process's first line, which says what it begins with.
+        by: the process: host, pid, and what its scheduler calls it.
+        error: why it failed, None where it was made.
+        following: number of the part that the process makes next.
+    """
+
+    stage: str
+    part: int
+    fingerprint: str
+    size: int
+    start: float
+    seconds: float | None
+    by: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    following: int | None = None
+
+    @property
+    def end(self) -> float:
+        """When the line was written, seconds since 1970."""
+        return self.start + (self.seconds or 0.0)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the part was committed."""
+        return self.seconds is not None and self.error is None
+
+    @property
+    def in_hand(self) -> int | None:
+        """The part that the process makes after this line, None where it has no more."""
+        return self.part if self.seconds is None else self.following
+
+    @property
+    def worker(self) -> str:
+        """The process in one word."""
+        return f"{self.by.get('host')}-{self.by.get('pid')}"
+
+
+def this_process() -> dict[str, Any]:
+    """Host and pid of this process, and what its scheduler calls it."""
+    named = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
+    return {"host": HOST, "pid": os.getpid(), **named}
+
+
+def note(paths: RunPaths, attempt: Attempt) -> None:
+    """Append a line to this process's file; by this process where ``attempt`` names no other.
+
+    Where it cannot be written, it is not: no part is lost for it.
+    """
+    line = json.dumps(asdict(attempt) | {"by": dict(attempt.by) or this_process()})
+    file = paths.attempts / f"{HOST}-{os.getpid()}.jsonl"
+    with suppress(OSError):
+        file.parent.mkdir(exist_ok=True)
+        with file.open("ab", buffering=0) as opened:
+            opened.write(f"{line}\n".encode())
+
+
+@contextmanager
+def noting(paths: RunPaths, stage: str, parts: Sequence[Part]) -> Iterator[Callable[[], None]]:
+    """A function to call once the next of ``parts``, made in this order, is committed.
+
+    An error that ends the block is noted with the first part that is not made. A stage that makes
+    several parts at once has spent their time on the first of them.
+    """
+    begun, waiting = time.time(), deque(parts)
+
+    def noted(error: str | None) -> None:
+        nonlocal begun
+        now, part = time.time(), waiting.popleft()
+        line = _attempt(stage, part, begun, seconds=now - begun, error=error)
+        following = waiting[0].number if waiting and error is None else None
+        note(paths, replace(line, following=following))
+        begun = now
+
+    if waiting:
+        note(paths, _attempt(stage, waiting[0], begun))
+    try:
+        yield lambda: noted(None)
+    except StoppedError:
+        raise  # the user's wish
+    except Exception as exc:
+        if waiting:
+            noted(" ".join(f"{type(exc).__name__}: {exc}".split()))
+        raise
+
+
+def note_death(paths: RunPaths, stage: str, part: Part, ended: str, pid: int) -> None:
+    """Note that process ``pid`` of this machine died on ``part``, which it cannot say itself."""
+    line = _attempt(stage, part, time.time(), seconds=0.0, error=ended)
+    note(paths, replace(line, by={"host": HOST, "pid": pid}))
+
+
+def _attempt(
+    stage: str, part: Part, start: float, *, seconds: float | None = None, error: str | None = None
+) -> Attempt:
+    return Attempt(
+        stage,
+        part.number,
+        part.fingerprint,
+        part.size,
+        round(start, 3),
+        None if seconds is None else round(seconds, 3),
+        error=None if error is None else error[:_LONGEST],
+    )
+
+
+def read_attempts(paths: RunPaths) -> list[Attempt]:
+    """Every line of every process, in the order of their ends."""
+    found = []
+    for file in sorted(paths.attempts.glob("*.jsonl")):
+        with suppress(OSError):
+            for line in file.read_bytes().splitlines():
+                with suppress(ValueError, TypeError):  # half written, or another version's
+                    found.append(Attempt(**json.loads(line)))
+    return sorted(found, key=lambda one: one.end)
