@@ -41,9 +41,10 @@ The modules by layer; each imports only from layers above its own in this table:
        12  confusion      what separates classes that the model confuses
        12  adversarial    the smallest changes that flip a decision
        13  pipeline       the stages in their order
-       14  verbs          what the command line can do, one file a verb
-       15  cli            command line -> verb -> exit code
-       16  __main__       python -m xai_audit, python -m xai_audit.work
+       14  estimate       what an audit would cost
+       15  verbs          what the command line can do, one file a verb
+       16  cli            command line -> verb -> exit code
+       17  __main__       python -m xai_audit, python -m xai_audit.work
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from xai_audit.errors import AuditError, ConfigError
 
 # What is done where the first argument is a key or a flag.
 _DEFAULT = "run"
-VERBS = (_DEFAULT, "status")
+VERBS = (_DEFAULT, "status", "plan")
 
 
 def entry() -> None:

@@ -31,13 +31,14 @@ def test_a_line_a_part_and_one_for_the_beginning(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "7")
     before = time.time()
     with noting(RunPaths(tmp_path), "survey", PARTS) as made:
-        for _ in PARTS:
-            made()
+        for forwards in (5, 5, 12):
+            made(forwards)
     ((name, found),) = lines(tmp_path).items()
     assert name.endswith(f"-{os.getpid()}")
     assert [(line["part"], line["seconds"] is None, line["following"]) for line in found] == [
         (0, True, None), (0, False, 1), (1, False, 2), (2, False, None)
     ]  # fmt: skip
+    assert [line["forwards"] for line in found] == [0, 5, 0, 7]
     for line in found:
         assert line["stage"] == "survey"
         assert line["size"] == 10
@@ -50,7 +51,7 @@ def test_a_line_a_part_and_one_for_the_beginning(tmp_path, monkeypatch):
 def test_an_error_is_noted_with_the_first_part_that_is_not_made(tmp_path):
     def fail(error):
         with noting(RunPaths(tmp_path), "survey", PARTS) as made:
-            made()
+            made(0)
             raise error
 
     with pytest.raises(ValueError, match="two"):
@@ -64,11 +65,11 @@ def test_an_error_is_noted_with_the_first_part_that_is_not_made(tmp_path):
 def test_what_cannot_be_written_or_read_is_left_out(tmp_path):
     (tmp_path / "attempts").write_text("in the way")
     with noting(RunPaths(tmp_path), "survey", PARTS) as made:
-        made()
+        made(0)
     assert read_attempts(RunPaths(tmp_path)) == []
     (tmp_path / "attempts").unlink()
     with noting(RunPaths(tmp_path), "survey", PARTS) as made:
-        made()
+        made(0)
     (file,) = (tmp_path / "attempts").iterdir()
     file.write_bytes(file.read_bytes() + b'{"stage": "surv')
     assert len(read_attempts(RunPaths(tmp_path))) == 2

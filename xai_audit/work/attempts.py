@@ -47,6 +47,7 @@ class Attempt:
         by: the process: host, pid, and what its scheduler calls it.
         error: why it failed, None where it was made.
         following: number of the part that the process makes next.
+        forwards: copies of its photos that went through the model, where a method reported them.
     """
 
     stage: str
@@ -58,6 +59,7 @@ class Attempt:
     by: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     following: int | None = None
+    forwards: int = 0
 
     @property
     def end(self) -> float:
@@ -100,31 +102,33 @@ def note(paths: RunPaths, attempt: Attempt) -> None:
 
 
 @contextmanager
-def noting(paths: RunPaths, stage: str, parts: Sequence[Part]) -> Iterator[Callable[[], None]]:
+def noting(paths: RunPaths, stage: str, parts: Sequence[Part]) -> Iterator[Callable[[int], None]]:
     """A function to call once the next of ``parts``, made in this order, is committed.
+
+    It takes the number of forwards that methods have reported so far.
 
     An error that ends the block is noted with the first part that is not made. A stage that makes
     several parts at once has spent their time on the first of them.
     """
-    begun, waiting = time.time(), deque(parts)
+    begun, waiting, before = time.time(), deque(parts), 0
 
-    def noted(error: str | None) -> None:
-        nonlocal begun
+    def noted(error: str | None, forwards: int) -> None:
+        nonlocal begun, before
         now, part = time.time(), waiting.popleft()
         line = _attempt(stage, part, begun, seconds=now - begun, error=error)
         following = waiting[0].number if waiting and error is None else None
-        note(paths, replace(line, following=following))
-        begun = now
+        note(paths, replace(line, following=following, forwards=forwards - before))
+        begun, before = now, forwards
 
     if waiting:
         note(paths, _attempt(stage, waiting[0], begun))
     try:
-        yield lambda: noted(None)
+        yield lambda forwards: noted(None, forwards)
     except StoppedError:
         raise  # the user's wish
     except Exception as exc:
         if waiting:
-            noted(" ".join(f"{type(exc).__name__}: {exc}".split()))
+            noted(" ".join(f"{type(exc).__name__}: {exc}".split()), before)
         raise
 
 

@@ -198,6 +198,20 @@ class _Stopping:
         self._stop.check(patience=PATIENCE)
 
 
+class _Counting:
+    """Progress that counts the forward passes that methods report."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown, self.copies = shown, 0
+
+    def __call__(self, images: int) -> None:
+        self._shown(images)
+
+    def forwards(self, count: int) -> None:
+        self.copies += count
+        self._shown.forwards(count)
+
+
 def _is_there(path: Path) -> bool:
     return is_readable(path) if path.suffix == ".parquet" else path.exists()
 
@@ -220,11 +234,11 @@ def work_on(
         )
     if stage.work is None:
         return
-    parts = [planned[number] for number in numbers]
+    parts, counting = [planned[number] for number in numbers], _Counting(progress)
     with _repeatable(audit), noting(audit.paths, stage.name, parts) as note_made:
-        for finished in stage.work(audit, parts, progress):
+        for finished in stage.work(audit, parts, counting):
             commit(audit.paths, stage, finished)
-            note_made()
+            note_made(counting.copies)
             yield finished.part
 
 

@@ -1,0 +1,1 @@
+"""What an audit would cost: a few photos are audited in earnest, the rest is arithmetic."""
