@@ -23,7 +23,7 @@ from xai_audit.estimate.scale import (
     predicted,
 )
 from xai_audit.estimate.scale import seconds as seconds_of
-from xai_audit.estimate.trial import tried
+from xai_audit.estimate.trial import Measured, _split, tried
 from xai_audit.run.paths import RunPaths
 from xai_audit.work.attempts import read_attempts
 
@@ -120,6 +120,23 @@ def row():
 def test_workers_share_the_parts_and_nothing_else():
     assert [row().seconds(count) for count in (1, 2, 4, 100)] == [85.0, 45.0, 25.0, 25.0]
     assert seconds_of([row(), replace(row(), parts=0, work=0.0, once=0.0)], 2) == 48.0
+
+
+def test_a_line_through_two_sizes_tells_what_does_not_grow():
+    """Closed form: 3 s once and 0.5 s a photo, 1 s fixed and 0.25 s a photo, at 64 and at 8."""
+
+    def of(photos, size):
+        return Measured(
+            parts=1, size=size, once=0.0, work=3 + 0.5 * photos, fixed=0.0,
+            serial=1 + 0.25 * photos, files=1, bytes=1, forwards=None,
+        )  # fmt: skip
+
+    for sizes in ((64, 8), (0, 0)):
+        split = _split(of(64, sizes[0]), of(8, sizes[1]), 8 / 64)
+        seconds = (split.once, split.work, split.fixed, split.serial)
+        assert seconds == pytest.approx((3.0, 32.0, 1.0, 16.0))
+    assert _split(of(64, 8), of(64, 8), 8 / 64) == of(64, 8)  # of the same sample
+    assert _split(of(8, 64), of(64, 8), 8 / 64).work == 0.0  # what is not slower does not grow
 
 
 def test_a_budget_bounds_the_forwards():

@@ -149,7 +149,7 @@ def _scaled(name: str, measured: Measured, times: float, parts: int) -> Predicte
         forwards=forwards,
         once=measured.once,
         work=measured.work * times,
-        serial=measured.serial * times,
+        serial=measured.fixed + measured.serial * times,
         grows_with=GROWS_WITH[name],
         basis=MEASURED if times == 1.0 else SCALED,
     )

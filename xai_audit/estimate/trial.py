@@ -11,6 +11,7 @@ from xai_audit.errors import TooManyFailuresError
 from xai_audit.index.stage import INDEX
 from xai_audit.pipeline import STAGES, audit
 from xai_audit.run.files import read_json, read_notes
+from xai_audit.run.manifest import counted
 from xai_audit.run.paths import RunPaths
 from xai_audit.work.attempts import read_attempts
 from xai_audit.work.audit import Audit
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from xai_audit.work.stage import Part, Stage
 
 PHOTOS = 64
-# Several parts, so that what a process needs once can be told from what every photo costs.
-_PART = 16
+_FEW = 8  # times fewer photos, to tell what is spent once from what every photo costs
 _SAMPLED = 8  # photos that are checked and attacked; their number does not depend on the dataset
 _LOCAL = {"_target_": "xai_audit.engines.local.LocalEngine", "workers": 1}
 _FORWARDS = "forwards"  # as parts note them
@@ -39,9 +39,10 @@ class Measured:
     Attributes:
         parts: their number.
         size: of them, as the stage counts it: photos or what else; 0 where it does not.
-        once: seconds that a worker takes before its first part: opening the model, first calls.
+        once: seconds of a worker that do not grow: opening the model, first calls.
         work: seconds of all parts, without that.
-        serial: seconds of the driver alone: planning and merging.
+        fixed: seconds of the driver alone, planning and merging, that do not grow.
+        serial: seconds of the driver alone that do.
         files: of the parts.
         bytes: of these files.
         forwards: photos that went through the model; None where the stage does not count them.
@@ -51,6 +52,7 @@ class Measured:
     size: int
     once: float
     work: float
+    fixed: float
     serial: float
     files: int
     bytes: int
@@ -86,44 +88,81 @@ class Trial:
 def tried(spec: RunSpec, folder: Path, photos: int = PHOTOS) -> Trial:
     """The audit of ``photos`` photos, in ``folder``, which is to be empty.
 
-    The headers of all photos are read, as the audit itself would.
+    The headers of all photos are read, as the audit itself would. Where there are more photos, a
+    still smaller audit shows what does not grow with them.
 
     Raises:
         AuditError: as the audit would.
     """
-    begun, own = time.perf_counter(), spec.settings
-    settings = replace(
-        own,
-        limit=photos if own.limit is None else min(photos, own.limit),
-        compute=replace(own.compute, part_size=min(_PART, own.compute.part_size)),
-        trust=replace(own.trust, images=min(_SAMPLED, own.trust.images)),
-        adversarial=replace(own.adversarial, images=min(_SAMPLED, own.adversarial.images)),
-        **_here(folder),
-    )
-    with suppress(TooManyFailuresError):  # of a sample; the audit is complete
-        audit(replace(spec, settings=settings))
-    paths = RunPaths(folder)
-    sampled = Audit(paths, spec, lambda _: True, planned=True)
-    stages = {stage.name: _measured(paths, stage) for stage in STAGES if _ran(paths, stage)}
+    begun, paths = time.perf_counter(), RunPaths(folder)
+    _audit(spec, folder, photos)
+    stages = {stage.name: _measured(paths, stage, 0.0) for stage in STAGES if _ran(paths, stage)}
     of_parts = {file for stage in STAGES for file in _files(paths, stage)}
     rest = [f.stat().st_size for f in folder.rglob("*") if f.is_file() and f not in of_parts]
-    sizes = sizes_of(sampled)
+    found = Audit(paths, spec, lambda _: True, planned=True)
+    some, counts = sizes_of(found), counted(found.manifest())
+    usable = counts["ok"] + counts["left_out"]
+    if sum(some.values()) < min(usable, spec.settings.limit or usable) and photos >= _FEW:
+        now = time.time()
+        _audit(spec, folder, photos // _FEW)
+        few = sum(sizes_of(found).values()) / sum(some.values())
+        for stage in STAGES:
+            if stage.name in stages:
+                less = _measured(paths, stage, now)
+                stages[stage.name] = _split(stages[stage.name], less, few)
     # Only the manifest is made anew: the headers have been read.
-    index = replace(own, stages=[INDEX.group], **_here(folder))
-    with suppress(TooManyFailuresError):
-        audit(replace(spec, settings=index))
+    _audited(replace(spec, settings=replace(spec.settings, stages=[INDEX.group])), folder)
     return Trial(
         seconds=time.perf_counter() - begun,
         device=(read_json(paths.run_json) or {}).get("device"),
         stages=stages,
         others=(len(rest), sum(rest)),
-        classes=sizes,
-        full=Audit(paths, spec, lambda _: True, planned=True),
+        classes=some,
+        full=found,
     )
 
 
-def _here(folder: Path) -> dict[str, Any]:
-    return {"output_dir": str(folder), "shard": None, "progress": False, "engine": _LOCAL}
+def _audit(spec: RunSpec, folder: Path, photos: int) -> None:
+    own = spec.settings
+    settings = replace(
+        own,
+        limit=photos if own.limit is None else min(photos, own.limit),
+        trust=replace(own.trust, images=min(_SAMPLED, own.trust.images)),
+        adversarial=replace(own.adversarial, images=min(_SAMPLED, own.adversarial.images)),
+    )
+    _audited(replace(spec, settings=settings), folder)
+
+
+def _audited(spec: RunSpec, folder: Path) -> None:
+    """Run the audit in ``folder`` and in this process."""
+    place: dict[str, Any] = {"output_dir": str(folder), "shard": None, "progress": False}
+    settings = replace(spec.settings, engine=_LOCAL, **place)
+    with suppress(TooManyFailuresError):  # of a sample; the audit is complete
+        audit(replace(spec, settings=settings))
+
+
+def _split(some: Measured, few: Measured, photos: float) -> Measured:
+    """``some`` with what does not grow apart, by a line through two measured sizes.
+
+    Args:
+        some: of the trial.
+        few: of fewer photos.
+        photos: their share of the trial's.
+    """
+    share = few.size / some.size if some.size else photos
+    if share >= 1:  # the same sample
+        return some
+    work, serial = (
+        min(max((more - less) / (1 - share), 0.0), more)
+        for more, less in ((some.work, few.work), (some.serial, few.serial))
+    )
+    return replace(
+        some,
+        once=some.work - work,
+        work=work,
+        fixed=some.serial - serial,
+        serial=serial,
+    )
 
 
 def sizes_of(audit: Audit) -> dict[str, int]:
@@ -145,31 +184,23 @@ def _files(paths: RunPaths, stage: Stage) -> list[Path]:
     return [*files_of(paths, stage, parts), *beside]
 
 
-def _measured(paths: RunPaths, stage: Stage) -> Measured:
+def _measured(paths: RunPaths, stage: Stage, since: float) -> Measured:
     parts, files = read_parts(paths, stage.name), _files(paths, stage)
     made = [a for a in read_attempts(paths) if a.stage == stage.name and a.is_made]
+    made = [one for one in made if one.start >= since]
     spent = sum(one.seconds or 0.0 for one in made)
-    once = _once(made, {part.number: part.size or 1 for part in parts})
     whole = read_json(paths.run_json)["timings"].get(f"{stage.name}_seconds", spent)
     return Measured(
         parts=len(parts),
         size=sum(part.size for part in parts),
-        once=once,
-        work=spent - once,
+        once=0.0,
+        work=spent,
+        fixed=0.0,
         serial=max(whole - spent, 0.0),
         files=len(files),
         bytes=sum(file.stat().st_size for file in files),
         forwards=_forwards(paths, stage, parts, made),
     )
-
-
-def _once(made: Sequence[Attempt], sizes: dict[int, int]) -> float:
-    """Seconds that the first part took above the others; 0 where there are no others."""
-    if len(made) < 2:
-        return 0.0
-    first, *rest = made
-    each = sum(one.seconds or 0.0 for one in rest) / sum(sizes[one.part] for one in rest)
-    return max((first.seconds or 0.0) - each * sizes[first.part], 0.0)
 
 
 def _forwards(
