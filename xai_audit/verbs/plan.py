@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         found = _found(spec)
     except StoppedError as exc:
-        complain(exc)
+        complain(f"plan stopped by signal {exc.signum}; nothing is kept")
         return 128 + exc.signum
     text = json.dumps(found, indent=1) if given.json else "\n".join(_lines(found))
     sys.stdout.write(f"{text}\n")
