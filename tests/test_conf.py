@@ -38,7 +38,12 @@ NEEDS = {
     "model=torchvision": ["model.arch=resnet18", "model.weights=null"],
     "cue=stamp": ["stamp.text=suspected"],
 }
-EXTRAS = {"masks=coco": "pycocotools", "model=timm": "timm", "method=lrp": "zennit"}
+EXTRAS = {
+    "masks=coco": "pycocotools",
+    "model=timm": "timm",
+    "method=lrp": "zennit",
+    "engine=ray": "ray",
+}
 # What each group's objects are used by (types.py).
 HAVE = {
     "dataset": ("name", "root", "class_to_idx", "prepare", "class_names", "entries"),

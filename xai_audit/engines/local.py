@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.engines._deaths import DEATHS, STARTS, Deaths
 from xai_audit.engines._worker import Worker
-from xai_audit.errors import ConfigError, PoisonError, WorkerError
-from xai_audit.run.paths import RunPaths
-from xai_audit.work.attempts import note_death
-from xai_audit.work.parts import read_parts
+from xai_audit.errors import ConfigError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _SECONDS = 0.2  # between two looks at what workers said
 _REQUESTS = 4  # of each worker and stage: few enough to open things once, enough to end together
-DEATHS = 2  # of workers on one part, from which on it is set aside
 _SHARES = "the same command with shard=i/n in each of n processes, then this one again"
-_STARTS = 3  # workers in a row that end before they are ready
 
 
 class LocalEngine:
@@ -82,8 +78,7 @@ class LocalEngine:
     def _deal(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         """Hand out the parts until all are made or set aside."""
         waiting = deque(pieces(numbers, self._count * _REQUESTS))
-        deaths: Counter[int] = Counter()
-        poison: dict[int, str] = {}
+        deaths = Deaths(stage, most=DEATHS)
         unready = 0
         while waiting or any(worker.parts for worker in self._workers.values()):
             for place in range(min(self._count, len(waiting) + len(self._workers))):
@@ -95,19 +90,17 @@ class LocalEngine:
                 if message is None:
                     worker.end()
                     unready = 0 if worker.is_ready else unready + 1
-                    if unready >= _STARTS:
+                    if unready >= STARTS:
                         raise WorkerError("no worker process starts", got=worker.last_words)
                     del self._workers[worker.number]
-                    _note_death(RunPaths(folder), stage, worker)
-                    waiting.extendleft(_again(worker, deaths, poison))
+                    waiting.extendleft(_again(worker, deaths))
                 elif "error" in message:
                     raise WorkerError.of(message["error"], int(message["code"]))
                 elif "made" in message:
                     worker.parts.remove(message["made"])
                 else:
                     worker.is_ready = True
-        if poison:
-            raise PoisonError(stage, poison)
+        deaths.check()
 
     def _heard(self) -> list[tuple[Worker, dict[str, Any] | None]]:
         """What workers have said since the last look."""
@@ -131,22 +124,12 @@ class LocalEngine:
         return self._workers[place]
 
 
-def _note_death(paths: RunPaths, stage: str, worker: Worker) -> None:
-    """Note the part that the dead ``worker`` had in its hands, if any."""
-    if not worker.parts or not worker.is_ready:
-        return
-    (part,) = (part for part in read_parts(paths, stage) if part.number == worker.parts[0])
-    note_death(paths, stage, part, worker.last_words, worker.pid)
-
-
-def _again(worker: Worker, deaths: Counter[int], poison: dict[int, str]) -> list[list[int]]:
+def _again(worker: Worker, deaths: Deaths) -> list[list[int]]:
     """What a dead worker leaves to be made, in requests; the part in its hands by itself."""
     if not worker.parts:
         return []
     in_hand, *rest = worker.parts
-    deaths[in_hand] += worker.is_ready
-    if deaths[in_hand] >= DEATHS:
-        poison[in_hand] = worker.last_words
+    if worker.is_ready and not deaths.is_worth_another(in_hand, worker.last_words):
         return [rest] if rest else []
     return [[in_hand], *([rest] if rest else [])]
 

@@ -62,12 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.merge:
             return _merge(paths)
         if given.share is not None:
-            work_share(_audit(paths), STAGES, given.share, stop=_go_on)
+            work_share(opened(paths.root), STAGES, given.share, stop=_go_on)
         elif given.stage is None:
             return _serve(paths)
         else:
             with progress_bar(given.stage, total=None) as progress:
-                for _ in _made(_audit(paths), given.stage, given.parts, progress):
+                for _ in made(opened(paths.root), given.stage, given.parts, progress):
                     pass
     except AuditError as exc:
         sys.stderr.write(f"xai_audit: {exc}\n")
@@ -93,14 +93,21 @@ def _go_on() -> None:
     """A signal ends this process as it ends any other: what is made is there."""
 
 
-def _audit(paths: RunPaths) -> Audit:
-    """The planned audit; which stages are current is asked anew each time."""
+def opened(folder: Path) -> Audit:
+    """The planned audit in ``folder``; which stages are current is asked anew each time."""
+    paths = RunPaths(folder)
     spec = read_spec(paths)
     return Audit(paths, spec, lambda stage: stage in read_current(paths), planned=True)
 
 
-def _made(audit: Audit, name: str, numbers: list[int], progress: Progress) -> Iterator[Part]:
-    """Make the missing ones of the parts ``numbers`` of a stage."""
+def made(
+    audit: Audit, name: str, numbers: Sequence[int], progress: Progress | None = None
+) -> Iterator[Part]:
+    """Each missing one of the parts ``numbers`` of stage ``name``, once it is committed.
+
+    Raises:
+        ConfigError: a stage or a number that the plan does not have.
+    """
     stages = {stage.name: stage for stage in STAGES}
     if name not in stages:
         raise ConfigError("unknown stage", expected=f"one of {', '.join(stages)}", got=name)
@@ -108,17 +115,18 @@ def _made(audit: Audit, name: str, numbers: list[int], progress: Progress) -> It
     mine = [part for part in planned if part.number in {*numbers}]
     left = {part.number for part in missing(audit.paths, stage, mine)}
     done = {part.number for part in mine} - left
-    return work_on(audit, stage, [n for n in numbers if n not in done], progress)
+    todo = [number for number in numbers if number not in done]
+    return work_on(audit, stage, todo, progress or _Silent())
 
 
 def _serve(paths: RunPaths) -> int:
     """Make what the input asks for until it ends; the model is opened once."""
-    audit = _audit(paths)
+    audit = opened(paths.root)
     _say(ready=os.getpid())
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            for part in _made(audit, asked["stage"], asked["parts"], _Silent()):
+            for part in made(audit, asked["stage"], asked["parts"]):
                 _say(made=part.number)
         except AuditError as exc:
             _say(error=str(exc), code=exc.exit_code)
