@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from tests import tiny
 from tests.work.processes import arguments
@@ -24,10 +22,10 @@ WORKERS = "engine.workers=2"
 MAIN = "stages=[index,attribute,score]"
 
 
-def differing(left, right):
+def differing(left, right, names=TABLES):
     """Columns that differ by more than rounding: kernels add up in another order on one core."""
     found = []
-    for name in TABLES:
+    for name in names:
         one, other = (pd.read_parquet(out / name) for out in (left, right))
         if list(one) != list(other) or len(one) != len(other):
             return [name]
@@ -78,18 +76,6 @@ def test_a_worker_that_dies_once_costs_its_parts_alone(folder, tmp_path, monkeyp
     plain = audited(folder, tmp_path / "plain", "tests.work.dying:once")
     assert plain.returncode == 0, plain.stderr
     assert part_files(tmp_path / "out") == part_files(tmp_path / "plain")
-
-
-@pytest.fixture
-def with_white(folder, tmp_path):
-    """The folder with one photo that is white."""
-    root = tmp_path / "with_white"
-    shutil.copytree(folder, root)
-    photo = min((root / "images").rglob("*.jpg"))
-    with Image.open(photo) as opened:
-        size = opened.size
-    Image.new("RGB", size, "white").save(photo)
-    return root
 
 
 def test_a_part_that_kills_its_worker_twice_is_set_aside(with_white, tmp_path):

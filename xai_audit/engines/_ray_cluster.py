@@ -63,7 +63,7 @@ class Cluster:
         self._folder: str | None = None
         self._is_ours = not self.ray.is_initialized()
         if self._is_ours:
-            with _own_handler(), _translating(address):
+            with _own_handler(), _translating(self.ray, address):
                 self._connect(address, runtime_env)
 
     @property
@@ -131,11 +131,11 @@ def _check_answers(address: str) -> None:
 
 
 @contextmanager
-def _translating(address: str | None) -> Iterator[None]:
+def _translating(ray: Any, address: str | None) -> Iterator[None]:  # noqa: ANN401 - the package
     """A block in which what Ray raises as it starts is a ConfigError."""
     try:
         yield
-    except (RuntimeError, ValueError, OSError, ImportError) as exc:
+    except (ray.exceptions.RayError, RuntimeError, ValueError, OSError, ImportError) as exc:
         what = "Ray does not start" if address is None else "Ray cannot be joined"
         line = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
         where = f"engine.address={'null' if address is None else address}"

@@ -67,7 +67,7 @@ class RayEngine:
         self._count = _number("workers", workers, least=1)
         self._cpus = _number("num_cpus", num_cpus, least=_LEAST_CPUS)
         self._gpus = _number("num_gpus", num_gpus, least=0.0)
-        self._most = 1 + (_number("retries", retries, least=0, auto=False) or 0)
+        self._most = 1 + int(_number("retries", retries, least=0, auto=False))
         if not isinstance(runtime_env, dict):
             where, expected = "engine.runtime_env", "keys of Ray's runtime environments"
             raise ConfigError("bad value", where=where, expected=expected, got=runtime_env)
