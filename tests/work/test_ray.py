@@ -19,6 +19,8 @@ from tests import tiny
 from tests.work.namespaces import ENVIRONMENT, TwoNodes
 from tests.work.processes import arguments
 from tests.work.test_local import MAIN, differing
+from xai_audit.engines._ray_cluster import Cluster
+from xai_audit.errors import ConfigError
 
 pytest.importorskip("ray", reason="engine=ray needs the extra ray")
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.timeout(280)]
@@ -172,6 +174,17 @@ def test_a_mistake_is_one_line(folder, tmp_path, more, line):
     assert done.returncode == 2
     assert line in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_temporary_folder_too_long_for_sockets_is_one_line(tmp_path, monkeypatch):
+    place = tmp_path / ("x" * 60)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ConfigError, match="Ray does not start: .* remedy: TMPDIR=/tmp"):
+        Cluster(None, {})
+    assert list(place.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_without_ray_the_error_names_the_extra(folder, tmp_path):

@@ -139,7 +139,8 @@ def _translating(ray: Any, address: str | None) -> Iterator[None]:  # noqa: ANN4
         what = "Ray does not start" if address is None else "Ray cannot be joined"
         line = next(iter(str(exc).strip().splitlines()), type(exc).__name__)
         where = f"engine.address={'null' if address is None else address}"
-        raise ConfigError(what, where=where, got=line) from exc
+        remedy = "TMPDIR=/tmp" if "AF_UNIX" in line else None  # a socket's path has 107 bytes
+        raise ConfigError(what, where=where, got=line, remedy=remedy) from exc
 
 
 @contextmanager
