@@ -89,7 +89,7 @@ def test_plugin_is_built_from_its_file(path, place):
         assert keys["sign"] in ("positive", "absolute")
     extra = {
         "model": {"num_classes_of_dataset": 10},
-        "engine": {"here": print, "pause": print, "left": list},
+        "engine": {"driver": None},
     }.get(group, {})
     plugin = build(group, keys, **extra)
     for attribute in HAVE[group]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests import tiny
+from xai_audit.engines._driver import Driver
 from xai_audit.pipeline import STAGES
 
 ALL = f"stages=[{','.join(dict.fromkeys(stage.group for stage in STAGES))}]"
@@ -29,10 +30,10 @@ def made_by(folder: Path, stage: str, numbers: Sequence[int]) -> subprocess.Pope
 
 
 class Processes:
-    """Two workers, the parts dealt out in turn; ``here`` is never used."""
+    """Two workers, the parts dealt out in turn; the driver makes none itself."""
 
-    def __init__(self, *, here: object, pause: object, left: object) -> None:
-        del here, pause, left
+    def __init__(self, *, driver: object) -> None:
+        del driver
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         workers = [made_by(folder, stage, some) for some in (numbers[::2], numbers[1::2]) if some]
@@ -48,13 +49,13 @@ class Processes:
 class Forgetful:
     """Makes all parts but the last, as a cluster may."""
 
-    def __init__(self, *, here: object, pause: object, left: object) -> None:
-        self._here = here
+    def __init__(self, *, driver: Driver) -> None:
+        self._driver = driver
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         del folder
         if numbers[:-1]:
-            self._here(stage, numbers[:-1])
+            self._driver.make(stage, numbers[:-1])
 
     def close(self) -> None:
         """Nothing is held."""

@@ -119,7 +119,7 @@ def test_a_stop_ends_workers_and_resumes(folder, tmp_path):
 @pytest.mark.parametrize("workers", ["many", -1, 1.5, True])
 def test_a_number_of_workers_that_is_none_is_one_line(workers):
     with pytest.raises(ConfigError, match="engine.workers"):
-        LocalEngine(here=print, pause=print, left=list, workers=workers)
+        LocalEngine(driver=None, workers=workers)
 
 
 def testpieces_hold_every_part_once_in_order():
@@ -130,7 +130,7 @@ def testpieces_hold_every_part_once_in_order():
 
 def test_a_worker_s_cores_and_device_are_its_own(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert LocalEngine(here=print, pause=print, left=list, workers="auto")._count == 2
+    assert LocalEngine(driver=None, workers="auto")._count == 2
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert LocalEngine(here=print, pause=print, left=list, workers="auto")._count == 1
+    assert LocalEngine(driver=None, workers="auto")._count == 1
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

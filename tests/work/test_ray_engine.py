@@ -89,7 +89,8 @@ def engine(monkeypatch):
         monkeypatch.setattr(engine_module, "Cluster", lambda *_: cluster)
         monkeypatch.setattr(engine_module, "package", lambda _: ray)
         given = {"workers": "auto", "num_cpus": 1, "num_gpus": "auto", "retries": 1}
-        return RayEngine(here=print, wait=wait, address=None, runtime_env={}, **{**given, **keys})
+        driver = SimpleNamespace(pause=wait, lost=print)
+        return RayEngine(driver=driver, address=None, runtime_env={}, **{**given, **keys})
 
     return made
 

@@ -280,4 +280,4 @@ def test_a_controller_that_is_away_is_looked_for_again(slurm, folder, main, tmp_
 def test_a_number_that_cannot_be_is_one_line(key, value):
     given = {"workers": 1, "retries": 0, "rounds": 1} | {key: value}
     with pytest.raises(ConfigError, match=f"engine.{key}"):
-        SlurmEngine(here=print, pause=print, left=list, wait=True, **given)
+        SlurmEngine(driver=None, wait=True, **given)

@@ -13,7 +13,9 @@ from xai_audit.engines._worker import Worker
 from xai_audit.errors import ConfigError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from xai_audit.engines._driver import Driver
 
 _SECONDS = 0.2  # between two looks at what workers said
 _REQUESTS = 4  # of each worker and stage: few enough to open things once, enough to end together
@@ -28,9 +30,7 @@ class LocalEngine:
     aside while all others are finished.
 
     Args:
-        here: makes parts of a stage in the driver's own process.
-        pause: sleeps so many seconds, shows what is done, and raises where the run is to stop.
-        left: the numbers of the parts that are not there yet.
+        driver: of the run.
         workers: processes; 1 is this one, 0 leaves parts to others (``shard=i/n``), ``auto`` is
             one a GPU.
 
@@ -41,18 +41,15 @@ class LocalEngine:
     def __init__(
         self,
         *,
-        here: Callable[[str, Sequence[int]], None],
-        pause: Callable[[float], None],
-        left: Callable[[], list[int]],
+        driver: Driver,
         workers: int | str,
     ) -> None:
         self._devices = _gpus()
-        del left  # its processes say what they have made
         found = max(1, len(self._devices)) if workers == "auto" else workers
         if not isinstance(found, int) or isinstance(found, bool) or found < 0:
             expected = "auto or a number >= 0"
             raise ConfigError("bad value", where="engine.workers", expected=expected, got=workers)
-        self._here, self._pause, self._count = here, pause, found
+        self._driver, self._count = driver, found
         self.elsewhere = "" if found else _SHARES
         self._said: SimpleQueue[tuple[Worker, dict[str, Any] | None]] = SimpleQueue()
         self._workers: dict[int, Worker] = {}
@@ -65,7 +62,7 @@ class LocalEngine:
             WorkerError: a process says what is wrong, or none starts.
         """
         if self._count == 1 or (self._count and len(numbers) == 1 and not self._workers):
-            self._here(stage, numbers)
+            self._driver.make(stage, numbers)
         elif self._count:
             self._deal(folder, stage, numbers)
 
@@ -85,7 +82,7 @@ class LocalEngine:
                 worker = self._workers.get(place) or self._started(place, folder)
                 if waiting and not worker.parts:
                     worker.ask(stage, waiting.popleft())
-            self._pause(_SECONDS)
+            self._driver.pause(_SECONDS)
             for worker, message in self._heard():
                 if message is None:
                     worker.end()
@@ -93,6 +90,8 @@ class LocalEngine:
                     if unready >= STARTS:
                         raise WorkerError("no worker process starts", got=worker.last_words)
                     del self._workers[worker.number]
+                    if worker.parts and worker.is_ready:
+                        self._driver.lost(worker.parts[0], worker.last_words, worker.pid)
                     waiting.extendleft(_again(worker, deaths))
                 elif "error" in message:
                     raise WorkerError.of(message["error"], int(message["code"]))

@@ -20,8 +20,10 @@ from xai_audit.engines._ray_worker import Worker
 from xai_audit.errors import ConfigError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from xai_audit.engines._driver import Driver
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,7 @@ class RayEngine:
     while all others are finished.
 
     Args:
-        here: not used: every part is made by an actor.
-        wait: sleeps so many seconds, shows what is done, and raises where the run is to stop.
+        driver: of the run.
         workers: actors; ``auto`` is as many as the cluster has room for.
         num_cpus: cores of each; ``auto`` is its GPU's share of a node, without GPUs at most 4.
         num_gpus: GPUs of each; ``auto`` is 1 where the cluster has any.
@@ -54,8 +55,7 @@ class RayEngine:
     def __init__(  # noqa: PLR0913 - an engine's own keys
         self,
         *,
-        here: Callable[[str, Sequence[int]], None],
-        wait: Callable[[float], None],
+        driver: Driver,
         workers: int | str,
         num_cpus: float | str,
         num_gpus: float | str,
@@ -63,7 +63,6 @@ class RayEngine:
         address: str | None,
         runtime_env: dict[str, Any],
     ) -> None:
-        del here
         self._count = _number("workers", workers, least=1)
         self._cpus = _number("num_cpus", num_cpus, least=_LEAST_CPUS)
         self._gpus = _number("num_gpus", num_gpus, least=0.0)
@@ -72,7 +71,7 @@ class RayEngine:
             where, expected = "engine.runtime_env", "keys of Ray's runtime environments"
             raise ConfigError("bad value", where=where, expected=expected, got=runtime_env)
         package(address)  # an error before the model loads
-        self._wait, self._address, self._runtime_env = wait, address, runtime_env
+        self._driver, self._address, self._runtime_env = driver, address, runtime_env
         self._cluster: Cluster | None = None
         self._workers: list[Worker] = []
         self._unready = 0
@@ -95,7 +94,7 @@ class RayEngine:
             for worker in self._workers:
                 if waiting and worker.is_idle:
                     worker.make(stage, waiting.popleft())
-            self._wait(0.0)
+            self._driver.pause(0.0)
             for worker in self._answering(cluster):
                 waiting.extendleft(self._lost(cluster, worker, deaths))
             if time.monotonic() > patience and not any(each.is_open for each in self._workers):
@@ -185,6 +184,7 @@ class RayEngine:
             raise WorkerError("no worker of Ray starts", got=ended)
         if worker.part is None:
             return []
+        self._driver.lost(worker.part, ended)
         log.warning("a worker of Ray was lost with part %d: %s", worker.part, ended)
         return [worker.part] if deaths.is_worth_another(worker.part, ended) else []
 

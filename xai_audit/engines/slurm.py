@@ -15,14 +15,17 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.engines import _slurm_queue as queue
+from xai_audit.engines._deaths import DEATHS
 from xai_audit.engines._slurm_command import Command, Merge
 from xai_audit.engines._slurm_jobs import Job, Jobs
-from xai_audit.engines.local import DEATHS, pieces
+from xai_audit.engines.local import pieces
 from xai_audit.errors import ConfigError, PoisonError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from xai_audit.engines._driver import Driver
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +40,7 @@ class SlurmEngine:
     what is missing when all have ended is submitted again, the part that a task died on by itself.
 
     Args:
-        pause: sleeps so many seconds, shows what is done, and raises where the run is to stop.
-        left: the numbers of the parts that are not there yet.
+        driver: of the run; no part is made where it runs: a login node.
         workers: tasks of an array.
         wait: stay until all is made; else submit every round of an array and a merge, and return.
         retries: further arrays for parts that are missing.
@@ -50,25 +52,22 @@ class SlurmEngine:
         ConfigError: a number that cannot be.
     """
 
-    def __init__(  # noqa: PLR0913 - the keys of its YAML file
+    def __init__(
         self,
         *,
-        here: Callable[[str, Sequence[int]], None],
-        pause: Callable[[float], None],
-        left: Callable[[], list[int]],
+        driver: Driver,
         workers: int,
         wait: bool,
         retries: int,
         rounds: int,
         **options: Any,  # noqa: ANN401 - whatever sbatch takes
     ) -> None:
-        del here  # no part is made where the driver runs: a login node
         limits = {"workers": (workers, 1), "retries": (retries, 0), "rounds": (rounds, 1)}
         for key, (value, least) in limits.items():
             if value < least:
                 expected = f"a number >= {least}"
                 raise ConfigError("bad value", where=f"engine.{key}", expected=expected, got=value)
-        self._pause, self._left, self._options = pause, left, options
+        self._driver, self._options = driver, options
         self._workers, self._is_waiting = workers, wait
         self._retries, self._rounds = retries, rounds
         self._jobs: Jobs | None = None
@@ -134,15 +133,16 @@ class SlurmEngine:
             found = jobs.submit(commands)
             submitted += [Job(tuple(n), job) for n, job in zip(some, found, strict=True)]
         ended = []
-        for job in jobs.ended(submitted, self._pause):
+        for job in jobs.ended(submitted, self._driver.pause):
             if job.end["code"] in _MISTAKES:
                 raise WorkerError.of(job.end["said"].removeprefix("xai_audit: "), job.end["code"])
             ended.append(job)
-        left = self._left()
+        left = self._driver.left()
         for job in ended:
             lost = [number for number in job.numbers if number in {*left}]
             if lost and job.is_guilty:
                 deaths[lost[0]] += 1
+                self._driver.lost(lost[0], job.last_words)
             last |= dict.fromkeys(lost, job.last_words)
         return left
 

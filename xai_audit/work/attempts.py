@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import StoppedError
 from xai_audit.run.files import HOST
+from xai_audit.work.parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -132,10 +133,19 @@ def noting(paths: RunPaths, stage: str, parts: Sequence[Part]) -> Iterator[Calla
         raise
 
 
-def note_death(paths: RunPaths, stage: str, part: Part, ended: str, pid: int) -> None:
-    """Note that process ``pid`` of this machine died on ``part``, which it cannot say itself."""
+def note_death(paths: RunPaths, stage: str, number: int, ended: str, pid: int | None) -> None:
+    """Note that a worker died on part ``number``, which it cannot say itself.
+
+    Args:
+        paths: of the run.
+        stage: name.
+        number: of the part.
+        ended: how the worker did.
+        pid: of the worker on this machine; None: it was elsewhere, which ``ended`` tells.
+    """
+    (part,) = (part for part in read_parts(paths, stage) if part.number == number)
     line = _attempt(stage, part, time.time(), seconds=0.0, error=ended)
-    note(paths, replace(line, by={"host": HOST, "pid": pid}))
+    note(paths, replace(line, by={} if pid is None else {"host": HOST, "pid": pid}))
 
 
 def _attempt(

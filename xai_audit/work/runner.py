@@ -11,7 +11,7 @@ from xai_audit.errors import ConfigError, OutputError, WaitingError
 from xai_audit.run.files import is_readable
 from xai_audit.run.progress import PATIENCE, progress_bar
 from xai_audit.run.record import fingerprint
-from xai_audit.work.attempts import noting
+from xai_audit.work.attempts import note_death, noting
 from xai_audit.work.parts import clean, commit, missing, read_parts, write_plan
 from xai_audit.work.status import StatusFile
 
@@ -46,8 +46,7 @@ class Driver:
         self.audit, self.record, self.stop = audit, record, stop
         self._stages = {stage.name: stage for stage in stages}
         self.status = StatusFile(audit.paths, stages)
-        ours = {"here": self._work_here, "pause": self._pause, "left": self._left}
-        self._engine: Engine = build("engine", audit.settings.engine, **ours)
+        self._engine: Engine = build("engine", audit.settings.engine, driver=self)
         self._progress: _Stopping | None = None
         self._watched: _Watched | None = None
 
@@ -127,20 +126,25 @@ class Driver:
                 remedy="run the same command again",
             )
 
-    def _work_here(self, stage: str, numbers: Sequence[int]) -> None:
+    def make(self, stage: str, numbers: Sequence[int]) -> None:
         """Make parts in this process; a signal stops between two."""
         if self._progress is None:
             raise RuntimeError("no stage is running")
         for _ in work_on(self.audit, self._stages[stage], numbers, self._progress):
             self.stop.check()
 
-    def _left(self) -> list[int]:
+    def left(self) -> list[int]:
         """The numbers of the parts that are missing, of those that the engine has to make."""
         if self._watched is None:
             raise RuntimeError("no stage is running")
         return self._watched.left()
 
-    def _pause(self, seconds: float) -> None:
+    def lost(self, number: int, ended: str, pid: int | None = None) -> None:
+        """Note how a worker died on part ``number``, which it cannot say itself."""
+        if self._watched is not None:
+            note_death(self.audit.paths, self._watched.stage.name, number, ended, pid)
+
+    def pause(self, seconds: float) -> None:
         """Sleep while others make parts, and show those that are there; a signal ends it."""
         time.sleep(seconds)
         if self._progress is None or self._watched is None:
@@ -158,23 +162,24 @@ class _Watched:
         parts: those that are missing.
 
     Attributes:
+        stage: see above.
         is_used: whether anybody has looked: an engine that works here reports by itself.
     """
 
     def __init__(self, paths: RunPaths, stage: Stage, parts: list[Part]) -> None:
-        self._paths, self._stage, self._parts, self._next = paths, stage, parts, 0.0
+        self._paths, self.stage, self._parts, self._next = paths, stage, parts, 0.0
         self.is_used = False
 
     def left(self) -> list[int]:
         """The numbers of those that are missing now."""
-        return [part.number for part in missing(self._paths, self._stage, self._parts)]
+        return [part.number for part in missing(self._paths, self.stage, self._parts)]
 
     def arrived(self, *, last: bool = False) -> int:
         """The size of the parts that came since the last look; looks are a tenth of the time."""
         start, self.is_used = time.monotonic(), True
         if start < self._next and not last:
             return 0
-        left = missing(self._paths, self._stage, self._parts)
+        left = missing(self._paths, self.stage, self._parts)
         before = sum(part.size for part in self._parts)
         self._parts, self._next = left, start + 10 * (time.monotonic() - start)
         return before - sum(part.size for part in left)

@@ -114,9 +114,10 @@ class Stage:
 class Engine(Protocol):
     """Where the parts of a stage are worked on; it knows no stage and keeps no state.
 
-    Its factory gets, besides its own keys, ``here(stage, numbers)``, which makes parts in the
-    driver's process, ``pause(seconds)``, which sleeps, shows the parts that appear on disk and
-    raises where the run is to stop, and ``left()``, the numbers of the parts that are missing.
+    Its factory gets, besides its own keys, ``driver``, which makes parts in the driver's process
+    (``make(stage, numbers)``), sleeps, shows the parts that appear on disk and raises where the run
+    is to stop (``pause(seconds)``), tells which parts are missing (``left()``), and notes that a
+    worker died on a part (``lost(number, ended, pid)``).
     """
 
     def run(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
