@@ -29,6 +29,8 @@ GROUPS = ("dataset", "masks", "model", "method", "engine", "cue")
 NEEDS = {
     "dataset=csv": ["dataset.file={place}/photos.csv"],
     "dataset=imagefolder": ["dataset.root={place}"],
+    "dataset=parquet": ["dataset.file={place}"],
+    "dataset=webdataset": ["dataset.root={place}"],
     "masks=boxes": ["masks.file={place}/boxes.csv"],
     "masks=coco": ["masks.file={place}/coco.json"],
     "masks=folder": ["masks.root={place}"],
