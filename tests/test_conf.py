@@ -28,6 +28,7 @@ GROUPS = ("dataset", "masks", "model", "method", "engine", "cue")
 # The keys without a default, and what keeps a build from downloading; {place} is a folder.
 NEEDS = {
     "dataset=csv": ["dataset.file={place}/photos.csv"],
+    "dataset=huggingface": ["dataset.path={place}"],
     "dataset=imagefolder": ["dataset.root={place}"],
     "dataset=parquet": ["dataset.file={place}"],
     "dataset=webdataset": ["dataset.root={place}"],

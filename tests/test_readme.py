@@ -16,6 +16,7 @@ import torch
 from torchvision import models
 
 from tests import tiny
+from tests.data.shards import parquet_of, saved_of, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,9 @@ def place(tmp_path_factory, folder) -> Path:
     """A folder with what the README's user has: photos, a checkpoint, the files it shows."""
     root = tmp_path_factory.mktemp("user")
     shutil.copytree(folder / "images", root / "photos")
+    tar_of(folder / "images", root / "shards" / "photos.tar")
+    parquet_of(folder / "images", root / "photos.parquet")
+    saved_of(folder / "images", root / "saved")
     torch.manual_seed(0)
     for arch in ("resnet18", "resnet34"):
         torch.save(models.get_model(arch, num_classes=3).state_dict(), root / f"{arch}.pth")

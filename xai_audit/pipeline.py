@@ -175,7 +175,10 @@ def _check_methods(spec: RunSpec) -> None:
 def _check_place(job: Audit) -> None:
     """Raise OutputError where the run's own pictures would be listed as photos next time."""
     output, photos = job.paths.root.resolve(), job.dataset.root.resolve()
-    listed = "file" not in job.settings.dataset  # a table names its photos itself
+    keys = job.settings.dataset
+    # A table names its photos itself and tars hold them; a folder of Parquet files is listed.
+    folder = "file" not in keys or Path(keys["file"]).expanduser().is_dir()
+    listed = folder and "shards" not in keys
     if listed and output.is_relative_to(photos):
         raise OutputError(
             "the output folder lies among the photos",

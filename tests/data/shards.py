@@ -99,3 +99,18 @@ def parquet_of(folder, path, *, own_names=True, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table(photos, labels, paths=paths, names=names), path, **options)
     return path
+
+
+def saved_of(folder, path):
+    """The folder's photos as a data set saved by Hugging Face's library; skips where it is not."""
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    files = photo_files(folder)
+    names = sorted({name for name, _ in files})
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=names)}
+    cells = [{"bytes": file.read_bytes(), "path": None} for _, file in files]
+    labels = [names.index(name) for name, _ in files]
+    datasets.Dataset.from_dict(
+        {"image": cells, "label": labels}, features=datasets.Features(features), split="test"
+    ).save_to_disk(path)
+    return path

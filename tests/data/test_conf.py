@@ -8,7 +8,9 @@ from omegaconf import OmegaConf
 CONF = Path(__file__).parents[2] / "conf" / "dataset"
 
 
-@pytest.mark.parametrize("name", ["imagefolder", "csv", "flowers102", "webdataset", "parquet"])
+@pytest.mark.parametrize(
+    "name", ["imagefolder", "csv", "flowers102", "webdataset", "parquet", "huggingface"]
+)
 def test_yaml_gives_every_keyword_and_the_class_no_default(name):
     node = OmegaConf.load(CONF / f"{name}.yaml")
     node = node.dataset if "dataset" in node else node

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.data.shards import cache, class_label, hugging_face, jpeg, table
-from xai_audit.data import _photo_table, _shards
+from xai_audit.data import _photo_table, _row_groups, _shards
 from xai_audit.data.parquet import ParquetPhotos
 from xai_audit.errors import DatasetError, ImageProblem
 from xai_audit.index.rows import probe
@@ -63,10 +63,10 @@ def content(dataset, path):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_storing_gives_the_bytes(tmp_path, way):
-    # One photo comes again, in its own row group and in another; one is empty.
-    photos = [*PHOTOS, PHOTOS[0], PHOTOS[22], b""]
+    # Photos come again, in their own row group and in another; one is empty.
+    photos = [*PHOTOS, *(PHOTOS[n] for n in (0, 21, 22, 21)), b""]
     pq.write_table(
-        table(photos, [*LABELS, 0, 1, 2], names="abc"), tmp_path / "p.parquet",
+        table(photos, [*LABELS, 0, 1, 2, 0, 1], names="abc"), tmp_path / "p.parquet",
         row_group_size=7, **WAYS[way],
     )  # fmt: skip
     dataset = source(tmp_path / "p.parquet")
@@ -219,10 +219,9 @@ def test_files_that_disagree_and_files_that_are_none(tmp_path):
 
 def test_large_compressed_row_groups_are_told_of(tmp_path, monkeypatch, caplog):
     pq.write_table(table(PHOTOS, LABELS), tmp_path / "p.parquet", compression="snappy")
-    monkeypatch.setattr(_photo_table, "_SLOW_GROUP", 1000)
     with caplog.at_level(logging.WARNING):
-        list(source(tmp_path).entries())
-    assert "to read one photo" in caplog.text
+        source(tmp_path).prepare()
+    assert "0.0 MB are unpacked to read one; faster: pyarrow" in caplog.text
     monkeypatch.setattr(_photo_table, "_LARGEST_GROUP", 1000)
     _shards.index_of.cache_clear()
     os.utime(tmp_path / "p.parquet", ns=(5, 5))
@@ -259,3 +258,29 @@ def test_threads_and_spawned_processes_read_at_once(tmp_path, way):
     with get_context("spawn").Pool(2) as pool:
         tasks = [(pickle.loads(pickle.dumps(dataset)), paths[half::2]) for half in (0, 1)]
         assert pool.map(read_all, tasks) == [expected[half::2] for half in (0, 1)]
+
+
+def test_the_row_groups_that_are_kept_are_bounded(tmp_path, monkeypatch):
+    pq.write_table(
+        table(PHOTOS, LABELS), tmp_path / "p.parquet", row_group_size=4, **WAYS["snappy"]
+    )
+    dataset = source(tmp_path)
+    kept, read = _row_groups._Kept(), []
+    plain = _row_groups._read
+    monkeypatch.setattr(_row_groups, "_KEPT", kept)
+    monkeypatch.setattr(_row_groups, "_read", lambda *key: read.append(key[-1]) or plain(*key))
+
+    def groups(*numbers):
+        read.clear()
+        for number in numbers:
+            assert content(dataset, f"p.parquet/{number:06d}.jpg") == PHOTOS[number]
+        return list(read)
+
+    monkeypatch.setattr(_row_groups, "_MOST", 10**9)
+    assert groups(0, 22, 5, 1, 21, 7) == [0, 5, 1]
+    monkeypatch.setattr(_row_groups, "_MOST", 14_000)  # two groups, not three
+    assert groups(9, 8, 4, 5, 0, 4, 9) == [2, 0, 2]
+    assert kept._bytes == sum(group.nbytes for group in kept._groups.values()) <= 14_000
+    monkeypatch.setattr(_row_groups, "_MOST", 1)
+    assert groups(0, 1, 4, 0) == [0, 1, 0]
+    assert len(kept._groups) == 1

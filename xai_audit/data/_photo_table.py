@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import mmap
 import os
-from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from itertools import accumulate, chain
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 from xai_audit.data._labels import as_label
 from xai_audit.data._names import shown
 from xai_audit.data._photo_columns import PhotoColumns, columns_of
+from xai_audit.data._row_groups import cell
 from xai_audit.data._window import Window, stored
 from xai_audit.errors import DatasetError
 
@@ -28,12 +26,11 @@ if TYPE_CHECKING:
 
     from xai_audit.data._shards import Row
 
-log = logging.getLogger(__name__)
-
 _BATCH = 64
-# A process holds two such row groups; whoever writes larger ones has not thought of single photos.
+_PLAIN = "UNCOMPRESSED"
+# Of a compressed row group, which a process has to hold whole.
 _LARGEST_GROUP = 2**30
-_SLOW_GROUP = 2**24
+REWRITE = "pyarrow.parquet.write_table(..., row_group_size=100, compression='none')"
 _SUFFIXES = {b"\x89PNG": ".png", b"RIFF": ".webp", b"GIF8": ".gif", b"II*\0": ".tif",
              b"MM\0*": ".tif", b"BM": ".bmp"}  # fmt: skip
 
@@ -57,6 +54,16 @@ class TableReader:
         wanted = {key: getattr(self, key) for key in ("image", "label", "split", "group")}
         return columns_of(pq.read_schema(shard), shard, wanted)
 
+    def packed(self, shard: Path) -> int:
+        """The bytes that are unpacked to read one photo; 0 where photos are stored as they are."""
+        photo = self.columns(shard).photo
+        with pq.ParquetFile(shard) as table:
+            groups = map(table.metadata.row_group, range(table.num_row_groups))
+            chunks = [_chunk(group, photo) for group in groups]
+        return max(
+            (c.total_uncompressed_size for c in chunks if c.compression != _PLAIN), default=0
+        )
+
     def rows(self, shard: Path) -> Iterator[Row]:
         """A row for each of the table's; one that cannot be read has a status."""
         try:
@@ -75,8 +82,8 @@ class TableReader:
         """The bytes of one photo, from its place in the file, else out of its row group."""
         if row["offset"] is not None:
             return stored(shard, row["offset"], row["size"], mtime_ns)
-        cell = partial(_cell, shard, mtime_ns, self.columns(Path(shard)).photo, row["row"])
-        return Window(cell, row["size"], mtime_ns)
+        read = partial(cell, shard, mtime_ns, self.columns(Path(shard)).photo, row["row"])
+        return Window(read, row["size"], mtime_ns)
 
 
 def _names(shard: Path, columns: PhotoColumns) -> list[str] | None:
@@ -156,10 +163,9 @@ class _Place:
     @classmethod
     def of(cls, facts: pq.RowGroupMetaData, photo: str, data: mmap.mmap) -> _Place:
         """That of the column ``photo`` in a row group; ``packed`` is its size if compressed."""
-        chunks = (facts.column(number) for number in range(facts.num_columns))
-        chunk = next(chunk for chunk in chunks if chunk.path_in_schema == photo)
+        chunk = _chunk(facts, photo)
         start = min(o for o in (chunk.dictionary_page_offset, chunk.data_page_offset) if o)
-        packed = chunk.total_uncompressed_size if chunk.compression != "UNCOMPRESSED" else 0
+        packed = chunk.total_uncompressed_size if chunk.compression != _PLAIN else 0
         return cls(data, start, 0 if packed else start + chunk.total_compressed_size, packed)
 
     def find(self, value: pa.Buffer) -> int | None:
@@ -178,19 +184,19 @@ class _Place:
         return found
 
 
+def _chunk(facts: pq.RowGroupMetaData, photo: str) -> pq.ColumnChunkMetaData:
+    """The column ``photo`` of a row group."""
+    chunks = (facts.column(number) for number in range(facts.num_columns))
+    return next(chunk for chunk in chunks if chunk.path_in_schema == photo)
+
+
 def _check_size(place: _Place, shard: Path) -> None:
-    """Raise DatasetError for compressed row groups too large to hold; warn of large ones."""
-    remedy = "pyarrow.parquet.write_table(..., row_group_size=100, compression='none')"
+    """Raise DatasetError for compressed row groups that are too large to hold."""
     if place.packed > _LARGEST_GROUP:
         raise DatasetError(
             "a compressed row group is too large to read one photo from", where=shown(str(shard)),
             expected=f"at most {_LARGEST_GROUP >> 20} MB", got=f"{place.packed >> 20} MB",
-            remedy=f"write the table again with {remedy}",
-        )  # fmt: skip
-    if place.packed > _SLOW_GROUP:
-        log.warning(
-            "%s: to read one photo %d MB are unpacked; faster: %s",
-            shown(str(shard)), place.packed >> 20, remedy,
+            remedy=f"write the table again with {REWRITE}",
         )  # fmt: skip
 
 
@@ -199,32 +205,6 @@ def _mapped(shard: Path) -> Iterator[mmap.mmap]:
     """The bytes of a file."""
     with shard.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         yield data
-
-
-def _cell(shard: str, mtime_ns: int, photo: str, row: int, start: int, count: int) -> bytes:
-    """``count`` bytes from ``start`` on of the photo in ``row``."""
-    starts = _starts(shard, mtime_ns)
-    group = bisect_right(starts, row) - 1
-    cell = _group(shard, mtime_ns, photo, group)[row - starts[group]]
-    return bytes(memoryview(cell.as_buffer())[start : start + count])
-
-
-@lru_cache(128)
-def _starts(shard: str, mtime_ns: int) -> list[int]:
-    """The first row of each row group."""
-    del mtime_ns  # of the file as it is now
-    facts = pq.read_metadata(shard)
-    sizes = (facts.row_group(group).num_rows for group in range(facts.num_row_groups))
-    return list(accumulate(chain([0], sizes)))[:-1]
-
-
-@lru_cache(2)
-def _group(shard: str, mtime_ns: int, photo: str, group: int) -> pa.ChunkedArray:
-    """The photos of one row group; the last two are kept."""
-    del mtime_ns
-    with pq.ParquetFile(shard) as table:
-        column = table.read_row_group(group, columns=[photo], use_threads=False).column(0)
-    return pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
 
 
 def _suffix(data: pa.Buffer) -> str:

@@ -76,7 +76,8 @@ class ShardIndex:
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.rows = batch.select(SCHEMA.names)
-        self._names, self._order = batch.column("name"), batch.column("order")
+        self._names = batch.column("name")
+        self._order = batch.column("order").to_numpy()
 
     def __iter__(self) -> Iterator[Row]:
         """Every row, in the shard's order."""
@@ -94,13 +95,13 @@ class ShardIndex:
         low, high = 0, len(self._order)
         while low < high:
             middle = (low + high) // 2
-            if self._names[self._order[middle].as_py()].as_py() < name:
+            if self._names[int(self._order[middle])].as_py() < name:
                 low = middle + 1
             else:
                 high = middle
         if low == len(self._order):
             return None
-        place = self._order[low].as_py()
+        place = int(self._order[low])
         found = {field: self.rows.column(field)[place].as_py() for field in ("name", *_PLACE)}
         return found if found["name"] == name else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.data._labels import class_of, classes_of
 from xai_audit.data._names import shown
-from xai_audit.data._photo_table import TableReader
+from xai_audit.data._photo_table import REWRITE, TableReader
 from xai_audit.data._shard_files import split_pattern
 from xai_audit.data._shards import Shards
 from xai_audit.errors import DatasetError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from xai_audit.data._photo_columns import PhotoColumns
     from xai_audit.data._shards import Row
+
+log = logging.getLogger(__name__)
 
 
 class ParquetPhotos:
@@ -64,6 +67,7 @@ class ParquetPhotos:
             DatasetError: there is no file, one lacks a column, or two name classes differently.
         """
         first = self._columns()
+        slow = 0
         for shard in map(self.root.joinpath, self._shards.files()):
             if not shard.name.endswith(self._reader.suffixes):
                 raise DatasetError(
@@ -71,15 +75,21 @@ class ParquetPhotos:
                     expected=" or ".join(self._reader.suffixes), remedy="correct dataset.file",
                 )  # fmt: skip
             try:
-                columns = self._reader.columns(shard)
+                columns, packed = self._reader.columns(shard), self._reader.packed(shard)
             except (pa.ArrowException, OSError):
                 continue  # becomes a row
+            slow = max(slow, packed)
             if columns.names != first.names:
                 raise DatasetError(
                     "two files name other classes", where=shown(str(shard)),
                     expected=first.names, got=columns.names,
                     remedy="write them with the same ClassLabel, or dataset.file=ONE_OF_THEM",
                 )  # fmt: skip
+        if slow:
+            log.warning(
+                "photos are compressed: up to %.1f MB are unpacked to read one; faster: %s",
+                slow / 2**20, REWRITE,
+            )  # fmt: skip
         self.class_names()
 
     def class_names(self) -> tuple[str, ...]:
