@@ -163,3 +163,18 @@ def test_a_photo_that_changes_in_its_tar_is_noticed(home, tmp_path):
     assert (changed != again)[first.index[0]].any()
     others = changed.index != first.index[0]
     pd.testing.assert_series_equal(changed[others], first[others])
+
+
+def test_an_output_folder_among_shards_is_refused_where_it_would_be_listed(home, tmp_path):
+    tar_of(home / "images", tmp_path / "photos.tar")
+    parquet_of(home / "images", tmp_path / "photos.parquet")
+    index = [f"output_dir={tmp_path}/out", "stages=[index]", "max_failed_fraction=0.2"]
+    refused = tiny.audit(["dataset=parquet", f"dataset.file={tmp_path}", *index])
+    assert refused.returncode == 2
+    assert "the output folder lies among the photos" in refused.stderr
+    for given in (
+        ["dataset=parquet", f"dataset.file={tmp_path}/photos.parquet"],
+        ["dataset=webdataset", f"dataset.root={tmp_path}"],
+    ):
+        done = tiny.audit([*given, *index[1:], f"output_dir={tmp_path}/out-{given[0][8:]}"])
+        assert done.returncode == 0, done.stderr
