@@ -6,7 +6,7 @@ import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +82,15 @@ class TableReader:
         """The bytes of one photo, from its place in the file, else out of its row group."""
         if row["offset"] is not None:
             return stored(shard, row["offset"], row["size"], mtime_ns)
-        read = partial(cell, shard, mtime_ns, self.columns(Path(shard)).photo, row["row"])
+        read = partial(cell, shard, mtime_ns, _photo(self, shard, mtime_ns), row["row"])
         return Window(read, row["size"], mtime_ns)
+
+
+@lru_cache(128)
+def _photo(reader: TableReader, shard: str, mtime_ns: int) -> str:
+    """The path of the photos' bytes among the leaves of a file; read once, not for each photo."""
+    del mtime_ns  # of the file as it is now
+    return reader.columns(Path(shard)).photo
 
 
 def _names(shard: Path, columns: PhotoColumns) -> list[str] | None:
