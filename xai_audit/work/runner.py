@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from xai_audit.config.build import build
 from xai_audit.errors import ConfigError, OutputError, WaitingError
 from xai_audit.run.files import is_readable
-from xai_audit.run.progress import PATIENCE, progress_bar
+from xai_audit.run.progress import progress_bar
 from xai_audit.run.record import fingerprint
 from xai_audit.work.attempts import note_death, noting
 from xai_audit.work.parts import clean, commit, missing, read_parts, write_plan
 from xai_audit.work.status import StatusFile
+from xai_audit.work.watched import Counting, Stopping, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from xai_audit.run.paths import RunPaths
     from xai_audit.run.progress import Progress, StopRequest
     from xai_audit.run.record import RunRecord
     from xai_audit.work.audit import Audit
@@ -47,8 +47,8 @@ class Driver:
         self._stages = {stage.name: stage for stage in stages}
         self.status = StatusFile(audit.paths, stages)
         self._engine: Engine = build("engine", audit.settings.engine, driver=self)
-        self._progress: _Stopping | None = None
-        self._watched: _Watched | None = None
+        self._progress: Stopping | None = None
+        self._watched: Watched | None = None
 
     def run(self, stage: Stage) -> None:
         """Bring the tables of ``stage`` up to date.
@@ -103,9 +103,9 @@ class Driver:
         shown = stage.name if stage.name == stage.group else f"{stage.group}: {stage.name}"
         bar = self.audit.settings.progress
         with progress_bar(shown, total=total or None, done=done, bar=bar) as progress:
-            self._progress = _Stopping(progress, self.stop, self.status)
+            self._progress = Stopping(progress, self.stop, self.status)
             start = time.perf_counter()
-            self._watched = _Watched(self.audit.paths, stage, list(todo))
+            self._watched = Watched(self.audit.paths, stage, list(todo))
             try:
                 self._engine.run(root, stage.name, [part.number for part in todo])
                 if self._watched.is_used:
@@ -153,70 +153,6 @@ class Driver:
         self.stop.check()
 
 
-class _Watched:
-    """The parts that others make, counted as they appear on disk.
-
-    Args:
-        paths: of the run.
-        stage: whose parts they are.
-        parts: those that are missing.
-
-    Attributes:
-        stage: see above.
-        is_used: whether anybody has looked: an engine that works here reports by itself.
-    """
-
-    def __init__(self, paths: RunPaths, stage: Stage, parts: list[Part]) -> None:
-        self._paths, self.stage, self._parts, self._next = paths, stage, parts, 0.0
-        self.is_used = False
-
-    def left(self) -> list[int]:
-        """The numbers of those that are missing now."""
-        return [part.number for part in missing(self._paths, self.stage, self._parts)]
-
-    def arrived(self, *, last: bool = False) -> int:
-        """The size of the parts that came since the last look; looks are a tenth of the time."""
-        start, self.is_used = time.monotonic(), True
-        if start < self._next and not last:
-            return 0
-        left = missing(self._paths, self.stage, self._parts)
-        before = sum(part.size for part in self._parts)
-        self._parts, self._next = left, start + 10 * (time.monotonic() - start)
-        return before - sum(part.size for part in left)
-
-
-class _Stopping:
-    """Progress that is noted now and then, and ends what is in hand once a signal has waited."""
-
-    def __init__(self, shown: Progress, stop: StopRequest, status: StatusFile) -> None:
-        self._shown, self._stop, self._status, self.images = shown, stop, status, 0
-
-    def __call__(self, images: int) -> None:
-        self._shown(images)
-        self.images += images
-        self._status.tick()
-        self._stop.check(patience=PATIENCE)
-
-    def forwards(self, count: int) -> None:
-        self._shown.forwards(count)
-        self._status.tick()
-        self._stop.check(patience=PATIENCE)
-
-
-class _Counting:
-    """Progress that counts the forward passes that methods report."""
-
-    def __init__(self, shown: Progress) -> None:
-        self._shown, self.copies = shown, 0
-
-    def __call__(self, images: int) -> None:
-        self._shown(images)
-
-    def forwards(self, count: int) -> None:
-        self.copies += count
-        self._shown.forwards(count)
-
-
 def _is_there(path: Path) -> bool:
     return is_readable(path) if path.suffix == ".parquet" else path.exists()
 
@@ -239,7 +175,7 @@ def work_on(
         )
     if stage.work is None:
         return
-    parts, counting = [planned[number] for number in numbers], _Counting(progress)
+    parts, counting = [planned[number] for number in numbers], Counting(progress)
     with _repeatable(audit), noting(audit.paths, stage.name, parts) as note_made:
         for finished in stage.work(audit, parts, counting):
             commit(audit.paths, stage, finished)
