@@ -22,7 +22,7 @@ from xai_audit.engines.local import pieces
 from xai_audit.errors import ConfigError, PoisonError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from xai_audit.engines._driver import Driver
@@ -98,34 +98,36 @@ class SlurmEngine:
         """Submit arrays until the parts are made, or it is known which cannot be."""
         deaths: Counter[int] = Counter()
         last: dict[int, str] = {}
-        most, queued = queue.most_tasks(self._workers)
-        for _ in range(1 + self._retries):
-            alone = [number for number in todo if deaths[number]]
-            shared = [number for number in todo if not deaths[number]]
-            dealt = [*([n] for n in alone), *pieces(shared, min(most, queued))]
-            left = self._made(jobs, folder, stage, dealt, deaths, last)
+        left, most = {*todo}, min(self._workers, queue.most_tasks(self._workers)[1])
+        for tried in range(1 + self._retries):
+            if tried:
+                log.warning("%d parts of %s are missing; submitted again", len(todo), stage)
+            ended = self._ended(jobs, folder, stage, _dealt(todo, deaths, most))
+            left = {*self._driver.left()}
+            for job in ended:
+                lost = [number for number in job.numbers if number in left]
+                if lost and job.is_guilty:
+                    deaths[lost[0]] += 1
+                    self._driver.lost(lost[0], job.last_words)
+                last |= dict.fromkeys(lost, job.last_words)
             todo = [number for number in todo if number in left and deaths[number] < DEATHS]
             if not todo:
                 break
-            log.warning("%d parts of %s are missing; submitted again", len(todo), stage)
         if left:
-            raise PoisonError(stage, {number: last.get(number, "no task") for number in left})
+            raise PoisonError(stage, {n: last.get(n, "no task took it") for n in sorted(left)})
 
-    def _made(
-        self,
-        jobs: Jobs,
-        folder: Path,
-        stage: str,
-        dealt: Sequence[Sequence[int]],
-        deaths: Counter[int],
-        last: dict[int, str],
-    ) -> list[int]:
-        """The parts that are missing after one array; on which tasks died is noted."""
-        most, _ = queue.most_tasks(self._workers)
+    def _ended(
+        self, jobs: Jobs, folder: Path, stage: str, dealt: Sequence[Sequence[int]]
+    ) -> list[Job]:
+        """The tasks that were given the parts ``dealt``, all at their end.
+
+        Raises:
+            WorkerError: one says what is wrong; the others are cancelled.
+        """
+        most, _ = queue.most_tasks(len(dealt))  # of one array
         spread = min(_MOST_SPREAD, _SPREAD * len(dealt))
         submitted = []
-        for start in range(0, len(dealt), most):
-            some = dealt[start : start + most]
+        for some in (dealt[start : start + most] for start in range(0, len(dealt), most)):
             commands = [
                 Command(str(folder), stage, ",".join(map(str, numbers)), spread=spread)
                 for numbers in some
@@ -137,14 +139,7 @@ class SlurmEngine:
             if job.end["code"] in _MISTAKES:
                 raise WorkerError.of(job.end["said"].removeprefix("xai_audit: "), job.end["code"])
             ended.append(job)
-        left = self._driver.left()
-        for job in ended:
-            lost = [number for number in job.numbers if number in {*left}]
-            if lost and job.is_guilty:
-                deaths[lost[0]] += 1
-                self._driver.lost(lost[0], job.last_words)
-            last |= dict.fromkeys(lost, job.last_words)
-        return left
+        return ended
 
     def _submit_rounds(self, jobs: Jobs, folder: Path) -> None:
         """Submit arrays and merges in turn, each after the end of the one before it."""
@@ -162,12 +157,16 @@ class SlurmEngine:
             shares = [
                 Command(str(folder), "--share", f"{n}/{count}", spread=spread) for n in range(count)
             ]
-            (array, *_), *_ = [jobs.submit(shares, after=after)]
-            (merge,) = jobs.submit([Merge(folder, jobs.file)], after=_base(array))
-            after, first = _base(merge), first or _base(array)
-        log.info(
-            "submitted %d rounds of %d tasks, jobs %s to %s", self._rounds, count, first, after
-        )
+            array = _base(jobs.submit(shares, after=after)[0])
+            after = _base(jobs.submit([Merge(folder, jobs.file)], after=array)[0])
+            first = first or array
+        log.info("%d rounds of %d tasks: jobs %s to %s", self._rounds, count, first, after)
+
+
+def _dealt(todo: Sequence[int], deaths: Mapping[int, int], workers: int) -> list[list[int]]:
+    """The parts of each task: one by itself on which a task has died, the others evenly."""
+    alone = [[number] for number in todo if deaths.get(number)]
+    return [*alone, *pieces([number for number in todo if not deaths.get(number)], workers)]
 
 
 def _base(job: Any) -> str:  # noqa: ANN401 - submitit's
