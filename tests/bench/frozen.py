@@ -21,7 +21,7 @@ from tests.bench.planted.build import built, weights_file
 from tests.bench.planted.build import overrides as planted
 from tests.bench.rows import Row, skipped
 
-BASE = os.environ.get("XAI_AUDIT_BASE", "b084332")
+BASE = os.environ.get("XAI_AUDIT_BASE", "fa54489")
 CACHE = REPO / "outputs" / "frozen"
 TOLERANCE = 1e-6
 COMMAND = "make bench ARGS=frozen"
