@@ -32,6 +32,7 @@ class Finished:
         stdout: what it printed.
         stderr: what it logged.
         seconds: wall time from start to end.
+        cpu_seconds: of it and of what it waited for.
         peak_mib: resident memory of its largest process, MiB.
     """
 
@@ -39,6 +40,7 @@ class Finished:
     stdout: str
     stderr: str
     seconds: float
+    cpu_seconds: float
     peak_mib: float
 
 

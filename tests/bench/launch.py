@@ -1,4 +1,4 @@
-"""Runs ``argv[2:]`` and writes its exit code, wall seconds and peak memory to ``argv[1]`` as JSON.
+"""Runs ``argv[2:]`` and writes its exit code, seconds and peak memory to ``argv[1]`` as JSON.
 
 A process of its own, and a small one: Linux counts what the parent holds when a child is made into
 the child's peak, so a parent that has torch loaded would measure itself.
@@ -23,6 +23,7 @@ def main() -> None:
     noted = {
         "code": process.returncode,
         "seconds": time.perf_counter() - start,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
         "peak_mib": usage.ru_maxrss / 1024,
     }
     Path(sys.argv[1]).write_text(json.dumps(noted), encoding="ascii")
