@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_ROWS = 65_536  # of predictions at a time
 _KEYS = ["method", "target_kind", "heatmap_height", "heatmap_width"]
 
 
@@ -127,25 +128,38 @@ def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -
         ids: of the images for which correctness is wanted.
         names: the classes by model output.
     """
-    wanted: set[str] = {*ids}
+    wanted = pd.Index(ids)
     correct: dict[str, bool] = {}
     counts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for path in RunPaths.parts(paths.scores):
-        rows = _one_each(path)
+    for rows in _one_each(RunPaths.parts(paths.scores)):
         right = rows["pred"] == rows["label"]
         mine = rows["image_id"].isin(wanted)
         correct |= dict(zip(rows["image_id"][mine], right[mine].tolist(), strict=True))
-        others = rows["against"].where(right, rows["pred"])
-        for other, name, is_right in zip(others, rows["class_name"], right, strict=True):
-            if (mistaken := names.get(other)) is not None:
-                counts[mistaken][name] += 0.5 if is_right else 1.0
+        mistaken = rows["against"].where(right, rows["pred"]).map(names)
+        photos = right.map({True: 0.5, False: 1.0}).groupby([mistaken, rows["class_name"]]).sum()
+        for other, name, count in photos.rename("photos").reset_index().itertuples(index=False):
+            counts[other][name] += count
     return Predictions(correct, {name: dict(found) for name, found in counts.items()})
 
 
-def _one_each(path: Path) -> pd.DataFrame:
-    """One row per image with a prediction, from a part of the scores: that with ``against``."""
-    columns = ["image_id", "class_name", "label", "pred", "against"]
-    rows: pd.DataFrame = pq.read_table(path, columns=columns).to_pandas()
-    # Several rows of an image differ in nothing else; the last is kept.
-    rows = rows.sort_values("against", key=pd.Series.notna, kind="stable")
-    return rows.drop_duplicates("image_id", keep="last").dropna(subset=["pred"])
+def _one_each(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """One row per image with a prediction, that with ``against``, of some parts at a time."""
+    for table in _together(files, ["image_id", "class_name", "label", "pred", "against"]):
+        rows: pd.DataFrame = table.to_pandas()
+        # Several rows of an image differ in nothing else; the last is kept.
+        rows = rows.sort_values("against", key=pd.Series.notna, kind="stable")
+        rows = rows.drop_duplicates("image_id", keep="last").dropna(subset=["pred"])
+        if len(rows):
+            yield rows
+
+
+def _together(files: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:
+    """The columns of ``files``, of as many at a time as make a table worth a look."""
+    held: list[pa.Table] = []
+    for file in files:
+        held.append(pq.read_table(file, columns=columns))
+        if sum(table.num_rows for table in held) >= _ROWS:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)

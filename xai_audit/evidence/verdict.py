@@ -157,6 +157,9 @@ def _explained_by(
         effects = effects.mask(confirmed["question"] == question, confirmed[question])
     pulls = confirmed["question"].isin([PULL, CARRIER_PULL])
     rows = confirmed.assign(effect=effects, pulls=pulls).drop_duplicates(_CELL)
+    left_of: dict[str, dict[tuple[str, str], float]] = {}
+    for (of, p, q), share in left.items():
+        left_of.setdefault(of, {})[p, q] = share
     for name, group in rows.groupby("class_name"):
         suspects = [
             Suspect(
@@ -179,10 +182,9 @@ def _explained_by(
                 strict=True,
             )
         ]
-        shares = {(p, q): share for (of, p, q), share in left.items() if of == name}
-        by_cue = explained(suspects, shares)
+        by_cue = explained(suspects, left_of.get(str(name), {}))
         if cues := several.get(str(name)):
-            by_cue = cues.settled(by_cue, shares)
+            by_cue = cues.settled(by_cue, left_of.get(str(name), {}))
         found |= {(str(name), cue): by for cue, by in by_cue.items()}
     return [found.get(cell) for cell in zip(cells["class_name"], cells["cue"], strict=True)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -138,14 +137,6 @@ def entries_of(listing: pa.Table) -> list[Entry]:
         )
         for row in listing.to_pylist()
     ]
-
-
-def rows_hash(listing: pa.Table) -> str:
-    """A hash that changes when anything in ``listing`` does."""
-    digest = hashlib.sha256()
-    for name in LISTING.names:
-        digest.update("\x00".join(map(str, listing.column(name).to_pylist())).encode())
-    return digest.hexdigest()[:16]
 
 
 def manifest_of(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.index.listing import entries_of, listed, manifest_of, rows_hash
+from xai_audit.index.listing import entries_of, listed, manifest_of
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
-from xai_audit.run.manifest import counted
+from xai_audit.run.manifest import counted, rows_hash
 from xai_audit.run.record import fingerprint
-from xai_audit.schema import MANIFEST
+from xai_audit.schema import LISTING, MANIFEST
 from xai_audit.vision.opening import opener_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
@@ -35,7 +35,7 @@ _HASH = "rows"
 def plan(audit: Audit) -> Plan:
     """Parts of the files that the dataset lists now, so that a change is seen."""
     listing, settings = listed(audit.dataset), audit.settings
-    whole = rows_hash(listing)
+    whole = rows_hash(listing, LISTING.names)
 
     def parts() -> list[Part]:
         if read_notes(audit.paths.listing).get(_HASH) != whole:
@@ -45,7 +45,9 @@ def plan(audit: Audit) -> Plan:
         return [
             Part(
                 number=number,
-                fingerprint=fingerprint(_VERSION, rows_hash(piece), settings.max_pixels),
+                fingerprint=fingerprint(
+                    _VERSION, rows_hash(piece, LISTING.names), settings.max_pixels
+                ),
                 args={"start": start},
                 size=piece.num_rows,
             )

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.dataset as ds
 
 from xai_audit.report.picture import Overlay, Photo, digest
 from xai_audit.run.verdicts import of_kinds
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow.dataset as ds
     from numpy.typing import NDArray
 
     from xai_audit.report.gallery import Key
@@ -73,9 +72,8 @@ def gather(
         kinds: method -> target kind.
         root: of the dataset, None where unknown.
     """
-    theirs = _images({image_id for image_id, _ in keys})
-    wanted = of_kinds(kinds) & theirs
-    scores = dict(_rows(run, "scores", _SCORE, wanted))
+    theirs = {image_id for image_id, _ in keys}
+    scores = dict(_rows(run, "scores", _SCORE, theirs, of_kinds(kinds)))
     flags: dict[str, list[dict[str, Any]]] = {}
     for (image_id, _), row in _rows(run, "flags", _FLAG, theirs):
         flags.setdefault(image_id, []).append(row)
@@ -83,15 +81,15 @@ def gather(
         key: digest(heatmap.shape, heatmap.tobytes())
         for key, heatmap in read_heatmaps(run, keys, kinds)
     }
-    return Material(kinds, heatmaps, scores, flags, photos(run, {i for i, _ in keys}, root))
+    return Material(kinds, heatmaps, scores, flags, photos(run, theirs, root))
 
 
 def read_heatmaps(
     run: Run, keys: Collection[Key], kinds: dict[str, str]
 ) -> Iterator[tuple[Key, NDArray[np.float32]]]:
     """(key, relevance (h, w) up to a factor) of those of ``keys`` that have a heatmap."""
-    wanted = of_kinds(kinds) & _images({image_id for image_id, _ in keys})
-    for key, row in _rows(run, "attributions", _HEATMAP, wanted):
+    theirs = {image_id for image_id, _ in keys}
+    for key, row in _rows(run, "attributions", _HEATMAP, theirs, of_kinds(kinds)):
         if key in keys and row["heatmap"] is not None:
             shape = int(row["heatmap_height"]), int(row["heatmap_width"])
             yield key, np.asarray(row["heatmap"], np.float32).reshape(shape)
@@ -112,7 +110,7 @@ def photos(run: Run, image_ids: Iterable[str], root: Path | None) -> dict[str, P
             stamp=(_whole(row["file_bytes"]), _whole(row["mtime_ns"])),
             path=None if root is None else root / _relative(row),
         )
-        for frame in run.scan("manifest", _PHOTO, _images(unknown))
+        for frame in run.scan("manifest", _PHOTO, ids=unknown)
         for row in (dict(zip(_PHOTO, v, strict=True)) for v in frame.itertuples(index=False))
     }
 
@@ -126,20 +124,15 @@ def _whole(value: float | None) -> int:
     return 0 if value is None or value != value else int(value)
 
 
-def _images(image_ids: Iterable[str]) -> ds.Expression:
-    ids = sorted(image_ids)
-    # Typed, for Arrow could not infer the type of none.
-    where = ds.field("image_id").isin(pa.array(ids, pa.string()))
-    if ids:  # by the range of their ids Arrow skips row groups unread
-        where = where & (ds.field("image_id") >= ids[0]) & (ds.field("image_id") <= ids[-1])
-    return where
-
-
 def _rows(
-    run: Run, table: str, columns: Sequence[str], where: ds.Expression
+    run: Run,
+    table: str,
+    columns: Sequence[str],
+    ids: Collection[str],
+    where: ds.Expression | None = None,
 ) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """The rows with the picture that each belongs to."""
-    for frame in run.scan(table, columns, where):
+    """The rows of images ``ids`` with the picture that each belongs to."""
+    for frame in run.scan(table, columns, where, ids=ids):
         for values in frame.itertuples(index=False):
             row = dict(zip(columns, values, strict=True))
             yield (row["image_id"], row["method"]), row

@@ -14,11 +14,12 @@ from xai_audit.schema import MANIFEST, OK, STATUSES
 from xai_audit.types import ImageRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 # Statuses of files that never were images of the audit; they do not count as failed.
 NOT_IMAGES = ("unsupported", "no_class", "symlink_loop")
+_HASHED_ROWS = 65_536  # at a time, so that a column of a million photos is not held as Python's
 
 
 def record_of(manifest: pa.Table, index: int, root: Path) -> ImageRecord:
@@ -35,10 +36,20 @@ def record_of(manifest: pa.Table, index: int, root: Path) -> ImageRecord:
 
 def content_fingerprint(manifest: pa.Table) -> str:
     """A hash that changes when a selected file, its class or its label does."""
+    names = ("image_id", "class_name", "label", "file_bytes", "mtime_ns")
+    rows = manifest.select([*names, "selected"]).filter(manifest.column("selected"))
+    return rows_hash(rows, names)
+
+
+def rows_hash(rows: pa.Table, names: Sequence[str]) -> str:
+    """A hash that changes when a value in one of the columns ``names`` does."""
     digest = hashlib.sha256()
-    rows = manifest.filter(manifest.column("selected"))
-    for name in ("image_id", "class_name", "label", "file_bytes", "mtime_ns"):
-        digest.update("\x00".join(map(str, rows.column(name).to_pylist())).encode())
+    for name in names:
+        between = ""
+        for start in range(0, rows.num_rows, _HASHED_ROWS):
+            values = rows.column(name).slice(start, _HASHED_ROWS).to_pylist()
+            digest.update((between + "\x00".join(map(str, values))).encode())
+            between = "\x00"
     return digest.hexdigest()[:16]
 
 
@@ -56,29 +67,18 @@ def masks_fingerprint(manifest: pa.Table) -> str:
     return digest.hexdigest()[:16]
 
 
-def listing_fingerprint(manifest: pa.Table) -> str:
-    """A hash that changes when anything that the index found does."""
-    digest = hashlib.sha256()
-    for name in MANIFEST.names:
-        digest.update("\x00".join(map(str, manifest.column(name).to_pylist())).encode())
-    return digest.hexdigest()[:16]
-
-
 def with_statuses(manifest: pa.Table, path: Path) -> pa.Table:
     """``manifest`` with what decoding found, of the table of statuses at ``path``, if any."""
     if not path.is_file():
         return manifest
-    found = pq.read_table(path)
-    problems = zip(*(found.column(n).to_pylist() for n in ("status", "error")), strict=True)
-    by_id = dict(zip(found.column("image_id").to_pylist(), problems, strict=True))
-    ids = manifest.column("image_id").to_pylist()
-    status, error = (manifest.column(name).to_pylist() for name in ("status", "error"))
-    for row, image_id in enumerate(ids):
-        if image_id in by_id:
-            status[row], error[row] = by_id[image_id]
-    for name, values in (("status", status), ("error", error)):
-        field = MANIFEST.field(name)
-        column = pa.array(values, field.type)
+    found = pq.read_table(path).combine_chunks()
+    if not found.num_rows:
+        return manifest
+    ids = found.column("image_id").combine_chunks()
+    place = pc.index_in(manifest.column("image_id"), value_set=ids)
+    for name in ("status", "error"):
+        field, later = MANIFEST.field(name), found.column(name).combine_chunks().take(place)
+        column = pc.if_else(place.is_valid(), later, manifest.column(name))
         manifest = manifest.set_column(MANIFEST.get_field_index(name), field, column)
     return manifest
 

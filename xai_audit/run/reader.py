@@ -6,21 +6,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit import schema
 from xai_audit.errors import OutputError
-from xai_audit.run.files import read_json, read_table, scan, scan_table
+from xai_audit.run.files import files_with, read_json, read_table, scan, scan_table
 from xai_audit.run.manifest import with_statuses
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.tables import LAST, TABLES
 from xai_audit.run.verdicts import person_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import pandas as pd
-    import pyarrow as pa
+
+
+# Columns of the manifest that later stages may know better.
+_LATER = {"status", "error"}
 
 
 class Run:
@@ -55,7 +59,12 @@ class Run:
         return self._problem(table) is None
 
     def scan(
-        self, table: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        *,
+        ids: Collection[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """The rows of ``table`` in frames of bounded size.
 
@@ -63,6 +72,8 @@ class Run:
             table: name of an attribute of this class, or ``agreement_images``.
             columns: all of the table's where None; those that the files lack are null.
             where: the rows to read.
+            ids: of the images whose rows are read, of a table of images; files without any of them
+                are left closed. None: all.
 
         Raises:
             OutputError: the table is missing, of other scores, or broken.
@@ -71,9 +82,13 @@ class Run:
         if problem is not None:
             raise problem
         names = [*(kind.schema.names if columns is None else columns)]
-        if table == "manifest" and self.paths.statuses.is_file():
+        files, plain = self._files(table), where is None and not {*names} & _LATER
+        if ids is not None:
+            files = files_with(files, some := sorted(ids))
+            where = _of_images(some) if where is None else where & _of_images(some)
+        if table == "manifest" and not plain and self.paths.statuses.is_file():
             return scan_table(_joined(self.paths), names, where)
-        return scan(self._files(table), kind.schema, names, where)
+        return scan(files, kind.schema, names, where)
 
     def collect(
         self, table: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None
@@ -190,6 +205,15 @@ class Run:
                 return None
             return OutputError("a table of this run is out of date", where=place, remedy=remedy)
         return OutputError("a table of this run is missing", where=place, remedy=remedy)
+
+
+def _of_images(ids: Sequence[str]) -> ds.Expression:
+    """The filter that keeps the rows of images ``ids``, which are sorted."""
+    # Typed, for Arrow could not infer the type of none.
+    where = ds.field("image_id").isin(pa.array(ids, pa.string()))
+    if ids:  # by the range of their ids Arrow skips row groups unread
+        where = where & (ds.field("image_id") >= ids[0]) & (ds.field("image_id") <= ids[-1])
+    return where
 
 
 def _record(paths: RunPaths) -> dict[str, Any]:

@@ -36,17 +36,27 @@ def stratified(table: pa.Table, usable: np.ndarray, limit: int, seed: int) -> np
     The rank of an image is a hash of the seed and its id, so that a larger limit keeps the
     smaller one's images of every class.
     """
-    ids = table.column("image_id").to_pylist()
     rows = np.flatnonzero(usable)
-    names = np.array(table.column("class_name").to_pylist(), dtype=object)[rows]
-    _, classes, sizes = np.unique(names.astype(str), return_inverse=True, return_counts=True)
-    ranks = np.array([hash_order(seed, ids[row]) for row in rows], dtype=np.uint64)
+    chosen = table.select(["image_id", "class_name"]).filter(pa.array(usable))
+    classes, sizes = _numbered(chosen.column("class_name"))
+    ids = chosen.column("image_id").to_pylist()
+    ranks = np.array([hash_order(seed, image_id) for image_id in ids], dtype=np.uint64)
     order = np.lexsort((ranks, classes))  # class by class, each in the order of its ranks
     place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[place < np.repeat(_quotas(sizes, limit), sizes)]
-    chosen = np.zeros(len(usable), dtype=bool)
-    chosen[rows[kept]] = True
-    return chosen
+    found = np.zeros(len(usable), dtype=bool)
+    found[rows[kept]] = True
+    return found
+
+
+def _numbered(names: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """The number (n,) of each row's class in the order of the names, and the size of each class."""
+    coded = pc.fill_null(names, "None").combine_chunks().dictionary_encode()
+    order = np.argsort(np.array(coded.dictionary.to_pylist(), dtype=object), kind="stable")
+    number = np.empty_like(order)
+    number[order] = np.arange(len(order))
+    classes = number[coded.indices.to_numpy()]
+    return classes, np.bincount(classes, minlength=len(order))
 
 
 def per_class(frames: Iterable[pd.DataFrame], limit: int, seed: int) -> pd.DataFrame:

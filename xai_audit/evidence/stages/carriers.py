@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.budget import affordable, share, telling
+from xai_audit.evidence.content import Content
 from xai_audit.evidence.rounds import most_forwards
 from xai_audit.evidence.screens import Screening
 from xai_audit.evidence.source import cue_marks
-from xai_audit.evidence.stages.transplant import TRANSPLANT, content_of, planning_of
+from xai_audit.evidence.stages.transplant import TRANSPLANT, planning_of
 from xai_audit.run.files import write_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
@@ -48,7 +49,8 @@ def plan(audit: Audit) -> Plan:
     )
 
     def parts() -> list[Part]:
-        screening, rows = screening_of(audit), audit.usable()
+        screening = screening_of(audit)
+        contents = Content(audit, screening.planning.survey.ids)
         cues, found = _affordable(audit, screening), []
         typical = {part.number: part.fingerprint for part in read_parts(paths, TRANSPLANT.name)}
         for number, name in enumerate(screening.planning.names):
@@ -58,7 +60,7 @@ def plan(audit: Audit) -> Plan:
             ids = {one for screen in screens for one in _photos(screen)}
             text = [[s.cue, s.donors, [*s.recipients.items()], s.without] for s in screens]
             near = screening.planning.clusters_of(ids)
-            content = content_of(audit, rows, ids, name)
+            content = contents.of(ids, name)
             mark = fingerprint(same, text, near, content, typical.get(number))
             found.append(Part(number, mark, args))
         return found

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xai_audit.evidence.donors import MIN_PHOTOS, sample
 from xai_audit.evidence.left_out import warn
@@ -17,7 +18,7 @@ from xai_audit.run.record import fingerprint
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
@@ -100,17 +101,23 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     from xai_audit.evidence.summary import confusion_table, cue_table, photo_table
 
     warn(SurveyTables(audit.paths).left_out, "photos")
-    paths, usable = audit.paths, audit.usable()
-    ids, *columns = (usable.column(n).to_pylist() for n in ("image_id", "class_name", "group"))
-    class_of, group_of = (dict(zip(ids, column, strict=True)) for column in columns)
-    cues = cues_of(audit)
+    paths, cues = audit.paths, cues_of(audit)
     hashes = _hashes(audit, parts, len(cues))
+    class_of, group_of = _known(audit, list(hashes))
     seen = predictions(paths, list(hashes), {i: name for name, i in audit.labels.items()})
     write_table(paths.surveyed, photo_table(hashes, class_of, group_of, seen.correct))
     write_table(paths.confusion, confusion_table(seen.confusion))
     write_table(paths.cues, cue_table(cues))
     write_table(paths.groups, groups(paths))
     return {}
+
+
+def _known(audit: Audit, ids: Collection[str]) -> list[dict[str, Any]]:
+    """Image id -> class, and image id -> group, of the photos ``ids``."""
+    rows = audit.usable().select(["image_id", "class_name", "group"])
+    rows = rows.filter(pc.is_in(rows.column("image_id"), value_set=pa.array(ids, pa.string())))
+    found, *columns = (rows.column(name).to_pylist() for name in rows.column_names)
+    return [dict(zip(found, column, strict=True)) for column in columns]
 
 
 def _hashes(audit: Audit, parts: Sequence[Part], cues: int) -> dict[str, int]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from xai_audit.evidence.budget import allotted, share, telling, within
 from xai_audit.evidence.cells import Planning, cells_text
+from xai_audit.evidence.content import Content
 from xai_audit.evidence.readings import SurveyTables
-from xai_audit.evidence.source import clusters, cue_marks
+from xai_audit.evidence.source import cue_marks
 from xai_audit.run.files import write_table
-from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 from xai_audit.work.parts import files_of, parts_mark
@@ -52,14 +51,15 @@ def plan(audit: Audit) -> Plan:
     )
 
     def parts() -> list[Part]:
-        planning, rows = planning_of(audit), audit.usable()
+        planning = planning_of(audit)
+        contents = Content(audit, planning.survey.ids)
         pairs_of = _allotted(audit, planning)
         found = []
         for number, name in enumerate(planning.names):
             args = {"class_name": name} | ({} if pairs_of is None else {"pairs": pairs_of[name]})
             cells = cells_of(planning, args, chosen.max_forwards)
             ids = {one for cell in cells for pair in cell.pairs for one in pair.photos}
-            content = content_of(audit, rows, ids, name)
+            content = contents.of(ids, name)
             mark = fingerprint(same, cells_text(cells), planning.clusters_of(ids), content)
             pairs = sum(len(cell.pairs) for cell in cells)
             found.append(Part(number, mark, args, 2 * pairs))
@@ -105,14 +105,6 @@ def cells_of(planning: Planning, args: Mapping[str, Any], budget: int | None) ->
     if pairs is None or budget is None:
         return cells
     return [within(cell, pairs[cell.cue], budget) for cell in cells]
-
-
-def content_of(audit: Audit, rows: pa.Table, ids: set[str], name: str) -> list[Any]:
-    """What lies in photos ``ids`` and their masks, and the regions discovered in class ``name``."""
-    found = pc.is_in(rows.column("image_id"), value_set=pa.array(sorted(ids), pa.string()))
-    mine = rows.filter(found)
-    regions = [row for row in clusters(audit) if row["class_name"] == name]
-    return [content_fingerprint(mine), audit.mask_mark(mine), regions]
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
