@@ -9,12 +9,9 @@ import os
 import platform
 import re
 import shutil
-import sys
 import tempfile
 import time
-from bisect import bisect_left
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,41 +180,9 @@ def scan(
     """
     if not files:
         return
-    with _readable(files):
+    with reading(files):
         table = ds.dataset([str(file) for file in files], schema=schema, format="parquet")
         yield from _frames(table, columns, where)
-
-
-def files_with(files: Sequence[Path], ids: Sequence[str]) -> list[Path]:
-    """Those of ``files``, tables of photos, that may have one of ``ids``, which are sorted.
-
-    By the ranges of ids in their footers, each of which is read once a process.
-
-    Raises:
-        OutputError: a file cannot be read.
-    """
-    found = []
-    with _readable(files):
-        for file in files:
-            stat = file.stat()
-            first, last = _id_range(file, stat.st_mtime_ns, stat.st_size)
-            place = bisect_left(ids, first)
-            if place < len(ids) and ids[place] <= last:
-                found.append(file)
-    return found
-
-
-@lru_cache(maxsize=1 << 18)
-def _id_range(file: Path, _mtime_ns: int, _size: int) -> tuple[str, str]:
-    """The first and the last image id of a table of photos; from all to all where unknown."""
-    metadata = pq.read_metadata(file)
-    place = metadata.schema.names.index("image_id")
-    groups = [metadata.row_group(n).column(place) for n in range(metadata.num_row_groups)]
-    known = [group.statistics for group in groups if group.is_stats_set]
-    known = [each for each in known if each.has_min_max]
-    if not known or len(known) < len(groups):
-        return "", chr(sys.maxunicode)
-    return min(each.min for each in known), max(each.max for each in known)
 
 
 def scan_table(
@@ -233,7 +198,7 @@ def read_table(file: Path, schema: pa.Schema) -> pa.Table:
     Raises:
         OutputError: as :func:`scan`.
     """
-    with _readable([file]):
+    with reading([file]):
         return ds.dataset(str(file), schema=schema, format="parquet").to_table()
 
 
@@ -253,7 +218,7 @@ def _frames(
 
 
 @contextmanager
-def _readable(files: Sequence[Path]) -> Iterator[None]:
+def reading(files: Sequence[Path]) -> Iterator[None]:
     """Arrow's errors about ``files`` as one OutputError."""
     try:
         yield

@@ -11,7 +11,8 @@ import pyarrow.dataset as ds
 
 from xai_audit import schema
 from xai_audit.errors import OutputError
-from xai_audit.run.files import files_with, read_json, read_table, scan, scan_table
+from xai_audit.run.files import read_json, read_table, scan, scan_table
+from xai_audit.run.lookup import files_with
 from xai_audit.run.manifest import with_statuses
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.tables import LAST, TABLES
