@@ -59,6 +59,7 @@ from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
 from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
+from xai_audit.store.address import is_address, placed, spelled
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
@@ -189,6 +190,14 @@ def _check_place(job: Audit) -> None:
 
 
 def _output_dir(spec: RunSpec, dataset: str) -> Path:
+    if is_address(spec.settings.output_dir):
+        raise ConfigError(
+            "results are written to a folder of the file system",
+            where="output_dir",
+            expected="a folder",
+            got=f"the address {spec.settings.output_dir}",
+            remedy="copy the folder to the store when the audit has ended",
+        )
     if spec.settings.output_dir:
         return Path(spec.settings.output_dir).expanduser().absolute()
     node = spec.settings.model
@@ -208,12 +217,17 @@ _FILES = ("root", "file", "checkpoint")
 def _identity(keys: dict[str, Any]) -> dict[str, Any]:
     """What makes it this audit: another value of these is another audit, not a changed one."""
     identity = {
-        f"{group}.{key}": os.path.abspath(value) if key in _FILES else value  # noqa: PTH100 - links
+        f"{group}.{key}": _absolute(value) if key in _FILES else value
         for group, settings in _SETTINGS.items()
         for key, value in keys[group].items()
         if key not in settings and value is not None
     }
     return identity | {"methods": [method["name"] for method in keys["methods"]]}
+
+
+def _absolute(value: str) -> str:
+    """A file or folder from the root, links as they are; an address as it is."""
+    return spelled(placed(value)) if is_address(value) else os.path.abspath(value)  # noqa: PTH100 - links
 
 
 def _finish(job: Audit, record: RunRecord) -> None:

@@ -1,7 +1,6 @@
 """The frozen records that modules pass to each other, and the contracts that plugins keep.
 
-Letters: B batch, C channel, H height, W width of the model's input; h, w of a heatmap; K outputs,
-T targets.
+Letters: B batch, C channel, H height, W width of inputs; h, w of a heatmap; K outputs, T targets.
 """
 
 from __future__ import annotations
@@ -61,6 +60,7 @@ class Entry:
         mask: the dataset's own mask of it, absolute, or None.
         split, group: ``train``, ``test``, ... and the user's own grouping, or None.
         problem: (status, message) where the listing already shows that it is not usable.
+        stamp: (bytes, mtime_ns) where the listing shows them.
     """
 
     path: str
@@ -69,6 +69,7 @@ class Entry:
     split: str | None = None
     group: str | None = None
     problem: tuple[str, str] | None = None
+    stamp: tuple[int, int | None] | None = None
 
 
 class DatasetSource(Protocol):
@@ -261,8 +262,7 @@ class Attribution:
 
     Attributes:
         maps: (B, T, h, w) float32, signed, detached.
-        completeness_error: (B, T), the sum of the whole attribution minus the change of score that
-            it should equal; None for a method that does not promise that.
+        completeness_error: (B, T), its sum minus the change of score that it should equal, or None.
     """
 
     maps: torch.Tensor

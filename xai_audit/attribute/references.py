@@ -12,6 +12,7 @@ import torch
 from xai_audit.errors import DatasetError
 from xai_audit.network.inputs import Inputs
 from xai_audit.run.sample import stratified
+from xai_audit.store.address import spelled
 from xai_audit.vision.loader import batches
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def references(model: LoadedModel, photos: Photos, load: LoadSettings) -> Callab
             ids += [record.image_id for record in batch.records]
             views += [] if batch.photos is None else [batch.photos]
         if not views:
-            raise DatasetError("not one photo can be read as a baseline", where=load.root)
+            raise DatasetError("not one photo can be read as a baseline", where=spelled(load.root))
         return ids, Inputs(model, "fp32").normalised(torch.cat(views))
 
     return read

@@ -156,6 +156,21 @@ class FlagsConfig:
 
 
 @dataclass
+class StoreConfig:
+    """How photos, masks and checkpoints at addresses (``s3://bucket/photos``) are read."""
+
+    # Folder of this machine for what was read, shared by all processes; null: a folder of the
+    # user's in the system's temporary folder.
+    cache: str | None = None
+    # Most that it holds, in 10^9 bytes; 0 keeps nothing. An audit reads a photo several times.
+    cache_gb: float = field(default=2.0, metadata={"min": 0})
+    # Seconds without an answer after which a request has failed.
+    timeout: float = field(default=10.0, metadata={"above": 0, "max": 3600})
+    # Further attempts after a request that failed, with growing pauses.
+    retries: int = field(default=4, metadata={"min": 0, "max": 20})
+
+
+@dataclass
 class ReportConfig:
     """The number and size of the photos in the galleries."""
 
@@ -198,6 +213,7 @@ class AuditConfig:
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
     # i/n: this process makes the i-th share of the planned parts, and nothing else.
     shard: str | None = None
     limit: int | None = field(default=None, metadata={"min": 1})

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xai_audit.store.address import placed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def shown(name: str) -> str:
@@ -16,6 +21,8 @@ def shown(name: str) -> str:
 
 
 def absolute(path: str | Path) -> Path:
-    """``path`` from the file system's root, in the user's own spelling of linked folders."""
-    full = Path(path).expanduser().absolute()
-    return full.resolve() if ".." in full.parts else full
+    """``path`` from the file system's root, in the user's own spelling of linked folders.
+
+    An address of a store is the path that stands for it.
+    """
+    return placed(path)

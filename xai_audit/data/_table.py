@@ -12,6 +12,7 @@ import pyarrow.parquet
 
 from xai_audit.data._names import shown
 from xai_audit.errors import DatasetError
+from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,13 +39,13 @@ def check_table(file: Path, *, need_split: bool) -> list[str]:
     missing = [column for column in needed if column not in found]
     if missing:
         raise DatasetError(
-            f"the table lacks the column {', '.join(missing)}", where=file,
+            f"the table lacks the column {', '.join(missing)}", where=spelled(file),
             expected=_EXPECTED, got=",".join(found), remedy="rename the table's columns",
         )  # fmt: skip
     twice = sorted({column for column in COLUMNS if found.count(column) > 1})
     if twice:
         raise DatasetError(
-            f"the table has the column {', '.join(twice)} twice", where=file,
+            f"the table has the column {', '.join(twice)} twice", where=spelled(file),
             got=",".join(found), remedy="drop one of them",
         )  # fmt: skip
     return found
@@ -75,7 +76,9 @@ def _header(file: Path) -> list[str]:
     if not file.is_file():
         # A pipe would hang, and the table is read more than once.
         got = "not a regular file" if file.exists() else "no such file"
-        raise DatasetError(_UNREAD, where=file, expected=_EXPECTED, got=got, remedy=_REMEDY)
+        raise DatasetError(
+            _UNREAD, where=spelled(file), expected=_EXPECTED, got=got, remedy=_REMEDY
+        )
     with _translated(file):
         if file.suffix.lower() in _PARQUET:
             return list(pa.parquet.read_schema(file).names)
@@ -128,6 +131,6 @@ def _translated(file: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as exc:
         raise DatasetError(
-            _UNREAD, where=file, expected=f"{_EXPECTED} in UTF-8 CSV or Parquet", got=exc,
+            _UNREAD, where=spelled(file), expected=f"{_EXPECTED} in UTF-8 CSV or Parquet", got=exc,
             remedy=_REMEDY,
         ) from exc  # fmt: skip

@@ -12,8 +12,10 @@ from xai_audit.data._names import absolute, shown
 from xai_audit.data._table import check_table, read_rows
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
+from xai_audit.store.address import is_address, is_remote, placed, spelled
+from xai_audit.store.files import local_copy
 from xai_audit.types import Entry
-from xai_audit.vision.opening import local
+from xai_audit.vision.opening import anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,7 @@ class CsvTable:
 
     Args:
         name: names the output folder; None: the file's own name.
-        file: CSV, or Parquet by its suffix.
+        file: CSV, or Parquet by its suffix; a path or an address, as the paths in it.
         root: what relative paths start from; None: the file's own folder.
         split: keep only the rows of this split; None: all.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
@@ -47,6 +49,7 @@ class CsvTable:
         self._file: Path = absolute(file)
         self.root: Path = absolute(root) if root is not None else self._file.parent
         self.name: str = safe_name(name or shown(self._file.stem))
+        self._where = spelled(self._file)
         self._split = None if split is None else str(split)
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
 
@@ -56,16 +59,16 @@ class CsvTable:
         Raises:
             DatasetError: if not.
         """
-        check_table(self._file, need_split=self._split is not None)
+        check_table(self._table, need_split=self._split is not None)
         self.class_names()
         next(self.entries())
 
     def class_names(self) -> tuple[str, ...]:
         """Every label, whatever its split, in the order of the model's outputs."""
-        labels = {label for _, label, *_ in read_rows(self._file) if label is not None}
+        labels = {label for _, label, *_ in read_rows(self._table) if label is not None}
         if not labels:
             raise DatasetError(
-                "the table has no label", where=self._file, expected="rows of path,label",
+                "the table has no label", where=self._where, expected="rows of path,label",
                 remedy="fill the column label",
             )  # fmt: skip
         return ordered(_sorted(labels), self.class_to_idx)
@@ -75,7 +78,7 @@ class CsvTable:
         seen: set[str] = set()
         repeated = nameless = 0
         splits: set[str] = set()
-        for path, label, mask, split, group in read_rows(self._file):
+        for path, label, mask, split, group in read_rows(self._table):
             if self._split is not None and split != self._split:
                 splits.add(split or "")
                 continue
@@ -87,7 +90,7 @@ class CsvTable:
                 repeated += 1
                 continue
             seen.add(relative)
-            mask = None if mask is None else os.fspath(self.root / mask)
+            mask = None if mask is None else os.fspath(_joined(self.root, mask))
             problem = _problem(self.root, relative, label)
             yield Entry(relative, label, mask=mask, split=split, group=group, problem=problem)
         if repeated:
@@ -97,12 +100,23 @@ class CsvTable:
         if not seen:
             self._nothing(splits)
 
-    open = staticmethod(local)
+    open = staticmethod(anywhere)
+
+    @property
+    def _table(self) -> Path:
+        """The table as a file of this machine."""
+        try:
+            return local_copy(self._file)
+        except OSError as exc:
+            raise DatasetError(
+                "the table cannot be read from its store", where=self._where, got=exc.strerror,
+                remedy=getattr(exc, "remedy", "correct dataset.file"),
+            ) from exc  # fmt: skip
 
     def _nothing(self, splits: set[str]) -> None:
         """Raise DatasetError: no row is left; it names the splits that there are."""
         raise DatasetError(
-            "the table has no row to use", where=self._file,
+            "the table has no row to use", where=self._where,
             expected="a path" if self._split is None else f"rows of split {self._split!r}",
             got=", ".join(map(repr, sorted(splits)[:10])) or "no row with a path",
             remedy="correct dataset.split" if self._split is not None else "fill the table",
@@ -119,8 +133,8 @@ def _sorted(labels: set[str]) -> list[str]:
 
 def _relative(path: str, root: Path) -> str:
     """``path`` relative to ``root`` where it lies below it, else absolute; one spelling a file."""
-    full, base = root / path, root
-    if ".." in full.parts and "\0" not in path:
+    full, base = _joined(root, path), root
+    if ".." in full.parts and not is_remote(full) and "\0" not in path:
         # Behind a linked folder ``x/../y`` is not ``y``: only the file system knows. The last part
         # stays as it is, since a linked photo is known by its link.
         full = Path(os.path.realpath(full.parent)) / full.name
@@ -128,10 +142,19 @@ def _relative(path: str, root: Path) -> str:
     return os.fspath(full.relative_to(base) if full.is_relative_to(base) else full)
 
 
+def _joined(root: Path, path: str) -> Path:
+    """``path``, which may be an address itself, from ``root``."""
+    if is_address(path):
+        return placed(path)
+    full = root / path
+    return Path(os.path.normpath(full)) if ".." in full.parts and is_remote(full) else full
+
+
 def _problem(root: Path, relative: str, label: str | None) -> tuple[str, str] | None:
     """Why the row cannot be used, as far as the table and the listing show."""
     try:
-        (root / relative).stat()
+        if not is_remote(root / relative):  # the index asks the store, many at a time
+            (root / relative).stat()
     except FileNotFoundError:
         return _MISSING
     except (OSError, ValueError) as exc:

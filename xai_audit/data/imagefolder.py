@@ -1,22 +1,29 @@
-"""A folder of class folders, ``root/<class>/**/<file>``, as torchvision's ImageFolder reads it."""
+"""A folder of class folders, ``root/<class>/**/<file>``, as torchvision's ImageFolder reads it.
+
+It lies in the file system, or in an object store, where the same tree gives the same entries.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.data._names import absolute, shown
+from xai_audit.data._stored_folder import folders, walk
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
+from xai_audit.store.address import is_remote, spelled
 from xai_audit.types import Entry
-from xai_audit.vision.opening import local
+from xai_audit.vision.opening import anywhere, local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xai_audit.vision.opening import Opener
 
 Problem = tuple[str, str]
 
@@ -29,13 +36,14 @@ class ImageFolder:
 
     Args:
         name: names the output folder; None: the folder's own name.
-        root: the folder.
+        root: the folder, or its address in a store.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
     """
 
     def __init__(self, *, name: str | None, root: str, class_to_idx: str | None) -> None:
         """Read ``class_to_idx``; the folder itself is not touched yet."""
         self.root: Path = absolute(root)
+        self._is_remote, self._where = is_remote(self.root), shown(spelled(self.root))
         self.name: str = safe_name(name or shown(self.root.name))
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
 
@@ -46,14 +54,15 @@ class ImageFolder:
             DatasetError: if not.
         """
         self.class_names()
-        next(self.entries())
+        if not self._is_remote:  # where that would list a whole class, and the index does so anyway
+            next(self.entries())
 
     def class_names(self) -> tuple[str, ...]:
         """Every sub-folder's name, in the order of the model's outputs."""
-        names = [shown(entry.name) for entry in self._top() if _is_folder(entry)]
+        names = [shown(name) for name in self._folders()]
         if not names:
             raise DatasetError(
-                "dataset.root has no class folders", where=shown(str(self.root)), expected=_LAYOUT,
+                "dataset.root has no class folders", where=self._where, expected=_LAYOUT,
                 remedy="put the photos of each class in a folder of their own, or use dataset=csv",
             )  # fmt: skip
         return ordered(names, self.class_to_idx)
@@ -65,20 +74,42 @@ class ImageFolder:
         that of the listings from the root down to one folder.
         """
         found = False
-        for path, is_folder, problem in _walk(self.root, self._top()):
+        for entry in self._stored() if self._is_remote else self._files():
             found = True
+            yield entry
+        if not found:
+            raise DatasetError(
+                "dataset.root holds no file", where=self._where, expected=_LAYOUT,
+                remedy="correct dataset.root",
+            )  # fmt: skip
+
+    @property
+    def open(self) -> Opener:
+        """What gives the bytes of a photo."""
+        return anywhere if self._is_remote else local
+
+    def _files(self) -> Iterator[Entry]:
+        """The entries of a folder of the file system."""
+        for path, is_folder, problem in _walk(self.root, self._top()):
             top, nested, _ = path.partition(os.sep)
             if nested or is_folder:
                 yield Entry(path, shown(top), problem=problem)
             else:
                 yield Entry(path, None, problem=problem or _NO_CLASS)
-        if not found:
-            raise DatasetError(
-                "dataset.root holds no file", where=shown(str(self.root)), expected=_LAYOUT,
-                remedy="correct dataset.root",
-            )  # fmt: skip
 
-    open = staticmethod(local)
+    def _stored(self) -> Iterator[Entry]:
+        """The entries of a folder of a store."""
+        for top, entry in walk(self.root):
+            if "/" in entry.path:
+                yield replace(entry, class_name=top)
+            else:
+                yield replace(entry, problem=entry.problem or _NO_CLASS)
+
+    def _folders(self) -> list[str]:
+        """The names of the root's sub-folders, sorted."""
+        if self._is_remote:
+            return folders(self.root)
+        return [entry.name for entry in self._top() if _is_folder(entry)]
 
     def _top(self) -> list[os.DirEntry[str]]:
         """The root's own listing."""
@@ -86,7 +117,7 @@ class ImageFolder:
             return _listing(self.root)
         except OSError as exc:
             raise DatasetError(
-                "dataset.root cannot be listed", where=shown(str(self.root)),
+                "dataset.root cannot be listed", where=self._where,
                 expected=f"a folder, {_LAYOUT}", got=exc.strerror, remedy="correct dataset.root",
             ) from exc  # fmt: skip
 

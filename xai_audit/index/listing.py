@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from xai_audit.errors import AuditError, DatasetError, ImageProblem, PluginError
 from xai_audit.run.sample import stratified
 from xai_audit.schema import LISTING, MANIFEST, OK
+from xai_audit.store.address import is_remote, spelled
 from xai_audit.types import Entry
-from xai_audit.vision.opening import local, opened, opener_of
+from xai_audit.vision.opening import anywhere, local, opened, opener_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -95,7 +96,7 @@ def _row(entry: Entry, dataset: DatasetSource, names: Collection[str]) -> dict[s
             "no_class",
             f"listed with {known}, which is not among the dataset's {len(names)}",
         )
-    stamp = _stamp(dataset.root / entry.path, opener_of(dataset)) if status is None else {}
+    stamp = _stamp(entry, dataset) if status is None else {}
     return {
         "path": os.fsencode(entry.path),
         "mask": None if entry.mask is None else os.fsencode(entry.mask),
@@ -108,12 +109,29 @@ def _row(entry: Entry, dataset: DatasetSource, names: Collection[str]) -> dict[s
     }
 
 
-def _stamp(path: Path, opener: Opener) -> dict[str, int | None]:
+def _stamp(entry: Entry, dataset: DatasetSource) -> dict[str, int | None]:
     """Size and time of change of a photo; nothing where it cannot be reached."""
+    if entry.stamp is not None:
+        return {"file_bytes": entry.stamp[0], "mtime_ns": entry.stamp[1]}
+    path = dataset.root / entry.path
+    return _stored_stamp(path) if is_remote(path) else _file_stamp(path, opener_of(dataset))
+
+
+def _stored_stamp(path: Path) -> dict[str, int | None]:
+    from xai_audit.store.remote import stamp
+
+    try:
+        found = stamp(path)
+    except OSError:
+        return {}
+    return {"file_bytes": found.size, "mtime_ns": found.mtime_ns}
+
+
+def _file_stamp(path: Path, opener: Opener) -> dict[str, int | None]:
     try:
         found = path.stat()
     except (OSError, ValueError):
-        if opener is local:
+        if opener in (local, anywhere):
             return {}
     else:
         return {"file_bytes": found.st_size, "mtime_ns": found.st_mtime_ns}
@@ -159,7 +177,7 @@ def manifest_of(
         statuses = Counter(rows.column("status").to_pylist()).most_common(3)
         raise DatasetError(
             "no usable image",
-            where=root,
+            where=spelled(root),
             expected="photos that Pillow can read",
             got=", ".join(f"{count} {status}" for status, count in statuses) or "an empty folder",
             remedy="check dataset.root",

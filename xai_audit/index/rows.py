@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.data._names import shown
 from xai_audit.errors import ImageProblem
 from xai_audit.schema import OK
+from xai_audit.store.address import spelled
 from xai_audit.vision.header import identify, orientation, size, translated
 from xai_audit.vision.opening import opened
 
@@ -69,7 +70,7 @@ def probe_all(
 
 def _row(entry: Entry, examined: Future[dict[str, Any]], escaped: set[str]) -> dict[str, Any]:
     """The row of one entry; ``escaped`` collects the ids that might be met again."""
-    image_id = shown(entry.path.replace(os.sep, "/"))
+    image_id = shown(spelled(entry.path).replace(os.sep, "/"))
     if "\\x" in image_id:
         # The byte 0xff and the four letters \xff give the same id.
         plain, number = image_id, 1
@@ -83,7 +84,7 @@ def _row(entry: Entry, examined: Future[dict[str, Any]], escaped: set[str]) -> d
         "class_name": entry.class_name,
         "split": entry.split,
         "group": entry.group,
-        "mask": None if entry.mask is None else shown(entry.mask),
+        "mask": None if entry.mask is None else shown(spelled(entry.mask)),
         **examined.result(),
     }
 

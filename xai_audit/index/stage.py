@@ -14,6 +14,7 @@ from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import counted, rows_hash
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import LISTING, MANIFEST
+from xai_audit.store.address import spelled
 from xai_audit.vision.opening import opener_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
@@ -91,7 +92,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     )  # fmt: skip
     return {
         "classes": {i: name for name, i in sorted(labels.items(), key=lambda item: item[1])},
-        "dataset_root": str(audit.dataset.root),
+        "dataset_root": spelled(audit.dataset.root),
         "counts": counts,
     }
 

@@ -16,7 +16,7 @@ from xai_audit.errors import ImageProblem, MaskProblem
 from xai_audit.masks._coverage import CORRUPT, MISSING, SIZE_MISMATCH, same_size
 from xai_audit.masks._sources import reason, shown
 from xai_audit.vision.header import identify
-from xai_audit.vision.opening import opened
+from xai_audit.vision.opening import anywhere, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def read_pixels(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
 
 def _decoded(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
     name = os.fspath(path)
-    with opened(name) as file:
+    with opened(name, anywhere) as file:
         picture = identify(file.stream, name, max_pixels=sys.maxsize, formats=_FORMATS)
         same_size(picture.height, picture.width, image, what=shown(path))
         # Pillow keeps the upper 8 of 16 bits a colour channel: labels 1, 2, ... would all be 0.

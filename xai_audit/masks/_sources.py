@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING
 
 from xai_audit.errors import ConfigError, MaskProblem
 from xai_audit.masks._coverage import CORRUPT, MISSING
+from xai_audit.store.address import is_address, is_remote, placed, spelled
+from xai_audit.store.files import exists, local_copy, noted_stamp
+from xai_audit.store.remote import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from xai_audit.store.remote import Found
     from xai_audit.types import ImageRecord
 
 
 def mask_folder(root: str) -> Path:
     """``masks.root`` as an absolute path; ConfigError where it is no folder."""
-    folder = Path(root).expanduser().absolute()
+    folder = _placed(root)
+    if is_remote(folder):
+        return folder  # the fingerprint lists it
     if not folder.is_dir():
         raise ConfigError(
             "no such mask folder",
@@ -32,7 +38,9 @@ def mask_folder(root: str) -> Path:
 
 def mask_file(file: str) -> Path:
     """``masks.file`` as an absolute path; ConfigError where it is no file."""
-    path = Path(file).expanduser().absolute()
+    path = _placed(file)
+    if is_remote(path):
+        return path
     if not path.is_file():
         raise ConfigError(
             "no such annotation file",
@@ -42,6 +50,28 @@ def mask_file(file: str) -> Path:
             remedy="set masks.file, or masks=none to do without masks",
         )
     return path
+
+
+def _placed(given: str) -> Path:
+    """The user's path from the file system's root, or the path of an address."""
+    return placed(given) if is_address(given) else Path(given).expanduser().absolute()
+
+
+def annotation_file(path: Path) -> Path:
+    """The annotation file at ``path`` as a file of this machine.
+
+    Raises:
+        ConfigError: its store does not give it.
+    """
+    try:
+        return local_copy(path)
+    except OSError as exc:
+        raise ConfigError(
+            "the annotation file cannot be read from its store",
+            where=f"masks.file={spelled(path)}",
+            got=reason(exc),
+            remedy=getattr(exc, "remedy", "set masks.file"),
+        ) from exc
 
 
 def located(root: Path, image: ImageRecord, suffixes: Sequence[str], *, flat: bool = False) -> Path:
@@ -72,6 +102,8 @@ def located(root: Path, image: ImageRecord, suffixes: Sequence[str], *, flat: bo
 def _present(path: Path) -> bool:
     """Whether the file exists; MaskProblem ``corrupt`` where that cannot be determined."""
     try:
+        if is_remote(path):
+            return exists(path)
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return False
@@ -88,7 +120,7 @@ def as_image_id(name: str) -> str:
 
 def shown(path: os.PathLike[str]) -> str:
     r"""A path as valid unicode: bytes that are not UTF-8 become ``\xNN``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return os.fsencode(spelled(path)).decode("utf-8", "backslashreplace")
 
 
 def reason(exc: BaseException) -> str:
@@ -98,6 +130,9 @@ def reason(exc: BaseException) -> str:
 
 def file_stamp(path: Path) -> str:
     """A text that changes when the file is moved or written: path, size and mtime."""
+    if is_remote(path):
+        noted = noted_stamp(os.fspath(path))
+        return f"{shown(path)} {noted}"
     status = path.stat()
     return f"{shown(path.resolve())} {status.st_size} {status.st_mtime_ns}"
 
@@ -105,10 +140,36 @@ def file_stamp(path: Path) -> str:
 def folder_stamp(root: Path, suffixes: Sequence[str]) -> str:
     """A hash of the sorted (name, size, mtime_ns) of every file below with one of the suffixes."""
     digest = hashlib.sha256()
-    for name, status in sorted(_listing(root, tuple(suffixes))):
+    listed = _stored(root, tuple(suffixes)) if is_remote(root) else _listing(root, tuple(suffixes))
+    for name, status in sorted(listed):
         digest.update(os.fsencode(name))
         digest.update(b"\0%d %d\n" % status)
     return digest.hexdigest()
+
+
+def _stored(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Relative name and (size, mtime_ns) of each object below ``root``."""
+    left = [""]
+    while left:
+        prefix = left.pop()
+        for found in _names_in(root / prefix):
+            if found.stamp is None:
+                left += [f"{prefix}{found.name}/"] if found.name.strip("./") else []
+            elif found.name.endswith(suffixes):
+                yield prefix + found.name, (found.stamp.size, found.stamp.mtime_ns or 0)
+
+
+def _names_in(folder: Path) -> list[Found]:
+    try:
+        return listing(folder)
+    except OSError as exc:
+        raise ConfigError(
+            "the mask folder cannot be listed",
+            where=f"masks.root={spelled(folder)}",
+            expected="a folder of an object store",
+            got=reason(exc),
+            remedy=getattr(exc, "remedy", "set masks.root"),
+        ) from exc
 
 
 def _listing(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from defusedxml.ElementTree import fromstring
 from xai_audit.errors import MaskProblem
 from xai_audit.masks._coverage import CORRUPT, EMPTY, MISSING, same_size
 from xai_audit.masks._sources import reason, shown
+from xai_audit.store.address import is_remote
+from xai_audit.store.files import fetched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,16 +64,26 @@ def read_boxes(
 
 def _parsed(path: Path) -> ET.Element:
     """The root element; ValueError for a DOCTYPE, without which no entity can grow."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size > _MAX_BYTES:
-        raise ValueError(f"{status.st_size} bytes, expected at most {_MAX_BYTES}")
     try:
-        tree: ET.Element = fromstring(path.read_bytes(), forbid_dtd=True)
+        tree: ET.Element = fromstring(_content(path), forbid_dtd=True)
     except DTDForbidden as exc:
         raise ValueError(f"a DOCTYPE is not allowed ({exc.name})") from exc
     return tree
+
+
+def _content(path: Path) -> bytes:
+    if is_remote(path):
+        content = fetched(os.fspath(path)).read()
+        size = len(content)
+    else:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        size = status.st_size
+        content = path.read_bytes() if size <= _MAX_BYTES else b""
+    if size > _MAX_BYTES:
+        raise ValueError(f"{size} bytes, expected at most {_MAX_BYTES}")
+    return content
 
 
 def _box(element: ET.Element) -> tuple[float, float, float, float]:

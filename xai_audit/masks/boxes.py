@@ -11,7 +11,14 @@ import pandas as pd
 
 from xai_audit.errors import ConfigError, MaskProblem
 from xai_audit.masks._coverage import MISSING, rectangles
-from xai_audit.masks._sources import as_image_id, file_stamp, mask_file, reason, shown
+from xai_audit.masks._sources import (
+    annotation_file,
+    as_image_id,
+    file_stamp,
+    mask_file,
+    reason,
+    shown,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +47,7 @@ class BoxMasks:
         path = mask_file(file)
         self._file = shown(path)
         self._stamp = file_stamp(path)
-        frame = _table(path)
+        frame = _table(annotation_file(path))
         codes, names = pd.factorize(frame["path"])
         order = np.argsort(codes, kind="stable")
         counts = np.bincount(codes, minlength=len(names))

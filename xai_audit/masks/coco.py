@@ -14,7 +14,14 @@ import numpy as np
 from xai_audit.errors import ConfigError, DatasetError, MaskProblem
 from xai_audit.masks._coverage import AMBIGUOUS, CORRUPT, EMPTY, FULL, MISSING, same_size
 from xai_audit.masks._segmentation import pycocotools_mask, union
-from xai_audit.masks._sources import as_image_id, file_stamp, mask_file, reason, shown
+from xai_audit.masks._sources import (
+    annotation_file,
+    as_image_id,
+    file_stamp,
+    mask_file,
+    reason,
+    shown,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +63,7 @@ class CocoMasks:
         path = mask_file(file)
         self._file = shown(path)
         self._stamp = f"coco {file_stamp(path)} categories={categories}"
-        content = _content(path)
+        content = _content(annotation_file(path))
         self._images = _listed(content, _wanted(content, categories), self._file)
         self._names: dict[str, tuple[str, ...]] = {}
         for name in self._images:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +10,11 @@ from xai_audit.errors import ConfigError, MaskProblem
 from xai_audit.masks._coverage import CORRUPT, EMPTY, FULL, MISSING, value_rule
 from xai_audit.masks._image_file import read_pixels, read_values
 from xai_audit.masks._sources import shown
+from xai_audit.store.address import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -57,7 +58,7 @@ class DatasetMasks:
         """The photo's coverage (2, height, width) uint8; MaskProblem where it has none."""
         if image.mask is None:
             raise MaskProblem(MISSING, f"the dataset names no mask for {image.image_id}")
-        path = Path(image.mask)
+        path = path_of(image.mask)
         if self._blue:
             return _cut_out(path, image)
         return self._rule.coverage(read_values(path, image, grey=self._rule.soft))

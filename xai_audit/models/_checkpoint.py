@@ -13,6 +13,7 @@ from torch import nn
 
 from xai_audit.errors import ModelError
 from xai_audit.models._containers import read
+from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +57,7 @@ def read_state_dict(file: Path, *, trust: bool) -> dict[str, torch.Tensor]:
         keys = list(held)[:5] if isinstance(held, Mapping) else None
         raise ModelError(
             "the checkpoint holds no state dict",
-            where=file,
+            where=spelled(file),
             expected=f"tensors by name, at the top or under {', '.join(_NESTED[:4])}, ...",
             got=type(held).__name__ if keys is None else f"the keys {keys}",
         )
@@ -104,7 +105,7 @@ def load_into(module: nn.Module, file: Path, *, trust: bool, ignore: tuple[str, 
     if fit.wrong:
         raise _misfit(file, fit, outside)
     if outside:
-        log.info("%s: %d tensors outside %r are not used", file, len(outside), prefix)
+        log.info("%s: %d tensors outside %r are not used", spelled(file), len(outside), prefix)
     state = OrderedDict((k, v) for k, v in named.items() if k in wanted)
     versions = getattr(given, "_metadata", None) or module.state_dict()._metadata  # type: ignore[attr-defined]
     # Without versions some modules take a state dict for an old one and convert it.
@@ -176,7 +177,7 @@ def _misfit(file: Path, fit: _Fit, outside: list[str]) -> ModelError:
     classes = _other_classes(fit)
     return ModelError(
         "the checkpoint does not fit the model",
-        where=file,
+        where=spelled(file),
         got="; ".join(found),
         remedy=f"model.num_classes={classes}"
         if classes

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,14 +69,16 @@ def read(file: Path, *, trust: bool) -> object:
 
 def _require_file(file: Path) -> None:
     if file.is_dir():
-        raise ModelError("a checkpoint must be a file", where=file, got="a folder")
+        raise ModelError("a checkpoint must be a file", where=spelled(file), got="a folder")
     if not file.is_file():
         raise ModelError(
-            "there is no such checkpoint", where=file, remedy="give model.checkpoint a file"
+            "there is no such checkpoint",
+            where=spelled(file),
+            remedy="give model.checkpoint a file",
         )
     if file.stat().st_size == 0:
         raise ModelError(
-            "the checkpoint is empty", where=file, got="0 bytes", remedy="copy it again"
+            "the checkpoint is empty", where=spelled(file), got="0 bytes", remedy="copy it again"
         )
 
 
@@ -162,7 +165,7 @@ def _translated(file: Path, exc: Exception) -> ModelError:
     if refusal:
         return ModelError(
             "the checkpoint is not only weights; loading it would run code",
-            where=file,
+            where=spelled(file),
             expected="a state dict",
             got=f"a pickled {refusal[1].strip('`,.')}" if refusal[1] else "a pickled call",
             remedy="model.trust_checkpoint=true if you trust its author, "
@@ -172,7 +175,7 @@ def _translated(file: Path, exc: Exception) -> ModelError:
     text = " ".join(str(exc).split("WeightsUnpickler error:")[-1].split())
     return ModelError(
         "the checkpoint cannot be read; it is truncated, corrupt or of another kind",
-        where=file,
+        where=spelled(file),
         expected="a state dict, safetensors, TorchScript or torch.export file",
         got=f"{type(exc).__name__}: {text[:120]}",
         remedy="copy or download it again",

@@ -10,6 +10,8 @@ from xai_audit.errors import ModelError
 from xai_audit.models._checkpoint import load_into
 from xai_audit.models._preprocess import override
 from xai_audit.network.inputs import HEADS
+from xai_audit.store.address import is_address, placed
+from xai_audit.store.files import local_copy
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ def finish(
     """
     preprocess = override(base, options.preprocess)
     if options.checkpoint is not None:
-        file = Path(options.checkpoint).expanduser()
+        file = _checkpoint(options.checkpoint)
         load_into(module, file, trust=options.trust_checkpoint, ignore=ignore)
     return ModelSpec(
         module=module,
@@ -87,3 +89,22 @@ def finish(
         target_layer=options.target_layer,
         head=options.head,
     )
+
+
+def _checkpoint(given: str) -> Path:
+    """The file of weights: the user's, or a copy of the object at an address.
+
+    Raises:
+        ModelError: the object cannot be had.
+    """
+    if not is_address(given):
+        return Path(given).expanduser()
+    try:
+        return local_copy(placed(given))
+    except OSError as exc:
+        raise ModelError(
+            "the checkpoint cannot be read from its store",
+            where=given,
+            got=exc.strerror,
+            remedy=getattr(exc, "remedy", "correct model.checkpoint"),
+        ) from exc

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xai_audit.store.address import placed
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from xai_audit.run.reader import Run
 
@@ -75,7 +76,7 @@ def read_facts(run: Run) -> RunFacts:
         classes={int(output): str(name) for output, name in (record.get("classes") or {}).items()},
         methods=tuple((record.get("identity") or {}).get("methods") or ()),
         preprocess=Preprocess.from_json(record.get("preprocess") or {}),
-        dataset_root=Path(root) if root else None,
+        dataset_root=placed(root) if root else None,
         border=regions.get("border"),
         corner=regions.get("corner"),
         warnings=tuple(warnings),

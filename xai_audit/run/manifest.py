@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xai_audit.schema import MANIFEST, OK, STATUSES
+from xai_audit.store.address import is_remote, path_of
+from xai_audit.store.files import noted_stamp
 from xai_audit.types import ImageRecord
 
 if TYPE_CHECKING:
@@ -58,13 +60,21 @@ def masks_fingerprint(manifest: pa.Table) -> str:
     digest = hashlib.sha256()
     for name in manifest.column("mask").to_pylist():
         if name is not None:
-            try:
-                found = Path(name).stat()
-                stamp = (found.st_size, found.st_mtime_ns)
-            except OSError:
-                stamp = None
-            digest.update(f"{name}\x00{stamp}\x00".encode())
+            digest.update(f"{name}\x00{_file_stamp(name)}\x00".encode())
     return digest.hexdigest()[:16]
+
+
+def _file_stamp(name: str) -> tuple[int, int | None] | None:
+    """Size and time of change of the file at ``name``, of the file system or of a store."""
+    path = path_of(name)
+    if is_remote(path):
+        noted = noted_stamp(str(path))
+        return None if noted is None else (noted.size, noted.mtime_ns)
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def with_statuses(manifest: pa.Table, path: Path) -> pa.Table:

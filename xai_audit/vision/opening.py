@@ -8,7 +8,8 @@ from ``DatasetSource.open(path)``, ``path`` being the dataset's ``root`` / the p
 - whatever it raises makes that one photo ``unreadable``; an ``ImageProblem`` names another status;
 - a stream that is no file of the system may have ``mtime_ns``, an attribute by which the next run
   notices that the photo was changed; else only another size shows it;
-- a dataset without the method has its photos in the file system: :func:`local`.
+- a dataset without the method has its photos in the file system: :func:`local`; one whose paths may
+  be those of a store (:mod:`xai_audit.store`) has :func:`anywhere`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xai_audit.errors import ImageProblem
+from xai_audit.store.address import is_remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +70,20 @@ def local(path: str) -> BinaryIO:
         OSError, ValueError: as the built-in ``open``; ValueError for a NUL byte in the path.
     """
     return open(path, "rb", opener=_descriptor)  # noqa: PTH123, SIM115 - Path.open has no opener
+
+
+def anywhere(path: str) -> BinaryIO:
+    """The bytes of what lies at ``path``, in the file system or in a store.
+
+    Raises:
+        OSError, ValueError: as :func:`local`, and where the store does not give it whole.
+        ImageProblem: an object too large to be a photo.
+    """
+    if not is_remote(path):
+        return local(path)
+    from xai_audit.store.files import fetched
+
+    return fetched(path)
 
 
 def opener_of(dataset: DatasetSource) -> Opener:

@@ -14,6 +14,8 @@ from xai_audit.errors import ConfigError, DatasetError
 from xai_audit.run.files import read_json, write_json
 from xai_audit.run.manifest import masks_fingerprint, with_statuses
 from xai_audit.schema import OK
+from xai_audit.store.address import spelled
+from xai_audit.store.settings import configure
 from xai_audit.work.facts import ModelFacts, model_key
 
 if TYPE_CHECKING:
@@ -55,6 +57,13 @@ class Audit:
         self.paths, self.spec, self.is_current = paths, spec, current
         self.settings: AuditConfig = spec.settings
         self._planned = planned
+        store = self.settings.store
+        configure(
+            cache=store.cache,
+            cache_gb=store.cache_gb,
+            timeout=store.timeout,
+            retries=store.retries,
+        )
 
     @cached_property
     def dataset(self) -> DatasetSource:
@@ -181,7 +190,7 @@ class Audit:
         if (mapped and max(labels.values()) >= outputs) or (not mapped and len(labels) != outputs):
             raise DatasetError(
                 "the dataset's classes are not the model's outputs",
-                where=self.dataset.root,
+                where=spelled(self.dataset.root),
                 expected=f"{outputs} classes, as the model has outputs",
                 got=f"index {max(labels.values())}" if mapped else f"{len(labels)} classes",
                 remedy="dataset.class_to_idx=FILE (class name -> output index), or "

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit import __version__
 from xai_audit.run.record import fingerprint
+from xai_audit.store.address import is_address, is_remote, placed
+from xai_audit.store.files import noted_stamp
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from xai_audit.config.spec import RunSpec
+    from xai_audit.store.remote import Stamp
     from xai_audit.types import LoadedModel
 
 _OURS = "xai_audit."
@@ -107,12 +110,21 @@ def file_stamps(node: Mapping[str, Any]) -> list[tuple[str, int, int]]:
     found = []
     for key, value in sorted(node.items()):
         if isinstance(value, str) and value:
+            noted = _stored_stamp(value) if is_address(value) else None
+            if noted is not None:
+                found.append((key, noted.size, noted.mtime_ns or 0))
+                continue
             try:
                 stat = Path(value).stat()
             except (OSError, ValueError):
                 continue
             found.append((key, stat.st_size, stat.st_mtime_ns))
     return found
+
+
+def _stored_stamp(address: str) -> Stamp | None:
+    path = placed(address)
+    return noted_stamp(str(path)) if is_remote(path) else None
 
 
 def _version(package: str) -> str | None:
