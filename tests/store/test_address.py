@@ -51,9 +51,7 @@ def test_no_secret_is_in_a_message(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
     exc = OSError("GET x?sig=abc%2F&se=1 with wJalrXUtnFEMI failed\nagain")
     found = failure(exc, "/s3:/b/k")
-    assert (
-        found.strerror == "no answer: OSError: GET https://x/y?sig=...&se=1 with ... failed again"
-    )
+    assert found.strerror == "no answer: OSError: GET x?sig=...&se=1 with ... failed again"
     assert not found.lasting
     assert pickle.loads(pickle.dumps(found)).strerror == found.strerror
 
@@ -113,3 +111,20 @@ def test_bytes_and_copies_are_those_of_the_object(memory, tmp_path):
     assert local_copy(tmp_path) == tmp_path
     with pytest.raises(StoreError, match="nothing there"):
         fetched("/memory:/photos/none")
+
+
+def test_a_body_that_was_cut_is_read_again_and_never_taken(memory, monkeypatch):
+    configure(cache=None, cache_gb=0, timeout=1, retries=1)
+    monkeypatch.setattr("xai_audit.store.remote._FIRST_WAIT", 0.0)
+    memory.pipe("/photos/whole.jpg", b"0123456789")
+    cut, plain = [True, False, True, True], type(memory).cat_file
+
+    def cat_file(self, *arguments, **more):
+        content = plain(self, *arguments, **more)
+        return content[:5] if cut.pop(0) else content
+
+    monkeypatch.setattr(type(memory), "cat_file", cat_file)
+    assert fetched("/memory:/photos/whole.jpg").read() == b"0123456789"
+    with pytest.raises(StoreError, match="5 of 10 bytes came"):
+        fetched("/memory:/photos/whole.jpg")
+    assert cut == []

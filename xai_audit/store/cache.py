@@ -3,8 +3,8 @@
 ``FOLDER/ab/<digest of the address>/<size>.<mtime_ns>`` holds an object. Its name says which version
 it is, its time of change when it was last compared with the store, its time of access when it was
 last used; the least recently used go first. A file appears whole (temporary sibling, rename). The
-sum of all sizes lies in one small file that is changed under a lock, before a file is written, so
-that the limit also holds while several processes write. Whatever the disk refuses, the object is
+sum of all sizes lies in one small file, and who writes holds a lock, so that the limit also holds
+while several processes write. Whatever the disk refuses, the object is
 read from the store: a cache that fails costs time, never a photo.
 """
 
@@ -74,26 +74,40 @@ def keep(address: str, version: Stamp, source: bytes | Path, since: float) -> No
     folder = _folder_of(address)
     if folder is None or version.size > settings().cache_bytes:
         return
-    beside = folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
+    base = folder.parent.parent
     try:
-        _reserve(version.size)
-        folder.mkdir(parents=True, exist_ok=True)
+        # All in one hand: what another process were about to write could not be counted.
+        with _locked(base / "lock"):
+            _make_room(base, version.size)
+            _write(folder, version, source, since)
+    except OSError as exc:
+        _warn_once(str(base), exc.strerror or str(exc))
+
+
+def _write(folder: Path, version: Stamp, source: bytes | Path, since: float) -> None:
+    """Put the object's file in the place of its earlier versions."""
+    beside = folder / f".{os.getpid()}-{threading.get_ident()}.tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
         if isinstance(source, bytes):
             beside.write_bytes(source)
         else:
-            shutil.copyfile(source, beside)
+            link_or_copy(source, beside)
         os.utime(beside, (time.time(), since))
-        others = [*folder.glob("[0-9]*")]
         beside.replace(folder / _name(version))
-        for other in others:
-            if other.name != _name(version):
-                other.unlink(missing_ok=True)
-    except FileNotFoundError:  # the folder went again, as files used longest ago do
-        return
-    except OSError as exc:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        _warn_once(str(folder.parent.parent), exc.strerror or str(exc))
+    finally:
+        beside.unlink(missing_ok=True)
+    for other in folder.glob("[0-9]*"):
+        if other.name != _name(version):
+            other.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, to: Path) -> None:
+    """Make ``to`` the same file as ``source``, or a copy on another file system."""
+    try:
+        to.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, to)
 
 
 @contextmanager
@@ -149,21 +163,16 @@ def _warn_once(folder: str, reason: str) -> None:
     log.warning("%s: no file is kept there (%s); store.cache=DIR names another", folder, reason)
 
 
-def _reserve(size: int) -> None:
+def _make_room(base: Path, size: int) -> None:
     """Count ``size`` more bytes; files go where that would be too many."""
-    chosen = settings()
-    base = _base(chosen.cache)
-    if base is None:
-        return
-    with _locked(base / "lock"):
-        total_file = base / _TOTAL
-        try:
-            total = int(total_file.read_text(encoding="ascii"))
-        except (OSError, ValueError):
-            total = chosen.cache_bytes + 1  # counted anew
-        if total + size > chosen.cache_bytes:
-            total = _emptied(base, max(int(chosen.cache_bytes * _AFTER) - size, 0))
-        total_file.write_text(str(total + size), encoding="ascii")
+    most, total_file = settings().cache_bytes, base / _TOTAL
+    try:
+        total = int(total_file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        total = most + 1  # counted anew
+    if total + size > most:
+        total = _emptied(base, max(int(most * _AFTER) - size, 0))
+    total_file.write_text(str(total + size), encoding="ascii")
 
 
 def _emptied(base: Path, most: int) -> int:

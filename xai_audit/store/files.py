@@ -125,10 +125,7 @@ def _linked(file: Path, to: Path) -> bool:
     """Whether ``to`` now is ``file``, which another process may remove from the cache."""
     try:
         to.unlink(missing_ok=True)
-        try:
-            to.hardlink_to(file)
-        except OSError:  # another file system
-            shutil.copyfile(file, to)
+        cache.link_or_copy(file, to)
     except OSError:
         return False
     return True
