@@ -40,12 +40,14 @@ def command(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def plan(command):
+def plan(command, tmp_path_factory):
     """What ``plan --json`` says, and that it leaves nothing behind."""
-    before = {*Path(tempfile.gettempdir()).glob("xai-audit-plan-*")}
-    done = tiny.audit(["plan", "--json", *command])
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        done = tiny.audit(["plan", "--json", *command])
     assert done.returncode == 0, done.stderr
-    assert {*Path(tempfile.gettempdir()).glob("xai-audit-plan-*")} <= before
+    assert not list(temporary.glob("xai-audit-plan-*"))
     assert not out_of(command).root.exists()
     return json.loads(done.stdout)
 

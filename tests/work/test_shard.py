@@ -84,4 +84,4 @@ def test_shares_hold_every_part_once():
 
 def test_missing_parts_are_spelled_as_an_array():
     assert spans([0, 1, 2, 3, 7, 9, 10]) == "0-3,7,9-10"
-    assert "missing 0-1" in str(WaitingError("transplant", [1, 0], 5))
+    assert "missing 0-1" in str(WaitingError("transplant", [1, 0], 5, "wait"))

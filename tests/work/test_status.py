@@ -156,10 +156,11 @@ def test_the_rate_is_the_sum_of_all_workers_of_the_last_minutes(tmp_path):
 
 def test_failures_are_those_of_this_plan_with_the_last_error(tmp_path):
     parts = [Part(number, f"m{number}") for number in range(3)]
-    paths = planned(tmp_path, parts)
-    note_death(paths, "survey", parts[1], "signal 9", 4242)
-    note_death(paths, "survey", parts[1], "signal 11", 4243)
-    note_death(paths, "survey", Part(2, "of an earlier plan"), "signal 9", 4242)
+    paths = planned(tmp_path, [Part(2, "of an earlier plan")])
+    note_death(paths, "survey", 2, "signal 9", 4242)
+    planned(tmp_path, parts)
+    note_death(paths, "survey", 1, "signal 9", 4242)
+    note_death(paths, "survey", 1, "signal 11", 4243)
     (failure,) = read(tmp_path)["failures"]
     assert {key: failure[key] for key in ("stage", "part", "attempts", "error", "made_since")} == {
         "stage": "survey", "part": 1, "attempts": 2, "error": "signal 11", "made_since": False
