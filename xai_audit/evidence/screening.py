@@ -56,7 +56,7 @@ def screened(
     screens: Sequence[Screen],
     *,
     typical: Mapping[tuple[str, str], float],
-    limits: tuple[float, float],
+    limit: float,
     progress: Callable[[int], None],
 ) -> list[Screened]:
     """What the rounds show of each of ``screens``, in their order.
@@ -66,7 +66,7 @@ def screened(
         screens: of some cells; they share decoded photos.
         typical: (class, key of its cue) -> the largest effect of its typical photos, as reliance,
             pull and whole show it; absent unknown.
-        limits: a change of probability that counts, and one from which on a verdict counts it.
+        limit: a change of probability that counts.
         progress: called with the number of transplanted photos just measured.
     """
     found = [Screened(screen) for screen in screens]
@@ -78,13 +78,12 @@ def screened(
             progress(2)
 
     measure([first_pairs(one.screen) for one in found])
-    limit, least = limits
     wanted = [every_donor(one.screen, one.changes(SCREENING), limit=limit) for one in found]
     measure(wanted)
     for one, every in zip(found, wanted, strict=True):
         if every:
             effect = typical.get((one.screen.class_name, one.screen.cue), np.nan)
-            one.carriers = rare(carriers(one.changes(SCREENING), limit=limit), effect, least)
+            one.carriers = rare(carriers(one.changes(SCREENING), limit=limit), effect, limit)
     measure(
         [
             fresh_pairs(one.screen, one.changes(SCREENING), one.carriers) if one.carriers else []

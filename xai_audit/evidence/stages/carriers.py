@@ -44,8 +44,7 @@ def plan(audit: Audit) -> Plan:
         audit.facts.mark,
         audit.facts.precision,
         cue_marks(audit),
-        [settings.evidence.stop_below, settings.evidence.min_reliance],
-        [settings.seed, settings.max_pixels],
+        [settings.evidence.stop_below, settings.seed, settings.max_pixels],
     )
 
     def parts() -> list[Part]:
@@ -115,7 +114,6 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     store = Store(audit, "carriers", _VERSION)
     screening, transplanter = screening_of(audit), transplanter_of(audit)
     settings, clusters = audit.settings, screening.planning.clusters
-    limits = (settings.evidence.stop_below, settings.evidence.min_reliance)
     for start in range(0, len(parts), _TOGETHER):
         some = parts[start : start + _TOGETHER]
         screens = [s for part in some for s in _screens(screening, part.args)]
@@ -124,7 +122,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             transplanter,
             screens,
             typical=typical_effects([RunPaths.part(audit.paths.effects, p.number) for p in some]),
-            limits=limits,
+            limit=settings.evidence.stop_below,
             progress=progress,
         )
         spent = transplanter.spent(before)
