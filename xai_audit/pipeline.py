@@ -199,10 +199,15 @@ def _output_dir(spec: RunSpec, dataset: str) -> Path:
             remedy="copy the folder to the store when the audit has ended",
         )
     if spec.settings.output_dir:
-        return Path(spec.settings.output_dir).expanduser().absolute()
+        folder = Path(spec.settings.output_dir).expanduser().absolute()
+        return folder / safe_name(spec.member) if spec.member else folder
     node = spec.settings.model
     model = node.get("name") or node.get("arch") or node.get("factory")
-    parts = (dataset, str(model), "+".join(spec.method_names))
+    parts = (
+        dataset,
+        str(model),
+        "--".join(filter(None, ["+".join(spec.method_names), spec.member])),
+    )
     return Path("outputs", *map(safe_name, parts))
 
 

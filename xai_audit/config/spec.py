@@ -23,15 +23,17 @@ class RunSpec:
         methods: a node an attribution method.
         cues: a node a candidate shortcut.
         config: all keys, resolved, as ``run.json`` keeps them.
+        member: of a sweep, what tells its folder from the others'; empty where it needs no name.
     """
 
     settings: AuditConfig
     methods: tuple[dict[str, Any], ...]
     cues: tuple[dict[str, Any], ...]
     config: dict[str, Any] = field(default_factory=dict)
+    member: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The description as JSON values, without ``config``."""
+        """The description as JSON values, without ``config`` and ``member``."""
         return {
             "settings": asdict(self.settings),
             "methods": list(self.methods),

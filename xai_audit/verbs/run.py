@@ -11,16 +11,18 @@ import os
 import signal
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config.compose import completed, translating
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import AuditError, ConfigError, StoppedError
+from xai_audit.verbs.sweep import Member, Sweep, swept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,25 +47,30 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := [a for a in sys.argv[1:] if a.startswith("--") and not a.startswith(_FLAGS)]:
         complain(unknown_flag(unknown[0]))
         return ConfigError.exit_code
+    sweep = Sweep()
     failures: list[AuditError] = []
     stopped: list[StoppedError] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")
     def run(cfg: DictConfig) -> None:
         # Not passed on to Hydra, which would print a line of its own and end a sweep.
+        sweep.members.append(member := Member())
         try:
-            _audit(cfg)
+            _audit(cfg, sweep, member)
         except StoppedError as exc:
             stopped.append(exc)
             # Hydra would keep an Exception and start a sweep's next job.
             raise KeyboardInterrupt from exc
         except AuditError as exc:
             failures.append(exc)
+            member.problem = str(exc)
             complain(exc)
 
     try:
         with translating(sys.argv[1:], config_dirs(sys.argv[1:])):
+            sweep.keys = swept(sys.argv[1:])
             run()
+            sweep.tell()
     except ConfigError as exc:
         complain(exc)
         return ConfigError.exit_code
@@ -106,11 +113,16 @@ def _is_override(argument: str) -> bool:
     return not argument.startswith("-") and "=" in argument
 
 
-def _audit(cfg: DictConfig) -> None:
-    spec = completed(cfg, HydraConfig.get())
+def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
+    own = HydraConfig.get()
+    overrides = [*own.overrides.task]
+    member.name = sweep.member(overrides)
+    spec = completed(cfg, own)
     from xai_audit.pipeline import audit
 
-    audit(spec)
+    keys: Any = OmegaConf.to_container(cfg, resolve=False)
+    written = keys["output_dir"]
+    member.folder = audit(replace(spec, member=sweep.placed(overrides, written)))
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:

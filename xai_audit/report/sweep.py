@@ -1,0 +1,72 @@
+"""The page of a sweep: an audit a row, with its accuracy and what was confirmed."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from xai_audit.errors import OutputError
+from xai_audit.report.heat import css_gradient
+from xai_audit.report.page import environment
+from xai_audit.run.files import write_text
+from xai_audit.run.reader import Run
+from xai_audit.run.verdicts import cue_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def confirmed_in(folder: Path) -> list[tuple[str, str]] | None:
+    """Class and cue of every confirmed verdict in ``folder``; None where it has no verdicts."""
+    try:
+        run = Run(folder)
+        columns = ["class_name", "cue"]
+        frames = [*run.scan("evidence", columns, pc.field("verdict") == "confirmed")]
+    except OutputError:
+        return None
+    cells = [cell for frame in frames for cell in frame[columns].itertuples(index=False, name=None)]
+    return list(dict.fromkeys(cells))
+
+
+def write_sweep(page: Path, members: Mapping[str, Path]) -> None:
+    """Write ``page`` over the audits of a sweep.
+
+    Args:
+        page: its file.
+        members: what is swept -> the output folder, in the order of the rows.
+    """
+    rows = [_row(name, folder, page.parent) for name, folder in members.items()]
+    html = (
+        environment()
+        .get_template("sweep.html.j2")
+        .render(title="Sweep", rows=rows, gradient=css_gradient())
+    )
+    write_text(page, html)
+
+
+def _row(name: str, folder: Path, home: Path) -> dict[str, Any]:
+    found = confirmed_in(folder)
+    index = folder / "report" / "index.html"
+    return {
+        "name": name,
+        "link": os.path.relpath(index, home) if index.is_file() else None,
+        "accuracy": _accuracy(folder),
+        "confirmed": None if found is None else [f"{one}: {cue_words(cue)}" for one, cue in found],
+    }
+
+
+def _accuracy(folder: Path) -> float | None:
+    """The share of right predictions; None where nothing was predicted."""
+    columns = ["image_id", "label", "pred"]
+    try:
+        seen: dict[str, bool] = {}
+        for frame in Run(folder).scan("scores", columns):
+            known = frame.dropna(subset=["label", "pred"])
+            right = known["label"] == known["pred"]
+            seen |= dict(zip(known["image_id"], right, strict=True))
+    except OutputError:
+        return None
+    return sum(seen.values()) / len(seen) if seen else None
