@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from tests.bench.rows import NO_BOUND, Row
-from tests.statistics.populations import KINDS
+from tests.statistics.populations import KINDS, mostly_noise
 from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ COMMAND = "python -m tests.bench coverage"
 SIZES = (8, 16, 24, 32)
 _RESAMPLES = 2000
 _TRUTH = 1_000_000
+_RARE, _LEAST_RARE = 20, 0.90
 
 
 def run(shared: Path, quick: bool) -> list[Row]:
@@ -45,7 +46,20 @@ def run(shared: Path, quick: bool) -> list[Row]:
                 holds = (low <= truth) & (truth <= high)
                 found[name].append((holds.mean(), (high - low).mean()))
         rows += [_row(name, size, np.array(values), found) for name, values in found.items()]
-    return rows
+    return [*rows, *(_rare(size, cells) for size in SIZES)]
+
+
+def _rare(size: int, cells: int) -> Row:
+    """An effect in one photo of 20, which a small sample may not hold at all."""
+    draw, rng = mostly_noise(0.05), np.random.default_rng([_RARE, size])
+    truth = float(draw(rng, _TRUTH).mean())
+    low, high = ours(draw(rng, (cells, size)))
+    share = float(((low <= truth) & (truth <= high)).mean())
+    return Row(
+        f"{size} differences, ours: that hold a mean of one photo in 20", f">= {_LEAST_RARE}",
+        f"{share:.3f} (in {0.95**size:.3f} of samples no photo shows it)", share >= _LEAST_RARE,
+        COMMAND,
+    )  # fmt: skip
 
 
 def _row(name: str, size: int, values: NDArray[np.float64], found: dict) -> Row:

@@ -47,7 +47,7 @@ _CELL = ["class_name", "cue"]
 
 
 def run(shared: Path, quick: bool) -> list[Row]:
-    """A row over all cells, and one over those whose value is no mere zero."""
+    """A row over all cells, and over those whose value is no mere zero, or an effect."""
     if not weights_file(shared).is_file():
         return [skipped(WHAT, BOUND, "no weights", COMMAND)]
     times = 2 if quick else TIMES
@@ -55,9 +55,11 @@ def run(shared: Path, quick: bool) -> list[Row]:
     found = pd.concat([compared(scenario, shared, times) for scenario in asked])
     # With every pair of a piece close to 0 an interval holds 0 whatever it is made of.
     moving = found[found["whole"].abs() >= 0.01]
+    effects = found[found["whole"].abs() >= 0.05]
     return [
         _row(f"{WHAT}, {len(found)} of all cells", found, quick=quick),
         _row(f"... {len(moving)} of cells with a value of at least 0.01", moving, quick=quick),
+        _row(f"... {len(effects)} of cells with an effect of at least 0.05", effects, quick=quick),
         *(_other(name, ends, moving) for name, ends in INTERVALS.items() if name != "ours"),
     ]
 
@@ -102,7 +104,7 @@ def audited(
     columns = ["measured_on", "n_images", "reliance", "reliance_low", "reliance_high"]
     cells = table.set_index(_CELL)[columns]
     pairs = pd.concat([pd.read_parquet(part) for part in RunPaths.parts(paths.transplants)])
-    pairs = pairs[pairs["beyond"].isna()]
+    pairs = pairs[pairs["given"].isna()]
     known = (pairs["p_with"] - pairs["p_without"]).dropna().astype(float)
     lists = known.groupby([pairs[name] for name in (*_CELL, "question")]).apply(np.array)
     questions = cells["measured_on"].map({OWN: RELIANCE, OTHERS: PULL})
