@@ -104,7 +104,8 @@ def test_a_sweep_goes_on_after_a_bad_value(tmp_path, monkeypatch):
     monkeypatch.setenv("XAI_AUDIT_SWEEP_DIR", str(tmp_path))
     result = tiny.audit(["-m", "flags.z=-1,-2", "stages=[index]"])
     assert result.returncode == 2
-    assert [line.rpartition(" ")[2] for line in result.stderr.splitlines()] == ["-1.0", "-2.0"]
+    told = [line for line in result.stderr.splitlines() if line.startswith("xai_audit: ")]
+    assert [line.rpartition(" ")[2] for line in told] == ["-1.0", "-2.0"]
 
 
 def test_keys_of_one_method_beside_a_list(folder, tmp_path):

@@ -115,7 +115,7 @@ def _is_override(argument: str) -> bool:
 
 def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
     own = HydraConfig.get()
-    overrides = [*own.overrides.task]
+    overrides: Any = OmegaConf.to_container(own.overrides.task, resolve=False)
     member.name = sweep.member(overrides)
     spec = completed(cfg, own)
     from xai_audit.pipeline import audit
