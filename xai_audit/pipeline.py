@@ -203,12 +203,8 @@ def _output_dir(spec: RunSpec, dataset: str) -> Path:
         return folder / safe_name(spec.member) if spec.member else folder
     node = spec.settings.model
     model = node.get("name") or node.get("arch") or node.get("factory")
-    parts = (
-        dataset,
-        str(model),
-        "--".join(filter(None, ["+".join(spec.method_names), spec.member])),
-    )
-    return Path("outputs", *map(safe_name, parts))
+    methods = "--".join(filter(None, ["+".join(spec.method_names), spec.member]))
+    return Path("outputs", *map(safe_name, (dataset, str(model), methods)))
 
 
 # Keys of a group that change an audit without making it another one, and those that are files.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.data.shards import cache, jpeg, put, write_tar
@@ -217,6 +217,7 @@ SETTINGS = settings(
 )
 
 
+@example(cut=max(end for _, end in PLACES.values()) // 512 * 512 + 513)  # a byte of the end mark
 @given(cut=st.integers(0, len(WHOLE) - 1))
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

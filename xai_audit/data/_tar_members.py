@@ -103,7 +103,7 @@ def _after(file: BinaryIO, offset: int) -> str | None:
     """What is wrong where tarfile has ended: at a block of zeros, of nothing, or at a bad one."""
     file.seek(offset)
     block = file.read(tarfile.BLOCKSIZE)
-    if not block:
+    if len(block) < tarfile.BLOCKSIZE:
         return "it ends without its end mark, as one that is cut short does"
     if block.strip(b"\0"):
         return f"a broken header at byte {offset}; what follows is not read"
