@@ -76,3 +76,6 @@ def test_a_folder_s_name_tells_what_it_does_not_tell_already():
     assert sweep.placed(given, "out") == "method=lime,checkpoint=runs/1/best.pth"
     assert sweep.placed(given, "out/${seed}") == ""
     assert Sweep().placed(given, None) == ""
+    archs = Sweep(("model.arch",))
+    assert archs.placed(["model.arch=resnet18"], None) == ""
+    assert archs.placed(["model.arch=resnet18", "model.name=mine"], None) == "arch=resnet18"

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.data.photo_files import noise
+from xai_audit.vision.opening import opened
 
 
 @pytest.fixture
@@ -21,6 +22,18 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
+
+
+def rows(dataset):
+    """Path, class and status of every entry, once the dataset is prepared."""
+    dataset.prepare()
+    return [(e.path, e.class_name, e.problem and e.problem[0]) for e in dataset.entries()]
+
+
+def content(dataset, path):
+    """The bytes of a photo."""
+    with opened(f"{dataset.root}/{path}", dataset.open) as file:
+        return file.stream.read()
 
 
 def jpeg(seed=0, height=9, width=13):

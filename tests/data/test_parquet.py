@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.data.shards import cache, class_label, hugging_face, jpeg, table
-from xai_audit.data import _photo_table, _row_groups, _shards
+from tests.data.shards import cache, class_label, content, hugging_face, jpeg, rows, table
+from xai_audit.data import _photo_table, _row_groups, _shard_index
 from xai_audit.data.parquet import ParquetPhotos
 from xai_audit.errors import DatasetError, ImageProblem
 from xai_audit.index.rows import probe
@@ -49,16 +49,6 @@ STORED = {"plain", "dictionary", "version 2 pages", "small dictionary", "lengths
 def source(file, **options):
     defaults = dict.fromkeys(("name", "image", "label", "split", "group", "class_to_idx"))
     return ParquetPhotos(**defaults | {"file": str(file)} | options)
-
-
-def rows(dataset):
-    dataset.prepare()
-    return [(e.path, e.class_name, e.problem and e.problem[0]) for e in dataset.entries()]
-
-
-def content(dataset, path):
-    with opened(f"{dataset.root}/{path}", dataset.open) as file:
-        return file.stream.read()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -223,7 +213,7 @@ def test_large_compressed_row_groups_are_told_of(tmp_path, monkeypatch, caplog):
         source(tmp_path).prepare()
     assert "0.0 MB are unpacked to read one; faster: pyarrow" in caplog.text
     monkeypatch.setattr(_photo_table, "_LARGEST_GROUP", 1000)
-    _shards.index_of.cache_clear()
+    _shard_index.index_of.cache_clear()
     os.utime(tmp_path / "p.parquet", ns=(5, 5))
     with pytest.raises(DatasetError, match=r"row group is too large .* row_group_size=100"):
         list(source(tmp_path).entries())

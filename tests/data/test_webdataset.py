@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.data.shards import cache, jpeg, put, write_tar
-from xai_audit.data import _shards
+from tests.data.shards import cache, content, jpeg, put, rows, write_tar
+from xai_audit.data import _shard_index
 from xai_audit.data.webdataset import WebDataset
 from xai_audit.errors import DatasetError
 from xai_audit.vision.decode import decode
@@ -37,16 +37,6 @@ def source(root, **options):
         "class_to_idx": None,
     }  # fmt: skip
     return WebDataset(**defaults | {"root": str(root)} | options)
-
-
-def rows(dataset):
-    dataset.prepare()
-    return [(e.path, e.class_name, e.problem and e.problem[0]) for e in dataset.entries()]
-
-
-def content(dataset, path):
-    with opened(f"{dataset.root}/{path}", dataset.open) as file:
-        return file.stream.read()
 
 
 def test_photos_of_shards_in_order_with_their_bytes(tmp_path):
@@ -219,9 +209,7 @@ SETTINGS = settings(
 
 @example(cut=max(end for _, end in PLACES.values()) // 512 * 512 + 513)  # a byte of the end mark
 @given(cut=st.integers(0, len(WHOLE) - 1))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@SETTINGS
 def test_a_tar_that_is_cut_short_anywhere_is_told(tmp_path, cut):
     """Photos that are whole are usable, the one that is cut and the tar itself are rows."""
     (tmp_path / "a.tar").write_bytes(WHOLE[:cut])
@@ -236,9 +224,7 @@ def test_a_tar_that_is_cut_short_anywhere_is_told(tmp_path, cut):
 
 
 @given(block=st.integers(0, len(WHOLE) // 512 - 1), byte=st.integers(0, 511))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@SETTINGS
 def test_no_photo_is_lost_silently_to_a_changed_byte(tmp_path, block, byte):
     damaged = bytearray(WHOLE)
     damaged[512 * block + byte] ^= 0xA5
@@ -331,15 +317,15 @@ def test_the_index_is_made_once_and_again_when_it_is_damaged(tmp_path, cache, mo
     list(source(tmp_path).entries())
     (index,) = cache.rglob("*.arrow")
     made = index.stat().st_mtime_ns
-    _shards.index_of.cache_clear()
+    _shard_index.index_of.cache_clear()
     assert content(source(tmp_path), "a.tar/r/1.jpg") == jpeg(1)
     assert index.stat().st_mtime_ns == made
     for damage in (b"", b"ARROW1", index.read_bytes()[:-40]):
         index.write_bytes(damage)
-        _shards.index_of.cache_clear()
+        _shard_index.index_of.cache_clear()
         assert content(source(tmp_path), "a.tar/r/1.jpg") == jpeg(1)
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    _shards.index_of.cache_clear()
+    _shard_index.index_of.cache_clear()
     assert content(source(tmp_path), "a.tar/r/1.jpg") == jpeg(1)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,24 +92,29 @@ def s3(bucket, monkeypatch, tmp_path):
     return bucket
 
 
+@contextmanager
+def proxied(proxy, monkeypatch):
+    """The proxy as the audit's endpoint, ended after the block."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+    try:
+        yield proxy
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
 @pytest.fixture
 def faulty(s3, monkeypatch):
     """A proxy before the server: of all requests every tenth goes wrong."""
-    proxy = Faulty(s3.address, share=0.1, seed=0, silence=1.5)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-    yield proxy
-    proxy.shutdown()
-    proxy.server_close()
+    with proxied(Faulty(s3.address, share=0.1, seed=0, silence=1.5), monkeypatch) as proxy:
+        yield proxy
 
 
 @pytest.fixture
 def counted(s3, monkeypatch):
     """A proxy that only counts."""
-    proxy = Faulty(s3.address, share=0, seed=0, silence=0)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
-    yield proxy
-    proxy.shutdown()
-    proxy.server_close()
+    with proxied(Faulty(s3.address, share=0, seed=0, silence=0), monkeypatch) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")

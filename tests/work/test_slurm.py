@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from PIL import Image
 
 from tests import tiny
 from tests.work.processes import arguments
@@ -108,18 +106,6 @@ def test_a_task_that_is_killed_costs_its_parts_alone(slurm, folder, main, tmp_pa
     assert flag.is_file()
     assert "parts of attribute are missing; submitted again" in said
     assert part_files(tmp_path / "out").keys() == main.keys()
-
-
-@pytest.fixture
-def with_white(folder, tmp_path):
-    """The folder with one photo that is white."""
-    root = tmp_path / "with_white"
-    shutil.copytree(folder, root)
-    photo = min((root / "images").rglob("*.jpg"))
-    with Image.open(photo) as opened:
-        size = opened.size
-    Image.new("RGB", size, "white").save(photo)
-    return root
 
 
 def test_a_part_that_ends_two_tasks_is_set_aside(slurm, with_white, main, tmp_path):

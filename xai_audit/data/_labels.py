@@ -78,6 +78,16 @@ def class_of(label: str, names: Sequence[str] | None) -> str:
     return names[int(label)]
 
 
+def classed(label: str | None, names: Sequence[str] | None, absent: str) -> tuple[str | None, str]:
+    """The class of a stored label, or None and why it has none: ``absent`` without a label."""
+    if label is None:
+        return None, absent
+    try:
+        return class_of(label, names), ""
+    except ValueError as exc:
+        return None, str(exc)
+
+
 def classes_of(labels: set[str]) -> tuple[str, ...]:
     """The classes of ``labels``: of indices all up to the largest, else the sorted names.
 

@@ -24,7 +24,7 @@ from xai_audit.errors import DatasetError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xai_audit.data._shards import Row
+    from xai_audit.data._shard_index import Row
 
 _BATCH = 64
 _PLAIN = "UNCOMPRESSED"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from xai_audit.data._shards import Row
+    from xai_audit.data._shard_index import Row
     from xai_audit.data._window import Window
 
 Sample = dict[str, Member]

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from xai_audit.data._classes import ordered, read_class_to_idx
-from xai_audit.data._labels import as_label, class_of, classes_of
+from xai_audit.data._labels import as_label, classed, classes_of
 from xai_audit.data._names import absolute, shown
 from xai_audit.data._photo_columns import columns_of
 from xai_audit.data._window import Window
@@ -109,11 +109,8 @@ class HuggingFace:
         names = self._loaded().columns.names
         for split in self._loaded().splits:
             for number, (suffix, label, fault) in enumerate(self._rows(split)):
-                try:
-                    known = None if label is None else class_of(label, names)
-                except ValueError as exc:
-                    known, fault = None, str(exc)
-                problem = ("no_class", fault) if known is None else None
+                known, why = classed(label, names, fault)
+                problem = ("no_class", why) if known is None else None
                 yield Entry(f"{split}/{number:06d}{suffix}", known, split=split, problem=problem)
 
     def open(self, path: str) -> BinaryIO:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import pyarrow as pa
 
 from xai_audit.data._classes import ordered, read_class_to_idx
-from xai_audit.data._labels import class_of, classes_of
+from xai_audit.data._labels import classed, classes_of
 from xai_audit.data._names import shown
 from xai_audit.data._photo_table import REWRITE, TableReader
 from xai_audit.data._shard_files import split_pattern
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xai_audit.data._photo_columns import PhotoColumns
-    from xai_audit.data._shards import Row
 
 log = logging.getLogger(__name__)
 
@@ -109,15 +108,9 @@ class ParquetPhotos:
     def entries(self) -> Iterator[Entry]:
         """One entry a row, file by file in the files' order."""
         names = self._columns().names
-        for shard, index in self._shards.indexes():
-            for row in index:
-                name, fault = _class(row, names)
-                problem = None if name is not None else ("no_class", fault)
-                if row["status"] is not None:
-                    problem = row["status"], row["error"]
-                path = os.fsdecode(row["name"])
-                path = f"{shard}{os.sep}{path}" if path else shard  # the file's own fault
-                yield Entry(path, name, split=row["split"], group=row["group"], problem=problem)
+        return self._shards.entries(
+            lambda row: classed(row["label"], names, row["error"] or "the table gives no label")
+        )
 
     def open(self, path: str) -> BinaryIO:
         """The bytes of the photo at ``root`` / file / name."""
@@ -135,13 +128,3 @@ class ParquetPhotos:
             "the table cannot be read", where=shown(str(self.root / files[0])),
             expected="Parquet", got=fault, remedy="correct dataset.file",
         )  # fmt: skip
-
-
-def _class(row: Row, names: tuple[str, ...] | None) -> tuple[str | None, str]:
-    """The class of a row's label, and why it has none."""
-    if row["label"] is None:
-        return None, row["error"] or "the table gives no label"
-    try:
-        return class_of(row["label"], names), ""
-    except ValueError as exc:
-        return None, str(exc)

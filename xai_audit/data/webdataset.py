@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from xai_audit.data._classes import ordered, read_class_to_idx
-from xai_audit.data._labels import class_of, classes_of, read_names
+from xai_audit.data._labels import classed, classes_of, read_names
 from xai_audit.data._names import shown
 from xai_audit.data._shard_files import split_pattern
 from xai_audit.data._shards import Shards
@@ -14,12 +13,12 @@ from xai_audit.data._tar_members import check_plain
 from xai_audit.data._tar_samples import TarReader
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
-from xai_audit.types import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from xai_audit.data._shards import Row
+    from xai_audit.data._shard_index import Row
+    from xai_audit.types import Entry
 
 _PACKED = (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _NO_FOLDER = "the sample has neither .cls nor a folder in its name"
@@ -97,16 +96,7 @@ class WebDataset:
 
     def entries(self) -> Iterator[Entry]:
         """One entry a sample, and one for each fault, shard by shard in the shards' order."""
-        stored = self._labelled()
-        for shard, index in self._shards.indexes():
-            for row in index:
-                name, fault = self._class(row) if stored else (row["folder"], _NO_FOLDER)
-                problem = None if name is not None else ("no_class", fault)
-                if row["status"] is not None:
-                    problem = row["status"], row["error"]
-                path = os.fsdecode(row["name"])
-                path = f"{shard}{os.sep}{path}" if path else shard  # the shard's own fault
-                yield Entry(path, name, problem=problem)
+        return self._shards.entries(self._class if self._labelled() else _folder)
 
     def open(self, path: str) -> BinaryIO:
         """The bytes of the photo at ``root`` / shard / member."""
@@ -120,10 +110,10 @@ class WebDataset:
 
     def _class(self, row: Row) -> tuple[str | None, str]:
         """The class of a stored label, and why it has none."""
-        if row["label"] is None:
-            where = ".cls" if self._label_key is None else f".json with {self._label_key}"
-            return None, row["error"] or f"the sample has no {where}"
-        try:
-            return class_of(row["label"], self._names), ""
-        except ValueError as exc:
-            return None, str(exc)
+        where = ".cls" if self._label_key is None else f".json with {self._label_key}"
+        return classed(row["label"], self._names, row["error"] or f"the sample has no {where}")
+
+
+def _folder(row: Row) -> tuple[str | None, str]:
+    """The folder of a row's photo, its class, and why it has none."""
+    return row["folder"], _NO_FOLDER

@@ -69,7 +69,11 @@ class Sweep:
             output_dir: as it was written, not resolved: with ``${...}`` it differs by member.
         """
         if output_dir is None:
-            return self.member(overrides, but=_NAMED)
+            keys = {each.partition("=")[0] for each in overrides}
+            # A name of one's own stands in the folder in place of what it is of.
+            fixed = {key.partition(".")[0] for key in keys - {*self.keys} if key.endswith(".name")}
+            told = {key for key in _NAMED if key.partition(".")[0] not in fixed}
+            return self.member(overrides, but=told)
         return "" if "${" in output_dir else self.member(overrides)
 
     def tell(self) -> None:
