@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOKS = (0.2, 15.0)  # s between two: at results in our folder, at most at Slurm's queue
+_OURS = "xai_audit: "  # before an error of ours; any other is a traceback's last line
 _PATIENCE = 600  # s that the controller may not answer
 
 
@@ -55,6 +56,12 @@ class Job:
             if outcome == "success":
                 return dict(found)
         return {"code": None, "said": queue.state(self.id)}
+
+    @property
+    def refusal(self) -> str:
+        """What is wrong for the user to mend, as the command said it in its one line; or empty."""
+        said = str(self.end["said"])
+        return said.removeprefix(_OURS) if self.end["code"] and said.startswith(_OURS) else ""
 
     @property
     def is_guilty(self) -> bool:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MISTAKES = (2, 3, 4)  # exit codes of what the user can fix: no second try helps
 _SPREAD, _MOST_SPREAD = 0.05, 30.0  # s a task over which an array starts, and in all
 
 
@@ -136,8 +135,8 @@ class SlurmEngine:
             submitted += [Job(tuple(n), job) for n, job in zip(some, found, strict=True)]
         ended = []
         for job in jobs.ended(submitted, self._driver.pause):
-            if job.end["code"] in _MISTAKES:
-                raise WorkerError.of(job.end["said"].removeprefix("xai_audit: "), job.end["code"])
+            if refusal := job.refusal:  # no second try helps
+                raise WorkerError.of(refusal, job.end["code"])
             ended.append(job)
         return ended
 
