@@ -16,6 +16,7 @@ from xai_audit.evidence.plan import OTHERS, shown
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED, WHOLE
 from xai_audit.statistics.estimate import paired
+from xai_audit.statistics.intervals import effect_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence, Set
@@ -159,7 +160,8 @@ def _estimate(rows: pd.DataFrame, *, clusters: Mapping[str, int], seed: int) -> 
     """The mean effect of pairs; those that share clusters are not counted as independent."""
     known = rows[_finite(rows)]
     photos = zip(*(known[name] for name in _PHOTOS), strict=True)
-    return paired(_differences(rows), seed=seed, clusters=shared_clusters(photos, clusters))
+    shared = shared_clusters(photos, clusters)
+    return paired(_differences(rows), seed=seed, clusters=shared, interval=effect_interval)
 
 
 def _columns(question: str, estimate: Estimate) -> dict[str, float]:

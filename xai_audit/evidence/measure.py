@@ -19,7 +19,7 @@ from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.plan import LOOK, OWN
 from xai_audit.evidence.shared import shared_clusters
 from xai_audit.schema import RELIANCE, TRANSPLANTS
-from xai_audit.statistics.intervals import difference_interval
+from xai_audit.statistics.intervals import effect_interval
 from xai_audit.vision.canvas import fitted, transplanted
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _surely_below(
     known = [(pair, a - b) for pair, a, b in ends if a is not None and b is not None]
     shared = shared_clusters((pair.photos for pair, _ in known), clusters)
     effects = np.array([effect for _, effect in known])
-    return bool(difference_interval(effects, shared)[1] < limit)
+    return bool(effect_interval(effects, shared)[1] < limit)
 
 
 class Together:

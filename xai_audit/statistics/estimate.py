@@ -10,6 +10,8 @@ from xai_audit.statistics.intervals import difference_interval
 from xai_audit.statistics.p_values import cluster_p, flip_p
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -28,7 +30,11 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan)
 
 
 def paired(
-    differences: NDArray[np.float64], *, seed: int, clusters: NDArray[np.int64] | None = None
+    differences: NDArray[np.float64],
+    *,
+    seed: int,
+    clusters: NDArray[np.int64] | None = None,
+    interval: Callable[..., tuple[float, float]] = difference_interval,
 ) -> Estimate:
     """The mean of differences (n,) in -1..1 with its interval, and p of a mean not above 0.
 
@@ -40,10 +46,11 @@ def paired(
         seed: of the sign flips.
         clusters: (n, D) of the photo that is changed, then of each donor; None where each photo is
             a cluster of its own. With < 4 clusters of photos only the mean is known.
+        interval: of the mean, called with differences and clusters.
     """
     if not len(differences):
         return UNKNOWN
-    low, high = difference_interval(differences, clusters)
+    low, high = interval(differences, clusters)
     if clusters is None:
         p = flip_p(differences, seed=seed)
     else:

@@ -17,6 +17,9 @@ LEVEL = 0.95
 # Both found by simulation; the whole of Hall's surplus covers too much of bimodal differences.
 _HALL = 0.4
 _UNSEEN = 0.1
+# An effect on a photo that shows; the chance that photos as rare as allowed for show in none; and
+# the most that is allowed for, below which 8 photos that all show nothing could not exclude 0.2.
+_SHOWS, _CHANCE, _MOST_UNSEEN = 0.1, 0.1, 0.19
 
 
 def student_interval(
@@ -86,6 +89,38 @@ def difference_interval(
     unseen = _UNSEEN / len(found[0])
     low, high = mean - math.hypot(below, unseen), mean + math.hypot(above, unseen)
     return max(low, min(mean, -1.0)), min(high, max(mean, 1.0))
+
+
+def effect_interval(
+    differences: NDArray[np.float64], clusters: NDArray[np.int64] | None = None
+) -> tuple[float, float]:
+    """The 95 % interval (low, high) of an effect, which few of a class's photos may show.
+
+    It is :func:`difference_interval`. Where no difference reaches 0.1, the sample says nothing of
+    photos that do: n of them hold none of a share 1 - 0.1^(1/n) of all with a chance of 0.1, and
+    each changes by 1 at most, so that the upper end is no less than that share. More than 0.19 is
+    not allowed for: of fewer than 11 photos some effects in less than a quarter of a class are
+    missed. Arguments and NaN are those of :func:`difference_interval`.
+
+    Measured on 2,000 samples each in which one photo in 20, in 10 and in 5 changes (uniformly by
+    0.3 to 1, the others normally with sd 0.01), as coverage of the mean without the allowance and
+    with it (``python -m tests.bench coverage``):
+
+    ==  ============  ============  ============
+     n  1 in 20       1 in 10       1 in 5
+    ==  ============  ============  ============
+     8  .347   1.000  .565   1.000  .836    .997
+    16  .573   1.000  .815   1.000  .952    .981
+    24  .732   1.000  .908    .995  .973    .973
+    32  .809    .999  .939    .974  .984    .984
+    ==  ============  ============  ============
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    low, high = difference_interval(values, clusters)
+    if not high > 0 or values.max() >= _SHOWS:
+        return low, high
+    photos = len(values) if clusters is None else count(clusters)
+    return low, max(high, min(_MOST_UNSEEN, 1 - _CHANCE ** (1 / photos)))
 
 
 def _spread(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 5
+_VERSION = 6
 # Classes that share decoded photos and worker processes, and how many photos of classes with few
 # make them more: what a kill can cost.
 _TOGETHER, _SMALL = 4, 256

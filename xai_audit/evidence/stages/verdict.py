@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 5
+_VERSION = 6
 _MEASURED = ("availability", "attention", "transplant", "carriers", "joint")
 
 
