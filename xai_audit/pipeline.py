@@ -48,6 +48,7 @@ from xai_audit.evidence.stages.joint import JOINT
 from xai_audit.evidence.stages.survey import SURVEY
 from xai_audit.evidence.stages.transplant import TRANSPLANT
 from xai_audit.evidence.stages.verdict import VERDICT
+from xai_audit.evidence.store import borrow
 from xai_audit.faithfulness.stage import TRUST
 from xai_audit.flags.stage import FLAG
 from xai_audit.index.stage import INDEX
@@ -106,6 +107,7 @@ def audit(spec: RunSpec) -> Path:
         resolved(spec.settings.targets, job.labels, job.facts.num_outputs)
     with owned(paths), stop, driver.status.at_end():
         record.check_owner()  # again: another audit may have come while the model loaded
+        borrow(paths, spec.siblings, record.content["identity"])
         try:
             if {*_WITH_MODEL} & {*spec.settings.stages}:
                 job.note_facts()

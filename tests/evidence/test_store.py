@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
 from tests.evidence import framed
 from xai_audit.evidence.cells import ALL
+from xai_audit.evidence.store import borrow
 from xai_audit.evidence.transplant import Transplanter
+from xai_audit.run.files import write_json, write_table
+from xai_audit.run.paths import RunPaths
 
 _CUES = ("cues=[border]", "cues=[border,colour]")
 
@@ -91,3 +96,35 @@ def test_another_width_of_the_border_is_another_cue(run):
     run("out", _CUES[0])
     wide = _CUES[0], "regions.border=0.12"
     assert {*run("out", *wide)} == {*run("fresh", *wide)}
+
+
+def test_a_sweep_measures_the_pairs_of_all_methods_once(photos, tmp_path, measured):
+    line = framed.overrides(photos, tmp_path / "out", "reading_net", _CUES[0], "methods=null")
+    done = tiny.audit(["-m", *line, "method=gradcam,saliency"])
+    assert done.returncode == 0, done.stderr
+    swept = [*measured]
+    assert len({*swept}) == len(swept) > 0
+    alone = framed.overrides(photos, tmp_path / "alone", "reading_net", _CUES[0], "methods=null")
+    assert tiny.audit([*alone, "method=saliency"]).returncode == 0
+    same_tables(tmp_path / "out" / "method-saliency", tmp_path / "alone")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "are_lent"),
+    [
+        ({"methods": ["lime"]}, True),
+        ({"model.checkpoint": "other.pth"}, False),
+        ({"dataset.root": "elsewhere"}, False),
+    ],
+)
+def test_pairs_of_the_same_photos_and_model_alone_are_lent(tmp_path, theirs, are_lent):
+    mine = {"dataset.root": "photos", "model.checkpoint": "net.pth", "methods": ["gradcam"]}
+    lender, paths = RunPaths(tmp_path / "a"), RunPaths(tmp_path / "b")
+    write_json(lender.run_json, {"identity": mine | theirs})
+    for number in (0, 1):
+        write_table(RunPaths.part(lender.pairs, number), pa.table({"p": [number]}))
+    own = RunPaths.part(paths.pairs, 1)
+    write_table(own, pa.table({"p": [7]}))
+    borrow(paths, [tmp_path / "nothing", lender.root], mine)
+    assert RunPaths.part(paths.pairs, 0).exists() == are_lent
+    assert pq.read_table(own).column("p").to_pylist() == [7]

@@ -9,6 +9,7 @@ from xai_audit.config.nodes import AuditConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 # Groups whose nodes belong to a plugin.
 GROUPS = ("dataset", "masks", "model", "engine")
@@ -24,6 +25,7 @@ class RunSpec:
         cues: a node a candidate shortcut.
         config: all keys, resolved, as ``run.json`` keeps them.
         member: of a sweep, what tells its folder from the others'; empty where it needs no name.
+        siblings: output folders of the members that ran before it.
     """
 
     settings: AuditConfig
@@ -31,9 +33,10 @@ class RunSpec:
     cues: tuple[dict[str, Any], ...]
     config: dict[str, Any] = field(default_factory=dict)
     member: str = ""
+    siblings: tuple[Path, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The description as JSON values, without ``config`` and ``member``."""
+        """The description as JSON values, without ``config`` and the sweep's."""
         return {
             "settings": asdict(self.settings),
             "methods": list(self.methods),

@@ -97,13 +97,13 @@ def _tables() -> NDArray[np.float64]:
     return tables.clip(1, 255).astype(np.float64)
 
 
-def _coefficients(light: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The cosine coefficients of up to _BLOCKS blocks of the luma, one array for each place."""
+def _coefficients(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The cosine coefficients of up to _BLOCKS blocks of the luma, (len(_PLACES), blocks)."""
     rows, columns = light.shape[0] // _SIDE, light.shape[1] // _SIDE
     whole = light[: rows * _SIDE, : columns * _SIDE].reshape(rows, _SIDE, columns, _SIDE)
     blocks = whole.transpose(0, 2, 1, 3).reshape(-1, _SIDE * _SIDE)
     blocks = blocks[:: max(-(-len(blocks) // _BLOCKS), 1)]
-    return list(blocks.dot(_cosines()).T)
+    return np.ascontiguousarray(blocks.dot(_cosines()).T)
 
 
 @cache
@@ -116,14 +116,20 @@ def _cosines() -> NDArray[np.float32]:
     return np.stack(patterns, axis=1).astype(np.float32)
 
 
-def _comb(coefficients: list[NDArray[np.float32]], quality: int) -> float:
+@cache
+def _steps() -> NDArray[np.float32]:
+    """The step of each quality 1..100 at each place, (100, len(_PLACES), 1)."""
+    rows, columns = zip(*_PLACES, strict=True)
+    return _tables()[:, rows, columns, None].astype(np.float32)
+
+
+def _comb(coefficients: NDArray[np.float32], quality: int) -> float:
     """The fit of the coefficients to this quality's steps, at most 1; 0 where too few differ."""
-    total, count = 0.0, 0
-    for values, (v, u) in zip(coefficients, _PLACES, strict=True):
-        step = _tables()[quality - 1, v, u]
-        # Around 0 any step fits. Half a step is well within: there lie the odd multiples of a
-        # step half as wide, which this one must not be taken for.
-        moved = values[np.abs(values) > _NEAR_ZERO * step]
-        total += float(np.cos(moved * np.float32(2 * math.pi / step)).sum())
-        count += len(moved)
-    return total / count if count >= _FEWEST else 0.0
+    turns = coefficients / _steps()[quality - 1]
+    # Around 0 any step fits. Half a step is well within: there lie the odd multiples of a
+    # step half as wide, which this one must not be taken for.
+    moved = turns[np.abs(turns) > _NEAR_ZERO]
+    if len(moved) < _FEWEST:
+        return 0.0
+    moved *= 2 * math.pi
+    return float(np.cos(moved, out=moved).mean(dtype=np.float64))

@@ -64,13 +64,13 @@ def effects_table(
         clusters: image id -> number of its cluster.
         seed: of the sign flips.
     """
-    pairs = {
-        (str(cue), str(question)): rows
-        for (cue, question), rows in transplants.groupby(["cue", "question"])
-    }
+    pairs: dict[tuple[str, str], pd.DataFrame] = {}
+    if len(transplants):  # grouping nothing takes its time too
+        for (cue, question), rows in transplants.groupby(["cue", "question"]):
+            pairs[str(cue), str(question)] = rows
     measured = {cue for cue, _ in pairs}
     nothing, estimate = transplants.iloc[:0], partial(_estimate, clusters=clusters, seed=seed)
-    rows = []
+    found = []
     for cell in cells:
         if cell.cue != ALL:
             cue = shown(cell.cue)
@@ -78,10 +78,10 @@ def effects_table(
             known = cues[cell.cue]
             row: dict[str, Any] = {"class_name": cell.class_name, "cue": cell.cue, "way": known.way}
             if cue not in measured:  # most cells of classes with few photos
-                rows.append(row | {"n_clusters": 0, "n_read": known.usable} | _unmeasured(cell))
+                found.append(row | {"n_clusters": 0, "n_read": known.usable} | _unmeasured(cell))
                 continue
             judged = others if cell.measured_on == OTHERS else own
-            row["n_clusters"] = judged.loc[_finite(judged), "image_id"].map(clusters).nunique()
+            row["n_clusters"] = len({clusters[one] for one in judged["image_id"][_finite(judged)]})
             row |= {"n_read": known.usable} | _effects(cell, own, others, estimate)
             if row["way"] == "added":
                 row |= _arms(own, twins, estimate)
@@ -89,8 +89,8 @@ def effects_table(
                 around = own if len(own) and cell.measured_on != OTHERS else others
                 whole = pairs.get((cue, WHOLE), nothing)
                 row |= _object(whole, around, known.included, estimate)
-            rows.append(row)
-    return pa.Table.from_pylist(rows, schema=EFFECTS)
+            found.append(row)
+    return pa.Table.from_pylist(found, schema=EFFECTS)
 
 
 def _effects(

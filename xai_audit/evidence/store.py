@@ -7,6 +7,7 @@ its three photos alone. So rows are kept under ``evidence/pairs/``, which no pla
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.plan import discovered
 from xai_audit.evidence.source import clusters, cue_marks
-from xai_audit.run.files import is_readable
+from xai_audit.run.files import is_readable, read_json, replacing
 from xai_audit.run.manifest import masks_fingerprint
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
@@ -63,15 +64,17 @@ class Store:
                 rows |= {r.pop(_DIGEST): r for r in found if r.pop(_COMMON) == self._common}
         return Measured(self, rows)
 
-    def kept(self, measured: Measured, part: Part) -> tuple[Path, str, pa.Table]:
-        """The file of a part's class with its rows, to be committed beside the part."""
+    def kept(self, measured: Measured, part: Part) -> list[tuple[Path, str, pa.Table]]:
+        """The file of a part's class with its rows, to be committed beside the part, if any."""
         name = part.args["class_name"]
         rows = [
             row | {_COMMON: self._common, _DIGEST: digest}
             for digest, row in measured.rows.items()
             if row["class_name"] == name
         ]
-        return self._file(part), part.fingerprint, pa.Table.from_pylist(rows, schema=_SCHEMA)
+        if not rows:
+            return []
+        return [(self._file(part), part.fingerprint, pa.Table.from_pylist(rows, schema=_SCHEMA))]
 
     def digest(self, pair: Pair) -> str:
         """A fingerprint of what decides the row of ``pair``, beside what all pairs share."""
@@ -117,6 +120,27 @@ class Store:
             stamp = masks_fingerprint(self._rows.slice(place, 1)) if mask is not None else None
             found[one] = [*facts, stamp]
         return found
+
+
+def borrow(paths: RunPaths, lenders: Iterable[Path], identity: Mapping[str, Any]) -> None:
+    """Copy the pairs of audits of the same photos and model, where ``paths`` has none of a class.
+
+    Pairs do not depend on the methods of attribution. What else differs, digests tell.
+
+    Args:
+        paths: of the audit that is about to run.
+        lenders: output folders, of which the first that has a file gives it.
+        identity: of the audit, as ``run.json`` has it.
+    """
+    for folder in lenders:
+        theirs = RunPaths(folder)
+        noted = (read_json(theirs.run_json) or {}).get("identity")
+        if noted is None or noted | {"methods": None} != {**identity, "methods": None}:
+            continue
+        for file in filter(is_readable, sorted(theirs.pairs.glob("*.parquet"))):
+            if not (place := paths.pairs / file.name).exists():
+                with replacing(place) as temporary:
+                    shutil.copyfile(file, temporary)
 
 
 @dataclass(frozen=True)

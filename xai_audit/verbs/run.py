@@ -122,7 +122,8 @@ def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
 
     keys: Any = OmegaConf.to_container(cfg, resolve=False)
     written = keys["output_dir"]
-    member.folder = audit(replace(spec, member=sweep.placed(overrides, written)))
+    place, siblings = sweep.placed(overrides, written), sweep.folders()
+    member.folder = audit(replace(spec, member=place, siblings=siblings))
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:

@@ -76,14 +76,17 @@ class Sweep:
             return self.member(overrides, but=told)
         return "" if "${" in output_dir else self.member(overrides)
 
+    def folders(self) -> tuple[Path, ...]:
+        """The output folders of the members so far."""
+        return tuple(each.folder.absolute() for each in self.members if each.folder is not None)
+
     def tell(self) -> None:
         """Log a line a member, and write the page of all beside their folders."""
         if not self.keys:
             return
         for each in self.members:
             log.info("%s: %s", each.name, each.problem or _found(each.folder))
-        folders = [each.folder.absolute() for each in self.members if each.folder is not None]
-        if folders:
+        if folders := self.folders():
             from xai_audit.report.sweep import write_sweep
 
             page = Path(os.path.commonpath([folder.parent for folder in folders])) / "sweep.html"

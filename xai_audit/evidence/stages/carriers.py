@@ -144,7 +144,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
                 (RunPaths.part(audit.paths.root / folder, part.number), part.fingerprint, table)
                 for folder, table in zip(CARRIERS.beside, made, strict=True)
             ]
-            also.append(store.kept(transplanter.before, part))
+            also += store.kept(transplanter.before, part)
             yield Finished(part, pairs, notes, also)
 
 

@@ -133,7 +133,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         )
         failed = [p for one, p in transplanter.problems.items() if one.class_name == name]
         notes = transplanter.spent(before).notes() | note(failed)
-        yield Finished(part, table, notes, [store.kept(transplanter.before, part)])
+        yield Finished(part, table, notes, store.kept(transplanter.before, part))
 
 
 def _at_once(measured: Sequence[Cell], part: Part) -> dict[str, list[Cell]]:
