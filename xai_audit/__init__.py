@@ -92,13 +92,14 @@ def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
 
 
 def load(folder: str | Path) -> Run:
-    """The run in ``folder``, an output folder, for reading its tables; torch is not imported.
+    """The run in ``folder``, an output folder or its address, for reading its tables.
+
+    Torch is not imported. Of an address this machine keeps a copy.
 
     Example:
         >>> run = load("outputs/flowers/flowers/gradcam")
     """
-    from pathlib import Path
-
+    from xai_audit.run.home import paths_of
     from xai_audit.run.reader import Run
 
-    return Run(Path(folder).expanduser().absolute())
+    return Run(paths_of(folder).root)

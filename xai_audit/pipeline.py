@@ -54,13 +54,15 @@ from xai_audit.flags.stage import FLAG
 from xai_audit.index.stage import INDEX
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
+from xai_audit.run.home import paths_of
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
 from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
-from xai_audit.store.address import is_address, placed, spelled
+from xai_audit.store.address import home_of, is_address, placed, spelled
+from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
@@ -90,7 +92,8 @@ def audit(spec: RunSpec) -> Path:
     """
     _check_methods(spec)
     dataset = build("dataset", spec.settings.dataset)
-    paths, stop = RunPaths(_output_dir(spec, dataset.name)), StopRequest()
+    configure(**vars(spec.settings.store))
+    paths, stop = _paths(spec, dataset.name), StopRequest()
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
     groups = {stage.name: stage.group for stage in STAGES}
     record = RunRecord(paths, spec.config, _identity(spec.keys), reads, groups)
@@ -177,7 +180,8 @@ def _check_methods(spec: RunSpec) -> None:
 
 def _check_place(job: Audit) -> None:
     """Raise OutputError where the run's own pictures would be listed as photos next time."""
-    output, photos = job.paths.root.resolve(), job.dataset.root.resolve()
+    root, photos = job.paths.root, job.dataset.root.resolve()
+    output = home_of(root) or root.resolve()
     keys = job.settings.dataset
     # A table names its photos itself and tars hold them; a folder of Parquet files is listed.
     folder = "file" not in keys or Path(keys["file"]).expanduser().is_dir()
@@ -191,22 +195,14 @@ def _check_place(job: Audit) -> None:
         )
 
 
-def _output_dir(spec: RunSpec, dataset: str) -> Path:
-    if is_address(spec.settings.output_dir):
-        raise ConfigError(
-            "results are written to a folder of the file system",
-            where="output_dir",
-            expected="a folder",
-            got=f"the address {spec.settings.output_dir}",
-            remedy="copy the folder to the store when the audit has ended",
-        )
-    if spec.settings.output_dir:
-        folder = Path(spec.settings.output_dir).expanduser().absolute()
-        return folder / safe_name(spec.member) if spec.member else folder
+def _paths(spec: RunSpec, dataset: str) -> RunPaths:
+    """The files of the run, as they are there now."""
+    if given := spec.settings.output_dir:
+        return paths_of(f"{given}/{safe_name(spec.member)}" if spec.member else given)
     node = spec.settings.model
     model = node.get("name") or node.get("arch") or node.get("factory")
     methods = "--".join(filter(None, ["+".join(spec.method_names), spec.member]))
-    return Path("outputs", *map(safe_name, (dataset, str(model), methods)))
+    return RunPaths(Path("outputs", *map(safe_name, (dataset, str(model), methods))))
 
 
 # Keys of a group that change an audit without making it another one, and those that are files.

@@ -62,6 +62,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one(self) -> None:
         fault = self.server.drawn(self.command, urlsplit(self.path).path)
+        if self.command == "PUT" and self._is_lost(fault):
+            return
         if fault == "silence":
             time.sleep(self.server.silence)
             self.close_connection = True
@@ -93,6 +95,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.3)
         self.wfile.write(body[half:])
+
+    def _is_lost(self, fault):
+        """Whether half of what was sent is all that came; of other faults all of it does."""
+        length = int(self.headers.get("Content-Length") or 0)
+        if fault in ("error", "silence", "cut"):
+            self.rfile.read(length // 2 if fault == "cut" else length)
+        self.close_connection = fault == "cut" or self.close_connection
+        return fault == "cut"
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_one  # noqa: N815
 

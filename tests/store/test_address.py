@@ -115,7 +115,7 @@ def test_bytes_and_copies_are_those_of_the_object(memory, tmp_path):
 
 def test_a_body_that_was_cut_is_read_again_and_never_taken(memory, monkeypatch):
     configure(cache=None, cache_gb=0, timeout=1, retries=1)
-    monkeypatch.setattr("xai_audit.store.remote._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("xai_audit.store.request._FIRST_WAIT", 0.0)
     memory.pipe("/photos/whole.jpg", b"0123456789")
     cut, plain = [True, False, True, True], type(memory).cat_file
 

@@ -157,7 +157,7 @@ class FlagsConfig:
 
 @dataclass
 class StoreConfig:
-    """How photos, masks and checkpoints at addresses (``s3://bucket/photos``) are read."""
+    """How what lies at addresses (``s3://bucket/photos``) is read, and results are written."""
 
     # Folder of this machine for what was read, shared by all processes; null: a folder of the
     # user's in the system's temporary folder.
@@ -168,6 +168,9 @@ class StoreConfig:
     timeout: float = field(default=10.0, metadata={"above": 0, "max": 3600})
     # Further attempts after a request that failed, with growing pauses.
     retries: int = field(default=4, metadata={"min": 0, "max": 20})
+    # Folder of this machine for the copy of a run whose output_dir is an address; null: a folder
+    # of the user's in the system's temporary folder.
+    scratch: str | None = None
 
 
 @dataclass

@@ -37,12 +37,12 @@ class Maker:
         if self._home.is_dir():
             os.chdir(self._home)
         try:
-            self._check_folder()
             # By its name, as the local engine runs it: it knows all stages, an engine none.
             self._command = import_module("xai_audit.work.__main__")
             self._audit = self._command.opened(self._folder)
         except AuditError as exc:
-            return str(exc), exc.exit_code
+            found = exc if self._folder.is_dir() else self._unseen()
+            return str(found), found.exit_code
         return None
 
     def make(self, stage: str, number: int) -> Refusal | None:
@@ -54,14 +54,13 @@ class Maker:
             return str(exc), exc.exit_code
         return None
 
-    def _check_folder(self) -> None:
-        if not self._folder.is_dir():
-            raise OutputError(
-                "a node of the cluster does not see the output folder",
-                where=self._folder,
-                got=f"nothing there on {socket.gethostname()}",
-                remedy="output_dir on storage that all nodes share, as the photos are",
-            )
+    def _unseen(self) -> OutputError:
+        return OutputError(
+            "a node of the cluster does not see the output folder",
+            where=self._folder,
+            got=f"nothing there on {socket.gethostname()}",
+            remedy="output_dir on storage that all nodes share, as the photos are",
+        )
 
 
 class Worker:

@@ -35,13 +35,13 @@ class Availability:
 
     Attributes:
         estimates: class -> AUROC of the class against the rest; p is that of an AUROC above chance.
-        presence: (n, K) float64 cross-validated scores, columns in the order of the classes; NaN
+        presence: (n, K) float32 cross-validated scores, columns in the order of the classes; NaN
             where the photo's descriptors are unknown.
         groups: class -> how many groups its usable photos are of.
     """
 
     estimates: dict[str, Estimate]
-    presence: NDArray[np.float64]
+    presence: NDArray[np.float32]
     groups: dict[str, int]
 
 
@@ -76,7 +76,7 @@ def availability(
         permutations: of the labels; of very many classes at least 20.
         seed: of folds and permutations.
     """
-    presence = np.full((len(descriptors), len(classes)), np.nan)
+    presence = np.full((len(descriptors), len(classes)), np.nan, np.float32)
     estimates = dict.fromkeys(classes, UNKNOWN)
     usable = np.isfinite(descriptors).all(1)
     labels, group = np.asarray(classes_of)[usable], np.asarray(groups)[usable]
@@ -137,9 +137,9 @@ def _null(
 
 def _scores(
     content: NDArray[np.float64], targets: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]]
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Out-of-fold scores (n, T) of targets (n, T)."""
-    scores = np.empty(targets.shape)
+    scores = np.empty(targets.shape, np.float32)
     wanted = targets.astype(np.float32)
     for test in folds:
         train = np.ones(len(content), dtype=bool)
@@ -155,7 +155,7 @@ def _scores(
 
 
 def _areas(
-    scores: NDArray[np.float64], targets: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]]
+    scores: NDArray[np.float32], targets: NDArray[np.bool_], folds: Sequence[NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """The AUROC (T,) of each column, positives against negatives of their own fold."""
     total, weight = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
@@ -171,7 +171,7 @@ def _areas(
 
 
 def _estimate(
-    scores: NDArray[np.float64],
+    scores: NDArray[np.float32],
     positive: NDArray[np.bool_],
     folds: Sequence[NDArray[np.int64]],
     null: NDArray[np.float64],

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from xai_audit.evidence.readings import SurveyTables
 
+_COLUMNS = 64
+
 
 def offered_table(
     survey: SurveyTables, cue: str, names: Sequence[str], *, permutations: int, seed: int
@@ -53,7 +55,7 @@ def offered_table(
     likeness = _means(found.presence, survey.readings[cue].usable, classes, present)
     rows = []
     for column, name in enumerate(present):
-        presence = found.presence[:, column]
+        presence = found.presence[:, column].astype(np.float64)
         sides = harm(presence, classes == name, correct)
         estimate = found.estimates.get(name, UNKNOWN)
         numbers = {
@@ -75,15 +77,17 @@ def offered_table(
 
 
 def _means(
-    presence: NDArray[np.float64],
+    presence: NDArray[np.float32],
     usable: NDArray[np.bool_],
     classes: NDArray[np.str_],
     names: Sequence[str],
 ) -> NDArray[np.float64]:
     """The mean (K, K) over each class's usable photos of each class's scores; NaN unknown."""
-    scores = pd.DataFrame(presence[usable]).groupby(classes[usable]).mean()
-    means: NDArray[np.float64] = scores.reindex([*names]).to_numpy()
-    return means
+    mine, found = classes[usable], []
+    for at in range(0, presence.shape[1], _COLUMNS):  # of thousands not all in double precision
+        scores = pd.DataFrame(presence[usable, at : at + _COLUMNS], dtype=np.float64)
+        found.append(scores.groupby(mine).mean().reindex([*names]).to_numpy())
+    return np.concatenate(found, axis=1)
 
 
 @dataclass(frozen=True)

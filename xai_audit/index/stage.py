@@ -15,6 +15,7 @@ from xai_audit.run.manifest import counted, rows_hash
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import LISTING, MANIFEST
 from xai_audit.store.address import spelled
+from xai_audit.store.home import withdraw
 from xai_audit.vision.opening import opener_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
@@ -84,7 +85,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
         rows, audit.dataset.root, labels=labels, limit=settings.limit, seed=settings.seed
     )
     write_table(audit.paths.manifest, manifest)
-    audit.paths.statuses.unlink(missing_ok=True)
+    withdraw(audit.paths.statuses)
     counts = counted(manifest)
     log.info(
         "index: %d files: %d usable, %d failed, %d no images, %d left out by limit",

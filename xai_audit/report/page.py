@@ -24,6 +24,7 @@ from xai_audit.report.words import TITLES, fact, percent, times, two, whole
 from xai_audit.run.files import write_text
 from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import OK
+from xai_audit.store.home import withdraw
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def _delete_others(folder: Path, files: set[str]) -> None:
                 if not any(path.iterdir()):
                     path.rmdir()
             elif path.relative_to(folder).as_posix() not in files:
-                path.unlink()
+                withdraw(path)
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xai_audit.errors import OutputError
+from xai_audit.store.home import publish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,11 @@ _GROUP_ROWS = 16_384
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling of ``path`` that takes its place when the block ends well."""
+    """A temporary sibling of ``path`` that takes its place when the block ends well.
+
+    Raises:
+        OutputError: ``path`` is at home in a store, which does not take it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = f".{path.name}.{HOST}.{os.getpid()}."
     handle, name = tempfile.mkstemp(prefix=writer, suffix=".tmp", dir=path.parent)
@@ -48,6 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _fsync(temporary)
         temporary.chmod(0o666 & ~_umask())
+        publish(temporary, path)
         temporary.replace(path)
         _fsync(path.parent)
     finally:

@@ -18,6 +18,7 @@ from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, write_json, write_text
 from xai_audit.run.paths import RunPaths
 from xai_audit.schema import SCHEMA_VERSION
+from xai_audit.store.home import names, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -73,8 +74,7 @@ class RunRecord:
         noted = read_json(self.paths.run_json)
         if not isinstance(noted, dict):
             ours = (self.paths.lock.name,)
-            others = [p.name for p in root.iterdir() if p.name not in ours] if root.is_dir() else []
-            if others:
+            if others := names(root).difference(ours):
                 raise OutputError(
                     "the output folder is not empty and holds no audit",
                     where=root,
@@ -105,7 +105,7 @@ class RunRecord:
 
     def begin(self, stage: str) -> None:
         """Note that ``stage`` is about to change its files: it and what reads them are undone."""
-        self.paths.success.unlink(missing_ok=True)
+        withdraw(self.paths.success)
         undone = {stage}
         for later, reads in self._reads.items():  # each stands after those that it reads
             if undone & {later, *reads}:

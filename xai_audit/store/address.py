@@ -74,6 +74,15 @@ def is_remote(path: str | os.PathLike[str]) -> bool:
     return _HELD.match(os.fspath(path)) is not None
 
 
+def home_of(path: str | os.PathLike[str]) -> Path | None:
+    """The path that stands for the address that a local copy's ``path`` tells; None if it is none.
+
+    A copy lies at its address below another folder: ``/tmp/copies/s3:/bucket/key``.
+    """
+    found = _HELD.search(os.fspath(path))
+    return None if found is None or not found.start() else Path(found[0])
+
+
 def scheme_of(path: str | os.PathLike[str]) -> str:
     """The scheme of the address that ``path`` stands for."""
     found = _HELD.match(os.fspath(path))

@@ -1,36 +1,27 @@
 """Objects of a store: what a folder holds, what an object is, its bytes, whole or not at all.
 
-fsspec's file systems do the talking, one a process: the connections and the event loop of the
-process that it was forked from would be shared. Every request has a time limit, and what fails for
-a reason that may pass is tried again, here and not in the libraries, so that all stores are waited
-for alike.
+Reading and writing are one request an object, so that another process sees the old one or the new.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import random
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from xai_audit.store.address import scheme_of, spelled
-from xai_audit.store.failure import failure
+from xai_audit.store.address import spelled
+from xai_audit.store.request import called, file_system_of, tried
 from xai_audit.store.settings import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import os
+    from collections.abc import Mapping
     from pathlib import Path
-
-T = TypeVar("T")
 
 _SLOWEST = 256 * 1024  # bytes a second; what comes more slowly has stopped
 _LISTING = 1800.0  # seconds; a folder of millions is hundreds of requests, each with its own limit
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0  # seconds between attempts
-_CHOSEN_BY = ("AWS_", "AZURE_", "FSSPEC_", "GCSFS_", "GOOGLE_", "HF_", "HOME", "STORAGE_")
 # What the stores' libraries call the time of change, and what changes with the content.
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
 _MARKS = ("ETag", "etag", "generation", "md5Hash", "blob_id", "oid")
@@ -71,9 +62,9 @@ def listing(path: Path) -> list[Found]:
     """
 
     def attempt() -> list[Found]:
-        files = _files(path)
+        files = file_system_of(path)
         base = str(files._strip_protocol(spelled(path))).rstrip("/")
-        infos = _called(files, "ls", base, detail=True, limit=_LISTING)
+        infos = called(files, "ls", base, detail=True, limit=_LISTING)
         found = []
         for info in infos:
             name = str(info["name"])[len(base) :].removeprefix("/")
@@ -82,7 +73,7 @@ def listing(path: Path) -> list[Found]:
                 found.append(Found(name, None if is_folder else _stamp(info)))
         return sorted(found, key=lambda each: each.name)
 
-    return _tried(path, attempt)
+    return tried(path, attempt)
 
 
 def stamp(path: str | os.PathLike[str]) -> Stamp:
@@ -91,7 +82,7 @@ def stamp(path: str | os.PathLike[str]) -> Stamp:
     Raises:
         StoreError: there is none, or the store does not say.
     """
-    return _tried(path, lambda: _asked(path))
+    return tried(path, lambda: _asked(path))
 
 
 def read(path: str | os.PathLike[str], known: Stamp | None = None) -> tuple[bytes, Stamp]:
@@ -110,11 +101,12 @@ def read(path: str | os.PathLike[str], known: Stamp | None = None) -> tuple[byte
         # Only the first attempt trusts what is known: the object may have been replaced.
         found = before.pop() if before else None
         found = found or _asked(path)
-        content: bytes = _called(_files(path), "cat_file", spelled(path), limit=_limit(found))
+        files, limit = file_system_of(path), _limit(found.size)
+        content: bytes = called(files, "cat_file", spelled(path), limit=limit)
         _check_whole(len(content), found)
         return content, found
 
-    return _tried(path, attempt)
+    return tried(path, attempt)
 
 
 def download(path: str | os.PathLike[str], to: Path) -> Stamp:
@@ -126,41 +118,73 @@ def download(path: str | os.PathLike[str], to: Path) -> Stamp:
 
     def attempt() -> Stamp:
         found = _asked(path)
-        _called(_files(path), "get_file", spelled(path), str(to), limit=_limit(found))
+        called(file_system_of(path), "get_file", spelled(path), str(to), limit=_limit(found.size))
         _check_whole(to.stat().st_size, found)
         return found
 
-    return _tried(path, attempt)
+    return tried(path, attempt)
 
 
-def _tried(path: str | os.PathLike[str], attempt: Callable[[], T]) -> T:
-    """The result of ``attempt``, made again after a while where its failure may pass."""
-    retries = settings().retries
-    for number in range(retries + 1):
-        try:
-            return attempt()
-        except (TypeError, AttributeError, NameError):  # a bug, not a store's answer
-            raise
-        except Exception as exc:  # noqa: BLE001 - the libraries have no common error
-            found = failure(exc, os.fspath(path))
-            if found.lasting or number == retries:
-                raise found from exc
-        # Workers that failed together must not come back together; random's generator is not ours.
-        longest = min(_FIRST_WAIT * 2**number, _LONGEST_WAIT)
-        time.sleep(longest * random.SystemRandom().uniform(0.5, 1.0))
-    raise AssertionError
+def below(path: Path) -> dict[str, Stamp]:
+    """Every object below the folder at ``path``, by its path relative to it.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+
+    def attempt() -> dict[str, Stamp]:
+        files = file_system_of(path)
+        base = str(files._strip_protocol(spelled(path))).rstrip("/")
+        infos = called(files, "find", base, detail=True, limit=_LISTING)
+        found = {str(info["name"])[len(base) :].lstrip("/"): info for info in infos.values()}
+        return {name: _stamp(info) for name, info in found.items() if name}
+
+    return tried(path, attempt)
+
+
+def upload(file: Path, path: Path) -> Stamp:
+    """Put ``file`` at ``path``, whole or not at all; what the object is then.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    size = file.stat().st_size
+
+    def attempt() -> Stamp:
+        files = file_system_of(path)
+        called(files, "put_file", str(file), spelled(path), limit=_limit(size))
+        found = _asked(path)
+        _check_whole(found.size, Stamp(size, None))
+        return found
+
+    return tried(path, attempt)
+
+
+def delete(path: Path) -> None:
+    """See that there is no object at ``path``.
+
+    Raises:
+        StoreError: it cannot be deleted.
+    """
+
+    def attempt() -> None:
+        limit = settings().timeout + 1
+        with suppress(FileNotFoundError):
+            called(file_system_of(path), "rm_file", spelled(path), limit=limit)
+
+    tried(path, attempt)
 
 
 def _asked(path: str | os.PathLike[str]) -> Stamp:
-    info = _called(_files(path), "info", spelled(path), limit=settings().timeout + 1)
+    info = called(file_system_of(path), "info", spelled(path), limit=settings().timeout + 1)
     if info["type"] == "directory":
         raise FileNotFoundError(spelled(path))
     return _stamp(info)
 
 
-def _limit(found: Stamp) -> float:
-    """Seconds that all of an object may take."""
-    return settings().timeout + 1 + found.size / _SLOWEST
+def _limit(size: int) -> float:
+    """Seconds that all bytes of an object may take."""
+    return settings().timeout + 1 + size / _SLOWEST
 
 
 def _check_whole(size: int, found: Stamp) -> None:
@@ -181,37 +205,3 @@ def _stamp(info: Mapping[str, Any]) -> Stamp:
     digest = hashlib.sha256(str(mark).strip('"').encode()).digest()
     last = int.from_bytes(digest[:7], "big")
     return Stamp(int(info["size"]), last if when is None else int(when) * 10**9 + last % 10**9)
-
-
-def _called(files: Any, name: str, *arguments: object, limit: float, **more: object) -> Any:  # noqa: ANN401 - fsspec is untyped
-    """The result of a method of a file system of fsspec, which may take ``limit`` seconds."""
-    from fsspec.asyn import AsyncFileSystem, sync
-
-    if isinstance(files, AsyncFileSystem):
-        return sync(files.loop, getattr(files, f"_{name}"), *arguments, timeout=limit, **more)
-    return getattr(files, name)(*arguments, **more)
-
-
-def _files(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - fsspec is untyped
-    """Fsspec's file system for ``path``, of this process."""
-    # Endpoint and credentials are in the environment: where they change, so must the file system.
-    chosen = tuple(sorted(item for item in os.environ.items() if item[0].startswith(_CHOSEN_BY)))
-    return _file_system(scheme_of(path), settings().timeout, os.getpid(), chosen)
-
-
-@lru_cache(maxsize=64)
-def _file_system(scheme: str, timeout: float, process: int, chosen: object) -> Any:  # noqa: ANN401
-    import fsspec
-
-    del process, chosen  # they only tell one from another
-    options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-    if scheme == "s3":
-        own = dict(fsspec.config.conf.get("s3", {}).get("config_kwargs", {}))
-        limits = {"connect_timeout": min(timeout, 5), "read_timeout": timeout}
-        # One request an object: with more than one at a time the size is asked first.
-        options |= {"config_kwargs": limits | own | {"retries": {"total_max_attempts": 1}}}
-        options |= {"max_concurrency": 1}
-    files = fsspec.filesystem(scheme, **options)
-    if scheme == "s3":
-        files.retries = 1  # attempts: its own would come on top of ours
-    return files

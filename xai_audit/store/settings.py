@@ -25,6 +25,8 @@ class Settings:
         cache_bytes: most that it holds; 0 keeps none.
         timeout: seconds without an answer after which a request has failed.
         retries: further attempts after one that failed.
+        scratch: folder for the copies of runs that are at home in a store; None: one in the
+            system's temporary folder.
         since: when the audit began; what was compared with the store after that is current.
     """
 
@@ -32,19 +34,27 @@ class Settings:
     cache_bytes: int = 2 * 10**9
     timeout: float = 10.0
     retries: int = 4
+    scratch: str | None = None
     since: float = _BEGIN
 
 
-def configure(*, cache: str | None, cache_gb: float, timeout: float, retries: int) -> None:
+def configure(
+    *, cache: str | None, cache_gb: float, timeout: float, retries: int, scratch: str | None = None
+) -> None:
     """Set how this process and those that it starts read stores; an audit begins now."""
     chosen = Settings(
-        cache=None if cache is None else os.path.abspath(os.path.expanduser(cache)),  # noqa: PTH100, PTH111
+        cache=_absolute(cache),
         cache_bytes=int(cache_gb * 10**9),
         timeout=timeout,
         retries=retries,
+        scratch=_absolute(scratch),
         since=time.time(),
     )
     os.environ[_NAME] = json.dumps(asdict(chosen))
+
+
+def _absolute(folder: str | None) -> str | None:
+    return None if folder is None else os.path.abspath(os.path.expanduser(folder))  # noqa: PTH100, PTH111
 
 
 def settings() -> Settings:

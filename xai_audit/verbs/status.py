@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.pipeline import STAGES
-from xai_audit.run.paths import RunPaths
+from xai_audit.run.home import paths_of
 from xai_audit.work.status import DONE, Status
 
 if TYPE_CHECKING:
@@ -23,10 +22,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="xai-audit status", description="How far a run is: stages, rate, failures, workers."
     )
-    parser.add_argument("folder", metavar="DIR", type=Path, help="the output folder of an audit")
+    told = "the output folder of an audit, or its address"
+    parser.add_argument("folder", metavar="DIR", help=told)
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     given = parser.parse_args(arguments)
-    found = Status(RunPaths(given.folder.expanduser().absolute()), STAGES).read()
+    found = Status(paths_of(given.folder), STAGES).read()
     text = json.dumps(found, indent=1) if given.json else "\n".join(_lines(found))
     sys.stdout.write(f"{text}\n")
     return 0

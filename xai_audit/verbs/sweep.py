@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from xai_audit.store.address import spelled
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -91,7 +93,7 @@ class Sweep:
 
             page = Path(os.path.commonpath([folder.parent for folder in folders])) / "sweep.html"
             write_sweep(page, {str(each.name): each.folder for each in self.members if each.folder})
-            log.info("sweep: %s", page)
+            log.info("sweep: %s", spelled(page))
 
 
 def swept(arguments: Sequence[str]) -> tuple[str, ...]:

@@ -18,13 +18,13 @@ import logging
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import AuditError, ConfigError, WaitingError
 from xai_audit.pipeline import STAGES
-from xai_audit.run.paths import RunPaths
+from xai_audit.run.home import paths_of, update
 from xai_audit.run.progress import progress_bar
+from xai_audit.store.home import is_current
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import missing, read_current, read_parts, read_spec
 from xai_audit.work.runner import work_on
@@ -32,7 +32,9 @@ from xai_audit.work.shard import Share, work_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    from xai_audit.run.paths import RunPaths
     from xai_audit.run.progress import Progress
     from xai_audit.work.stage import Part
 
@@ -44,7 +46,7 @@ _ELSEWHERE = {"_target_": "xai_audit.engines.local.LocalEngine", "workers": 0}
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of making the parts that ``arguments`` name."""
     parser = argparse.ArgumentParser(prog="python -m xai_audit.work", description=__doc__)
-    parser.add_argument("run", type=Path, help="the output folder of an audit")
+    parser.add_argument("run", help="the output folder of an audit, or its address")
     known = f"one of {', '.join(stage.name for stage in STAGES)}"
     parser.add_argument("stage", nargs="?", help=known)
     parser.add_argument("parts", nargs="?", type=_numbers, help="numbers of its parts: 3,4,5")
@@ -57,17 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, given.cores)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    paths = RunPaths(given.run.absolute())
     try:
         if given.merge:
-            return _merge(paths)
+            return _merge(paths_of(given.run))
         if given.share is not None:
-            work_share(opened(paths.root), STAGES, given.share, stop=_go_on)
+            work_share(opened(given.run), STAGES, given.share, stop=_go_on)
         elif given.stage is None:
-            return _serve(paths)
+            return _serve(given.run)
         else:
             with progress_bar(given.stage, total=None) as progress:
-                for _ in made(opened(paths.root), given.stage, given.parts, progress):
+                for _ in made(opened(given.run), given.stage, given.parts, progress):
                     pass
     except AuditError as exc:
         sys.stderr.write(f"xai_audit: {exc}\n")
@@ -93,9 +94,9 @@ def _go_on() -> None:
     """A signal ends this process as it ends any other: what is made is there."""
 
 
-def opened(folder: Path) -> Audit:
+def opened(folder: str | Path) -> Audit:
     """The planned audit in ``folder``; which stages are current is asked anew each time."""
-    paths = RunPaths(folder)
+    paths = paths_of(folder)
     spec = read_spec(paths)
     return Audit(paths, spec, lambda stage: stage in read_current(paths), planned=True)
 
@@ -108,6 +109,8 @@ def made(
     Raises:
         ConfigError: a stage or a number that the plan does not have.
     """
+    if not is_current(audit.paths.plan_json):
+        update(audit.paths)  # the driver has merged a stage
     stages = {stage.name: stage for stage in STAGES}
     if name not in stages:
         raise ConfigError("unknown stage", expected=f"one of {', '.join(stages)}", got=name)
@@ -119,9 +122,9 @@ def made(
     return work_on(audit, stage, todo, progress or _Silent())
 
 
-def _serve(paths: RunPaths) -> int:
+def _serve(folder: str) -> int:
     """Make what the input asks for until it ends; the model is opened once."""
-    audit = opened(paths.root)
+    audit = opened(folder)
     _say(ready=os.getpid())
     for line in sys.stdin:
         asked = json.loads(line)

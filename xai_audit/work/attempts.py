@@ -8,6 +8,7 @@ each line is complete or skipped when it is read.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import time
@@ -16,12 +17,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.errors import StoppedError
+from xai_audit.errors import OutputError, StoppedError
 from xai_audit.run.files import HOST
+from xai_audit.store.address import home_of
+from xai_audit.store.home import publish
 from xai_audit.work.parts import read_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from xai_audit.run.paths import RunPaths
     from xai_audit.work.stage import Part
@@ -32,6 +36,8 @@ _NAMES = (
     "RAY_JOB_ID", "RAY_NODE_ID", "JOB_COMPLETION_INDEX", "POD_NAME",
 )  # fmt: skip
 _LONGEST = 500  # letters of an error that are kept
+_BETWEEN = 10.0  # seconds between two copies of this process's file in a store
+_sent: dict[Path, float] = {}  # file -> when it may be put there next
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,18 @@ def note(paths: RunPaths, attempt: Attempt) -> None:
         file.parent.mkdir(exist_ok=True)
         with file.open("ab", buffering=0) as opened:
             opened.write(f"{line}\n".encode())
+    if home_of(file) is not None:
+        _send(file)
+
+
+def _send(file: Path, *, at_end: bool = False) -> None:
+    """Put ``file`` where it is at home, now and then and when the process ends."""
+    if file not in _sent:
+        atexit.register(_send, file, at_end=True)
+    if at_end or time.monotonic() > _sent.get(file, 0.0):
+        _sent[file] = time.monotonic() + _BETWEEN
+        with suppress(OutputError):
+            publish(file, file)
 
 
 @contextmanager

@@ -57,13 +57,7 @@ class Audit:
         self.paths, self.spec, self.is_current = paths, spec, current
         self.settings: AuditConfig = spec.settings
         self._planned = planned
-        store = self.settings.store
-        configure(
-            cache=store.cache,
-            cache_gb=store.cache_gb,
-            timeout=store.timeout,
-            retries=store.retries,
-        )
+        configure(**vars(self.settings.store))
 
     @cached_property
     def dataset(self) -> DatasetSource:

@@ -24,6 +24,8 @@ from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, read_notes, remove_leftovers, write_json, write_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
+from xai_audit.store.address import home_of
+from xai_audit.store.home import fetch, fetch_files, withdraw
 from xai_audit.work.stage import Part
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 FINGERPRINT = "fingerprint"
 _THREADS = 8
+_FEW = 16  # files that a store is asked for one by one; of more it lists the folders
 
 
 def part_file(paths: RunPaths, stage: Stage, number: int) -> Path:
@@ -54,6 +57,7 @@ def files_of(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Path]
 
 def missing(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
     """The parts that are not there with their fingerprint; each footer is read once."""
+    _look(paths, [file for part in parts for file in _files(paths, stage, part)])
 
     def is_done(part: Part) -> bool:
         files = _files(paths, stage, part)
@@ -62,6 +66,17 @@ def missing(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
     with ThreadPoolExecutor(_THREADS) as pool:
         done = pool.map(is_done, parts)
         return [part for part, is_there in zip(parts, done, strict=True) if not is_there]
+
+
+def _look(paths: RunPaths, files: Sequence[Path]) -> None:
+    """See what has come of ``files`` where the run is at home in a store."""
+    if home_of(paths.root) is None:
+        return
+    if len(files) <= _FEW:
+        fetch_files(files)
+    else:
+        for folder in {file.parent for file in files}:
+            fetch(folder)
 
 
 def commit(paths: RunPaths, stage: Stage, finished: Finished) -> None:
@@ -92,7 +107,7 @@ def clean(paths: RunPaths, stage: Stage, parts: Sequence[Part]) -> list[Part]:
         remove_leftovers(paths.root / folder)
         for path in RunPaths.parts(paths.root / folder, prefix=prefix):
             if path not in wanted:
-                path.unlink(missing_ok=True)
+                withdraw(path)
     return todo
 
 

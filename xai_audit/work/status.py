@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import AuditError, OutputError
 from xai_audit.run.files import HOST, is_running, read_json, write_json
+from xai_audit.store.address import spelled
 from xai_audit.work.attempts import read_attempts
 from xai_audit.work.parts import missing, part_file
 from xai_audit.work.stage import Part
@@ -73,7 +74,7 @@ class Status:
         working = {each[-1].stage for each in workers}
         requested = record.get("config", {}).get("stages") or []
         return {
-            "folder": str(self._paths.root),
+            "folder": spelled(self._paths.root),
             "at": round(now, 3),
             "finished": self._paths.success.is_file(),
             "stages": [

@@ -9,6 +9,7 @@ import pyarrow as pa
 from xai_audit.errors import MaskProblem
 from xai_audit.run.manifest import record_of
 from xai_audit.run.record import fingerprint
+from xai_audit.store.home import withdraw
 from xai_audit.work.parts import part_file
 from xai_audit.work.stage import Finished, Part, Plan, Stage, no_merge
 
@@ -48,7 +49,7 @@ def plan(audit: Audit) -> Plan:
             files = [picture.file for picture in pictures]
             part = Part(number, fingerprint(_VERSION, files), {"class_name": name}, len(files))
             if not all((paths.report / file).is_file() for file in files):
-                part_file(paths, GALLERY, number).unlink(missing_ok=True)
+                withdraw(part_file(paths, GALLERY, number))
             made.append(part)
         return made
 

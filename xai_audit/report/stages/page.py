@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.stages.gallery import settings_of
 from xai_audit.run.record import fingerprint
+from xai_audit.store.address import spelled
 from xai_audit.work.parts import parts_mark
 from xai_audit.work.stage import Part, Plan, Stage
 
@@ -31,7 +32,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
     del parts
     write_page(Run(audit.paths.root), settings_of(audit))
-    log.info("report: %s", audit.paths.index_html)
+    log.info("report: %s", spelled(audit.paths.index_html))
     return {}
 
 
