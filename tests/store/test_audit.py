@@ -183,7 +183,6 @@ def test_an_endpoint_that_never_answers_is_one_line(faulty, stored, tmp_path):
         (["dataset.root=ftp://photos/x"], ["no such address: ftp://photos/x", "s3, gs"]),
         (["dataset.root=s3://"], ["no such address", "got no place"]),
         (["dataset.root=s3://me:secret@photos/x"], ["holds credentials: s3://...@photos/x"]),
-        (["output_dir=s3://photos/out"], ["output_dir", "a folder of the file system"]),
         (["model.checkpoint=s3://photos/none.pth"], ["s3://photos/none.pth", "nothing there"]),
         (["masks.root=s3://photos/none"], ["masks.root=s3://photos/none", "nothing there"]),
     ],
