@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,13 +119,12 @@ def fetch(folder: Path, *, spare: Collection[str] = (), own: str = "/") -> None:
     stale = [path for path, found in wanted.items() if not _is_version(path, found)]
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(_get, (path for path in stale if not path.name.startswith(own))))
-    for path in folder.rglob("*"):
-        # What another process has put there since the listing stays.
-        if path in wanted or not path.is_file() or path.stat().st_ctime >= begun:
-            continue
+    for path in {*folder.rglob("*")}.difference(wanted):
         kept = path.name.startswith((".", own)) or path.relative_to(folder).parts[0] in spare
-        if not kept:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process deletes it too
+            # What has been put there since the listing stays.
+            if not kept and path.is_file() and path.stat().st_ctime < begun:
+                path.unlink()
 
 
 def fetch_files(paths: Iterable[Path]) -> None:
