@@ -115,8 +115,7 @@ def test_another_machine_goes_on_where_the_store_is(s3, home, folder, local, tmp
     assert again == {"part-00001.parquet"}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_bad_network_leaves_no_half_part(faulty, s3, home, folder, local, tmp_path, seed):
+def test_a_bad_network_leaves_no_half_part(faulty, s3, home, folder, local, tmp_path):
     key, address = home
     faulty.share, faulty.faults = 0.1, ("error", "silence", "cut", "slow")
     audited(folder, address, tmp_path / "a", "store.retries=8")
