@@ -24,7 +24,7 @@ log = logging.getLogger("tests.bench")
 
 _SUMMARY = "Run benches and print a table; the exit code is 1 where a bound is not met."
 
-# A module of this folder each, with run(shared, quick) -> rows; in this order.
+# A module of this folder each, with run(shared, quick) -> rows, all or one by one; in this order.
 BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
     "starved", "planted", "stamps", "coverage", "intervals", "frozen", "earlier", "house", "steps",
@@ -54,14 +54,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(name: str, shared: Path, *, quick: bool, only: str = "") -> list[Row]:
-    """The rows of bench ``name``; one that says so where a command of it failed."""
+    """The rows of bench ``name``; one that says so where a command of it failed.
+
+    Each is told at once: the table comes last, hours may lie between.
+    """
+    rows: list[Row] = []
+
+    def told(row: Row) -> None:
+        log.info("  %s: %s (%s: %s)", row.what, row.measured, row.status, row.bound)
+        rows.append(row)
+
     try:
         run = import_module(f"tests.bench.{name}").run
-        rows: list[Row] = run(shared, quick, only) if only else run(shared, quick)
+        for row in run(shared, quick, only) if only else run(shared, quick):
+            told(row)
     except ChildError as exc:
-        rows = [Row(name, "runs", str(exc), met=False, command=f"python -m tests.bench {name}")]
-    for row in rows:  # told at once: the table comes last, hours may lie between
-        log.info("  %s: %s (%s: %s)", row.what, row.measured, row.status, row.bound)
+        told(Row(name, "runs", str(exc), met=False, command=f"python -m tests.bench {name}"))
     return rows
 
 

@@ -22,7 +22,7 @@ from tests.work.slurm import Slurm, lacking
 from xai_audit.pipeline import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 COMMAND = "python -m tests.bench engines"
 _START, _OVERHEAD, _EMPTY = 8.0, 1.1, 60.0
@@ -30,21 +30,29 @@ _TWO = "engine.workers=2"
 _MAIN = "stages=[index,attribute,score]"
 
 
-def run(shared: Path, quick: bool) -> list[Row]:
-    """Rows for the start of a worker, two workers against one process, and Slurm."""
+def run(shared: Path, quick: bool) -> Iterator[Row]:
+    """Rows for the start of a worker, Slurm, and two workers against one process."""
     del shared  # generated photos
     with tempfile.TemporaryDirectory(prefix="xai-bench-") as folder:
         tmp = Path(folder)
-        rows = [*_two_workers(tmp, quick=quick), _start(tmp)]
-        if lack := lacking():
-            reason = f"a Slurm needs {', '.join(lack)}"
-            return [*rows, skipped("overhead of Slurm", f"<= {_OVERHEAD}", reason, COMMAND)]
-        slurm = Slurm(tmp / "slurm")
-        try:
-            slurm.start()
-            return [*rows, _slurm(tmp, slurm, quick=quick), _empty(tmp, slurm, quick=quick)]
-        finally:
-            slurm.stop()
+        yield _start(tmp)
+        yield from _with_slurm(tmp, quick=quick)
+        yield from _two_workers(tmp, quick=quick)
+
+
+def _with_slurm(tmp: Path, *, quick: bool) -> Iterator[Row]:
+    """A row for long parts and one for short ones."""
+    if lack := lacking():
+        reason = f"a Slurm needs {', '.join(lack)}"
+        yield skipped("overhead of Slurm", f"<= {_OVERHEAD}", reason, COMMAND)
+        return
+    slurm = Slurm(tmp / "slurm")
+    try:
+        slurm.start()
+        yield _slurm(tmp, slurm, quick=quick)
+        yield _empty(tmp, slurm, quick=quick)
+    finally:
+        slurm.stop()
 
 
 def _two_workers(tmp: Path, *, quick: bool) -> list[Row]:
@@ -127,7 +135,7 @@ def _empty(tmp: Path, slurm: Slurm, *, quick: bool) -> Row:
     count = 200 if quick else 10_000
     photos = tmp / "many" / "images"
     for number in range(count):
-        photo = photos / f"class_{number % 2}" / f"{number:05d}.png"
+        photo = photos / f"class_{number % 3}" / f"{number:05d}.png"
         photo.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (16, 16), (number % 256, 90, 40)).save(photo)
     env = {**slurm.environment, "XAI_AUDIT_TEST_SECONDS": "0"}
