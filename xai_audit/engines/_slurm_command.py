@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KEPT = 20  # lines of what a command said last
+# Of a task: as requested, and where nothing was, as it was given.
+_CORES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 class Command:
@@ -35,7 +37,8 @@ class Command:
         """``code`` of the command's end and ``said``, its last line of errors."""
         time.sleep(random.uniform(0, self._spread))  # noqa: S311 - no secret
         environment = dict(os.environ)
-        if cores := environment.get("SLURM_CPUS_PER_TASK"):
+        # Where Slurm does not bind tasks to their cores, all threads of all tasks fight for them.
+        if cores := next(filter(None, map(environment.get, _CORES)), None):
             environment.setdefault("OMP_NUM_THREADS", cores)
         process = subprocess.Popen(
             [sys.executable, "-m", "xai_audit.work", *self._arguments],
