@@ -18,6 +18,7 @@ from tests.work.slurm import Slurm, lacking
 from tests.work.test_local import differing
 from tests.work.test_workers import part_files
 from xai_audit.engines import _slurm_queue as queue
+from xai_audit.engines._slurm_command import Command
 from xai_audit.engines.slurm import SlurmEngine
 from xai_audit.errors import ConfigError
 
@@ -267,3 +268,28 @@ def test_a_number_that_cannot_be_is_one_line(key, value):
     given = {"workers": 1, "retries": 0, "rounds": 1} | {key: value}
     with pytest.raises(ConfigError, match=f"engine.{key}"):
         SlurmEngine(driver=None, wait=True, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        ({"SLURM_CPUS_PER_TASK": "2", "SLURM_CPUS_ON_NODE": "8"}, "2"),
+        ({"SLURM_CPUS_ON_NODE": "3"}, "3"),
+        ({"SLURM_CPUS_ON_NODE": "3", "OMP_NUM_THREADS": "1"}, "1"),
+        ({}, None),
+    ],
+)
+def test_a_task_has_as_many_threads_as_cores(monkeypatch, given, threads):
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    plain, seen = subprocess.Popen, []
+
+    def popen(command, *, env, **more):
+        seen.append(env.get("OMP_NUM_THREADS"))
+        return plain([sys.executable, "-c", ""], env=env, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert Command("nowhere")()["code"] == 0
+    assert seen == [threads]
