@@ -40,18 +40,19 @@ class Command:
         # Where Slurm does not bind tasks to their cores, all threads of all tasks fight for them.
         if cores := next(filter(None, map(environment.get, _CORES)), None):
             environment.setdefault("OMP_NUM_THREADS", cores)
-        process = subprocess.Popen(
+        said: deque[str] = deque(maxlen=_KEPT)
+        with subprocess.Popen(
             [sys.executable, "-m", "xai_audit.work", *self._arguments],
             env=environment, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        said: deque[str] = deque(maxlen=_KEPT)
-        try:
-            for line in process.stderr or ():
-                sys.stderr.write(line)
-                said.append(line.strip())
-        finally:  # a signal of Slurm's raises here
-            process.kill()
-        return {"code": process.wait(), "said": next(filter(None, reversed(said)), "")}
+        ) as process:  # fmt: skip
+            try:
+                for line in process.stderr or ():
+                    sys.stderr.write(line)
+                    said.append(line.strip())
+            finally:  # a signal of Slurm's raises here
+                process.kill()
+        last = next(filter(None, reversed(said)), "")
+        return {"code": process.returncode, "said": last}
 
     def checkpoint(self, *_args: object) -> Any:  # noqa: ANN401 - submitit's
         """What runs when the job is requeued."""
