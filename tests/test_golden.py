@@ -31,8 +31,14 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
 def test_rows_are_those_of_the_stage_s_version(found, stage):
-    noted, now = json.loads(golden.FILE.read_text(encoding="utf-8"))[stage], found[stage]
-    assert noted["version"] == now["version"], "python -m tests.golden notes the new version's rows"
+    now, everywhere = found[stage], json.loads(golden.FILE.read_text(encoding="utf-8"))
+    known = {
+        name for name, stages in everywhere.items() if stages[stage]["version"] == now["version"]
+    }
+    assert known, "python -m tests.golden notes the new version's rows"
+    if golden.PROCESSOR not in known:
+        pytest.skip(f"rows of version {now['version']} noted on {', '.join(sorted(known))} alone")
+    noted = everywhere[golden.PROCESSOR][stage]
     differ = [
         f"{table}.{column}: {noted[table].get(column)} was, {now[table].get(column)} is"
         for table in golden.TABLES[stage]
