@@ -30,15 +30,15 @@ def run(shared: Path, quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="xai-bench-") as folder:
         few, many = Path(folder, "few"), Path(folder, "many")
         told = shown(audit_command([*_arguments(few, classes), "stages=[evidence]"]), TMP=few)
-        quickly, cheap = _audited(few, classes, 4)
-        largely, spent = _audited(many, classes, 20, *_ALONE)
+        quickly, stage, cheap = _audited(few, classes, 4)
+        largely, _, spent = _audited(many, classes, 20, *_ALONE)
     limited = " ".join([told, *_ALONE])
     return [
         Row(
             f"seconds of the evidence stage, {classes} classes of 4 photos",
             f"<= {_SECONDS} s",
-            f"{quickly.seconds:.1f} s, {cheap} forwards",
-            quickly.seconds <= _SECONDS,
+            f"{stage:.1f} s, {cheap} forwards; its command {quickly.seconds:.1f} s",
+            stage <= _SECONDS,
             told,
         ),
         Row(
@@ -95,11 +95,14 @@ def _arguments(root: Path, classes: int) -> list[str]:
     ]
 
 
-def _audited(root: Path, classes: int, per_class: int, *more: str) -> tuple[Finished, int]:
-    """The command of the evidence stage after those before it, and the forwards of its pairs."""
+def _audited(root: Path, classes: int, per_class: int, *more: str) -> tuple[Finished, float, int]:
+    """The command of the evidence stage after those before it; its seconds and its forwards.
+
+    The command's own seconds are more by what it takes to start and to open the model.
+    """
     make_photos(root / "photos", classes, per_class)
     command = audit_command([*_arguments(root, classes), *more])
     finished([*command, "stages=[index,attribute,score]"])
     done = finished([*command, "stages=[evidence]"], timeout=4 * 3600)
     noted = json.loads((root / "out" / "run.json").read_text(encoding="utf-8"))
-    return done, noted["evidence"]["forwards"]
+    return done, noted["timings"]["evidence_seconds"], noted["evidence"]["forwards"]

@@ -99,7 +99,13 @@ def test_hours_are_some_and_fall_with_workers(plan):
 
 def test_a_few_photos_predict_the_parts_and_bound_the_forwards(command, plan, finished, tmp_path):
     """Nine of 18 photos, three of a class: too few for a transplant, whose cost is a bound."""
-    rows = {row.stage: row for row in predicted(tried(compose(command), tmp_path, photos=9))}
+    trial = tried(compose(command), tmp_path, photos=9)
+    # As if one photo took no less time than all.
+    flat = replace(trial.stages["attribute"], once=9.0, work=0.0)
+    for stages in (trial.stages, trial.stages | {"attribute": flat}):
+        rows = {row.stage: row for row in predicted(replace(trial, stages=stages))}
+        assert rows["transplant"].work > 0
+    assert rows["transplant"].work == 4 * 2 * 18 * 9.0 / trial.stages["attribute"].forwards
     planned = json.loads(finished.plan_json.read_text())["stages"]
     (spent,) = (row["forwards"] for row in plan["stages"] if row["stage"] == "transplant")
     for stage in ("index", "attribute", "score", "trust", "survey", "transplant", "adversarial"):
@@ -109,7 +115,6 @@ def test_a_few_photos_predict_the_parts_and_bound_the_forwards(command, plan, fi
     assert rows["transplant"].basis == AT_MOST
     assert rows["transplant"].forwards == 4 * 2 * 18  # two questions of two forwards; two cues
     assert rows["transplant"].forwards >= spent
-    assert rows["transplant"].work > 0
     assert rows["carriers"].basis == UNKNOWN
 
 

@@ -162,7 +162,8 @@ def _bounded(row: Predicted, trial: Trial) -> Predicted:
     settings, classes = trial.full.settings.evidence, sizes_of(trial.full)
     cues, explained = trial.stages["availability"].parts, trial.stages[ATTRIBUTE.name]
     forwards = _FORWARDS * cues * _pairs(classes, settings.images_per_class)
-    each = explained.work / max(explained.forwards or 0, 1)
+    # Where fewer photos took no less time, all that was spent bounds what a photo takes.
+    each = (explained.work or explained.once) / max(explained.forwards or 0, 1)
     return replace(row, parts=len(classes), forwards=forwards, work=forwards * each, basis=AT_MOST)
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from xai_audit.evidence.cells import ALL
-from xai_audit.schema import CARRIER_PULL, PULL, PULLS, VICTIM
+from xai_audit.schema import CARRIER_PULL, PULL, PULLS, TRANSPLANTS, VICTIM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 _CELL = ["class_name", "cue"]
@@ -29,13 +30,13 @@ def pulls_table(files: Sequence[Path]) -> pa.Table:
     Args:
         files: of ``transplants/``, pulls and carriers' pulls.
     """
-    rows = pd.concat([*_pairs(files), pd.DataFrame(columns=_COLUMNS)], ignore_index=True)
+    rows = _pairs(files)
     if rows.empty:
         return PULLS.empty_table()
     carried = rows[rows["question"].isin(_CARRIED)][_CELL].drop_duplicates()
     marked = rows.merge(carried.assign(carried=True), on=_CELL, how="left")
     kept = marked["carried"].isna() | marked["question"].isin(_CARRIED)
-    found = marked[kept].astype({"predicted_with": bool, "predicted_without": bool})
+    found = marked[kept]
     found["changed"] = found["predicted_with"] & ~found["predicted_without"]
     photos = found.groupby([*_CELL, "image_class", "image_id"])["changed"].mean() > 0.5
     shares = photos.groupby([*_CELL, "image_class"]).agg(["sum", "count"]).reset_index()
@@ -67,15 +68,16 @@ def victims_of(cells: pd.DataFrame, pulls: pa.Table) -> pd.Series:
     return pd.Series([ranked.get(cell, []) for cell in of], index=cells.index, dtype=object)
 
 
-def _pairs(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
-    for file in files:
-        table = pq.read_table(file, columns=_COLUMNS)
-        if not table.num_rows:  # of a thousand classes most
-            continue
-        frame = table.to_pandas()
-        mine = frame[frame["question"].isin([PULL, *_CARRIED]) & (frame["cue"] != ALL)]
-        if not (known := mine.dropna(subset=["predicted_with", "predicted_without"])).empty:
-            yield known
+def _pairs(files: Sequence[Path]) -> pd.DataFrame:
+    """The measured pairs of pull, of carriers too."""
+    table = TRANSPLANTS.empty_table().select(_COLUMNS)
+    if files:  # all at once: of a thousand classes each has hardly a row
+        asked = pc.field("question").isin([PULL, *_CARRIED]) & (pc.field("cue") != ALL)
+        known = pc.field("predicted_with").is_valid() & pc.field("predicted_without").is_valid()
+        pairs = ds.dataset([*map(str, files)], schema=TRANSPLANTS)
+        table = pairs.to_table(columns=_COLUMNS, filter=asked & known)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _row(name: str, cue: str, victim: str, changed: int, count: int) -> dict[str, object]:

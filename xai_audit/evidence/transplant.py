@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """A row of TRANSPLANTS."""
 
+# Pairs whose views come out of a worker process together, if there are so many for each of them
+# several times.
+_PACKED, _TURNS = 16, 4
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -93,12 +97,12 @@ class Transplanter:
         self._class_of = dict(zip(ids, classes, strict=True))
         self._label_of = dict(zip(classes, labels, strict=True))
         self._place = {image_id: place for place, image_id in enumerate(ids)}
-        # One loader for all calls, the groups being its sampler: workers keep their canvases.
-        self._groups: list[list[Pair]] = []
+        # One loader for all calls, the photos' pairs being its sampler: workers keep their canvases.
+        self._asked: list[list[list[Pair]]] = []
         self._loader = DataLoader(
             PairViews(source, self.cues),
             batch_size=None,
-            sampler=self._groups,
+            sampler=self._asked,
             num_workers=source.num_workers,
             persistent_workers=source.num_workers > 0,
             worker_init_fn=quiet if source.num_workers else None,
@@ -133,16 +137,17 @@ class Transplanter:
         groups: dict[tuple[str, str], list[Pair]] = {}
         for pair in pairs:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
-        self._groups[:] = groups.values()
+        self._asked[:] = _packed([*groups.values()], self._source.num_workers)
         waiting: dict[str, Batch] = {}
-        for ((name, _), group), found in zip(groups.items(), self._loader, strict=True):
+        views = (one for packed in self._loader for one in packed.apart())
+        for ((name, _), group), found in zip(groups.items(), views, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)
                 continue
             self.problems |= {group[place]: problem for place, problem in found.problems.items()}
             left_out = sorted({*range(len(group))} - {*found.done})
             yield from ((group[place], self._row(group[place])) for place in left_out)
-            if found.views is None:
+            if not found.done:
                 continue
             batch = waiting.setdefault(name, Batch())
             batch.add([group[place] for place in found.done], found.views, found.ends)
@@ -222,3 +227,16 @@ class Transplanter:
                 logits = self._model.module(images)
         found: torch.Tensor = logits.float().cpu()
         return found
+
+
+def _packed(groups: Sequence[list[Pair]], workers: int) -> Iterator[list[list[Pair]]]:
+    """The groups in their order, a few with few pairs together."""
+    enough = min(_PACKED, sum(map(len, groups)) // (_TURNS * max(workers, 1)))
+    some: list[list[Pair]] = []
+    for group in groups:
+        some.append(group)
+        if sum(map(len, some)) >= enough:
+            yield some
+            some = []
+    if some:
+        yield some

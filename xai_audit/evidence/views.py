@@ -13,6 +13,8 @@ from xai_audit.schema import CARRIER_PULL, CARRIER_RELIANCE, SCREENING, VICTIM, 
 from xai_audit.vision.canvas import Canvases, fitted, one_thread, seen, transplanted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from xai_audit.evidence.plan import Pair
     from xai_audit.types import Canvas, Cue
     from xai_audit.vision.canvas import Source
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # A property that an object can have too is changed on the whole photo: a cast lies on both, and a
 # donor gives only what its surroundings have.
 _ON_WHOLE = (WHOLE, SCREENING, CARRIER_PULL, VICTIM, CARRIER_RELIANCE)
+_NO_VIEWS = torch.empty(0, dtype=torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -29,19 +32,47 @@ class Views:
 
     Attributes:
         done: places of the pairs that have views.
-        views: (V, 3, H, W) uint8, all different; None where there are none.
+        views: (V, 3, H, W) uint8, all different.
         ends: the place in ``views`` of each end of these pairs: with, without, with, ...
         problems: place of a pair -> why a cue failed on it.
     """
 
     done: list[int]
-    views: torch.Tensor | None
+    views: torch.Tensor
     ends: list[int]
     problems: dict[int, CueProblem]
 
 
-class PairViews(Dataset["Views | None"]):
-    """The model's views of the pairs of one photo; these pairs are the index.
+@dataclass(frozen=True)
+class Packed:
+    """The views of a few photos in one tensor, whose way out of a worker process costs its time.
+
+    Attributes:
+        photos: of each photo its views without the tensor; None where it cannot be decoded.
+        views: of all of them, one after the other.
+        counts: of each photo that can be decoded.
+    """
+
+    photos: list[Views | None]
+    views: torch.Tensor
+    counts: list[int]
+
+    @classmethod
+    def of(cls, photos: list[Views | None]) -> Packed:
+        """The views of ``photos``, together."""
+        known = [one.views for one in photos if one is not None]
+        apart = [one and replace(one, views=_NO_VIEWS) for one in photos]
+        return cls(apart, torch.cat(known or [_NO_VIEWS]), [*map(len, known)])
+
+    def apart(self) -> Iterator[Views | None]:
+        """The views of each photo."""
+        views = iter(self.views.split(self.counts))
+        for one in self.photos:
+            yield one and replace(one, views=next(views))
+
+
+class PairViews(Dataset[Packed]):
+    """The model's views of the pairs of a few photos; the pairs of each of them are the index.
 
     Args:
         source: of canvases.
@@ -51,10 +82,10 @@ class PairViews(Dataset["Views | None"]):
     def __init__(self, source: Source, cues: dict[str, Cue]) -> None:
         self._canvases, self._cues = Canvases(source), cues
 
-    def __getitem__(self, group: list[Pair]) -> Views | None:
-        """The views of the pairs of a photo; None where it cannot be decoded."""
+    def __getitem__(self, groups: list[list[Pair]]) -> Packed:
+        """The views of each photo's pairs."""
         with one_thread():
-            return self._views(group)
+            return Packed.of([self._views(group) for group in groups])
 
     def _views(self, group: list[Pair]) -> Views | None:
         canvas = self._canvases[group[0].image]
@@ -81,7 +112,7 @@ class PairViews(Dataset["Views | None"]):
                     views.setdefault(content, view)
                     ends.append(places.setdefault(content, len(places)))
                 done.append(place)
-        return Views(done, torch.stack([*views.values()]) if done else None, ends, problems)
+        return Views(done, torch.stack([*views.values()]) if done else _NO_VIEWS, ends, problems)
 
     def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
         """The view with each donor's cue; None where another cue cannot be put back into one."""
