@@ -7,6 +7,7 @@ needs.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from importlib import import_module
 
@@ -22,6 +23,9 @@ def entry() -> None:
     """Run the command line of this process and exit with its code."""
     code = main()
     # After an error, workers may be left; they ignore SIGTERM, and Python would wait for them.
+    # torch's handler of their end would raise.
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for child in multiprocessing.active_children():
         child.kill()
     sys.exit(code)

@@ -7,6 +7,7 @@ AuditError                     anything that ends the run with a line instead of
 │   └── OutputError            an output folder that is not ours or not writable    exit 2
 ├── PluginError                a plugin broke its contract (names plugin and images) exit 1
 ├── TooManyFailuresError       more images failed than ``max_failed_fraction``      exit 4
+├── LostReaderError            a process that reads photos ended                   exit 1
 ├── WorkerError                what a worker process says, with its exit code
 ├── PoisonError                parts that end the processes that make them          exit 4
 ├── WaitingError               parts are left to other processes                    exit 0
@@ -35,10 +36,8 @@ _CPU_SIGNS = (
     "could not create a primitive",
 )
 
-# Where an object lies in memory, which differs from process to process.
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
-# Letters of a message that are kept.
-_LONGEST = 200
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # in memory: it differs from process to process
+_LONGEST = 200  # letters of a message that are kept
 
 
 class AuditError(Exception):
@@ -99,6 +98,10 @@ class TooManyFailuresError(AuditError):
     """More images failed than ``max_failed_fraction`` allows; everything else is finished."""
 
     exit_code = 4
+
+
+class LostReaderError(AuditError):
+    """A process that reads photos ended, as by the system for want of memory."""
 
 
 class WorkerError(AuditError):

@@ -22,6 +22,7 @@ class Faulty(ThreadingHTTPServer):
         silence: seconds after which a silent request is dropped.
         seen: (method, path) -> requests.
         done: fault -> requests that met it.
+        only: how paths end that are treated badly; all, if empty.
         gone: paths of which it says that there is nothing.
     """
 
@@ -31,7 +32,7 @@ class Faulty(ThreadingHTTPServer):
     def __init__(self, behind: str, *, share: float, seed: int, silence: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind, self.share, self.silence = urlsplit(behind).netloc, share, silence
-        self.faults = FAULTS
+        self.faults, self.only = FAULTS, ""
         self.seen: Counter[tuple[str, str]] = Counter()
         self.done: Counter[str] = Counter()
         self.gone: set[str] = set()
@@ -46,7 +47,7 @@ class Faulty(ThreadingHTTPServer):
         """The fault of this request, or None."""
         with self._lock:
             self.seen[method, path] += 1
-            if self._rng.random() >= self.share:
+            if not path.endswith(self.only) or self._rng.random() >= self.share:
                 return None
             fault = self._rng.choice(self.faults)
             self.done[fault] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pandas as pd
@@ -172,6 +173,24 @@ def test_an_endpoint_that_never_answers_is_one_line(faulty, stored, tmp_path):
     more = ("store.timeout=0.5", "store.retries=1")
     assert "got no answer" in line_of(tiny.audit(remote(stored, tmp_path / "out", *more)))
     assert time.monotonic() - begin < 20
+
+
+def test_a_store_that_goes_away_ends_the_run_and_not_every_photo(faulty, stored, local, tmp_path):
+    """No part is committed with photos that were waited for in vain, and the next run goes on."""
+    faulty.share, out = 0.0, tmp_path / "out"
+    more = ("store.retries=0", "store.cache_gb=0", "compute.batch_size=1", "compute.part_size=18")
+    assert tiny.audit(remote(stored, out, *more, "stages=[index]")).returncode == 0
+    faulty.share, faulty.faults, faulty.only = 1.0, ("error",), ".jpg"
+    for workers in (0, 1):
+        done = tiny.audit(remote(stored, out, *more, f"compute.num_workers={workers}"))
+        assert done.returncode == 1
+        line = done.stderr.splitlines()[-1]
+        assert re.search(r"the store did not answer for 1\d files in a row: s3://photos/tiny", line)
+        assert "then run the same command again" in line
+        assert "Traceback" not in done.stderr
+    faulty.share = 0.0
+    assert tiny.audit(remote(stored, out, *more)).returncode == 0
+    assert differing(out, local) == []
 
 
 @pytest.mark.parametrize(

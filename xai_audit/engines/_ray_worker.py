@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.errors import AuditError, OutputError
+from xai_audit.errors import AuditError, LostReaderError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,8 @@ class Maker:
         try:
             for _ in self._command.made(self._audit, stage, [number]):
                 pass
+        except LostReaderError:
+            raise  # a part that was lost is made again
         except AuditError as exc:
             return str(exc), exc.exit_code
         return None

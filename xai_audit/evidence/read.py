@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from xai_audit.errors import CueProblem, PluginError
 from xai_audit.evidence.columns import SURVEY
 from xai_audit.evidence.left_out import stop_if_broken
 from xai_audit.evidence.near import perceptual_hash
 from xai_audit.vision.canvas import asked, one_thread, seen
-from xai_audit.vision.loader import quiet
 from xai_audit.vision.transform import pull_down
+from xai_audit.vision.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,14 +56,13 @@ def surveyed(
         PluginError: a cue breaks its contract, or one of the user's fails on all photos of a part.
     """
     ids = [image_id for part in parts for image_id in part]
-    loader = DataLoader(
+    workers = Workers(
         _Sample(source, cues, ids, grid, described=described),
-        batch_size=_CHUNK,
         num_workers=source.num_workers,
-        collate_fn=list,
-        worker_init_fn=quiet if source.num_workers else None,
+        collate=list,
+        batch_size=_CHUNK,
     )
-    items = (item for chunk in loader for item in chunk)
+    items = (item for chunk in workers for item in chunk)
     for part in parts:
         rows: list[dict[str, Any]] = []
         for image_id in part:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
-from torch.utils.data import DataLoader
 
 from xai_audit.evidence.batch import Batch
 from xai_audit.evidence.plan import shown
-from xai_audit.evidence.views import PairViews
+from xai_audit.evidence.views import Packed, PairViews
 from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
 from xai_audit.schema import TRANSPLANTS
-from xai_audit.vision.loader import quiet
+from xai_audit.vision.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -97,15 +96,13 @@ class Transplanter:
         self._class_of = dict(zip(ids, classes, strict=True))
         self._label_of = dict(zip(classes, labels, strict=True))
         self._place = {image_id: place for place, image_id in enumerate(ids)}
-        # One loader for all calls, the photos' pairs being its sampler: workers keep their canvases.
+        # The same for all calls, the photos' pairs being their sampler: they keep their canvases.
         self._asked: list[list[list[Pair]]] = []
-        self._loader = DataLoader(
+        self._workers: Workers[Packed] = Workers(
             PairViews(source, self.cues),
-            batch_size=None,
-            sampler=self._asked,
             num_workers=source.num_workers,
+            sampler=self._asked,
             persistent_workers=source.num_workers > 0,
-            worker_init_fn=quiet if source.num_workers else None,
         )
 
     def spent(self, since: Spent | None = None) -> Spent:
@@ -139,7 +136,7 @@ class Transplanter:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
         self._asked[:] = _packed([*groups.values()], self._source.num_workers)
         waiting: dict[str, Batch] = {}
-        views = (one for packed in self._loader for one in packed.apart())
+        views = (one for packed in self._workers for one in packed.apart())
         for ((name, _), group), found in zip(groups.items(), views, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)

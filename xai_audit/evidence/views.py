@@ -66,7 +66,7 @@ class Packed:
 
     def apart(self) -> Iterator[Views | None]:
         """The views of each photo."""
-        views = iter(self.views.split(self.counts))
+        views = iter(torch.split(self.views, self.counts))
         for one in self.photos:
             yield one and replace(one, views=next(views))
 

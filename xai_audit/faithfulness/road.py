@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from xai_audit.faithfulness.curves import copy_probabilities
 from xai_audit.run.sample import rng_of
-from xai_audit.vision.loader import quiet
+from xai_audit.vision.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -95,13 +95,7 @@ def road(request: Request, places: torch.Tensor, *, seed: int, num_workers: int)
     removals = _Removals(
         request.images.float().cpu().numpy(), places.cpu().numpy(), request.image_ids, seed
     )
-    loader = DataLoader(
-        removals,
-        batch_size=None,
-        num_workers=num_workers,
-        worker_init_fn=quiet if num_workers else None,
-    )
-    filled = iter(loader)
+    filled: Iterator[torch.Tensor] = iter(Workers(removals, num_workers=num_workers))
 
     def make(some: slice) -> torch.Tensor:
         copies = [next(filled) for _ in range(*some.indices(len(removals)))]

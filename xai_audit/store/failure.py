@@ -6,6 +6,7 @@ import errno
 import os
 import re
 
+from xai_audit.errors import AuditError
 from xai_audit.store.address import EXTRAS, scheme_of
 
 # By name: the libraries of the stores need not be installed.
@@ -49,6 +50,10 @@ class StoreError(OSError):
     def __reduce__(self) -> tuple[type[StoreError], tuple[int, str, str]]:
         """Rebuild on the other side of a process border."""
         return type(self), (self.errno or errno.EIO, self.strerror or "", self.remedy)
+
+
+class StoreLostError(AuditError):
+    """A store that leaves file after file unanswered; everything finished so far is kept."""
 
 
 class AbsentError(StoreError, FileNotFoundError):

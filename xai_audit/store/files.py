@@ -8,18 +8,24 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
 from xai_audit.errors import ImageProblem
 from xai_audit.store import cache
-from xai_audit.store.address import is_remote, spelled
-from xai_audit.store.failure import AbsentError
+from xai_audit.store.address import is_remote, scheme_of, spelled
+from xai_audit.store.failure import AbsentError, StoreError, StoreLostError
 from xai_audit.store.remote import Stamp, download, read, stamp
 from xai_audit.store.settings import settings
 
 # A photo is read whole; what is larger than this is none, and would fill the memory.
 _MOST_BYTES = 2**30
+# Objects in a row, each with all its attempts, that a process gives up before the run ends: else
+# every photo of the dataset would be waited for, and recorded as unreadable.
+_IN_A_ROW = 12
+# Scheme -> how many of them so far, in this process.
+_unanswered: Counter[str] = Counter()
 
 
 class Fetched(io.BytesIO):
@@ -35,8 +41,27 @@ def fetched(path: str) -> Fetched:
 
     Raises:
         StoreError: it cannot be read whole.
+        StoreLostError: so was every object before it, for want of an answer.
         ImageProblem: ``too_large`` to be a photo.
     """
+    store = scheme_of(path)
+    try:
+        found = _fetched(path)
+    except StoreError as exc:
+        _unanswered[store] = 0 if exc.lasting else _unanswered[store] + 1
+        if _unanswered[store] < _IN_A_ROW:
+            raise
+        raise StoreLostError(
+            f"the store did not answer for {_unanswered[store]} files in a row",
+            where=spelled(path),
+            got=exc.strerror,
+            remedy=exc.remedy,
+        ) from exc
+    _unanswered[store] = 0
+    return found
+
+
+def _fetched(path: str) -> Fetched:
     address, begin = spelled(path), time.time()
     found = _from_cache(cache.kept(address))
     if found is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
-from xai_audit.errors import ImageProblem
+from xai_audit.errors import AuditError, ImageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -71,7 +71,7 @@ def translated() -> Iterator[None]:
     """Whatever PIL raises on a hostile file as an ImageProblem."""
     try:
         yield
-    except ImageProblem:
+    except (ImageProblem, AuditError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise ImageProblem("too_large", f"{exc}") from exc

@@ -7,13 +7,12 @@ cannot be used as a status, and the batch goes on.
 from __future__ import annotations
 
 import math
-import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from xai_audit.errors import ImageProblem, MaskProblem, is_out_of_memory
 from xai_audit.run.manifest import record_of
@@ -21,9 +20,10 @@ from xai_audit.schema import OK
 from xai_audit.vision.decode import decoded
 from xai_audit.vision.geometry import view
 from xai_audit.vision.transform import joint
+from xai_audit.vision.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
@@ -172,15 +172,14 @@ def batches(
     """
     size = settings.batch_size
     slices = [chunk for rows in ranges for chunk in _chunks(rows, size)]
-    loader = DataLoader(
+    workers = Workers(
         photos,
-        batch_sampler=cast("Iterable[list[int]]", slices),
         num_workers=settings.num_workers,
-        collate_fn=_collate,
+        collate=_collate,
+        batch_sampler=slices,
         pin_memory=settings.pin_memory,
-        worker_init_fn=quiet if settings.num_workers else None,
     )
-    yield from zip(slices, loader, strict=True)
+    yield from zip(slices, workers, strict=True)
 
 
 def _chunks(rows: range, size: int) -> list[range]:
@@ -204,9 +203,3 @@ def _stacked(coverages: list[torch.Tensor | None]) -> torch.Tensor | None:
     if known is None:
         return None
     return torch.stack([torch.zeros_like(known) if c is None else c for c in coverages])
-
-
-def quiet(_worker: int) -> None:
-    """Ignore signals in a worker: the main process handles them and still needs the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

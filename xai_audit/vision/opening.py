@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from xai_audit.errors import ImageProblem
+from xai_audit.errors import AuditError, ImageProblem
 from xai_audit.store.address import is_remote
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
     """
     try:
         stream = (opener or local)(path)
-    except ImageProblem:
+    except (ImageProblem, AuditError):
         raise
     except Exception as exc:  # what a user's dataset reads from may raise anything
         raise _unopened(exc) from exc

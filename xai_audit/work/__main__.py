@@ -20,7 +20,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from xai_audit.errors import AuditError, ConfigError, WaitingError
+from xai_audit.errors import AuditError, ConfigError, LostReaderError, WaitingError
 from xai_audit.pipeline import STAGES
 from xai_audit.run.home import paths_of, update
 from xai_audit.run.progress import progress_bar
@@ -131,6 +131,8 @@ def _serve(folder: str) -> int:
         try:
             for part in made(audit, asked["stage"], asked["parts"]):
                 _say(made=part.number)
+        except LostReaderError:
+            raise  # this process dies too: another one makes the part
         except AuditError as exc:
             _say(error=str(exc), code=exc.exit_code)
     return 0
