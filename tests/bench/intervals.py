@@ -29,7 +29,7 @@ from xai_audit.run.paths import RunPaths
 from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.bench.coverage import Ends
@@ -44,24 +44,37 @@ TIMES, BUDGET = 20, 32
 # Regions and properties, those that change much and those that change little.
 _CUES = "cues=[border,corner_top_left,background,colour,brightness,sharpness]"
 _CELL = ["class_name", "cue"]
+_MOVING, _EFFECT = 0.01, 0.05
 
 
-def run(shared: Path, quick: bool) -> list[Row]:
-    """A row over all cells, and over those whose value is no mere zero, or an effect."""
+def run(shared: Path, quick: bool) -> Iterator[Row]:
+    """Rows of each scenario, then of both: all cells, those whose value is no mere zero, effects.
+
+    What an earlier run has audited is not audited again.
+    """
     if not weights_file(shared).is_file():
-        return [skipped(WHAT, BOUND, "no weights", COMMAND)]
+        yield skipped(WHAT, BOUND, "no weights", COMMAND)
+        return
     times = 2 if quick else TIMES
-    asked = scenarios.large()[:1] if quick else scenarios.large()
-    found = pd.concat([compared(scenario, shared, times) for scenario in asked])
+    tables = []
+    for scenario in scenarios.large()[:1] if quick else scenarios.large():
+        tables.append(compared(scenario, shared, times))
+        yield from _rows(tables[-1], f" of {scenario.name}", quick=quick)
+    found = pd.concat(tables)
+    yield from _rows(found, "", quick=quick)
+    moving = found[found["whole"].abs() >= _MOVING]
+    yield from (_other(name, ends, moving) for name, ends in INTERVALS.items() if name != "ours")
+
+
+def _rows(found: pd.DataFrame, where: str, *, quick: bool) -> Iterator[Row]:
     # With every pair of a piece close to 0 an interval holds 0 whatever it is made of.
-    moving = found[found["whole"].abs() >= 0.01]
-    effects = found[found["whole"].abs() >= 0.05]
-    return [
-        _row(f"{WHAT}, {len(found)} of all cells", found, quick=quick),
-        _row(f"... {len(moving)} of cells with a value of at least 0.01", moving, quick=quick),
-        _row(f"... {len(effects)} of cells with an effect of at least 0.05", effects, quick=quick),
-        *(_other(name, ends, moving) for name, ends in INTERVALS.items() if name != "ours"),
-    ]
+    moving = found[found["whole"].abs() >= _MOVING]
+    effects = found[found["whole"].abs() >= _EFFECT]
+    yield _row(f"{WHAT}{where}, {len(found)} of all cells", found, quick=quick)
+    some = f"with a value of at least {_MOVING}"
+    yield _row(f"... {len(moving)} of cells{where} {some}", moving, quick=quick)
+    some = f"with an effect of at least {_EFFECT}"
+    yield _row(f"... {len(effects)} of cells{where} {some}", effects, quick=quick)
 
 
 def compared(scenario: Scenario, shared: Path, times: int) -> pd.DataFrame:
