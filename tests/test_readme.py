@@ -130,6 +130,22 @@ def test_pandas_lines(place, ended):
     assert re.search(rf"^ok +{photos}$", done.stdout, flags=re.MULTILINE), done.stdout
 
 
+def test_notebook_lines(demo):
+    """Every line of them shows something, and the proof's numbers are those beside the picture."""
+    block = next(b for language, b in BLOCKS if language == "python" and "run.show" in b)
+    codes = [line.partition("  #")[0] for line in block.splitlines() if line.startswith("run")]
+    shown = [code for code in codes if not code.startswith("run =") and "report" not in code]
+    (loading,) = (code for code in codes if code.startswith("run ="))
+    code = "\n".join(["import xai_audit", loading, *(f"print({code})" for code in shown)])
+    done = run([sys.executable, "-c", code], demo[1].parents[3])
+    assert done.returncode == 0, done.stderr
+    assert len(shown) == 4
+    assert "marguerite by its border" in done.stdout
+    falls = re.search(r"probability of marguerite: (\S+) → (\S+),", done.stdout).groups()
+    said = "takes the probability of marguerite from {} to {}".format(*falls)
+    assert said in TEXT.replace("\n", " ")
+
+
 def test_truth_table_is_the_packages_own():
     with (tiny.REPO / "xai_audit" / "demo" / "truth.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -43,6 +43,7 @@ The modules by layer; each imports only from layers above its own in this table:
        12  adversarial    the smallest changes that flip a decision
        13  pipeline       the stages in their order
        14  estimate       what an audit would cost
+       14  notebook       a run's answer, photos and proofs, as a notebook shows them
        15  verbs          what the command line can do, one file a verb
        16  cli            command line -> verb -> exit code
        17  __main__       python -m xai_audit, python -m xai_audit.work
@@ -55,7 +56,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xai_audit.run.reader import Run
+    from xai_audit.notebook.run import Run
 
 __version__ = "0.1.0"
 __all__ = ["audit", "load"]
@@ -92,14 +93,14 @@ def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
 
 
 def load(folder: str | Path) -> Run:
-    """The run in ``folder``, an output folder or its address, for reading its tables.
+    """The run in ``folder``, an output folder or its address: its tables, answer and pictures.
 
-    Torch is not imported. Of an address this machine keeps a copy.
+    Torch is not imported, but for a proof. Of an address this machine keeps a copy.
 
     Example:
         >>> run = load("outputs/flowers/flowers/gradcam")
     """
+    from xai_audit.notebook.run import Run
     from xai_audit.run.home import paths_of
-    from xai_audit.run.reader import Run
 
     return Run(paths_of(folder).root)

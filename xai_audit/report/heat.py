@@ -97,6 +97,38 @@ def upsampled(
     return rows[:, across.low[seen]] * (1 - share) + rows[:, across.high[seen]] * share
 
 
+def samplings(
+    size: tuple[int, int], geometry: Geometry, grid: tuple[int, int]
+) -> tuple[Sampling, Sampling]:
+    """How the rows and the columns of a whole photo drawn at ``size`` sample a heatmap.
+
+    Args:
+        size: (height, width) as drawn, px.
+        geometry: of the photo as stored.
+        grid: (h, w) of the heatmap, cells.
+    """
+    origin, unit = geometry.to_view(0, 0), geometry.to_view(1, 1)
+    down, across = (
+        sampling(
+            pixels,
+            (origin[side], unit[side]),
+            photo=geometry.photo[side],
+            crop=geometry.crop[side],
+            grid=grid[side],
+        )
+        for side, pixels in enumerate(size)
+    )
+    return down, across
+
+
+def on_photo(heatmap: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float32]:
+    """The heatmap (h, w) on the photo as stored (H, W), bilinear; NaN where the model saw none."""
+    down, across = samplings(geometry.photo, geometry, (heatmap.shape[0], heatmap.shape[1]))
+    found = np.full(geometry.photo, np.nan, np.float32)
+    found[down.seen, across.seen] = upsampled(heatmap, down, across)
+    return found
+
+
 def paint(
     photo: Image.Image, heatmap: NDArray[np.floating] | None, geometry: Geometry
 ) -> Image.Image:
@@ -108,18 +140,8 @@ def paint(
             no positive value leaves the photo as it is.
         geometry: of the photo as stored.
     """
-    grid = (1, 1) if heatmap is None else heatmap.shape
-    origin, unit = geometry.to_view(0, 0), geometry.to_view(1, 1)
-    down, across = (
-        sampling(
-            pixels,
-            (origin[side], unit[side]),
-            photo=geometry.photo[side],
-            crop=geometry.crop[side],
-            grid=grid[side],
-        )
-        for side, pixels in enumerate((photo.height, photo.width))
-    )
+    grid = (1, 1) if heatmap is None else (heatmap.shape[0], heatmap.shape[1])
+    down, across = samplings((photo.height, photo.width), geometry, grid)
     box = (across.seen.start, down.seen.start, across.seen.stop, down.seen.stop)
     painted = photo.point([int(_DIM * value) for value in range(256)] * 3)
     painted.paste(photo.crop(box), box[:2])

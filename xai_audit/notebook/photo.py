@@ -1,0 +1,137 @@
+"""One photo of a run: beside itself under its heatmap, and the heatmap on its pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xai_audit.errors import MaskProblem, OutputError, nearest
+from xai_audit.notebook.shown import Shown, side_by_side
+from xai_audit.report.answers import read_findings
+from xai_audit.report.facts import read_facts
+from xai_audit.report.heat import on_photo
+from xai_audit.report.material import gather, photos, read_heatmaps
+from xai_audit.report.overlay import Look, draw, open_photo
+from xai_audit.report.words import caption_of
+from xai_audit.run.manifest import record_of
+from xai_audit.run.verdicts import CONFIRMED, kinds_of_run
+from xai_audit.vision.geometry import view
+from xai_audit.vision.opening import opener_of
+from xai_audit.work.audit import Audit
+from xai_audit.work.parts import read_spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.notebook.run import Run
+    from xai_audit.report.facts import RunFacts
+    from xai_audit.report.picture import Photo
+
+_TILE = 280  # px of a photo's shorter side
+
+
+def audit_of(run: Run) -> Audit:
+    """The audit that made ``run``, with its plugins."""
+    return Audit(run.paths, read_spec(run.paths), run.finished, planned=True)
+
+
+def heatmap_on_photo(run: Run, image_id: str, method: str | None, kind: str) -> NDArray[np.float32]:
+    """(H, W) float32: see :meth:`~xai_audit.notebook.run.Run.heatmap`."""
+    facts = read_facts(run)
+    photo = _photo(run, facts, image_id)
+    name = _method(run, facts, method)
+    found = dict(read_heatmaps(run, {(image_id, name)}, {name: kind}))
+    if not found:
+        raise OutputError(
+            "no heatmap of this photo",
+            where=image_id,
+            expected=f"one of method {name} and target {kind}",
+            got=f"status {photo_status(run, image_id)}",
+            remedy="add attribute to stages, or another target or method of this run",
+        )
+    return on_photo(found[image_id, name], view((photo.height, photo.width), facts.preprocess))
+
+
+def shown_photo(run: Run, image_id: str, method: str | None, target: str | None) -> Shown:
+    """The photo and its overlay: see :meth:`~xai_audit.notebook.run.Run.show`."""
+    facts, audit = read_facts(run), audit_of(run)
+    photo = _photo(run, facts, image_id)
+    opener = opener_of(audit.dataset)
+    drawn = None if photo.path is None else open_photo(photo.path, _TILE, opener)
+    if drawn is None:
+        raise OutputError(
+            "this photo cannot be read",
+            where=photo.path or image_id,
+            got=f"status {photo_status(run, image_id)}",
+        )
+    name = _method(run, facts, method)
+    kind = target or kinds_of_run(run).get(name, "label")
+    heatmap = dict(read_heatmaps(run, {(image_id, name)}, {name: kind})).get((image_id, name))
+    look = Look(facts.preprocess, facts.border, _TILE)
+    overlay = draw(photo.path, heatmap, look=look, mask=_mask(audit, image_id), opener=opener)
+    panels = [drawn[0], *([] if overlay is None else [overlay])]
+    under = f"{name}, {kind}" if heatmap is not None else "no heatmap"
+    return Shown(
+        title=image_id,
+        image=side_by_side([panels]),
+        rows=_words(run, facts, image_id, name, kind),
+        labels=("photo", under)[: len(panels)],
+    )
+
+
+def photo_status(run: Run, image_id: str) -> str:
+    """What became of a photo of the run."""
+    rows = run.manifest[run.manifest["image_id"] == image_id]
+    return str(rows["status"].iloc[0]) if len(rows) else "unknown"
+
+
+def _words(run: Run, facts: RunFacts, image_id: str, method: str, kind: str) -> dict[str, str]:
+    """Prediction, flags and masses of a photo, and what is confirmed of its class."""
+    key = image_id, method
+    material = gather(run, {key}, {method: kind}, root=None)
+    row, rows = material.scores.get(key), {}
+    name = material.photos[image_id].class_name
+    if row is not None:
+        flags = [f for f in material.flags.get(image_id, []) if f["method"] in (method, None)]
+        caption = caption_of(row, flags, facts=facts, method=None)
+        rows = {"class → predicted": caption.headline, "relevance": caption.masses}
+        rows |= {"flagged": "; ".join(caption.reasons.values())} if caption.reasons else {}
+    said = [f.because for f in read_findings(run) if (f.class_name, f.verdict) == (name, CONFIRMED)]
+    return rows | {f"confirmed of {name}": text for text in said[:1]}
+
+
+def _photo(run: Run, facts: RunFacts, image_id: str) -> Photo:
+    photo = photos(run, [image_id], facts.dataset_root)[image_id]
+    if not photo.class_name:
+        raise OutputError(
+            "this run has no such photo",
+            where=run.root,
+            got=image_id,
+            expected=f"an image_id of its manifest: {nearest(image_id, run.manifest['image_id'])}",
+        )
+    return photo
+
+
+def _method(run: Run, facts: RunFacts, method: str | None) -> str:
+    known = facts.methods_first(kinds_of_run(run))
+    if method is None and known:
+        return known[0]
+    if method in known:
+        return str(method)
+    raise OutputError(
+        "this run has no such method",
+        where=run.root,
+        expected=f"one of {', '.join(known)}" if known else "stages with attribute and score",
+        got=method,
+    )
+
+
+def _mask(audit: Audit, image_id: str) -> NDArray[np.generic] | None:
+    """The object (H, W) in the photo; None where there is no mask of it."""
+    rows = audit.selected()
+    place = rows.column("image_id").to_pylist().index(image_id)
+    try:
+        coverage = audit.masks.load(record_of(rows, place, audit.dataset.root))
+    except MaskProblem:
+        return None
+    return None if coverage is None else coverage[0]

@@ -1,0 +1,119 @@
+"""The pairs behind a cell, made again: a photo, and the same photo with either donor's cue.
+
+Loads torch: the pixels come from the cues themselves, as when they were measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.dataset as ds
+from PIL import Image
+
+from xai_audit.errors import OutputError
+from xai_audit.evidence.plan import Pair, discovered
+from xai_audit.notebook.photo import audit_of
+from xai_audit.notebook.shown import Shown, side_by_side
+from xai_audit.report.answers import read_findings
+from xai_audit.report.words import two
+from xai_audit.run.files import rows_of
+from xai_audit.run.verdicts import cue_words
+from xai_audit.schema import DISCOVERED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import torch
+
+    from xai_audit.notebook.run import Run
+    from xai_audit.report.answers import Finding
+    from xai_audit.work.audit import Audit
+
+_SHOWN = 3
+
+
+def shown_cell(run: Run, class_name: str, cue: str) -> Shown:
+    """The proof of a cell: see :meth:`~xai_audit.notebook.run.Run.show`."""
+    finding = _finding(run, class_name, cue)
+    pairs = _pairs(run, finding)
+    panels = drawn_pairs(audit_of(run), pairs)
+    if not panels:
+        raise OutputError(
+            "nothing of this cell was transplanted",
+            where=f"{class_name} x {cue}",
+            got=finding.because,
+        )
+    probabilities = [f"{two(row['p_with'])} → {two(row['p_without'])}" for row in pairs]
+    words = cue_words(cue)
+    return Shown(
+        title=f"{class_name} × {words}: {finding.verdict}",
+        image=side_by_side(panels),
+        rows={
+            "because": finding.because,
+            f"probability of {class_name}": ", ".join(probabilities),
+            "photos": ", ".join(row["image_id"] for row in pairs),
+        },
+        labels=("as it is", f"with a {class_name}'s {words}", "with that of another class"),
+    )
+
+
+def drawn_pairs(audit: Audit, rows: Sequence[Mapping[str, Any]]) -> list[list[Image.Image]]:
+    """Of each row of TRANSPLANTS the model's view of the photo, with the cue and without it.
+
+    A pair whose photos can no longer be read or changed is left out.
+    """
+    from xai_audit.evidence.source import cues_of, source_of
+    from xai_audit.evidence.views import PairViews
+    from xai_audit.vision.canvas import seen
+
+    source = source_of(audit)
+    views, found = PairViews(source, cues_of(audit)), []
+    for row in rows:
+        (one,) = views[[[_pair(row)]]].apart()
+        canvas = source.read(row["image_id"])
+        if one is None or canvas is None or not one.done:
+            continue
+        photo = seen(canvas.photo, canvas.preprocess)
+        found.append([_image(view) for view in (photo, *(one.views[end] for end in one.ends))])
+    return found
+
+
+def _finding(run: Run, class_name: str, cue: str) -> Finding:
+    findings = read_findings(run)
+    for finding in findings:
+        if (finding.class_name, finding.cue) == (class_name, cue):
+            return finding
+    classes, cues = ({getattr(f, k) for f in findings} for k in ("class_name", "cue"))
+    raise OutputError(
+        "this run has no such cell of class and cue",
+        where=run.root,
+        expected=f"a class of {', '.join(sorted(classes)[:8])} and a cue of "
+        f"{', '.join(sorted(cues))}" if findings else "stages with evidence",
+        got=f"{class_name}, {cue}",
+    )  # fmt: skip
+
+
+def _pairs(run: Run, finding: Finding) -> list[dict[str, Any]]:
+    """The rows of TRANSPLANTS of the cell's question that moved the decision most."""
+    where = ds.field("class_name") == finding.class_name
+    where &= (ds.field("cue") == finding.cue) & ds.field("given").is_null()
+    where &= ds.field("question") == finding.question
+    where &= ds.field("p_with").is_valid() & ds.field("p_without").is_valid()
+    rows = rows_of(run.collect("transplants", where=where))
+    return sorted(rows, key=lambda row: row["p_without"] - row["p_with"])[:_SHOWN]
+
+
+def _pair(row: Mapping[str, Any]) -> Pair:
+    name, cue = str(row["class_name"]), str(row["cue"])
+    return Pair(
+        class_name=name,
+        cue=discovered(cue, name) if cue.startswith(DISCOVERED) else cue,
+        question=str(row["question"]),
+        image=str(row["image_id"]),
+        donor_with=str(row["donor_with"]),
+        donor_without=str(row["donor_without"]),
+    )
+
+
+def _image(view: torch.Tensor) -> Image.Image:
+    return Image.fromarray(view.permute(1, 2, 0).contiguous().numpy())

@@ -1,0 +1,137 @@
+"""What ``xai_audit.load`` returns: the tables of a run, its answer and its pictures."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import TYPE_CHECKING
+
+from xai_audit.errors import ConfigError, OutputError
+from xai_audit.run import reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xai_audit.notebook.shown import Shown
+
+
+class Run(reader.Run):
+    """A finished or half-finished run; tables and photos are read when they are first requested.
+
+    A notebook that ends a cell with it shows the audit's answer.
+
+    Args:
+        root: the ``output_dir`` of the run.
+
+    Raises:
+        OutputError: the folder holds no run. Reading a table raises it, too, where the table is
+            missing, does not belong to the scores at hand, or is broken.
+    """
+
+    def heatmap(
+        self, image_id: str, *, method: str | None = None, target: str = "label"
+    ) -> NDArray[np.float32]:
+        """The relevance (H, W) on the photo as stored, up to a factor; NaN outside of the view.
+
+        Args:
+            image_id: as in the tables.
+            method: None: the run's first.
+            target: a target kind of the run: ``label``, ``contrast``, ``pred``, ...
+
+        Raises:
+            OutputError: the run has no such photo, or no heatmap of it.
+        """
+        from xai_audit.notebook.photo import heatmap_on_photo
+
+        return heatmap_on_photo(self, image_id, method, target)
+
+    def show(
+        self,
+        image_id: str | None = None,
+        *,
+        cue: str | None = None,
+        class_name: str | None = None,
+        method: str | None = None,
+        target: str | None = None,
+    ) -> Shown:
+        """A photo beside itself under its heatmap, or the proof of a cell of class and cue.
+
+        The proof is the pairs that moved the decision most, made again: the photo as the model sees
+        it, with the cue of a photo of the class, and with that of another class. It loads torch.
+
+        Example:
+            >>> run.show("daisy/12.jpg")
+            >>> run.show(cue="border", class_name="daisy")
+
+        Args:
+            image_id: of a photo.
+            cue: of a cell, with ``class_name``.
+            class_name: of a cell.
+            method: of the heatmap; None: the run's first.
+            target: kind of the heatmap; None: as in the report.
+
+        Raises:
+            ConfigError: neither a photo nor a cell, or both.
+            OutputError: the run has no such photo or cell.
+        """
+        if image_id is not None and cue is None and class_name is None:
+            from xai_audit.notebook.photo import shown_photo
+
+            return shown_photo(self, image_id, method, target)
+        if image_id is None and cue is not None and class_name is not None:
+            from xai_audit.notebook.proof import shown_cell
+
+            return shown_cell(self, class_name, cue)
+        raise ConfigError(
+            "what is to be shown is not clear",
+            where="show",
+            expected="an image_id, or cue and class_name",
+            remedy='show("daisy/12.jpg") or show(cue="border", class_name="daisy")',
+        )
+
+    @property
+    def report(self) -> Report:
+        """The report; ``.open()`` shows it in the browser, ``.path`` is its first page."""
+        return Report(self.paths.index_html)
+
+    def __repr__(self) -> str:
+        """The answer in a few lines."""
+        from xai_audit.notebook.answer import answer_text
+
+        return answer_text(self)
+
+    def _repr_html_(self) -> str:
+        from xai_audit.notebook.answer import answer_html
+
+        return answer_html(self)
+
+
+class Report:
+    """The report of a run.
+
+    Attributes:
+        path: of its first page.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> None:
+        """Show it in the browser.
+
+        Raises:
+            OutputError: it has not been made.
+        """
+        if not self.path.is_file():
+            raise OutputError(
+                "this run has no report",
+                where=self.path,
+                remedy="add report to stages and run the same command again",
+            )
+        webbrowser.open(self.path.absolute().as_uri())
+
+    def __repr__(self) -> str:
+        """Where it is."""
+        return f"Report({str(self.path)!r})"
