@@ -114,3 +114,15 @@ def test_three_channels_are_left_as_they_are():
     seen = Inputs(loaded(tiny.net(), 64), "fp32").normalised(photos)
     mean, std = (torch.tensor(v)[:, None, None] for v in (Preprocess().mean, Preprocess().std))
     torch.testing.assert_close(seen, (photos / 255 - mean) / std)
+
+
+def test_one_number_for_a_colour_model_is_for_each_channel(folder, tmp_path):
+    outs = [tmp_path / name for name in ("one", "three")]
+    one = ("model.preprocess.mean=0.4", "model.preprocess.std=0.25")
+    three = ("model.preprocess.mean=[0.4,0.4,0.4]", "model.preprocess.std=[0.25,0.25,0.25]")
+    for out, more in zip(outs, (one, three), strict=True):
+        done = tiny.audit(tiny.overrides(folder, out, *more))
+        assert done.returncode == 0, done.stderr
+        assert ("the one number is for each of three channels" in done.stderr) == (more is one)
+    tables = [pd.read_parquet(out / "scores") for out in outs]
+    pd.testing.assert_frame_equal(*tables)

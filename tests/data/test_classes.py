@@ -10,12 +10,20 @@ from xai_audit.errors import DatasetError
         ("t.json", '{"rose": 2, "a, b": 0}'),
         ("t.csv", 'class,index\nrose,2\n"a, b",0\n'),
         ("t.csv", 'rose,2\n"a, b",0\n\n'),
+        ("t.json", '{"2": "rose", "0": "a, b"}'),
+        ("config.json", '{"model_type": "vit", "id2label": {"0": "a, b", "2": "rose"}}'),
+        ("config.json", '{"label2id": {"a, b": 0, "rose": 2}, "id2": 3}'),
         ("t.CSV", '\ufeffclass,index,comment\r\nrose, 2,x\r\n"a, b",0,y\r\n'),
     ],
 )
 def test_json_and_csv_read_alike(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8", newline="")
     assert read_class_to_idx(str(tmp_path / name)) == {"rose": 2, "a, b": 0}
+
+
+def test_a_list_is_the_classes_in_their_order(tmp_path):
+    (tmp_path / "t.json").write_text('["rose", "lily", "3"]')
+    assert read_class_to_idx(str(tmp_path / "t.json")) == {"rose": 0, "lily": 1, "3": 2}
 
 
 def test_no_file_is_no_table():
@@ -26,7 +34,9 @@ def test_no_file_is_no_table():
     ("name", "text", "message"),
     [
         ("t.json", "{", "is malformed"),
-        ("t.json", '["rose"]', "got JSON list"),
+        ("t.json", '["rose", 1]', "got JSON list"),
+        ("t.json", '["rose", "rose"]', "got class 'rose' twice"),
+        ("t.json", '{"0": "rose", "0": "lily"}', "got index 0 for 'rose' and 'lily'"),
         ("t.json", "3", "got JSON int"),
         ("t.json", '{"rose": "1"}', "got index '1' of class 'rose'"),
         ("t.json", '{"rose": true}', "got index True of class 'rose'"),

@@ -178,6 +178,33 @@ def test_tabs_and_class_to_idx(tmp_path):
     assert source(file, class_to_idx=str(tmp_path / "map.csv")).class_names() == ("rose", "lily")
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_tables_as_spreadsheets_export_them(tmp_path, mark, start, end):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "d.jpg").write_bytes(b"x")
+    rows = [
+        ("path", '"label"', "group"), ("a.jpg", "rose", "1"), ("in\\d.jpg", "lily", ""),
+        (f"{tmp_path}/b.jpg", '"a, b; c"', "2"),
+    ]  # fmt: skip
+    text = start + "".join(mark.join(row) + end for row in rows)
+    write(tmp_path, "")
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
+    entries = [*source(tmp_path / "t.csv").entries()]
+    assert [(one.path, one.class_name, one.group, one.problem) for one in entries] == [
+        ("a.jpg", "rose", "1", None),
+        ("in/d.jpg", "lily", None, None),
+        ("b.jpg", "a, b; c", "2", None),
+    ]
+
+
+def test_a_backslash_in_a_name_stays(tmp_path):
+    file = write(tmp_path, "path,label\nx\\y.jpg,rose\n", files=("x\\y.jpg",))
+    (entry,) = source(file).entries()
+    assert (entry.path, entry.problem) == ("x\\y.jpg", None)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

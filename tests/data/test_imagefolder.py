@@ -16,7 +16,8 @@ pytestmark = pytest.mark.timeout(20)
 
 
 def folder(root, **options):
-    return ImageFolder(**{"name": None, "root": str(root), "class_to_idx": None} | options)
+    defaults = {"name": None, "class_to_idx": None, "split": None}
+    return ImageFolder(**defaults | {"root": str(root)} | options)
 
 
 def touch(root, *paths):
@@ -40,7 +41,6 @@ def test_every_file_once_in_order(tmp_path):
     source.prepare()
     assert source.class_names() == ("a", "b", "c")
     assert listed(tmp_path) == [
-        ("a/.hidden", "a"),
         ("a/note.txt", "a"),
         ("a/x/deep/1.png", "a"),
         ("b/10.jpg", "b"),
@@ -50,6 +50,42 @@ def test_every_file_once_in_order(tmp_path):
     assert problems(tmp_path) == {
         "top.jpg": ("no_class", "the file lies in the root itself, not in a class folder")
     }
+
+
+def test_what_programs_leave_behind_is_neither_class_nor_photo(tmp_path, caplog):
+    touch(
+        tmp_path, "a/1.jpg", "a/._1.jpg", "a/Thumbs.db", "a/.ipynb_checkpoints/1-checkpoint.jpg",
+        ".ipynb_checkpoints/2.jpg", "__MACOSX/a/._1.jpg", ".DS_Store", "b/2.jpg",
+    )  # fmt: skip
+    source = folder(tmp_path)
+    assert source.class_names() == ("a", "b")
+    with caplog.at_level(logging.INFO):
+        assert listed(tmp_path) == [("a/1.jpg", "a"), ("b/2.jpg", "b")]
+    (said,) = caplog.messages
+    assert said.startswith(
+        f"{tmp_path}: 6 hidden files and folders are left out: .DS_Store, .ipynb"
+    )
+
+
+@pytest.mark.parametrize("given", ["root", "split"])
+def test_splits_are_seen_and_one_is_audited(tmp_path, given):
+    root = tmp_path / "flowers"
+    touch(root, "train/a/1.jpg", "val/a/2.jpg", "val/b/3.jpg", ".git/x")
+    with pytest.raises(DatasetError, match="holds splits, not classes") as caught:
+        folder(root).prepare()
+    assert f"remedy: dataset.root={root}/val, or dataset.split=val" in str(caught.value)
+    source = folder(root / "val") if given == "root" else folder(root, split="val")
+    source.prepare()
+    assert source.name == "flowers"
+    assert source.class_names() == ("a", "b")
+    assert [(entry.path, entry.split) for entry in source.entries()] == [
+        (path, "val" if given == "split" else None) for path in ("a/2.jpg", "b/3.jpg")
+    ]
+
+
+def test_classes_may_be_called_like_splits(tmp_path):
+    touch(tmp_path, "test/1.jpg", "train/2.jpg")  # what a driving school photographs
+    folder(tmp_path).prepare()
 
 
 def test_same_classes_and_files_as_torchvision(tmp_path):

@@ -36,6 +36,21 @@ def test_every_key_changes_its_field() -> None:
     assert isinstance(changed.scale, float)
 
 
+def test_a_number_is_for_every_channel() -> None:
+    assert override(BASE, {"mean": 0.5}).mean == (0.5, 0.5, 0.5)
+    assert override(BASE, {"mean": 0.5}).std == BASE.std
+    assert override(BASE, {"mean": [0.1, 0.2, 0.3, 0.4], "std": 1}).std == (1, 1, 1, 1)
+    both = override(BASE, {"mean": 0.5, "std": 0.25})  # of how many, only the model knows
+    assert (both.mean, both.std) == ((0.5,), (0.25,))
+
+
+def test_two_sides_squash_and_crop_nothing() -> None:
+    squashed = override(BASE, {"resize": [96, 128]})
+    assert (squashed.resize, squashed.crop) == ((96, 128), (96, 128))
+    assert override(BASE, {"resize": [96, 128], "crop": 64}).crop == (64, 64)
+    assert override(BASE, {"resize": 96}).crop == BASE.crop
+
+
 def test_crop_and_resize_take_one_side_or_two() -> None:
     assert override(BASE, {"crop": [128, 96]}).crop == (128, 96)
     assert override(BASE, {"resize": 128, "crop": 96}).resize == 128

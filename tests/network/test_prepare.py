@@ -288,8 +288,8 @@ def test_a_user_layer_is_checked() -> None:
 def test_hooks_go_when_the_forward_fails() -> None:
     module = Small().eval()
     with pytest.raises(ModelError, match="the model's forward failed on one image") as caught:
-        prepared(module, preprocess=Preprocess(crop=(8, 8), mean=(0.5,), std=(0.5,)))
-    assert "for input (1, 1, 8, 8)" in str(caught.value)
+        prepared(module, preprocess=Preprocess(crop=(8, 8), mean=(0.5,) * 2, std=(0.5,) * 2))
+    assert "for input (1, 2, 8, 8)" in str(caught.value)
     assert hooks(module) == 0
 
 

@@ -75,7 +75,7 @@ def memory(folder, monkeypatch, tmp_path):
 
 def test_the_entries_are_those_of_the_same_tree_on_a_disk(memory, tmp_path):
     memory.get("/photos/", str(tmp_path / "photos"), recursive=True)
-    keys = {"name": None, "class_to_idx": None}
+    keys = {"name": None, "class_to_idx": None, "split": None}
     there = ImageFolder(root="memory://photos", **keys)
     here = ImageFolder(root=str(tmp_path / "photos"), **keys)
     assert there.class_names() == here.class_names()
@@ -97,7 +97,7 @@ def test_a_key_that_is_no_path_is_a_row(monkeypatch):
         "/s3:/b/cats": [Found("", None), Found("..", Stamp(1, 1)), Found("a.jpg", Stamp(2, 2))],
     }
     monkeypatch.setattr(_stored_folder, "listing", lambda path: tree[str(path)])
-    found = [entry for _, entry in _stored_folder.walk(Path("/s3:/b"))]
+    found = [entry for _, entry in _stored_folder.walk(Path("/s3:/b"), Clutter())]
     assert [(e.path, e.problem and e.problem[0]) for e in found] == [
         ("cats//", "unreadable"), ("cats/..", "unreadable"), ("cats/a.jpg", None),
     ]  # fmt: skip

@@ -167,7 +167,10 @@ def test_a_dataset_without_open_has_local_files(tmp_path):
     table.write_text("path,label\na.jpg,x\n")
     table = CsvTable(name=None, file=str(table), root=None, split=None, class_to_idx=None)
     assert opener_of(table) is anywhere  # its paths may be addresses
-    assert opener_of(ImageFolder(name=None, root=str(tmp_path), class_to_idx=None)) is local
+    assert (
+        opener_of(ImageFolder(name=None, root=str(tmp_path), class_to_idx=None, split=None))
+        is local
+    )
 
 
 def test_worker_processes_can_be_sent_an_opener(tmp_path):

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_EXPECTED = 'a JSON object {"class": index} or a CSV with the columns class,index'
+_EXPECTED = (
+    'a JSON object {"class": index} or {"index": "class"}, a JSON list of classes, a config.json '
+    "with id2label, or a CSV with the columns class,index"
+)
 _KEY = "dataset.class_to_idx"
+_NESTED = ("id2label", "label2id")
 
 
 def read_class_to_idx(file: str | None) -> dict[str, int] | None:
@@ -62,14 +66,27 @@ def ordered(names: Iterable[str], class_to_idx: dict[str, int] | None) -> tuple[
     return tuple(sorted(names, key=class_to_idx.__getitem__))
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """The items of a JSON object, a key that is given twice included."""
+
+
 def _json_pairs(text: str) -> list[tuple[str, Any]]:
-    """The (name, index) pairs of a JSON object, repeated keys included."""
-    # A list, so that a key given twice is seen; nested objects become lists, which no index is.
-    pairs = json.loads(text, object_pairs_hook=list)
-    if not text.lstrip().startswith("{"):
-        message = f"JSON {type(pairs).__name__}"
-        raise ValueError(message)
-    return [(str(name), index) for name, index in pairs]
+    """The (name, index) pairs of JSON: an object in either direction, or the names in order.
+
+    An object with ``id2label`` or ``label2id``, as Hugging Face's models have, is what is in there.
+    """
+    found = json.loads(text, object_pairs_hook=_Pairs)
+    if isinstance(found, _Pairs):
+        inner = [value for key, value in found if key in _NESTED and isinstance(value, _Pairs)]
+        found = inner[0] if inner else found
+    if isinstance(found, _Pairs):
+        if found and all(key.isdigit() and isinstance(value, str) for key, value in found):
+            return [(name, int(index)) for index, name in found]
+        return [(str(name), index) for name, index in found]
+    if isinstance(found, list) and all(isinstance(name, str) for name in found):
+        return [(name, index) for index, name in enumerate(found)]
+    message = f"JSON {type(found).__name__}"
+    raise ValueError(message)
 
 
 def _csv_pairs(text: str) -> list[tuple[str, Any]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from xai_audit.data._names import Clutter
     from xai_audit.store.remote import Found
 
 # Folders that are listed before they are needed: each is a request, and classes are many.
@@ -33,8 +34,10 @@ def folders(root: Path) -> list[str]:
     return [each.name for each in _listed(root) if each.is_folder and _is_path(each.name)]
 
 
-def walk(root: Path) -> Iterator[tuple[str, Entry]]:
+def walk(root: Path, clutter: Clutter) -> Iterator[tuple[str, Entry]]:
     """(first part of the path, entry without a class) of every object below ``root``.
+
+    What is clutter is left out and counted.
 
     Folders depth first, names sorted. Memory is that of the listings from the root down to one
     folder and of the few listed ahead.
@@ -43,12 +46,13 @@ def walk(root: Path) -> Iterator[tuple[str, Entry]]:
         DatasetError: a folder cannot be listed.
     """
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="listing") as pool:
-        yield from _walk(root, "", _listed(root), pool)
+        yield from _walk(root, "", _listed(root), pool, clutter)
 
 
 def _walk(
-    root: Path, prefix: str, found: list[Found], pool: ThreadPoolExecutor
+    root: Path, prefix: str, listed: list[Found], pool: ThreadPoolExecutor, clutter: Clutter
 ) -> Iterator[tuple[str, Entry]]:
+    found = [each for each in listed if not _is_path(each.name) or clutter.is_kept(each.name)]
     inner = (each for each in found if each.is_folder and _is_path(each.name))
 
     def begun(count: int) -> list[Future[list[Found]]]:
@@ -60,9 +64,9 @@ def _walk(
         if not _is_path(each.name):
             yield _entry(f"{path}/" if each.is_folder else path, None)
         elif each.is_folder:
-            listed = ahead.popleft().result()
+            below = ahead.popleft().result()
             ahead.extend(begun(1))
-            yield from _walk(root, f"{path}/", listed, pool)
+            yield from _walk(root, f"{path}/", below, pool, clutter)
         else:
             yield _entry(path, each)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COLUMNS = ("path", "label", "mask", "split", "group")
 _NEEDED = COLUMNS[:2]
 _PARQUET = {".parquet", ".pq"}
+_DELIMITERS, _HEADER_BYTES = ",;\t|", 65_536
 _REMEDY = "correct dataset.file"
 _UNREAD = "the table cannot be read"
 _EXPECTED = "path,label[,mask][,split][,group]"
@@ -104,9 +105,18 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
 
 
 def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
-    """The parse options of the CSV; names of files may hold newlines, in quotes."""
-    tabs = file.suffix.lower() == ".tsv"
-    return pa.csv.ParseOptions(newlines_in_values=True, delimiter="\t" if tabs else ",")
+    """The parse options of the CSV; names of files may hold newlines, in quotes.
+
+    Spreadsheets of many countries separate with semicolons: what separates the header's names does.
+    """
+    with file.open("rb") as opened:
+        header = opened.readline(_HEADER_BYTES).decode("utf-8-sig", "replace").rstrip("\r\n")
+    delimiter = next((mark for mark in _DELIMITERS if _names(header, mark) >= {*_NEEDED}), ",")
+    return pa.csv.ParseOptions(newlines_in_values=True, delimiter=delimiter)
+
+
+def _names(header: str, delimiter: str) -> set[str]:
+    return {name.strip().strip('"') for name in header.split(delimiter)}
 
 
 def _text(value: object) -> str | None:

@@ -146,6 +146,8 @@ def _joined(root: Path, path: str) -> Path:
     """``path``, which may be an address itself, from ``root``."""
     if is_address(path):
         return placed(path)
+    if "\\" in path and not (root / path).exists():
+        path = path.replace("\\", "/")  # as Windows writes it
     full = root / path
     return Path(os.path.normpath(full)) if ".." in full.parts and is_remote(full) else full
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.data._classes import ordered, read_class_to_idx
-from xai_audit.data._names import absolute, shown
+from xai_audit.data._names import Clutter, absolute, is_clutter, shown
 from xai_audit.data._stored_folder import folders, walk
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
@@ -21,30 +21,39 @@ from xai_audit.types import Entry
 from xai_audit.vision.opening import anywhere, local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from xai_audit.vision.opening import Opener
 
 Problem = tuple[str, str]
 
 _LAYOUT = "DIR/<class>/<file>"
+# What folders of a split are called; a class may be, too.
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
 _NO_CLASS: Problem = ("no_class", "the file lies in the root itself, not in a class folder")
 
 
 class ImageFolder:
     """Every file below a folder; the classes are its sorted sub-folders, empty ones included.
 
+    Hidden files and folders, and what systems put beside photos, are neither.
+
     Args:
-        name: names the output folder; None: the folder's own name.
+        name: names the output folder; None: the folder's own name, that of a split's parent.
         root: the folder, or its address in a store.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
+        split: the folder in ``root`` that has the classes, or None: ``root`` itself.
     """
 
-    def __init__(self, *, name: str | None, root: str, class_to_idx: str | None) -> None:
+    def __init__(
+        self, *, name: str | None, root: str, class_to_idx: str | None, split: str | None
+    ) -> None:
         """Read ``class_to_idx``; the folder itself is not touched yet."""
-        self.root: Path = absolute(root)
+        self.root: Path = absolute(root) if split is None else absolute(root) / split
+        self._split = split
         self._is_remote, self._where = is_remote(self.root), shown(spelled(self.root))
-        self.name: str = safe_name(name or shown(self.root.name))
+        whole = self.root.parent if self.root.name.lower() in _SPLITS else self.root
+        self.name: str = safe_name(name or shown(whole.name or self.root.name))
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
 
     def prepare(self) -> None:
@@ -53,7 +62,7 @@ class ImageFolder:
         Raises:
             DatasetError: if not.
         """
-        self.class_names()
+        self._refuse_splits(self.class_names())
         if not self._is_remote:  # where that would list a whole class, and the index does so anyway
             next(self.entries())
 
@@ -73,10 +82,11 @@ class ImageFolder:
         Linked folders are followed unless they lead back to a folder that they lie in. Memory is
         that of the listings from the root down to one folder.
         """
-        found = False
-        for entry in self._stored() if self._is_remote else self._files():
+        found, clutter = False, Clutter()
+        for entry in self._stored(clutter) if self._is_remote else self._files(clutter):
             found = True
-            yield entry
+            yield entry if self._split is None else replace(entry, split=self._split)
+        clutter.tell(self._where)
         if not found:
             raise DatasetError(
                 "dataset.root holds no file", where=self._where, expected=_LAYOUT,
@@ -88,18 +98,34 @@ class ImageFolder:
         """What gives the bytes of a photo."""
         return anywhere if self._is_remote else local
 
-    def _files(self) -> Iterator[Entry]:
+    def _refuse_splits(self, names: Sequence[str]) -> None:
+        """Raise DatasetError where the folders in the root are splits, each with the classes."""
+        if not all(name.lower() in _SPLITS for name in names):
+            return
+        below = [
+            ImageFolder(name=None, root=spelled(self.root), class_to_idx=None, split=name)
+            for name in names
+        ]
+        if all(split._folders() for split in below):
+            best = next((name for name in names if name.lower().startswith("val")), names[-1])
+            raise DatasetError(
+                "dataset.root holds splits, not classes", where=self._where, expected=_LAYOUT,
+                got=", ".join(names), remedy=f"dataset.root={self._where}/{best}, or "
+                f"dataset.split={best}",
+            )  # fmt: skip
+
+    def _files(self, clutter: Clutter) -> Iterator[Entry]:
         """The entries of a folder of the file system."""
-        for path, is_folder, problem in _walk(self.root, self._top()):
+        for path, is_folder, problem in _walk(self.root, self._top(), clutter):
             top, nested, _ = path.partition(os.sep)
             if nested or is_folder:
                 yield Entry(path, shown(top), problem=problem)
             else:
                 yield Entry(path, None, problem=problem or _NO_CLASS)
 
-    def _stored(self) -> Iterator[Entry]:
+    def _stored(self, clutter: Clutter) -> Iterator[Entry]:
         """The entries of a folder of a store."""
-        for top, entry in walk(self.root):
+        for top, entry in walk(self.root, clutter):
             if "/" in entry.path:
                 yield replace(entry, class_name=top)
             else:
@@ -107,9 +133,10 @@ class ImageFolder:
 
     def _folders(self) -> list[str]:
         """The names of the root's sub-folders, sorted."""
-        if self._is_remote:
-            return folders(self.root)
-        return [entry.name for entry in self._top() if _is_folder(entry)]
+        found = folders(self.root) if self._is_remote else None
+        if found is None:
+            found = [entry.name for entry in self._top() if _is_folder(entry)]
+        return [name for name in found if not is_clutter(name)]
 
     def _top(self) -> list[os.DirEntry[str]]:
         """The root's own listing."""
@@ -131,7 +158,9 @@ class _Folder:
     identity: tuple[int, int]
 
 
-def _walk(root: Path, top: list[os.DirEntry[str]]) -> Iterator[tuple[str, bool, Problem | None]]:
+def _walk(
+    root: Path, top: list[os.DirEntry[str]], clutter: Clutter
+) -> Iterator[tuple[str, bool, Problem | None]]:
     """(path relative to ``root``, whether it is a folder that cannot be entered, problem)."""
     # A stack of our own: folders can nest deeper than Python's recursion limit.
     chain = [_Folder("", iter(top), _identity(root.stat()))]
@@ -139,6 +168,8 @@ def _walk(root: Path, top: list[os.DirEntry[str]]) -> Iterator[tuple[str, bool, 
         entry = next(chain[-1].listing, None)
         if entry is None:
             chain.pop()
+            continue
+        if not clutter.is_kept(entry.name):
             continue
         path = chain[-1].prefix + entry.name
         found = _inspect(entry, path, chain)

@@ -23,8 +23,10 @@ def override(base: Preprocess, given: Mapping[str, object]) -> Preprocess:
 
     Args:
         base: the model's own eval transform.
-        given: ``resize`` (int, pair, or False for none), ``crop`` (int or pair), ``mean``, ``std``
-            (a number a channel), ``scale``, ``interpolation``, ``antialias``.
+        given: ``resize`` (int: the shorter side; a pair: both, which squashes the photo and, where
+            no crop is given, crops nothing; False: none), ``crop`` (int or pair), ``mean``, ``std``
+            (a list of one number a channel, or a number for every channel), ``scale``,
+            ``interpolation``, ``antialias``.
 
     Raises:
         ConfigError: naming the key, what it takes and what it got.
@@ -35,7 +37,14 @@ def override(base: Preprocess, given: Mapping[str, object]) -> Preprocess:
     changes = {
         key: read(key, given[key]) for key, read in _READERS.items() if given.get(key) is not None
     }
+    if isinstance(changes.get("resize"), tuple):
+        changes.setdefault("crop", changes["resize"])
     merged = dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    mean, std = merged.mean, merged.std
+    if isinstance(given.get("mean"), (int, float)):
+        merged = dataclasses.replace(merged, mean=mean * len(std))
+    if isinstance(given.get("std"), (int, float)):
+        merged = dataclasses.replace(merged, std=std * len(mean))
     if len(merged.mean) != len(merged.std):
         got = f"{len(merged.mean)} and {len(merged.std)} of them"
         raise _wrong("mean and std", "one number a channel in both", got)

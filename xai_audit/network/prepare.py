@@ -15,6 +15,7 @@ from xai_audit.errors import ModelError
 from xai_audit.network import target_layer
 from xai_audit.network.copied import as_two, fold_conv_bn, is_single, restore
 from xai_audit.network.feature_layout import layout_of
+from xai_audit.network.probe import by_channel, probe_of, shield
 from xai_audit.types import LoadedModel
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from xai_audit.network.target_layer import Trace
-    from xai_audit.types import ModelSpec, Preprocess
+    from xai_audit.types import ModelSpec
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,10 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     module = _frozen(spec.module, device)
     if spec.target_layer is not None:
         target_layer.require_layer(module, spec.target_layer)
-    probe = _probe(spec.preprocess, device)
+    preprocess = by_channel(module, spec.preprocess, device)
+    probe = probe_of(preprocess, device)
     with _forward_errors(module, probe):
-        _shield(module, probe)
+        shield(module, probe)
     with _forward_errors(module, probe):
         seen = target_layer.trace(module, probe)
     logits = _logits(seen)
@@ -61,10 +63,10 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         log.info("one logit: output 0 is the negative class, output 1 the positive")
         module = as_two(module)
     shape = next(run.shape for run in seen.runs if run.name == name) or ()
-    layout = layout_of(shape, spec.preprocess.crop)
+    layout = layout_of(shape, preprocess.crop)
     return LoadedModel(
         module=module,
-        preprocess=spec.preprocess,
+        preprocess=preprocess,
         target_layer=name,
         num_outputs=2 if is_single(logits) else logits.shape[1],
         grid=(1, 1) if layout is None else layout.grid(shape),
@@ -133,29 +135,6 @@ def _frozen(module: nn.Module, device: str) -> nn.Module:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-def _probe(preprocess: Preprocess, device: str) -> torch.Tensor:
-    """One image (1, C, H, W) of noise, always the same."""
-    generator = torch.Generator().manual_seed(0)
-    size = (1, len(preprocess.mean), *preprocess.crop)
-    image = torch.randn(size, generator=generator)
-    return image.to(device).contiguous(memory_format=torch.channels_last)
-
-
-def _shield(module: nn.Module, probe: torch.Tensor) -> None:
-    """Give a module that changes its images in place a copy of them: the images are used again."""
-    given = probe.clone()
-    before = given._version
-    with torch.no_grad():
-        module(given)
-    if given._version != before:
-        module.register_forward_pre_hook(_with_a_copy)
-
-
-def _with_a_copy(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    images, *rest = inputs
-    return images.clone(), *rest
 
 
 @contextmanager
