@@ -273,3 +273,33 @@ def test_build_checks_types_and_keys():
     # Plain keys and a node of them are the same.
     keys = {"_target_": "tests.test_conf.maker", "count": 1, "rate": 2, "name": "x"}
     assert build("g", keys) == build("g", OmegaConf.create(keys)) == (1, 2, "x")
+
+
+def test_each_of_several_methods_takes_keys_of_its_own():
+    given = ["methods=[gradcam,lime,rise]", "method_args.lime.samples=7", "seed=4"]
+    spec = compose([*given, "method_args.rise={samples: 9, cells: 5}"])
+    by_name = {node["name"]: node for node in spec.methods}
+    assert by_name["lime"]["samples"] == 7
+    assert by_name["lime"]["seed"] == 4
+    assert (by_name["rise"]["samples"], by_name["rise"]["cells"]) == (9, 5)
+    plain = {node["name"]: node for node in compose(given[:1]).methods}
+    assert by_name["gradcam"] == plain["gradcam"]
+    assert compose(["method=lime", "method_args.lime.samples=7"]).methods[0]["samples"] == 7
+    with pytest.raises(ConfigError, match="did you mean 'samples'"):
+        compose([*given[:1], "method_args.lime.sampels=7"])
+
+
+@pytest.mark.parametrize("plus", ["", "+", "++"])
+def test_keys_of_a_users_own_need_no_plus(plus):
+    given = ["model=custom", "model.factory=tests.tiny:net"]
+    one = compose([*given, f"{plus}model.kwargs.seed=3"])
+    assert one.settings.model["kwargs"] == {"seed": 3}
+    both = compose([*given, "model.kwargs={seed: 3, num_classes: 5}"])
+    assert both.settings.model["kwargs"] == {"seed": 3, "num_classes": 5}
+
+
+def test_a_key_that_a_plugin_does_not_take_is_one_line():
+    net = ["model=torchvision", "model.arch=resnet18", "model.weights=null"]
+    spec = compose([*net, "model.kwargs.depth=5"])
+    with pytest.raises(ConfigError, match="does not take these keys.*'kwargs'"):
+        build("model", spec.settings.model, num_classes_of_dataset=3)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from xai_audit.data import _stored_folder
+from xai_audit.data._names import Clutter
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import ConfigError
 from xai_audit.index.listing import listed
@@ -89,7 +91,6 @@ def test_the_entries_are_those_of_the_same_tree_on_a_disk(memory, tmp_path):
 
 
 def test_a_key_that_is_no_path_is_a_row(monkeypatch):
-    from xai_audit.data import _stored_folder
     from xai_audit.store.remote import Found, Stamp
 
     tree = {

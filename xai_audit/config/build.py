@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 import typing
 from importlib import import_module
@@ -25,6 +26,7 @@ _CONTRACT = {
     "cue": ("name", "way", "needs_mask", "region", "descriptors", "level", "transplant"),
     "engine": ("run", "close"),
 }
+_UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 _WAYS = ("both", "down", "added", "none")
 
 
@@ -50,8 +52,10 @@ def build(group: str, keys: Mapping[str, Any], **extra: object) -> Any:  # noqa:
     except AuditError:
         raise
     except TypeError as exc:
-        if exc.__traceback__ is not None and exc.__traceback__.tb_next is not None:
-            raise  # from inside the plugin: a bug, not a key
+        inside = exc.__traceback__ is not None and exc.__traceback__.tb_next is not None
+        name = _UNEXPECTED.search(str(exc))
+        if inside and (name is None or name[1] not in keywords):
+            raise  # a bug of the plugin, not a key
         raise ConfigError("the plugin does not take these keys", where=group, got=exc) from exc
     _check_contract(group, plugin)
     return plugin

@@ -6,6 +6,7 @@ puts back what was there, so it works inside an application that is built on Hyd
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 # Hydra's own entries of the search path, and ours: every composition has them.
 _FIXED = ("hydra", "main", "schema")
+_FIXED_KEYS = ("_target_", "name")
+# Nodes whose keys are the user's own.
+_OPEN = re.compile(r"\+{0,2}(method_args|[a-z]+\.kwargs)(\.[^=]*)?=")
 # GlobalHydra is one for all threads.
 _LOCK = threading.Lock()
 
@@ -59,8 +63,16 @@ def compose(overrides: Sequence[str], *, config_dirs: Sequence[Path] = ()) -> Ru
             )
     sources = [f"file://{folder}" for folder in folders]
     with translating(overrides, folders):
-        cfg = _composed(overrides, sources)
+        cfg = _composed(with_open_nodes(overrides), sources)
     return completed(*_without_hydra(cfg))
+
+
+def with_open_nodes(overrides: Sequence[str]) -> list[str]:
+    """The overrides as Hydra takes them: keys of the user's own are added, with or without a plus.
+
+    Its own grammar takes a new key with a plus only, and a whole node with two.
+    """
+    return [f"++{each.lstrip('+')}" if _OPEN.match(each) else each for each in overrides]
 
 
 def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
@@ -80,7 +92,7 @@ def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
         sources = [f"{entry.schema}://{entry.path}" for entry in entries]
         return RunSpec(
             settings=settings,
-            methods=tuple(_plain(node) for node in _method_nodes(cfg, overrides, sources)),
+            methods=tuple(_with_args(_method_nodes(cfg, overrides, sources), settings)),
             cues=tuple(_plain(node) for node in _cue_nodes(cfg, folders)),
             config=_plain(cfg),
         )
@@ -150,10 +162,28 @@ def _method_nodes(
             raise ConfigError(
                 "keys of one method beside a list of methods",
                 where=override,
-                remedy="set them in a YAML of your own (--config-dir), or use method=NAME",
+                remedy=f"method_args.NAME.{key.partition('.')[2]}=..., NAME being one of them",
             )
     others = [override for override in overrides if keys[override] != "method"]
     return [_composed([*others, f"method={name}"], sources).method for name in cfg.methods]
+
+
+def _with_args(nodes: Sequence[DictConfig], settings: AuditConfig) -> Iterator[dict[str, Any]]:
+    """The methods' nodes with what ``method_args`` changes in them."""
+    args, known = settings.method_args, [str(node.name) for node in nodes]
+    for name in args:
+        if name not in known:
+            raise unknown("method", name, known, shown=f"method_args.{name}")
+    for node in map(_plain, nodes):
+        given = args.get(node["name"]) or {}
+        if not isinstance(given, dict):
+            where = f"method_args.{node['name']}"
+            raise ConfigError("bad value", where=where, expected="{key: value}", got=given)
+        for key in given:
+            if key not in node or key in _FIXED_KEYS:
+                keys = [each for each in node if each not in _FIXED_KEYS]
+                raise unknown("key", key, keys, shown=f"method_args.{node['name']}.{key}")
+        yield node | given
 
 
 def _cue_nodes(cfg: DictConfig, folders: Sequence[Path]) -> list[DictConfig]:

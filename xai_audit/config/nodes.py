@@ -194,6 +194,8 @@ class AuditConfig:
     engine: Any = MISSING
     # Method names; null: the one of ``method``.
     methods: list[str] | None = field(default=None, metadata={"distinct": True})
+    # Method name -> keys of it that differ: method_args.lime.samples=200.
+    method_args: dict[str, Any] = field(default_factory=dict)
     # Candidate shortcuts: names or import paths; null: all that the data allows.
     cues: list[str] | None = None
     # Takes the node of one cue at a time; set ``cues`` instead.

@@ -135,10 +135,6 @@ def _from_omegaconf(
     if isinstance(exc, InterpolationKeyError):
         return ConfigError("bad value", where=key, got=what)
     if isinstance(exc, ConfigAttributeError | ConfigKeyError):
-        if ".kwargs" in key:
-            group = key.partition(".kwargs")[0]
-            remedy = f"keys of your own are added with a plus: +{group}.kwargs.NAME=VALUE"
-            return ConfigError("unknown key", where=key, remedy=remedy)
         return unknown("key", key, known_keys(), shown=key)
     where = key if exc.value is None else f"{key}={exc.value}"
     is_list = isinstance(exc.child_node, ListConfig)

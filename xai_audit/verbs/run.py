@@ -19,7 +19,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from xai_audit.config.compose import completed, translating
+from xai_audit.config.compose import completed, translating, with_open_nodes
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import AuditError, ConfigError, StoppedError
 from xai_audit.verbs.sweep import Member, Sweep, swept
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     # Hydra then raises instead of printing a page and exiting with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # argparse takes positional arguments in one run only; flags go first, wherever they stand.
-    sys.argv[1:] = sorted(arguments, key=_is_override)
+    sys.argv[1:] = with_open_nodes(sorted(arguments, key=_is_override))
     if unknown := [a for a in sys.argv[1:] if a.startswith("--") and not a.startswith(_FLAGS)]:
         complain(unknown_flag(unknown[0]))
         return ConfigError.exit_code

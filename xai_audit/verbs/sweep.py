@@ -59,7 +59,7 @@ class Sweep:
             overrides: of the member, as Hydra gives them.
             but: keys that are left out.
         """
-        values = dict(each.partition("=")[::2] for each in overrides)
+        values = dict(each.lstrip("+~").partition("=")[::2] for each in overrides)
         told = [key for key in self.keys if key not in but and key in values]
         return ",".join(f"{key.rpartition('.')[2]}={values[key]}" for key in told)
 
