@@ -56,13 +56,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from xai_audit.notebook.run import Run
+    from xai_audit.notebook.run import AuditRun
 
 __version__ = "0.1.0"
 __all__ = ["audit", "load"]
 
 
-def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
+def audit(*overrides: str, config_dir: str | Path | None = None) -> AuditRun:
     """The finished run of the audit that ``overrides`` describe; the same again resumes it.
 
     It does the same as the command line, with its keys and defaults; relative paths start from the
@@ -92,7 +92,7 @@ def audit(*overrides: str, config_dir: str | Path | None = None) -> Run:
     return load(pipeline.audit(spec))
 
 
-def load(folder: str | Path) -> Run:
+def load(folder: str | Path) -> AuditRun:
     """The run in ``folder``, an output folder or its address: its tables, answer and pictures.
 
     Torch is not imported, but for a proof. Of an address this machine keeps a copy.
@@ -100,7 +100,7 @@ def load(folder: str | Path) -> Run:
     Example:
         >>> run = load("outputs/flowers/flowers/gradcam")
     """
-    from xai_audit.notebook.run import Run
+    from xai_audit.notebook.run import AuditRun
     from xai_audit.run.home import paths_of
 
-    return Run(paths_of(folder).root)
+    return AuditRun(paths_of(folder).root)

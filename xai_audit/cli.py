@@ -6,13 +6,12 @@ needs.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 from importlib import import_module
 
 from xai_audit import __version__
 from xai_audit.errors import AuditError, ConfigError
+from xai_audit.run.progress import kill_children
 
 # What is done where the first argument is a key or a flag.
 _DEFAULT = "run"
@@ -22,12 +21,7 @@ VERBS = (_DEFAULT, "status", "plan")
 def entry() -> None:
     """Run the command line of this process and exit with its code."""
     code = main()
-    # After an error, workers may be left; they ignore SIGTERM, and Python would wait for them.
-    # torch's handler of their end would raise.
-    if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for child in multiprocessing.active_children():
-        child.kill()
+    kill_children()
     sys.exit(code)
 
 

@@ -76,7 +76,7 @@ def test_splits_are_seen_and_one_is_audited(tmp_path, given):
     assert f"remedy: dataset.root={root}/val, or dataset.split=val" in str(caught.value)
     source = folder(root / "val") if given == "root" else folder(root, split="val")
     source.prepare()
-    assert source.name == "flowers"
+    assert source.name == "flowers-val"
     assert source.class_names() == ("a", "b")
     assert [(entry.path, entry.split) for entry in source.entries()] == [
         (path, "val" if given == "split" else None) for path in ("a/2.jpg", "b/3.jpg")

@@ -115,6 +115,23 @@ def preprocess(run):
     return run.record["preprocess"]["mean"], run.record["preprocess"]["std"]
 
 
+def test_relative_paths_start_where_the_run_was_started(folder, tmp_path):
+    """And a part of an audit is shown as far as it goes: without flags, and out of the sample."""
+    words = tiny.overrides(folder, tmp_path / "out", "stages=[index,attribute,score]", "limit=9")
+    relative = [word.replace(f"{folder}/", "") for word in words]
+    done = tiny.audit_process(relative, cwd=folder, timeout=300)
+    assert done.returncode == 0, done.stderr
+    run = xai_audit.load(tmp_path / "out")
+    used = run.manifest[run.manifest["selected"]]["image_id"]
+    assert len(used) == 9
+    shown = run.show(used.iloc[0])
+    plain = np.asarray(shown.image)[:, shown.image.width // 2 :]
+    assert "object" in shown.rows["relevance"]  # its mask was found
+    assert (plain == 250).all(-1).sum() > 100  # and its edge drawn
+    other = next(one for one in run.manifest["image_id"] if one not in {*used})
+    assert run.show(other).labels == ("photo", "no heatmap")
+
+
 def test_a_run_displays_its_answer(run):
     text, html = repr(run), run._repr_html_()
     (found,) = {name for name in ("No class", "of 3 classes", "could not be") if name in text}

@@ -176,7 +176,7 @@ def test_an_endpoint_that_never_answers_is_one_line(faulty, stored, tmp_path):
 
 
 def test_a_store_that_goes_away_ends_the_run_and_not_every_photo(faulty, stored, local, tmp_path):
-    """No part is committed with photos that were waited for in vain, and the next run goes on."""
+    """The part in hand is not committed, and the next run goes on."""
     faulty.share, out = 0.0, tmp_path / "out"
     more = ("store.retries=0", "store.cache_gb=0", "compute.batch_size=1", "compute.part_size=18")
     assert tiny.audit(remote(stored, out, *more, "stages=[index]")).returncode == 0

@@ -84,11 +84,34 @@ def test_a_killed_reader_ends_the_run_in_seconds_with_one_line(folder, tmp_path)
     same_tables(alone, out)
 
 
+def test_a_killed_reader_of_a_worker_costs_its_part_alone(folder, tmp_path):
+    """With engine.workers=2: another process makes the part, and none is left behind."""
+    out, plain = tmp_path / "out", tmp_path / "plain"
+    command = tiny.overrides(
+        folder, out, "model.factory=tests.tiny:slow_net", "compute.num_workers=1",
+        "compute.part_size=1", "compute.batch_size=1",
+    )  # fmt: skip
+    process = tiny.started([*command, "engine.workers=2"], out, "attributions", 2)
+    workers_of = [child for child in children(process.pid) if "xai_audit.work" in _read_of(child)]
+    readers = [reader for worker in workers_of for reader in readers_of(worker)]
+    os.kill(readers[0], signal.SIGKILL)
+    assert process.wait(timeout=120) == 0, out.with_suffix(".log").read_text()
+    assert not [pid for pid in (*workers_of, *readers) if Path(f"/proc/{pid}/cmdline").exists()]
+    assert tiny.audit([*command, f"output_dir={plain}"]).returncode == 0
+    same_tables(plain, out)
+
+
+def children(parent: int) -> list[int]:
+    return [int(one) for one in _read(f"/proc/{parent}/task/{parent}/children").split()]
+
+
+def _read_of(pid: int) -> str:
+    return _read(f"/proc/{pid}/cmdline")
+
+
 def readers_of(parent: int) -> list[int]:
     """The processes that ``parent`` has forked; its own programs have another command line."""
-    children = (int(one) for one in _read(f"/proc/{parent}/task/{parent}/children").split())
-    mine = _read(f"/proc/{parent}/cmdline")
-    return [child for child in children if _read(f"/proc/{child}/cmdline") == mine]
+    return [child for child in children(parent) if _read_of(child) == _read_of(parent)]
 
 
 def _read(path: str) -> str:
@@ -110,6 +133,6 @@ def test_a_container_with_hardly_any_shared_memory(folder, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("/dev/shm has 1 MiB free") == 1
-    assert "--shm-size=256m" in done.stderr
+    assert "--shm-size=" in done.stderr
     assert tiny.audit([*command, f"output_dir={plain}"]).returncode == 0
     same_tables(plain, out)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 # Hydra's own entries of the search path, and ours: every composition has them.
 _FIXED = ("hydra", "main", "schema")
+# Keys of a method that are no settings.
 _FIXED_KEYS = ("_target_", "name")
 # Nodes whose keys are the user's own.
-_OPEN = re.compile(r"\+{0,2}(method_args|[a-z]+\.kwargs)(\.[^=]*)?=")
+_OPEN = re.compile(r"\+{0,2}(method_args|(dataset|masks|model|method|engine)\.kwargs)(\.[^=]*)?=")
 # GlobalHydra is one for all threads.
 _LOCK = threading.Lock()
 
@@ -175,7 +176,7 @@ def _with_args(nodes: Sequence[DictConfig], settings: AuditConfig) -> Iterator[d
         if name not in known:
             raise unknown("method", name, known, shown=f"method_args.{name}")
     for node in map(_plain, nodes):
-        given = args.get(node["name"]) or {}
+        given = args.get(node["name"], {})
         if not isinstance(given, dict):
             where = f"method_args.{node['name']}"
             raise ConfigError("bad value", where=where, expected="{key: value}", got=given)
@@ -183,7 +184,8 @@ def _with_args(nodes: Sequence[DictConfig], settings: AuditConfig) -> Iterator[d
             if key not in node or key in _FIXED_KEYS:
                 keys = [each for each in node if each not in _FIXED_KEYS]
                 raise unknown("key", key, keys, shown=f"method_args.{node['name']}.{key}")
-        yield node | given
+        merged: Any = OmegaConf.to_container(OmegaConf.merge(node, given))
+        yield merged
 
 
 def _cue_nodes(cfg: DictConfig, folders: Sequence[Path]) -> list[DictConfig]:

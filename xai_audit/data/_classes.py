@@ -78,9 +78,10 @@ def _json_pairs(text: str) -> list[tuple[str, Any]]:
     found = json.loads(text, object_pairs_hook=_Pairs)
     if isinstance(found, _Pairs):
         inner = [value for key, value in found if key in _NESTED and isinstance(value, _Pairs)]
-        found = inner[0] if inner else found
-    if isinstance(found, _Pairs):
-        if found and all(key.isdigit() and isinstance(value, str) for key, value in found):
+        # Of two numbers the direction is known there alone.
+        known, found = bool(inner), inner[0] if inner else found
+        is_index = [key.isdigit() and isinstance(value, str) for key, value in found]
+        if all(is_index) and found and (known or not any(v.isdigit() for _, v in found)):
             return [(name, int(index)) for index, name in found]
         return [(str(name), index) for name, index in found]
     if isinstance(found, list) and all(isinstance(name, str) for name in found):

@@ -11,7 +11,7 @@ from xai_audit.store.address import placed
 if TYPE_CHECKING:
     from pathlib import Path
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _CLUTTER = {"__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"}
 _NAMED = 5  # of them in the log
@@ -55,11 +55,11 @@ class Clutter:
             self._names[shown(name)] = None
         return False
 
-    def tell(self, where: str) -> None:
+    def log(self, where: str) -> None:
         """Log what was left out of the listing of ``where``."""
         if self.count:
             some = ", ".join(self._names)
-            log.info("%s: %d hidden files and folders are left out: %s", where, self.count, some)
+            _log.info("%s: %d hidden files and folders are left out: %s", where, self.count, some)
 
 
 def absolute(path: str | Path) -> Path:

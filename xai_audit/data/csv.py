@@ -146,7 +146,7 @@ def _joined(root: Path, path: str) -> Path:
     """``path``, which may be an address itself, from ``root``."""
     if is_address(path):
         return placed(path)
-    if "\\" in path and not (root / path).exists():
+    if "\\" in path and not is_remote(root) and not os.path.exists(root / path):  # noqa: PTH110 - it never raises
         path = path.replace("\\", "/")  # as Windows writes it
     full = root / path
     return Path(os.path.normpath(full)) if ".." in full.parts and is_remote(full) else full

@@ -1,5 +1,8 @@
 """A folder of class folders, ``root/<class>/**/<file>``, as torchvision's ImageFolder reads it.
 
+But for hidden folders, which torchvision takes for classes: of a model with an output for one, the
+others' outputs are told by ``class_to_idx``.
+
 It lies in the file system, or in an object store, where the same tree gives the same entries.
 """
 
@@ -39,7 +42,7 @@ class ImageFolder:
     Hidden files and folders, and what systems put beside photos, are neither.
 
     Args:
-        name: names the output folder; None: the folder's own name, that of a split's parent.
+        name: names the output folder; None: the folder's own name, of a split PARENT-SPLIT.
         root: the folder, or its address in a store.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
         split: the folder in ``root`` that has the classes, or None: ``root`` itself.
@@ -52,8 +55,10 @@ class ImageFolder:
         self.root: Path = absolute(root) if split is None else absolute(root) / split
         self._split = split
         self._is_remote, self._where = is_remote(self.root), shown(spelled(self.root))
-        whole = self.root.parent if self.root.name.lower() in _SPLITS else self.root
-        self.name: str = safe_name(name or shown(whole.name or self.root.name))
+        # Of every data set there is a folder val: the name says of which it is.
+        is_split = split is not None or self.root.name.lower() in _SPLITS
+        parts = [self.root.parent.name, self.root.name] if is_split else [self.root.name]
+        self.name: str = safe_name(name or shown("-".join(filter(None, parts))))
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
 
     def prepare(self) -> None:
@@ -62,7 +67,8 @@ class ImageFolder:
         Raises:
             DatasetError: if not.
         """
-        self._refuse_splits(self.class_names())
+        self._refuse_splits(self._folders())
+        self.class_names()
         if not self._is_remote:  # where that would list a whole class, and the index does so anyway
             next(self.entries())
 
@@ -86,7 +92,7 @@ class ImageFolder:
         for entry in self._stored(clutter) if self._is_remote else self._files(clutter):
             found = True
             yield entry if self._split is None else replace(entry, split=self._split)
-        clutter.tell(self._where)
+        clutter.log(self._where)
         if not found:
             raise DatasetError(
                 "dataset.root holds no file", where=self._where, expected=_LAYOUT,
@@ -100,7 +106,7 @@ class ImageFolder:
 
     def _refuse_splits(self, names: Sequence[str]) -> None:
         """Raise DatasetError where the folders in the root are splits, each with the classes."""
-        if not all(name.lower() in _SPLITS for name in names):
+        if not names or not all(name.lower() in _SPLITS for name in names):
             return
         below = [
             ImageFolder(name=None, root=spelled(self.root), class_to_idx=None, split=name)
@@ -133,9 +139,8 @@ class ImageFolder:
 
     def _folders(self) -> list[str]:
         """The names of the root's sub-folders, sorted."""
-        found = folders(self.root) if self._is_remote else None
-        if found is None:
-            found = [entry.name for entry in self._top() if _is_folder(entry)]
+        top = () if self._is_remote else self._top()
+        found = folders(self.root) if self._is_remote else [e.name for e in top if _is_folder(e)]
         return [name for name in found if not is_clutter(name)]
 
     def _top(self) -> list[os.DirEntry[str]]:

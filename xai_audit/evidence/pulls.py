@@ -72,10 +72,10 @@ def _pairs(files: Sequence[Path]) -> pd.DataFrame:
     """The measured pairs of pull, of carriers too."""
     table = TRANSPLANTS.empty_table().select(_COLUMNS)
     if files:  # all at once: of a thousand classes each has hardly a row
-        asked = pc.field("question").isin([PULL, *_CARRIED]) & (pc.field("cue") != ALL)
+        wanted = pc.field("question").isin([PULL, *_CARRIED]) & (pc.field("cue") != ALL)
         known = pc.field("predicted_with").is_valid() & pc.field("predicted_without").is_valid()
         pairs = ds.dataset([*map(str, files)], schema=TRANSPLANTS)
-        table = pairs.to_table(columns=_COLUMNS, filter=asked & known)
+        table = pairs.to_table(columns=_COLUMNS, filter=wanted & known)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 

@@ -97,11 +97,12 @@ class Transplanter:
         self._label_of = dict(zip(classes, labels, strict=True))
         self._place = {image_id: place for place, image_id in enumerate(ids)}
         # The same for all calls, the photos' pairs being their sampler: they keep their canvases.
-        self._asked: list[list[list[Pair]]] = []
+        self._requested: list[list[list[Pair]]] = []
         self._workers: Workers[Packed] = Workers(
             PairViews(source, self.cues),
             num_workers=source.num_workers,
-            sampler=self._asked,
+            batch_bytes=3 * 2 * _PACKED * math.prod(model.preprocess.crop),
+            sampler=self._requested,
             persistent_workers=source.num_workers > 0,
         )
 
@@ -134,9 +135,9 @@ class Transplanter:
         groups: dict[tuple[str, str], list[Pair]] = {}
         for pair in pairs:
             groups.setdefault((pair.class_name, pair.image), []).append(pair)
-        self._asked[:] = _packed([*groups.values()], self._source.num_workers)
+        self._requested[:] = _packed([*groups.values()], self._source.num_workers)
         waiting: dict[str, Batch] = {}
-        views = (one for packed in self._workers for one in packed.apart())
+        views = (one for packed in self._workers for one in packed.by_photo())
         for ((name, _), group), found in zip(groups.items(), views, strict=True):
             if found is None:
                 yield from ((pair, self._row(pair)) for pair in group)

@@ -61,10 +61,10 @@ class Packed:
     def of(cls, photos: list[Views | None]) -> Packed:
         """The views of ``photos``, together."""
         known = [one.views for one in photos if one is not None]
-        apart = [one and replace(one, views=_NO_VIEWS) for one in photos]
-        return cls(apart, torch.cat(known or [_NO_VIEWS]), [*map(len, known)])
+        plain = [one and replace(one, views=_NO_VIEWS) for one in photos]
+        return cls(plain, torch.cat(known or [_NO_VIEWS]), [*map(len, known)])
 
-    def apart(self) -> Iterator[Views | None]:
+    def by_photo(self) -> Iterator[Views | None]:
         """The views of each photo."""
         views = iter(torch.split(self.views, self.counts))
         for one in self.photos:

@@ -95,7 +95,9 @@ def road(request: Request, places: torch.Tensor, *, seed: int, num_workers: int)
     removals = _Removals(
         request.images.float().cpu().numpy(), places.cpu().numpy(), request.image_ids, seed
     )
-    filled: Iterator[torch.Tensor] = iter(Workers(removals, num_workers=num_workers))
+    filled: Iterator[torch.Tensor] = iter(
+        Workers(removals, num_workers=num_workers, batch_bytes=4 * request.images[0].numel())
+    )
 
     def make(some: slice) -> torch.Tensor:
         copies = [next(filled) for _ in range(*some.indices(len(removals)))]

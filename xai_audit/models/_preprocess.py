@@ -37,8 +37,9 @@ def override(base: Preprocess, given: Mapping[str, object]) -> Preprocess:
     changes = {
         key: read(key, given[key]) for key, read in _READERS.items() if given.get(key) is not None
     }
-    if isinstance(changes.get("resize"), tuple):
-        changes.setdefault("crop", changes["resize"])
+    if isinstance(changes.get("resize"), tuple) and "crop" not in changes:
+        changes["crop"] = changes["resize"]
+        log.info("model.preprocess.resize=[h,w] squashes photos; model.preprocess.crop=N crops too")
     merged = dataclasses.replace(base, **changes)  # type: ignore[arg-type]
     mean, std = merged.mean, merged.std
     if isinstance(given.get("mean"), (int, float)):

@@ -11,46 +11,49 @@ from xai_audit.report.lead import lead
 from xai_audit.report.page import environment
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
-from xai_audit.run.verdicts import CONFIRMED, GRAVITY
+from xai_audit.run.verdicts import CONFIRMED, GRAVITY, kinds_of_run, of_kinds
 
 if TYPE_CHECKING:
-    from xai_audit.notebook.run import Run
+    from xai_audit.notebook.run import AuditRun
 
 _SHOWN = 6
 
 
-def answer_text(run: Run) -> str:
+def answer_text(run: AuditRun) -> str:
     """Where it is, what it says and what it found most gravely, a line each."""
-    told = _answer(run)
-    lines = [f"Run({str(run.root)!r})", told["lead"], *told["facts"]]
-    lines += [f"  {f.verdict}: {f.because}" for f in told["findings"]]
+    found = _answer(run)
+    lines = [f"AuditRun({str(run.root)!r})", *(f"WARNING: {text}" for text in found["warnings"])]
+    lines += [found["lead"], *found["facts"]]
+    lines += [f"  {finding.verdict}: {finding.because}" for finding in found["findings"]]
     return "\n".join(lines)
 
 
-def answer_html(run: Run) -> str:
+def answer_html(run: AuditRun) -> str:
     """The same as HTML, with the numbers in a table."""
     return environment().get_template("answer.html.j2").render(_answer(run), run=run, two=two)
 
 
-def _answer(run: Run) -> dict[str, Any]:
+def _answer(run: AuditRun) -> dict[str, Any]:
     facts, findings = read_facts(run), read_findings(run)
-    told = decisions(findings, tuple(facts.classes.values()))
+    distinct = decisions(findings, tuple(facts.classes.values()))
     summary = rows_of(run.summary) if run.has("summary") else []
-    counts = Counter(finding.verdict for finding in told)
+    counts = Counter(finding.verdict for finding in distinct)
     known = [f"{counts[verdict]:,} {verdict}" for verdict in GRAVITY if counts[verdict]]
     return {
-        "lead": lead(told, summary) if told else "The evidence has not been measured yet.",
+        "lead": lead(distinct, summary) if distinct else "The evidence has not been measured yet.",
         "facts": [*_accuracy(run), *([f"class × cue: {', '.join(known)}"] if known else [])],
-        "findings": worst_first([f for f in told if f.verdict == CONFIRMED])[:_SHOWN],
+        "findings": worst_first([f for f in distinct if f.verdict == CONFIRMED])[:_SHOWN],
         "warnings": [*facts.below_chance, *facts.warnings],
     }
 
 
-def _accuracy(run: Run) -> list[str]:
+def _accuracy(run: AuditRun) -> list[str]:
     """How many photos are predicted right, where labels are known."""
     if not run.has("scores"):
         return []
-    rows = run.collect("scores", ["image_id", "label", "pred"])
+    kinds = kinds_of_run(run)
+    one = of_kinds(dict([*kinds.items()][:1]))  # predictions are the same whatever the method
+    rows = run.collect("scores", ["image_id", "label", "pred"], one)
     rows = rows[rows["label"].ge(0) & rows["pred"].notna()].drop_duplicates("image_id")
     if rows.empty:
         return []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
 
 from xai_audit.errors import MaskProblem, OutputError, nearest
 from xai_audit.notebook.shown import Shown, side_by_side
@@ -14,29 +17,39 @@ from xai_audit.report.overlay import Look, draw, open_photo
 from xai_audit.report.words import caption_of
 from xai_audit.run.manifest import record_of
 from xai_audit.run.verdicts import CONFIRMED, kinds_of_run
+from xai_audit.store.address import is_address
 from xai_audit.vision.geometry import view
 from xai_audit.vision.opening import opener_of
 from xai_audit.work.audit import Audit
-from xai_audit.work.parts import read_spec
+from xai_audit.work.parts import read_home, read_spec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xai_audit.notebook.run import Run
+    from xai_audit.notebook.run import AuditRun
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.picture import Photo
 
+_PATHS = ("root", "file")  # keys of datasets and masks
 _TILE = 280  # px of a photo's shorter side
+_LIKE = 1000  # ids among which the nearest to a wrong one are sought
 
 
-def audit_of(run: Run) -> Audit:
-    """The audit that made ``run``, with its plugins."""
-    return Audit(run.paths, read_spec(run.paths), run.finished, planned=True)
+def audit_of(run: AuditRun) -> Audit:
+    """The audit that made ``run``, with its plugins; relative paths start where it was started."""
+    spec, home = read_spec(run.paths), read_home(run.paths)
+    for node in (spec.settings.dataset, spec.settings.masks):
+        for key in _PATHS:
+            if home is not None and node.get(key) and not is_address(node[key]):
+                node[key] = str(home / Path(node[key]).expanduser())
+    return Audit(run.paths, spec, run.finished, planned=True)
 
 
-def heatmap_on_photo(run: Run, image_id: str, method: str | None, kind: str) -> NDArray[np.float32]:
-    """(H, W) float32: see :meth:`~xai_audit.notebook.run.Run.heatmap`."""
+def heatmap_on_photo(
+    run: AuditRun, image_id: str, method: str | None, kind: str
+) -> NDArray[np.float32]:
+    """(H, W) float32: see :meth:`~xai_audit.notebook.run.AuditRun.heatmap`."""
     facts = read_facts(run)
     photo = _photo(run, facts, image_id)
     name = _method(run, facts, method)
@@ -52,8 +65,8 @@ def heatmap_on_photo(run: Run, image_id: str, method: str | None, kind: str) -> 
     return on_photo(found[image_id, name], view((photo.height, photo.width), facts.preprocess))
 
 
-def shown_photo(run: Run, image_id: str, method: str | None, target: str | None) -> Shown:
-    """The photo and its overlay: see :meth:`~xai_audit.notebook.run.Run.show`."""
+def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | None) -> Shown:
+    """The photo and its overlay: see :meth:`~xai_audit.notebook.run.AuditRun.show`."""
     facts, audit = read_facts(run), audit_of(run)
     photo = _photo(run, facts, image_id)
     opener = opener_of(audit.dataset)
@@ -79,13 +92,13 @@ def shown_photo(run: Run, image_id: str, method: str | None, target: str | None)
     )
 
 
-def photo_status(run: Run, image_id: str) -> str:
+def photo_status(run: AuditRun, image_id: str) -> str:
     """What became of a photo of the run."""
     rows = run.manifest[run.manifest["image_id"] == image_id]
     return str(rows["status"].iloc[0]) if len(rows) else "unknown"
 
 
-def _words(run: Run, facts: RunFacts, image_id: str, method: str, kind: str) -> dict[str, str]:
+def _words(run: AuditRun, facts: RunFacts, image_id: str, method: str, kind: str) -> dict[str, str]:
     """Prediction, flags and masses of a photo, and what is confirmed of its class."""
     key = image_id, method
     material = gather(run, {key}, {method: kind}, root=None)
@@ -100,19 +113,22 @@ def _words(run: Run, facts: RunFacts, image_id: str, method: str, kind: str) -> 
     return rows | {f"confirmed of {name}": text for text in said[:1]}
 
 
-def _photo(run: Run, facts: RunFacts, image_id: str) -> Photo:
+def _photo(run: AuditRun, facts: RunFacts, image_id: str) -> Photo:
     photo = photos(run, [image_id], facts.dataset_root)[image_id]
     if not photo.class_name:
+        ids = run.manifest["image_id"]
+        beside = ids[ids.str.startswith(image_id.rpartition("/")[0])].head(_LIKE)
+        like = nearest(image_id, beside if len(beside) else ids.head(_LIKE))
         raise OutputError(
             "this run has no such photo",
             where=run.root,
             got=image_id,
-            expected=f"an image_id of its manifest: {nearest(image_id, run.manifest['image_id'])}",
+            expected=f"an image_id of its manifest: {like}",
         )
     return photo
 
 
-def _method(run: Run, facts: RunFacts, method: str | None) -> str:
+def _method(run: AuditRun, facts: RunFacts, method: str | None) -> str:
     known = facts.methods_first(kinds_of_run(run))
     if method is None and known:
         return known[0]
@@ -128,10 +144,10 @@ def _method(run: Run, facts: RunFacts, method: str | None) -> str:
 
 def _mask(audit: Audit, image_id: str) -> NDArray[np.generic] | None:
     """The object (H, W) in the photo; None where there is no mask of it."""
-    rows = audit.selected()
-    place = rows.column("image_id").to_pylist().index(image_id)
+    rows = audit.manifest()
+    rows = rows.filter(pc.equal(rows.column("image_id"), image_id))
     try:
-        coverage = audit.masks.load(record_of(rows, place, audit.dataset.root))
+        coverage = audit.masks.load(record_of(rows, 0, audit.dataset.root))
     except MaskProblem:
         return None
     return None if coverage is None else coverage[0]

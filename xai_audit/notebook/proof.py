@@ -25,60 +25,69 @@ if TYPE_CHECKING:
 
     import torch
 
-    from xai_audit.notebook.run import Run
+    from xai_audit.notebook.run import AuditRun
     from xai_audit.report.answers import Finding
     from xai_audit.work.audit import Audit
 
 _SHOWN = 3
 
 
-def shown_cell(run: Run, class_name: str, cue: str) -> Shown:
-    """The proof of a cell: see :meth:`~xai_audit.notebook.run.Run.show`."""
+def shown_cell(run: AuditRun, class_name: str, cue: str) -> Shown:
+    """The proof of a cell: see :meth:`~xai_audit.notebook.run.AuditRun.show`."""
     finding = _finding(run, class_name, cue)
     pairs = _pairs(run, finding)
-    panels = drawn_pairs(audit_of(run), pairs)
-    if not panels:
-        raise OutputError(
-            "nothing of this cell was transplanted",
-            where=f"{class_name} x {cue}",
-            got=finding.because,
-        )
-    probabilities = [f"{two(row['p_with'])} → {two(row['p_without'])}" for row in pairs]
+    drawn = drawn_pairs(audit_of(run), pairs)
+    if not drawn:
+        what = "its photos cannot be read" if pairs else "nothing of this cell was transplanted"
+        raise OutputError(what, where=f"{class_name} x {cue}", got=finding.because)
+    probabilities = [f"{two(row['p_with'])} → {two(row['p_without'])}" for row, _ in drawn]
     words = cue_words(cue)
     return Shown(
         title=f"{class_name} × {words}: {finding.verdict}",
-        image=side_by_side(panels),
+        image=side_by_side([panels for _, panels in drawn]),
         rows={
             "because": finding.because,
             f"probability of {class_name}": ", ".join(probabilities),
-            "photos": ", ".join(row["image_id"] for row in pairs),
+            "photos": ", ".join(row["image_id"] for row, _ in drawn),
         },
         labels=("as it is", f"with a {class_name}'s {words}", "with that of another class"),
     )
 
 
-def drawn_pairs(audit: Audit, rows: Sequence[Mapping[str, Any]]) -> list[list[Image.Image]]:
-    """Of each row of TRANSPLANTS the model's view of the photo, with the cue and without it.
+def drawn_pairs(
+    audit: Audit, rows: Sequence[dict[str, Any]]
+) -> list[tuple[dict[str, Any], list[Image.Image]]]:
+    """Each row of TRANSPLANTS with the model's view of its photo, with the cue and without it.
 
     A pair whose photos can no longer be read or changed is left out.
     """
-    from xai_audit.evidence.source import cues_of, source_of
+    from xai_audit.evidence.source import cues_of
     from xai_audit.evidence.views import PairViews
-    from xai_audit.vision.canvas import seen
+    from xai_audit.vision.canvas import Source, seen
+    from xai_audit.vision.opening import opener_of
 
-    source = source_of(audit)
+    source = Source(
+        rows=audit.usable(),
+        masks=audit.masks,
+        root=audit.dataset.root,
+        preprocess=audit.noted_facts().preprocess,
+        max_pixels=audit.settings.max_pixels,
+        num_workers=0,
+        opener=opener_of(audit.dataset),
+    )
     views, found = PairViews(source, cues_of(audit)), []
     for row in rows:
-        (one,) = views[[[_pair(row)]]].apart()
+        (one,) = views[[[_pair(row)]]].by_photo()
         canvas = source.read(row["image_id"])
         if one is None or canvas is None or not one.done:
             continue
         photo = seen(canvas.photo, canvas.preprocess)
-        found.append([_image(view) for view in (photo, *(one.views[end] for end in one.ends))])
+        panels = [_image(view) for view in (photo, *(one.views[end] for end in one.ends))]
+        found.append((row, panels))
     return found
 
 
-def _finding(run: Run, class_name: str, cue: str) -> Finding:
+def _finding(run: AuditRun, class_name: str, cue: str) -> Finding:
     findings = read_findings(run)
     for finding in findings:
         if (finding.class_name, finding.cue) == (class_name, cue):
@@ -93,7 +102,7 @@ def _finding(run: Run, class_name: str, cue: str) -> Finding:
     )  # fmt: skip
 
 
-def _pairs(run: Run, finding: Finding) -> list[dict[str, Any]]:
+def _pairs(run: AuditRun, finding: Finding) -> list[dict[str, Any]]:
     """The rows of TRANSPLANTS of the cell's question that moved the decision most."""
     where = ds.field("class_name") == finding.class_name
     where &= (ds.field("cue") == finding.cue) & ds.field("given").is_null()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import webbrowser
 from typing import TYPE_CHECKING
 
-from xai_audit.errors import ConfigError, OutputError
+from xai_audit.errors import AuditError, ConfigError, OutputError
 from xai_audit.run import reader
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xai_audit.notebook.shown import Shown
 
 
-class Run(reader.Run):
+class AuditRun(reader.Run):
     """A finished or half-finished run; tables and photos are read when they are first requested.
 
     A notebook that ends a cell with it shows the audit's answer.
@@ -100,7 +100,10 @@ class Run(reader.Run):
         """The answer in a few lines."""
         from xai_audit.notebook.answer import answer_text
 
-        return answer_text(self)
+        try:
+            return answer_text(self)
+        except AuditError:  # whoever prints it is not to fail
+            return f"AuditRun({str(self.root)!r})"
 
     def _repr_html_(self) -> str:
         from xai_audit.notebook.answer import answer_html

@@ -75,7 +75,7 @@ def gather(
     theirs = {image_id for image_id, _ in keys}
     scores = dict(_rows(run, "scores", _SCORE, theirs, of_kinds(kinds)))
     flags: dict[str, list[dict[str, Any]]] = {}
-    for (image_id, _), row in _rows(run, "flags", _FLAG, theirs):
+    for (image_id, _), row in _rows(run, "flags", _FLAG, theirs) if run.has("flags") else ():
         flags.setdefault(image_id, []).append(row)
     heatmaps = {
         key: digest(heatmap.shape, heatmap.tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import signal
 import sys
 import threading
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 
 # Seconds between log lines; a night's run must not fill a log file.
 _QUIET_SECONDS = 15.0
-log = logging.getLogger(__name__)
 # Seconds that a signal waits for the current part to be finished and kept, which may take hours (a
 # method that runs a thousand copies of an image); Slurm and Kubernetes kill after 30.
 PATIENCE = 15.0
@@ -41,6 +41,17 @@ class Progress(Protocol):
 
         Their total is estimated once the first images are finished.
         """
+
+
+def kill_children() -> None:
+    """End the processes that this one has forked, before it ends itself.
+
+    After an error some may be left; they ignore SIGTERM, and Python would wait for them.
+    """
+    if hasattr(signal, "SIGCHLD"):  # torch's handler would raise
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for child in multiprocessing.active_children():
+        child.kill()
 
 
 @contextmanager

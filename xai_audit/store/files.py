@@ -24,8 +24,9 @@ _MOST_BYTES = 2**30
 # Objects in a row, each with all its attempts, that a process gives up before the run ends: else
 # every photo of the dataset would be waited for, and recorded as unreadable.
 _IN_A_ROW = 12
-# Scheme -> how many of them so far, in this process.
+# Scheme -> how many of them so far, in this process; and what it gave last.
 _unanswered: Counter[str] = Counter()
+_answered: dict[str, str] = {}
 
 
 class Fetched(io.BytesIO):
@@ -49,7 +50,7 @@ def fetched(path: str) -> Fetched:
         found = _fetched(path)
     except StoreError as exc:
         _unanswered[store] = 0 if exc.lasting else _unanswered[store] + 1
-        if _unanswered[store] < _IN_A_ROW:
+        if _unanswered[store] < _IN_A_ROW or _answers(_answered.get(store)):
             raise
         raise StoreLostError(
             f"the store did not answer for {_unanswered[store]} files in a row",
@@ -57,8 +58,16 @@ def fetched(path: str) -> Fetched:
             got=exc.strerror,
             remedy=exc.remedy,
         ) from exc
-    _unanswered[store] = 0
+    _unanswered[store], _answered[store] = 0, path
     return found
+
+
+def _answers(path: str | None) -> bool:
+    """Whether the store still gives what it gave before: then it is the files that are odd."""
+    try:
+        return path is not None and bool(read(path))
+    except StoreError as exc:
+        return exc.lasting
 
 
 def _fetched(path: str) -> Fetched:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from xai_audit.vision.geometry import Geometry
     from xai_audit.vision.opening import Opener
 
+_PLANES = 5  # of a photo and its mask, a byte a pixel
+
 # A mask status of its own for a dataset without masks.
 NO_MASK = "none"
 
@@ -176,6 +178,7 @@ def batches(
         photos,
         num_workers=settings.num_workers,
         collate=_collate,
+        batch_bytes=_PLANES * size * math.prod(settings.preprocess.crop),
         batch_sampler=slices,
         pin_memory=settings.pin_memory,
     )

@@ -12,7 +12,8 @@ import logging
 import os
 import pickle
 import signal
-from functools import lru_cache
+import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
@@ -20,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from xai_audit.errors import AuditError, LostReaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 T = TypeVar("T")
@@ -30,8 +31,13 @@ log = logging.getLogger(__name__)
 # How torch's messages of a dead worker begin, and of what one has raised.
 _DEAD, _RAISED = "DataLoader worker (pid", "Caught "
 _SHARED = "/dev/shm"  # noqa: S108 - where the system keeps what processes share
-# What a worker's batches may take there, of photos of 500 px, 64 a batch, with two that wait.
-_ROOM = 128 * 2**20
+# Batches of a worker that may be there: two that wait, one in hand; and as many of another process.
+_BATCHES = 6
+
+
+# Those with worker processes; and what has been warned of.
+_living: weakref.WeakSet[Workers[Any]] = weakref.WeakSet()
+_warned: list[str] = []
 
 
 class Workers(Generic[T]):
@@ -41,6 +47,7 @@ class Workers(Generic[T]):
         dataset: whose ``__getitem__`` runs in the workers.
         num_workers: processes; 0 makes the items in this one.
         collate: makes a batch of items; None where each item comes by itself.
+        batch_bytes: of the tensors of a batch, or of an item that comes by itself, at most.
         options: further ones of torch's DataLoader.
 
     Raises:
@@ -54,15 +61,20 @@ class Workers(Generic[T]):
         *,
         num_workers: int,
         collate: Callable[[list[Any]], T] | None = None,
+        batch_bytes: int = 0,
         **options: Any,  # noqa: ANN401 - torch's own
     ) -> None:
+        piped = num_workers > 0 and not _has_room(_BATCHES * num_workers * batch_bytes)
         self._loader = DataLoader(
-            _Told(dataset),
+            _Caught(dataset),
             num_workers=num_workers,
-            collate_fn=_Sent(collate, piped=num_workers > 0 and not _has_room(num_workers)),
+            collate_fn=_Sent(collate, piped=piped),
             worker_init_fn=quiet if num_workers else None,
             **options if collate else {"batch_size": None, **options},
         )
+
+        if num_workers:
+            _living.add(self)
 
     def __iter__(self) -> Iterator[T]:
         """Each of them."""
@@ -77,7 +89,7 @@ def _watched(loader: DataLoader[Any]) -> Iterator[Any]:
     """What the loader's workers make; LostReaderError where one of them dies."""
     try:
         found = iter(loader)
-        _tell_deaths()
+        _catch_deaths()
         yield from found
     except (RuntimeError, EOFError, OSError) as exc:
         # What it had sent is fetched from it: where it is gone, so is the other end of a socket.
@@ -88,19 +100,23 @@ def _watched(loader: DataLoader[Any]) -> Iterator[Any]:
         raise _lost(exc) from exc
 
 
-def _tell_deaths() -> None:
+def _catch_deaths() -> None:
     """Have torch's handler, if it has set one, raise an error of ours: it may do so anywhere."""
-    handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
-    if not callable(handler) or not handler.__module__.startswith("torch."):
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        return
+    handler = signal.getsignal(signal.SIGCHLD)
+    if not callable(handler) or not str(handler.__module__).startswith("torch."):
         return
 
-    def told(signum: int, frame: FrameType | None) -> None:
+    def on_death(signum: int, frame: FrameType | None) -> None:
         try:
             handler(signum, frame)
         except RuntimeError as exc:
+            if not _living:  # somebody else's
+                raise
             raise _lost(exc) from exc
 
-    signal.signal(signal.SIGCHLD, told)
+    signal.signal(signal.SIGCHLD, on_death)
 
 
 def _lost(exc: Exception) -> LostReaderError:
@@ -112,8 +128,8 @@ def _lost(exc: Exception) -> LostReaderError:
     )
 
 
-class _Told(Dataset[Any]):
-    """A dataset that returns its AuditErrors."""
+class _Caught(Dataset[Any]):
+    """A dataset that returns its AuditErrors; no item of a batch is made after one."""
 
     def __init__(self, dataset: Dataset[Any]) -> None:
         self._dataset = dataset
@@ -126,6 +142,15 @@ class _Told(Dataset[Any]):
             return self._dataset[index]
         except AuditError as exc:
             return exc
+
+    def __getitems__(self, indices: Sequence[Any]) -> list[Any]:
+        """Those of a batch, as torch requests them."""
+        found: list[Any] = []
+        for index in indices:
+            found.append(self[index])
+            if isinstance(found[-1], AuditError):
+                break
+        return found
 
 
 class _Sent:
@@ -147,25 +172,20 @@ def quiet(_worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _has_room(num_workers: int) -> bool:
-    """Whether there is shared memory for what so many workers make."""
+def _has_room(wanted: int) -> bool:
+    """Whether there are ``wanted`` bytes of shared memory."""
     try:
         found = os.statvfs(_SHARED)
     except OSError:  # another kind of system
         return True
     free = found.f_bavail * found.f_frsize
-    if free >= num_workers * _ROOM:
-        return True
-    _warn_once(free // 2**20, num_workers * _ROOM // 2**20)
-    return False
-
-
-@lru_cache(maxsize=1)
-def _warn_once(free: int, wanted: int) -> None:
-    log.warning(
-        "%s has %d MiB free: photos come out of worker processes through pipes, which takes "
-        "longer; a container is given more by --shm-size=%dm",
-        _SHARED,
-        free,
-        wanted,
-    )
+    if free < wanted and not _warned:
+        _warned.append(_SHARED)
+        log.warning(
+            "%s has %d MiB free: photos come out of worker processes through pipes, which takes "
+            "longer; a container is given more by --shm-size=%dm",
+            _SHARED,
+            free // 2**20,
+            -(-wanted // 2**20),
+        )
+    return free >= wanted

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from xai_audit.errors import AuditError, ConfigError, LostReaderError, WaitingError
 from xai_audit.pipeline import STAGES
 from xai_audit.run.home import paths_of, update
-from xai_audit.run.progress import progress_bar
+from xai_audit.run.progress import kill_children, progress_bar
 from xai_audit.store.home import is_current
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import missing, read_current, read_parts, read_spec
@@ -158,4 +158,7 @@ def _numbers(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        kill_children()

@@ -12,8 +12,10 @@ with one writer needs no lock.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -129,7 +131,9 @@ def write_plan(
     before: dict[str, Any] = noted.get("stages", {}) if isinstance(noted, dict) else {}
     stages = {name: planned for name, planned in before.items() if name in current}
     stages[stage] = [asdict(part) for part in parts]
-    content = {"spec": spec.to_json(), "current": list(current), "stages": stages}
+    # Relative paths of the command start where it was given.
+    home = {"home": os.getcwd()}  # noqa: PTH109 - goes as text
+    content = {"spec": spec.to_json(), "current": list(current), "stages": stages, **home}
     write_json(paths.plan_json, content)
 
 
@@ -140,6 +144,12 @@ def read_spec(paths: RunPaths) -> RunSpec:
         OutputError: there is none.
     """
     return RunSpec.from_json(_plan(paths)["spec"])
+
+
+def read_home(paths: RunPaths) -> Path | None:
+    """The folder that relative paths of the description start from; None where it is not noted."""
+    home = _plan(paths).get("home")
+    return None if home is None else Path(home)
 
 
 def read_current(paths: RunPaths) -> frozenset[str]:
