@@ -124,7 +124,8 @@ def test_relative_paths_start_where_the_run_was_started(folder, tmp_path):
     run = xai_audit.load(tmp_path / "out")
     used = run.manifest[run.manifest["selected"]]["image_id"]
     assert len(used) == 9
-    shown = run.show(used.iloc[0])
+    seen = run.scores.query("mass_object > 0 and target_kind == 'contrast'")
+    shown = run.show(seen["image_id"].iloc[0])
     plain = np.asarray(shown.image)[:, shown.image.width // 2 :]
     assert "object" in shown.rows["relevance"]  # its mask was found
     assert (plain == 250).all(-1).sum() > 100  # and its edge drawn
