@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, rankdata
 from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
@@ -212,3 +212,26 @@ def test_seeded():
     content, labels = made(5, shift=0.8)
     assert ask(content, labels, seed=1).estimates == ask(content, labels, seed=1).estimates
     assert ask(content, labels, seed=1).estimates != ask(content, labels, seed=2).estimates
+
+
+@pytest.mark.parametrize("most", [1, 4, 12, 13])
+def test_wins_are_those_of_ranks(most):
+    """Few positives are counted, many ranked: the same to the last bit, with ties and without."""
+    rng = np.random.default_rng(most)
+    for digits in (0, 1, 5):
+        scores = rng.normal(size=(60, 300)).round(digits).astype(np.float32)
+        positive = rng.permuted(np.arange(60)[:, None].repeat(300, 1), axis=0) < most
+        positive[:, :5] = False  # of another fold
+        positive[1:, 5:9] = False
+        above = positive.sum(0)
+        ranks = (rankdata(scores, axis=0) * positive).sum(0) - above * (above + 1) / 2
+        assert np.array_equal(module._won(scores, positive, above), ranks)
+        naive = [
+            sum(
+                (p > n) + (p == n) / 2
+                for p in scores[positive[:, t], t]
+                for n in scores[~positive[:, t], t]
+            )
+            for t in (0, 6, 20, 299)
+        ]
+        assert ranks[[0, 6, 20, 299]].tolist() == naive
