@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from xai_audit.statistics.estimate import UNKNOWN, Estimate
 from xai_audit.statistics.placements import placement_interval, placements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -86,7 +87,7 @@ def availability(
     measured = [name for name in classes if _enough(labels == name, group)]
     if not measured or all((labels == name).all() for name in measured):
         return Availability(estimates, presence, counts)
-    folds = list(_folds(labels, group, measured, seed))
+    folds = _folds(labels, group, measured, seed)
     most = max(_MOST_TARGETS // len(measured), _LEAST_PERMUTATIONS)
     shuffled = shuffles(group, folds, min(permutations, most), np.random.default_rng(seed))
     content = np.asarray(descriptors)[usable].astype(np.float64)
@@ -108,15 +109,22 @@ def _enough(mine: NDArray[np.bool_], group: NDArray[np.int64]) -> bool:
 
 def _folds(
     labels: NDArray[np.str_], group: NDArray[np.int64], measured: Sequence[str], seed: int
-) -> Iterator[NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], ...]:
     """The test rows of each fold; classes that are not ``measured`` are stratified as one."""
-    strata = np.array([measured.index(name) if name in measured else -1 for name in labels])
+    number = {name: place for place, name in enumerate(measured)}
+    strata = np.array([number.get(name, -1) for name in labels.tolist()], np.int64)
     strata[strata < 0] = 0 if (strata < 0).sum() < _FOLDS else len(measured)
     count = min(_FOLDS, len(np.unique(group)))
+    return _split(strata.tobytes(), group.astype(np.int64).tobytes(), count, seed)
+
+
+@lru_cache(maxsize=4)
+def _split(strata: bytes, group: bytes, count: int, seed: int) -> tuple[NDArray[np.int64], ...]:
+    """The folds that are not empty: of most cues the same, and photos by classes to draw."""
+    strata_of, group_of = (np.frombuffer(each, np.int64) for each in (strata, group))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    for _, test in splitter.split(strata, strata, group):
-        if len(test):
-            yield test
+    folds = splitter.split(strata_of, strata_of, group_of)
+    return tuple(test for _, test in folds if len(test))
 
 
 def _null(
