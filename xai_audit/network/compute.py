@@ -47,8 +47,10 @@ def resolve(
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    # On a CPU the model needs the cores; with a GPU decoding is the bottleneck.
-    workers = min(16, max(cores - 1, 1)) if on_gpu else min(2, cores)
+    # On a CPU the model needs the cores, and a single one is not shared; with a GPU decoding is the
+    # bottleneck.
+    on_cpu = 0 if cores == 1 else 2
+    workers = min(16, max(cores - 1, 1)) if on_gpu else on_cpu
     return Compute(
         device=chosen,
         precision=precision,

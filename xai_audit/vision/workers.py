@@ -34,7 +34,6 @@ _SHARED = "/dev/shm"  # noqa: S108 - where the system keeps what processes share
 # Batches of a worker that may be there: two that wait, one in hand; and as many of another process.
 _BATCHES = 6
 
-
 # Those with worker processes; and what has been warned of.
 _living: weakref.WeakSet[Workers[Any]] = weakref.WeakSet()
 _warned: list[str] = []
@@ -72,7 +71,6 @@ class Workers(Generic[T]):
             worker_init_fn=quiet if num_workers else None,
             **options if collate else {"batch_size": None, **options},
         )
-
         if num_workers:
             _living.add(self)
 
