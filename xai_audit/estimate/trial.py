@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PHOTOS = 64
 _FEW = 8  # times fewer photos, to tell what is spent once from what every photo costs
 _SAMPLED = 8  # photos that are checked and attacked; their number does not depend on the dataset
+# Seconds by which two trials differ by chance, which a million photos would make hours of; and what
+# a stage's driver takes for each of so many (bench million), where no more was seen.
+_NOISE, _MERGED = 1.0, 1e-4
 _LOCAL = {"_target_": "xai_audit.engines.local.LocalEngine", "workers": 1}
 _FORWARDS = "forwards"  # as parts note them
 
@@ -156,6 +159,8 @@ def _split(some: Measured, few: Measured, photos: float) -> Measured:
         min(max((more - less) / (1 - share), 0.0), more)
         for more, less in ((some.work, few.work), (some.serial, few.serial))
     )
+    if some.serial - few.serial < _NOISE:
+        serial = min(serial, _MERGED * some.size)
     return replace(
         some,
         once=some.work - work,
