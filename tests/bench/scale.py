@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # ImageNet's training photos, and a web-scale set of as many classes.
 SETS = {"1.28 M photos": 1_281_167, "100 M photos": 100_000_000}
 _CLASSES, _WORKERS = 1000, (8, 256)
-_WHAT = "ResNet-50, Grad-CAM, a default audit"
+_WHAT = "SqueezeNet at 224 px, Grad-CAM, a default audit"
 _HOUR = 3600
 
 
@@ -64,12 +64,9 @@ class Size:
 
 def run(shared: Path, quick: bool) -> Iterator[Row]:
     """Rows for each set: parts and bytes of heatmaps, hours on so many workers."""
-    command = [
-        *audit_command([]), "plan", "--json", "dataset=imagefolder",
-        f"dataset.root={photos.images(shared)}", "masks=none", "model=torchvision",
-        "model.arch=resnet18" if quick else "model.arch=resnet50", "model.weights=null",
-        "model.num_classes=17", "compute.device=cpu",
-    ]  # fmt: skip
+    del quick
+    keys = [key for key in photos.overrides(shared, shared) if not key.startswith("output_dir")]
+    command = [*audit_command([]), "plan", "--json", *keys]
     told = shown(command, SHARED=shared)
     if not photos.present(shared):
         yield skipped(_WHAT, NO_BOUND, photos.ABSENT, told)
