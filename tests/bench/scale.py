@@ -81,7 +81,7 @@ def run(shared: Path, quick: bool) -> Iterator[Row]:
         scaled = [_scaled(row, here, Size(count, _CLASSES)) for row in rows]
         (maps,) = (row for row in scaled if row.stage == "attribute")
         hours = {workers: seconds(scaled, workers) / _HOUR for workers in _WORKERS}
-        told_hours = ", ".join(f"{each:,.0f} h on {n}" for n, each in hours.items())
+        told_hours = ", ".join(f"{each:,.1f} h on {n}" for n, each in hours.items())
         size = f"{maps.parts:,} parts of heatmaps, {maps.bytes / 1e9:,.1f} GB"
         yield Row(f"{_WHAT} of {name}", NO_BOUND, f"{size}; {told_hours}", met=True, command=told)
         longest = sorted(scaled, key=lambda row: -row.work)[:4]
