@@ -111,6 +111,16 @@ def test_a_proof_is_what_the_model_was_asked(run):
             assert p == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_pull_is_shown_on_photos_of_other_classes(run, monkeypatch):
+    (found,) = (f for f in answers.read_findings(run) if f.class_name == "circle")
+    monkeypatch.setattr(
+        "xai_audit.notebook.proof.read_findings", lambda _: [replace(found, question="pull")]
+    )
+    shown = run.show(cue="border", class_name="circle")
+    assert shown.labels == ("as it is", "with a circle's border", "with that of its own class")
+    assert "circle/" not in shown.rows["photos"]
+
+
 def preprocess(run):
     return run.record["preprocess"]["mean"], run.record["preprocess"]["std"]
 

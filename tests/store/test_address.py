@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xai_audit.data import _stored_folder
-from xai_audit.data._names import Clutter
+from xai_audit.data._clutter import Clutter
 from xai_audit.data.imagefolder import ImageFolder
 from xai_audit.errors import ConfigError
 from xai_audit.index.listing import listed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from xai_audit.data._names import Clutter
+    from xai_audit.data._clutter import Clutter
     from xai_audit.store.remote import Found
 
 # Folders that are listed before they are needed: each is a request, and classes are many.

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.data._classes import ordered, read_class_to_idx
-from xai_audit.data._names import Clutter, absolute, is_clutter, shown
+from xai_audit.data._clutter import Clutter, is_clutter
+from xai_audit.data._names import absolute, shown
 from xai_audit.data._stored_folder import folders, walk
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name

@@ -101,7 +101,8 @@ class Transplanter:
         self._workers: Workers[Packed] = Workers(
             PairViews(source, self.cues),
             num_workers=source.num_workers,
-            batch_bytes=3 * 2 * _PACKED * math.prod(model.preprocess.crop),
+            # Up to one group more than enough, of a photo with a pair for each cue.
+            batch_bytes=2 * (_PACKED + len(self.cues)) * 3 * math.prod(model.preprocess.crop),
             sampler=self._requested,
             persistent_workers=source.num_workers > 0,
         )

@@ -36,7 +36,7 @@ def by_channel(module: nn.Module, preprocess: Preprocess, device: str) -> Prepro
         try:
             with torch.no_grad():
                 module(probe_of(choice, device))
-        except Exception as exc:  # noqa: BLE001 - what is wrong is told where it is asked for good
+        except Exception as exc:  # noqa: BLE001 - what fails is an error where the model is traced
             log.debug("no input of %d channels: %s", len(choice.mean), exc)
             continue
         if choice is colour:

@@ -59,7 +59,7 @@ def heatmap_on_photo(
             "no heatmap of this photo",
             where=image_id,
             expected=f"one of method {name} and target {kind}",
-            got=f"status {photo_status(run, image_id)}",
+            got=f"status {_status(run, image_id)}",
             remedy="add attribute to stages, or another target or method of this run",
         )
     return on_photo(found[image_id, name], view((photo.height, photo.width), facts.preprocess))
@@ -75,7 +75,7 @@ def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | 
         raise OutputError(
             "this photo cannot be read",
             where=photo.path or image_id,
-            got=f"status {photo_status(run, image_id)}",
+            got=f"status {_status(run, image_id)}",
         )
     name = _method(run, facts, method)
     kind = target or kinds_of_run(run).get(name, "label")
@@ -92,7 +92,7 @@ def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | 
     )
 
 
-def photo_status(run: AuditRun, image_id: str) -> str:
+def _status(run: AuditRun, image_id: str) -> str:
     """What became of a photo of the run."""
     rows = run.manifest[run.manifest["image_id"] == image_id]
     return str(rows["status"].iloc[0]) if len(rows) else "unknown"

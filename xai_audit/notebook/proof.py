@@ -50,8 +50,17 @@ def shown_cell(run: AuditRun, class_name: str, cue: str) -> Shown:
             f"probability of {class_name}": ", ".join(probabilities),
             "photos": ", ".join(row["image_id"] for row, _ in drawn),
         },
-        labels=("as it is", f"with a {class_name}'s {words}", "with that of another class"),
+        labels=_labels(drawn[0][0], words),
     )
+
+
+def _labels(row: Mapping[str, Any], words: str) -> tuple[str, str, str]:
+    """What the panels of a pair show: on the class's photos another class's cue, and so forth."""
+    if row["donor_without"] == row["image_id"]:  # something that is put on
+        return "as it is", f"with the {words}", f"without the {words}"
+    name = row["class_name"]
+    theirs = "another" if row["image_class"] == name else "its own"
+    return "as it is", f"with a {name}'s {words}", f"with that of {theirs} class"
 
 
 def drawn_pairs(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -48,22 +47,12 @@ class Shown:
         return file.getvalue()
 
     def _repr_html_(self) -> str:
+        from xai_audit.report.page import environment
+
+        template = environment().get_template("shown.html.j2")
         picture = base64.b64encode(self._repr_png_()).decode()
-        width = self.image.width / max(len(self.labels), 1)
-        under = "".join(
-            f'<td style="width:{width:.0f}px;text-align:center">{escape(text)}</td>'
-            for text in self.labels
-        )
-        rows = "".join(
-            f'<tr><th style="text-align:left">{escape(name)}</th>'
-            f'<td style="text-align:left">{escape(value)}</td></tr>'
-            for name, value in self.rows.items()
-        )
-        return (
-            f"<div><strong>{escape(self.title)}</strong><br>"
-            f'<img alt="{escape(self.title)}" src="data:image/png;base64,{picture}">'
-            f"<table><tr>{under}</tr></table><table>{rows}</table></div>"
-        )
+        width = self.image.width // max(len(self.labels), 1)
+        return template.render(shown=self, picture=picture, width=width)
 
 
 def side_by_side(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:

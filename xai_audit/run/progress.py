@@ -1,4 +1,4 @@
-"""What a running stage shows and hears: its progress, in a bar or the log, and requests to stop."""
+"""What a running stage shows and hears: progress, requests to stop, the end of its processes."""
 
 from __future__ import annotations
 
