@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -13,16 +14,21 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import pil_loader
 
 import xai_audit
 from tests import tiny
 from xai_audit import pipeline
 from xai_audit.config.compose import compose
 from xai_audit.errors import AuditError, ConfigError, TooManyFailuresError
+from xai_audit.models import memory
 
 
 def child(code: str, cwd: Path) -> str:
@@ -189,3 +195,99 @@ def test_an_audit_inside_the_users_own_hydra_command(tmp_path):
     )
     code = "import sys, runpy; sys.argv = ['app.py']; runpy.run_path('app.py', run_name='__main__')"
     assert json.loads(child(code, tmp_path)) == [[3, 4, 3], "app", True]
+
+
+EVAL = transforms.Compose(
+    [
+        transforms.Resize(72),
+        transforms.CenterCrop(64),
+        transforms.ToTensor(),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
+)
+SMALL = {
+    "stages": ["index", "attribute", "score"],
+    "compute": {"num_workers": 0, "part_size": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def by_command(folder, tmp_path_factory):
+    """The scores of the same audit by the command line, its model made by a factory."""
+    out = tmp_path_factory.mktemp("command") / "out"
+    assert tiny.audit(tiny.overrides(folder, out)).returncode == 0
+    return xai_audit.load(out).scores
+
+
+def test_a_module_in_memory(folder, tmp_path, monkeypatch, by_command):
+    """The scores of the command line; the module is as it was, and again is a resume."""
+    monkeypatch.chdir(tmp_path)
+    module = tiny.net().train()
+    module[0].weight.requires_grad_(False)
+    calls = []
+    module[7].register_forward_hook(lambda *_: calls.append(1))
+    before = copy.deepcopy(module.state_dict())
+    given = {"masks": folder / "masks", "transform": EVAL, "method": "gradcam", **SMALL}
+    run = xai_audit.audit(module, folder / "images", **given)
+    key = memory.hold(module)
+    assert run.root == tmp_path / "outputs" / "images" / key / "gradcam"
+    pd.testing.assert_frame_equal(run.scores, by_command)
+    assert all(layer.training for layer in module.modules())
+    asked = [name for name, p in module.named_parameters() if not p.requires_grad]
+    assert asked == ["0.weight"]
+    after = module.state_dict()
+    assert {*after} == {*before}
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert len(module[7]._forward_hooks) == 1
+    part = run.root / "attributions" / "part-00000.parquet"
+    written = part.stat().st_mtime_ns
+    xai_audit.audit(module, folder / "images", **given)
+    assert part.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_dataset_in_memory(folder, tmp_path, monkeypatch, by_command, workers):
+    """Its own transform becomes the model's; without the names of files only ids differ."""
+    monkeypatch.chdir(tmp_path)
+    listed = ImageFolder(folder / "images", transform=EVAL)
+    images = [(pil_loader(path), label) for path, label in listed.samples]
+    module = tiny.net()
+    given = SMALL | {"compute": {"num_workers": workers, "part_size": 5}}
+    found = xai_audit.audit(module, listed, **given)
+    columns = ["image_id", "class_name", "label", "pred", "confidence", "entropy", "mass_border"]
+    pd.testing.assert_frame_equal(found.scores[columns], by_command[columns])
+    pairs = xai_audit.audit(module, images, transform=EVAL, output_dir="pairs", **given)
+    # JPEGs that are decoded at half their size are not the loader's pixels to the last bit.
+    pd.testing.assert_frame_equal(
+        pairs.scores[columns[2:]], by_command[columns[2:]], check_exact=False, atol=2e-3
+    )
+    shown = pairs.show(pairs.manifest["image_id"][0])
+    assert shown.image.height > 64
+
+
+def test_another_process_cannot_open_what_lies_in_memory(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    xai_audit.audit(tiny.net(), folder / "images", "stages=[index,attribute]", output_dir="out")
+    given = json.loads(Path("out", "run.json").read_text())["config"]
+    said = tiny.audit(
+        ["dataset=imagefolder", f"dataset.root={folder / 'images'}", "model=memory",
+         f"model.key={given['model']['key']}0", "output_dir=other"]
+    )  # fmt: skip
+    assert said.returncode == 2
+    assert "the model lies in the memory of another process, or is there no longer" in said.stderr
+
+
+def test_the_first_answer_in_four_lines(folder, tmp_path, monkeypatch):
+    """From the import to a photo with its heatmap; the second line is the user's own model."""
+    monkeypatch.chdir(tmp_path)
+    module = tiny.net()
+    scope = {"model": module, "photos": folder / "images", "small": SMALL}
+    exec(  # noqa: S102 - the lines as a notebook has them
+        "import xai_audit\n"
+        "run = xai_audit.audit(model, photos, **small)\n"
+        "run\n"
+        "shown = run.show('circle/0001.jpg')\n",
+        scope,
+    )
+    assert "accuracy" in repr(scope["run"])
+    assert "circle" in scope["shown"]._repr_html_()

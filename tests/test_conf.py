@@ -11,6 +11,7 @@ import typing
 from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -20,16 +21,22 @@ from xai_audit.config.compose import compose
 from xai_audit.config.nodes import AuditConfig
 from xai_audit.config.spec import RunSpec
 from xai_audit.config.validation import leaves, validate
+from xai_audit.data import memory as photos_memory
 from xai_audit.errors import ConfigError, PluginError
+from xai_audit.models import memory as model_memory
 
 CONF = tiny.REPO / "conf"
 PLUGINS = sorted(CONF.glob("*/*.yaml"))
 GROUPS = ("dataset", "masks", "model", "method", "engine", "cue")
+# What memory's plugins find, alive as long as this module.
+NET = tiny.net()
+PHOTOS_KEY, PHOTOS = photos_memory.hold([(np.zeros((4, 4), np.uint8), 0)])
 # The keys without a default, and what keeps a build from downloading; {place} is a folder.
 NEEDS = {
     "dataset=csv": ["dataset.file={place}/photos.csv"],
     "dataset=huggingface": ["dataset.path={place}"],
     "dataset=imagefolder": ["dataset.root={place}"],
+    "dataset=memory": [f"dataset.key={PHOTOS_KEY}"],
     "dataset=parquet": ["dataset.file={place}"],
     "dataset=webdataset": ["dataset.root={place}"],
     "masks=boxes": ["masks.file={place}/boxes.csv"],
@@ -37,6 +44,7 @@ NEEDS = {
     "masks=folder": ["masks.root={place}"],
     "masks=voc": ["masks.root={place}"],
     "model=custom": ["model.factory=tests.tiny:net"],
+    "model=memory": [f"model.key={model_memory.hold(NET)}"],
     "model=timm": ["model.arch=resnet18", "model.pretrained=false"],
     "model=torchvision": ["model.arch=resnet18", "model.weights=null"],
     "cue=stamp": ["stamp.text=suspected"],

@@ -8,15 +8,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from torchvision import models
+from torchvision import models, transforms
+from torchvision.datasets import ImageFolder
 
 from tests import tiny
 from tests.data.shards import parquet_of, saved_of, tar_of
+from xai_audit import pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +147,29 @@ def test_notebook_lines(demo):
     falls = re.search(r"probability of marguerite: (\S+) → (\S+),", done.stdout).groups()
     said = "takes the probability of marguerite from {} to {}".format(*falls)
     assert said in TEXT.replace("\n", " ")
+
+
+def test_audits_of_objects_in_memory(place, folder, monkeypatch):
+    """Both lines, up to the scores, with a user's own module, masks, transform and dataset."""
+    block = next(b for language, b in BLOCKS if language == "python" and "(model, dataset" in b)
+    monkeypatch.chdir(place)
+    if not (masks := place / "masks").exists():
+        masks.symlink_to(folder / "masks")
+    whole = pipeline.audit
+
+    def scored(spec):
+        settings = replace(spec.settings, stages=["index", "attribute", "score"])
+        return whole(replace(spec, settings=settings))
+
+    monkeypatch.setattr(pipeline, "audit", scored)
+    steps = [transforms.Resize(72), transforms.CenterCrop(64), transforms.ToTensor()]
+    transform = transforms.Compose(steps)
+    dataset = ImageFolder(place / "photos", transform=transform)
+    scope = {"model": tiny.net(), "transform": transform, "dataset": dataset}
+    for line in block.splitlines()[2:]:
+        exec("import xai_audit\n" + line, scope)  # noqa: S102 - the README's own
+        assert scope["run"].scores["image_id"].nunique() == 18
+    assert scope["run"].config["limit"] == 200
 
 
 def test_truth_table_is_the_packages_own():

@@ -6,7 +6,7 @@ relies on. The command line is ``python -m xai_audit --help``; from Python::
 
     import xai_audit
 
-    run = xai_audit.audit("dataset=flowers", "method=gradcam", "limit=60", "output_dir=out")
+    run = xai_audit.audit(model, "photos/val", masks="masks", method="gradcam", output_dir="out")
     same = xai_audit.load("out")
 
 The modules by layer; each imports only from layers above its own in this table:
@@ -44,6 +44,7 @@ The modules by layer; each imports only from layers above its own in this table:
        13  pipeline       the stages in their order
        14  estimate       what an audit would cost
        14  notebook       a run's answer, photos and proofs, as a notebook shows them
+       15  arguments      arguments from Python -> overrides of the command line
        15  verbs          what the command line can do, one file a verb
        16  cli            command line -> verb -> exit code
        17  __main__       python -m xai_audit, python -m xai_audit.work
@@ -54,6 +55,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
     from pathlib import Path
 
     from xai_audit.notebook.run import AuditRun
@@ -62,19 +65,38 @@ __version__ = "0.1.0"
 __all__ = ["audit", "load"]
 
 
-def audit(*overrides: str, config_dir: str | Path | None = None) -> AuditRun:
-    """The finished run of the audit that ``overrides`` describe; the same again resumes it.
+def audit(
+    *given: object,
+    masks: str | os.PathLike[str] | None = None,
+    method: str | Sequence[str] | None = None,
+    transform: object | None = None,
+    config_dir: str | os.PathLike[str] | None = None,
+    **keys: object,
+) -> AuditRun:
+    """The finished run of an audit of a model on photos; the same again resumes it.
 
     It does the same as the command line, with its keys and defaults; relative paths start from the
     current folder. Logging stays as the caller has set it up. In the main thread SIGINT and SIGTERM
-    end it and finished parts are kept; in other threads signals are not handled.
+    end it and finished parts are kept; in other threads signals are not handled. A module is
+    audited as a copy: the caller's stays on its device, in its mode, with its gradients and hooks.
 
     Example:
+        >>> run = audit(model, "photos/val", masks="masks", method="gradcam")
+        >>> run = audit("resnet50", dataset, limit=200)
         >>> run = audit("dataset=imagefolder", "dataset.root=photos", "output_dir=out")
 
     Args:
-        *overrides: ``key=value`` and ``group=option``, as on the command line.
+        *given: the model, the photos, then overrides ``key=value`` as on the command line; each may
+            be left out. The model is a ``torch.nn.Module`` whose forward gives (B, K) logits, a
+            name of torchvision's or timm's, or ``package.module:callable``. The photos are a folder
+            of class folders, a CSV or Parquet file, a folder of shards, an address in a store, or a
+            dataset in memory whose item i is (image, label): its photos are taken as they are
+            before its own transform, which becomes the model's.
+        masks: of the objects: a folder, a COCO file, a CSV of boxes, or a choice of ``masks=``.
+        method: an attribution method, or several.
+        transform: what the model's input was made with in its evaluation, of torchvision's classes.
         config_dir: folder of YAML files of one's own, as ``--config-dir``.
+        **keys: keys of the configuration: ``limit=60``, ``compute={"device": "cpu"}``.
 
     Raises:
         ConfigError: a key, a value, a dataset, a model or an output folder that cannot work.
@@ -84,12 +106,17 @@ def audit(*overrides: str, config_dir: str | Path | None = None) -> AuditRun:
     """
     from pathlib import Path
 
+    from xai_audit.arguments.read import arguments
     from xai_audit.config.compose import compose
 
-    spec = compose(overrides, config_dirs=[] if config_dir is None else [Path(config_dir)])
+    asked = arguments(given, masks=masks, method=method, transform=transform, keys=keys)
+    folders = [] if config_dir is None else [Path(config_dir)]
+    spec = compose(asked.overrides, config_dirs=folders)
     from xai_audit import pipeline
 
-    return load(pipeline.audit(spec))
+    run = load(pipeline.audit(spec))
+    run.keep(*asked.held)
+    return run
 
 
 def load(folder: str | Path) -> AuditRun:

@@ -200,7 +200,7 @@ def _paths(spec: RunSpec, dataset: str) -> RunPaths:
     if given := spec.settings.output_dir:
         return paths_of(f"{given}/{safe_name(spec.member)}" if spec.member else given)
     node = spec.settings.model
-    model = node.get("name") or node.get("arch") or node.get("factory")
+    model = next(filter(None, map(node.get, ("name", "arch", "factory", "key"))), None)
     methods = "--".join(filter(None, ["+".join(spec.method_names), spec.member]))
     return RunPaths(Path("outputs", *map(safe_name, (dataset, str(model), methods))))
 

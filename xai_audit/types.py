@@ -94,8 +94,8 @@ class DatasetSource(Protocol):
     def entries(self) -> Iterator[Entry]:
         """Every file found, each once, in a stable order."""
 
-    def open(self, path: str) -> BinaryIO:
-        """The bytes of the photo at ``root`` / its entry's path, see ``vision.opening``."""
+    def open(self, path: str) -> Any:  # noqa: ANN401 - a stream, or pixels in many forms
+        """The bytes of the photo at ``root`` / its entry's path, or its pixels: vision.opening."""
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ class TestTimm:
 
     def test_squash_mode_resizes_both_sides(self) -> None:
         timm = pytest.importorskip("timm")
-        from xai_audit.models.timm import _preprocess
+        from xai_audit.models._timm_transform import preprocess_of
 
         made = timm.create_model("test_resnet")
         made.pretrained_cfg = {
@@ -203,7 +203,7 @@ class TestTimm:
             "crop_pct": 0.5,
             "interpolation": "lanczos",
         }
-        assert _preprocess(timm, made) == Preprocess(
+        assert preprocess_of(made) == Preprocess(
             resize=(192, 256),
             crop=(96, 128),
             mean=tuple(made.pretrained_cfg["mean"]),

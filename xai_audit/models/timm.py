@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ModelError, nearest
 from xai_audit.models._options import Options, finish
-from xai_audit.models._preprocess import INTERPOLATIONS
-from xai_audit.types import Preprocess
+from xai_audit.models._timm_transform import preprocess_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import ModuleType
 
     from torch import nn
@@ -66,9 +64,7 @@ def build(
             got=options.num_classes,
             remedy="model.checkpoint=FILE of a network with that many",
         )
-    return finish(
-        module, options, base=_preprocess(timm, module, kwargs.get("in_chans")), name=arch
-    )
+    return finish(module, options, base=preprocess_of(module, kwargs.get("in_chans")), name=arch)
 
 
 def _import() -> ModuleType:
@@ -96,30 +92,3 @@ def _create(timm: ModuleType, arch: str, arguments: Mapping[str, object]) -> nn.
             else "choose another model.arch",
         ) from exc
     return module
-
-
-def _preprocess(timm: ModuleType, module: nn.Module, in_chans: object = None) -> Preprocess:
-    """The eval transform of timm's own validation, as far as a resize and a centre crop go."""
-    data = timm.data.resolve_model_data_config(module)
-    _, height, width = data["input_size"]
-    scaled = tuple(math.floor(side / data["crop_pct"]) for side in (height, width))
-    if data["crop_mode"] == "border":
-        log.warning("timm's crop_mode 'border' is not available: photos are centre-cropped")
-    interpolation = data["interpolation"]
-    if interpolation not in INTERPOLATIONS:
-        log.warning("interpolation %r is not available: bicubic is used", interpolation)
-        interpolation = "bicubic"
-    return Preprocess(
-        resize=(scaled[0], scaled[1]) if data["crop_mode"] == "squash" else max(scaled),
-        crop=(height, width),
-        mean=_per_channel(data["mean"], in_chans),
-        std=_per_channel(data["std"], in_chans),
-        interpolation=interpolation,
-    )
-
-
-def _per_channel(colours: Sequence[float], in_chans: object) -> tuple[float, ...]:
-    """Timm's numbers of red, green and blue, their mean where the model sees grey."""
-    if in_chans == 1:
-        return (sum(colours) / len(colours),)
-    return tuple(colours)

@@ -43,9 +43,9 @@ def copied(module: nn.Module) -> nn.Module:
 
 
 def _copy(module: nn.Module, memo: dict[int, object]) -> nn.Module:
-    inner = _inside(module)
+    inner = unwrapped(module)
     for child in list(inner.modules())[1:]:
-        if _inside(child) is not child and id(child) not in memo:
+        if unwrapped(child) is not child and id(child) not in memo:
             memo[id(child)] = _copy(child, memo)
     for layer in inner.modules():
         for value in vars(layer).values():
@@ -55,7 +55,7 @@ def _copy(module: nn.Module, memo: dict[int, object]) -> nn.Module:
     return copy.deepcopy(inner, memo)
 
 
-def _inside(module: nn.Module) -> nn.Module:
+def unwrapped(module: nn.Module) -> nn.Module:
     """The module inside any number of ``torch.compile`` and ``DataParallel`` wrappers."""
     while True:
         held = module.module if isinstance(module, _PARALLEL) else _compiled(module)

@@ -30,6 +30,10 @@ class AuditRun(reader.Run):
             missing, does not belong to the scores at hand, or is broken.
     """
 
+    def keep(self, *held: object) -> None:
+        """Keep ``held`` alive as long as this run: a model and photos that lie in memory only."""
+        self._held = held
+
     def heatmap(
         self, image_id: str, *, method: str | None = None, target: str = "label"
     ) -> NDArray[np.float32]:

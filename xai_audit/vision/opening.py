@@ -3,8 +3,9 @@
 Every reader of photos goes through :func:`opened`: index, decoder, cues and report. The bytes come
 from ``DatasetSource.open(path)``, ``path`` being the dataset's ``root`` / the path of an entry:
 
-- it returns a binary stream at its start that can seek, and is called by several threads and
-  worker processes at once (where processes are spawned, the dataset is pickled);
+- it returns a binary stream at its start that can seek, or the decoded photo
+  (:func:`xai_audit.vision.pictures.streamed`), and is called by several threads and worker
+  processes at once (where processes are spawned, the dataset is pickled);
 - whatever it raises makes that one photo ``unreadable``; an ``ImageProblem`` names another status;
 - a stream that is no file of the system may have ``mtime_ns``, an attribute by which the next run
   notices that the photo was changed; else only another size shows it;
@@ -21,7 +22,7 @@ import stat
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from xai_audit.errors import AuditError, ImageProblem
 from xai_audit.store.address import is_remote
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 # Neither a pipe without a writer nor a terminal blocks.
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 
-# DatasetSource.open: a photo's path -> its bytes.
-Opener = Callable[[str], BinaryIO]
+# DatasetSource.open: a photo's path -> its bytes, or the photo already decoded.
+Opener = Callable[[str], Any]
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
         ImageProblem: ``unreadable``, or ``unsupported`` where it is not a regular file.
     """
     try:
-        stream = (opener or local)(path)
+        found: Any = (opener or local)(path)
+        stream: BinaryIO = found if hasattr(found, "read") else _streamed(found)
     except (ImageProblem, AuditError):
         raise
     except Exception as exc:  # what a user's dataset reads from may raise anything
@@ -114,10 +116,10 @@ def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
             own = io.BufferedReader(_Plain(stream))
             yield Opened(cast("BinaryIO", own), getattr(stream, "mtime_ns", None), None)
             return
-        found = os.fstat(raw.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        facts = os.fstat(raw.fileno())
+        if not stat.S_ISREG(facts.st_mode):
             raise ImageProblem("unsupported", "not a regular file")
-        yield Opened(stream, found.st_mtime_ns, found)
+        yield Opened(stream, facts.st_mtime_ns, facts)
 
 
 class _Plain(io.RawIOBase):
@@ -146,6 +148,12 @@ class _Plain(io.RawIOBase):
         found = self._stream.read(len(buffer))
         buffer[: len(found)] = found
         return len(found)
+
+
+def _streamed(picture: object) -> BinaryIO:
+    from xai_audit.vision.pictures import streamed
+
+    return streamed(picture)
 
 
 def _descriptor(path: str, flags: int) -> int:
