@@ -142,7 +142,7 @@ def test_notebook_lines(demo):
     code = "\n".join(["import xai_audit", loading, *(f"print({code})" for code in shown)])
     done = run([sys.executable, "-c", code], demo[1].parents[3])
     assert done.returncode == 0, done.stderr
-    assert len(shown) == 4
+    assert len(shown) == 5
     assert "marguerite by its border" in done.stdout
     falls = re.search(r"probability of marguerite: (\S+) → (\S+),", done.stdout).groups()
     said = "takes the probability of marguerite from {} to {}".format(*falls)

@@ -211,3 +211,29 @@ def test_neither_answer_nor_photo_loads_torch(run):
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tiny.REPO
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_lazy_table_is_the_table(run, tmp_path):
+    """All rows of a table in parts, some of it, a single file, and one without a part."""
+    polars = pytest.importorskip("polars")
+    wanted = run.scores
+    frame = run.lazy("scores")
+    assert isinstance(frame, polars.LazyFrame)
+    found = frame.collect().to_pandas()
+    assert list(found.columns) == list(wanted.columns)
+    assert found["image_id"].tolist() == wanted["image_id"].tolist()
+    np.testing.assert_array_equal(found["mass_border"], wanted["mass_border"].astype(float))
+    some = frame.filter(polars.col("target_kind") == "label").select("pred").collect()
+    assert len(some) == (wanted["target_kind"] == "label").sum()
+    assert len(run.lazy("evidence").collect()) == len(run.evidence)
+    adversarial = run.lazy("adversarial")
+    assert adversarial.collect_schema().names() == list(run.adversarial.columns)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(OutputError, match="a table of this run is missing"):
+        xai_audit.load(tmp_path).lazy("evidence")
+
+
+def test_polars_is_an_extra(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(OutputError, match=r"polars is not installed: lazy .*xai-audit\[polars\]"):
+        run.lazy("scores")

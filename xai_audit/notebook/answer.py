@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.answers import decisions, read_findings, worst_first
@@ -30,7 +31,10 @@ def answer_text(run: AuditRun) -> str:
 
 def answer_html(run: AuditRun) -> str:
     """The same as HTML, with the numbers in a table."""
-    return environment().get_template("answer.html.j2").render(_answer(run), run=run, two=two)
+    template = environment().get_template("answer.html.j2")
+    here = run.root.is_relative_to(Path.cwd())
+    place = run.root.relative_to(Path.cwd()) if here else run.root
+    return template.render(_answer(run), run=run, place=place, two=two)
 
 
 def _answer(run: AuditRun) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import webbrowser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import AuditError, ConfigError, OutputError
 from xai_audit.run import reader
+from xai_audit.run.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,28 @@ class AuditRun(reader.Run):
     def keep(self, *held: object) -> None:
         """Keep ``held`` alive as long as this run: a model and photos that lie in memory only."""
         self._held = held
+
+    def lazy(self, table: str) -> Any:  # noqa: ANN401 - polars is an extra
+        """``table`` as a ``polars.LazyFrame`` (extra ``polars``), of which nothing is read yet.
+
+        For tables larger than memory; DuckDB takes the frame, too.
+
+        Args:
+            table: name of an attribute of this class. Of the manifest: without later statuses.
+
+        Raises:
+            OutputError: as :meth:`scan`; or polars is not installed.
+        """
+        if (problem := self._problem(table)) is not None:
+            raise problem
+        try:
+            import polars
+        except ImportError as exc:
+            remedy = 'pip install "xai-audit[polars]"'
+            raise OutputError("polars is not installed", where="lazy", remedy=remedy) from exc
+        if files := self._files(table):
+            return polars.scan_parquet(files)
+        return polars.LazyFrame(polars.from_arrow(TABLES[table].schema.empty_table()))
 
     def heatmap(
         self, image_id: str, *, method: str | None = None, target: str = "label"

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,10 +67,10 @@ def progress_bar(
         done: images finished by an earlier run.
         bar: whether to draw; None decides by the terminal.
     """
-    if sys.stderr.isatty() if bar is None else bar:
+    if (sys.stderr.isatty() or _in_notebook()) if bar is None else bar:
         with (
             logging_redirect_tqdm([logging.getLogger("xai_audit")]),
-            tqdm(
+            _drawn()(
                 total=total, initial=done, desc=stage, unit=" images", dynamic_ncols=True
             ) as shown,
         ):
@@ -78,6 +79,22 @@ def progress_bar(
     quiet = _QuietLog(stage, total, done)
     yield quiet
     quiet.close()
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which shows what is written to stderr."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def _drawn() -> Any:  # noqa: ANN401 - tqdm's classes have no common type
+    """The bar of a terminal, or in a notebook that of its widgets where they are installed."""
+    if not _in_notebook():
+        return tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is experimental, that there are no widgets
+        from tqdm.auto import tqdm as chosen
+    return chosen
 
 
 class _Bar:
