@@ -123,6 +123,31 @@ class AuditRun(reader.Run):
         """The report; ``.open()`` shows it in the browser, ``.path`` is its first page."""
         return Report(self.paths.index_html)
 
+    def to_fiftyone(self, name: str = "xai_audit") -> Any:  # noqa: ANN401 - not a dependency
+        """A ``fiftyone.Dataset`` of the photos: classes, prediction, masses, flags and heatmap.
+
+        One of the same name is replaced.
+
+        Raises:
+            OutputError: FiftyOne is not installed, nothing was scored, or the photos are no files.
+        """
+        from xai_audit.notebook.export import to_fiftyone
+
+        return to_fiftyone(self, name)
+
+    def to_spotlight(self, **options: Any) -> Any:  # noqa: ANN401 - not a dependency
+        """The viewer that ``renumics.spotlight.show`` opens on the photos and their scores.
+
+        Args:
+            **options: of ``spotlight.show``, as ``no_browser=True``.
+
+        Raises:
+            OutputError: Spotlight is not installed, nothing was scored, or the photos are no files.
+        """
+        from xai_audit.notebook.export import to_spotlight
+
+        return to_spotlight(self, **options)
+
     def __repr__(self) -> str:
         """The answer in a few lines."""
         from xai_audit.notebook.answer import answer_text
