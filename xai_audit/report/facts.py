@@ -65,7 +65,8 @@ def read_facts(run: Run) -> RunFacts:
     record = run.record
     regions = record.get("regions") or {}
     root = record.get("dataset_root")
-    warnings = [str(warning) for warning in record.get("warnings") or []]
+    noted = [*(record.get("warnings") or []), *(record.get("without_relevance") or [])]
+    warnings = [str(warning) for warning in noted]
     if not root:
         warnings.append("run.json names no dataset_root, so the galleries cannot show photos.")
     if not record.get("preprocess"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import SCORES
-from xai_audit.work.parts import read_parts
+from xai_audit.score.silent import silent_lines
+from xai_audit.work.parts import files_of, read_parts
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from xai_audit.score.rows import Scorer
     from xai_audit.vision.loader import LoadSettings, Photos
     from xai_audit.work.audit import Audit
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -79,9 +83,12 @@ def scorer_of(audit: Audit, device: str) -> Scorer:
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
-    """Note the regions that the scores are about; a later command may want others."""
-    del parts
-    return {"regions": asdict(audit.settings.regions)}
+    """Note the regions that the scores are about, and what has no relevance in whole classes."""
+    lines = silent_lines(files_of(audit.paths, SCORE, parts))
+    for line in lines:
+        log.warning("WARNING: %s", line)
+    # A later command may want other regions.
+    return {"regions": asdict(audit.settings.regions), "without_relevance": lines}
 
 
 def score_parts(
