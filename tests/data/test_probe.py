@@ -193,9 +193,9 @@ def test_whatever_pil_raises_is_a_status(tmp_path, monkeypatch, error):
     def fail(*_):
         raise error("from deep inside")
 
-    path = save(tmp_path / "a.png")
+    path = save(tmp_path / "a.gif")
     probe(path, max_pixels=LIMIT)
-    monkeypatch.setitem(Image.OPEN, "PNG", (fail, Image.OPEN["PNG"][1]))
+    monkeypatch.setitem(Image.OPEN, "GIF", (fail, Image.OPEN["GIF"][1]))
     status, message = problem(path)
     assert status == "unreadable"
     assert "from deep inside" in message

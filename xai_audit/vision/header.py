@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from PIL import Image
 
 from xai_audit.errors import AuditError, ImageProblem
+from xai_audit.vision.png import Png
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "QOI")
 # Their mark is two letters, with which a text may start too.
 _LOOSE = {"BMP", "PPM"}
+# Readers in place of PIL's.
+_READERS: dict[str, Callable[[BinaryIO, str], ImageFile]] = {"PNG": Png}
 _ORIENTATION = 0x0112
 
 
@@ -121,7 +124,7 @@ def _candidates(
         if isinstance(accepted, str):
             raise ImageProblem("unsupported", accepted)
         if accepted:
-            yield name, factory
+            yield name, _READERS.get(name, factory)
 
 
 def _checked(image: ImageFile, max_pixels: int) -> ImageFile:
