@@ -79,6 +79,16 @@ def test_crowd_is_void_but_not_over_an_annotation_of_its_own(coco, image):
     assert "1 annotations" in message
 
 
+@pytest.mark.parametrize("absent", [{}, {"segmentation": []}, {"segmentation": None}])
+def test_a_box_without_a_segmentation_is_clipped_to_the_photo(coco, image, absent):
+    covered = coco([{"bbox": [-12.0, -700.0, 20.0, 710.0], **absent}]).load(image)
+    np.testing.assert_array_equal(covered[0] == 255, pixels(slice(0, 10), slice(0, 8)))
+    outside = coco([{"bbox": [60.0, 5.0, 20.0, 20.0], **absent}])
+    assert problem(outside, image)[0] == "empty"
+    for bad in (None, [1, 2, 3], [1, 2, 3, float("nan")], ["a", "b", "c", "d"], {"x": 1}):
+        assert problem(coco([{"bbox": bad, **absent}]), image)[0] == "corrupt"
+
+
 @pytest.mark.parametrize("choice", [["bee"], [7], ("bee", 7)])
 def test_categories_by_name_or_id(coco, image, choice):
     notes = [rectangle(0, 0, 5, 5), {**rectangle(20, 20, 30, 30), "category_id": 7}]

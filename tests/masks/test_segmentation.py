@@ -46,6 +46,36 @@ def test_polygon_is_an_even_odd_fill_away_from_its_edges(points):
     assert covered.dtype == np.bool_
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(-20, 5), (20, 8), (-10, 35)],
+        [(25, 20), (1e7, -3e6), (1e7, 3e6)],
+        [(-1e9, -1e9), (1e9, -1e9), (10, 30)],
+        # A comb whose teeth lie in the photo and whose back lies far outside.
+        [(-500, 2), (40, 2), (40, 8), (-400, 8), (-400, 20), (40, 20), (40, 30), (-500, 30)],
+    ],
+)
+def test_what_reaches_outside_the_photo_is_cut_off(points):
+    covered = union([[[number for point in points for number in point]]], HEIGHT, WIDTH)
+    inside, distance = even_odd(points)
+    far = distance > 0.75
+    assert 0 < inside[far].mean() < 1
+    np.testing.assert_array_equal(covered[far], inside[far])
+
+
+@pytest.mark.parametrize("away", [60, 1e9, 1e300])
+def test_what_lies_wholly_outside_covers_nothing(away):
+    for x, y in ((away, 0), (-away - 9, 0), (0, away), (0, -away - 9), (away, away)):
+        square = [x, y, x + 9, y, x + 9, y + 9, x, y + 9]
+        assert not union([[square]], HEIGHT, WIDTH).any()
+
+
+def test_an_enclosing_polygon_covers_everything():
+    far = 1e300
+    assert union([[[-far, -far, far, -far, far, far, -far, far]]], HEIGHT, WIDTH).all()
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("compressed", [True, False])
 def test_run_lengths(seed, compressed):
@@ -71,14 +101,13 @@ def run_lengths(counts, size=(HEIGHT, WIDTH)):
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        (None, "only a box"),
-        ([], "only a box"),
+        (None, "neither a segmentation nor a bbox"),
+        ([], "neither a segmentation nor a bbox"),
         ([[1, 2, 3, 4, 5]], "list of pairs"),
         ([[1, 2, 3, 4, 5, "x"]], "list of pairs"),
         ([[1, 2, 3, 4, 5, float("nan")]], "list of pairs"),
         ([1, 2, 3, 4, 5, 6], "list of pairs"),
         ([[1, 2, 3, 4, 5, 10**400]], "too large"),
-        ([[1, 2, 3e9, 4, 5, 6]], "far outside the photo of 50 x 40 px"),
         (run_lengths([HEIGHT * WIDTH], (WIDTH, HEIGHT)), "for size"),
         (run_lengths([HEIGHT * WIDTH + 1]), "do not add up to the 2000 pixels"),
         (run_lengths([-5, HEIGHT * WIDTH + 5]), "do not add up"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Three points; pycocotools takes four numbers for a box.
 _MIN_NUMBERS = 6
 _MAX_BITS = 60
+# px from the photo; beyond it the crossing of an edge with the photo's could overflow.
+_FARTHEST = 1e12
 
 
 def pycocotools_mask() -> Any:  # noqa: ANN401 - an optional package without type stubs
@@ -66,24 +68,41 @@ def union(segmentations: Sequence[object], height: int, width: int) -> NDArray[n
 
 
 def _polygons(segmentation: object, height: int, width: int) -> list[list[float]]:
-    """The polygons x1, y1, x2, y2, ... that have an area."""
+    """The polygons x1, y1, x2, y2, ... that have an area, as far as they are near the photo."""
     if not isinstance(segmentation, list) or not segmentation:
-        raise ValueError("no segmentation, only a box? Use masks=boxes for boxes")
+        raise ValueError("an annotation has neither a segmentation nor a bbox")
     reach = max(height, width)
     polygons = []
     for polygon in segmentation:
         if not isinstance(polygon, list) or len(polygon) % 2 or not all(map(_real, polygon)):
             raise ValueError("a polygon is not a list of pairs of finite numbers")
+        corners = [float(number) for number in polygon]
         # The rasteriser walks every edge pixel by pixel, however far it leads.
-        if polygon and (min(polygon) < -reach or max(polygon) > 2 * reach):
-            raise ValueError(
-                f"a polygon reaches {min(polygon):g} .. {max(polygon):g}, far outside the photo "
-                f"of {width} x {height} px"
-            )
+        if corners and (min(corners) < -reach or max(corners) > 2 * reach):
+            corners = clipped(corners, -reach, 2 * reach)
         # A point or a line covers nothing.
-        if len(polygon) >= _MIN_NUMBERS:
-            polygons.append([float(number) for number in polygon])
+        if len(corners) >= _MIN_NUMBERS:
+            polygons.append(corners)
     return polygons
+
+
+def clipped(polygon: list[float], low: float, high: float) -> list[float]:
+    """The part of a polygon x1, y1, x2, y2, ... whose x and y lie in ``low`` .. ``high``.
+
+    Source: Sutherland & Hodgman, Reentrant Polygon Clipping, CACM 17 (1974).
+    """
+    points = np.clip(np.reshape(polygon, (-1, 2)), -_FARTHEST, _FARTHEST)
+    for axis in (0, 1):
+        for limit, side in ((low, 1.0), (high, -1.0)):
+            kept = []
+            for start, stop in zip(np.roll(points, 1, axis=0), points, strict=True):
+                before, after = side * (start[axis] - limit), side * (stop[axis] - limit)
+                if (before < 0) != (after < 0):
+                    kept.append(start + (stop - start) * before / (before - after))
+                if after >= 0:
+                    kept.append(stop)
+            points = np.reshape(kept, (-1, 2))
+    return [float(number) for number in points.ravel()]
 
 
 def _real(number: object) -> bool:

@@ -50,6 +50,8 @@ class _Listed(NamedTuple):
 class CocoMasks:
     """The union of an image's annotations is object, ``iscrowd`` regions are void.
 
+    An annotation without a segmentation is its ``bbox``; what lies outside the photo is cut off.
+
     An image is found by ``file_name`` = image_id, else by a base name that occurs once. A pixel
     both in a crowd and in an annotation of its own is object; other categories are background.
 
@@ -161,7 +163,7 @@ def _listed(
         if note["image_id"] not in shapes:
             strays += 1
         elif wanted is None or note.get("category_id") in wanted:
-            shape = (bool(note.get("iscrowd")), note.get("segmentation"))
+            shape = (bool(note.get("iscrowd")), note.get("segmentation") or _box(note.get("bbox")))
             shapes[note["image_id"]].append(shape)
     if strays:
         log.warning("%d annotations of %s belong to no image of it", strays, file)
@@ -176,6 +178,15 @@ def _listed(
         packed = zlib.compress(json.dumps(shapes[item["id"]]).encode(), 1)
         listed[name] = _Listed(_size(item), packed)
     return listed
+
+
+def _box(bbox: Any) -> object:  # noqa: ANN401 - a stranger's JSON
+    """The polygon of a box x, y, width, height; as it is where it is none."""
+    try:
+        x, y, width, height = bbox
+        return [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    except (TypeError, ValueError):
+        return bbox
 
 
 def _size(item: dict[str, Any]) -> tuple[int, int] | None:
