@@ -51,6 +51,7 @@ from xai_audit.evidence.stages.verdict import VERDICT
 from xai_audit.evidence.store import borrow
 from xai_audit.faithfulness.stage import TRUST
 from xai_audit.flags.stage import FLAG
+from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
@@ -115,12 +116,7 @@ def audit(spec: RunSpec) -> Path:
             if {*_WITH_MODEL} & {*spec.settings.stages}:
                 job.note_facts()
                 _log_layer(job)
-            for stage in STAGES:
-                if stage.group in spec.settings.stages:
-                    stop.check()
-                    driver.run(stage)
-                    if stage is ATTRIBUTE:
-                        _log_chance(record)
+            _run_stages(driver)
         except StoppedError:
             record.write()  # what the stage in hand has counted and timed
             raise
@@ -139,6 +135,19 @@ def audit(spec: RunSpec) -> Path:
     return paths.root
 
 
+def _run_stages(driver: Driver) -> None:
+    """Bring the stages that the user wants up to date, in their order."""
+    for stage in STAGES:
+        if stage.group in driver.audit.settings.stages:
+            driver.stop.check()
+            driver.run(stage)
+            if stage is ATTRIBUTE:  # before any later stage logs: whether it is below chance
+                for line in (driver.record.content.get("below_chance") or {}).get("lines", []):
+                    log.warning("WARNING: %s", line)
+        if stage is INDEX:
+            check_masks(driver.audit)
+
+
 def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:
     """The output folder, this process's share of the planned parts made; no table is merged."""
     share = Share.parsed(spec.settings.shard or "")
@@ -155,12 +164,6 @@ def _log_layer(job: Audit) -> None:
     (height, width), given = job.facts.grid, job.settings.model.get("target_layer")
     how = "given" if given else "found; another one: model.target_layer=NAME"
     log.info("target layer: %s, %d x %d cells (%s)", job.facts.target_layer, height, width, how)
-
-
-def _log_chance(record: RunRecord) -> None:
-    """Log, before any later stage does, that the model is no better than chance, if it is."""
-    for line in (record.content.get("below_chance") or {}).get("lines", []):
-        log.warning("WARNING: %s", line)
 
 
 def _check_methods(spec: RunSpec) -> None:

@@ -101,7 +101,7 @@ def test_soft_problems():
     assert corrupt.value.status == "corrupt"
 
 
-@pytest.mark.parametrize("values", [[], "255", 255, [True], [1.0], [-1], None, ["1"]])
+@pytest.mark.parametrize("values", [[], "255", 255, [True], [1.0], [-1], ["1"]])
 def test_object_must_be_a_list_of_values(values):
     with pytest.raises(ConfigError, match=r"masks\.object \| expected integers from 0"):
         value_rule(values, [0], soft=False)

@@ -23,7 +23,7 @@ from xai_audit.masks.none import NoMasks
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "masks"
 FOLDER = {"object": [255], "background": [0], "soft": False}
-DATASET = {**FOLDER, "blue_background": False}
+DATASET = {**FOLDER, "blue_background": False, "required": True}
 
 
 def problem(source, image):

@@ -33,12 +33,12 @@ class ValueRule:
     """The meaning of the values of a mask image.
 
     Attributes:
-        object: the values that are object.
+        object: the values that are object; None: 255, see :mod:`xai_audit.masks._meaning`.
         background: the values that are background, None for all others; what is left is void.
         soft: a value v is object coverage v and background coverage 255 - v; the lists are unused.
     """
 
-    object: tuple[int, ...]
+    object: tuple[int, ...] | None
     background: tuple[int, ...] | None
     soft: bool = False
 
@@ -50,11 +50,13 @@ class ValueRule:
         """
         if self.soft:
             return self._soft(values)
-        is_object = np.isin(values, self.object)
+        objects = (FULL,) if self.object is None else self.object
+        is_object = np.isin(values, objects)
         is_background = ~is_object if self.background is None else np.isin(values, self.background)
         if not is_object.any():
+            hint = "; masks.object=[...] says which are object" if self.object is None else ""
             raise MaskProblem(
-                EMPTY, f"no pixel has an object value {list(self.object)}; {_found(values)}"
+                EMPTY, f"no pixel has an object value {list(objects)}; {_found(values)}{hint}"
             )
         return np.stack([is_object, is_background]).astype(np.uint8) * np.uint8(FULL)
 
@@ -68,7 +70,7 @@ class ValueRule:
 
 
 def value_rule(
-    object: Sequence[int],
+    object: Sequence[int] | None,
     background: Sequence[int] | None,
     *,
     soft: bool,
@@ -78,9 +80,9 @@ def value_rule(
     Raises:
         ConfigError: for a list that is empty or no integers, or a value in both lists.
     """
-    objects = _values("masks.object", object)
+    objects = None if object is None else _values("masks.object", object)
     backgrounds = None if background is None else _values("masks.background", background)
-    both = sorted(set(objects) & set(backgrounds or ()))
+    both = sorted(set(objects or ()) & set(backgrounds or ()))
     if both:
         raise ConfigError(
             "a mask value cannot be object and background",

@@ -41,11 +41,21 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_INTEGER_MODES = ("L", "P", "I", "I;16", "I;16B", "I;16L")
+INTEGER_MODES = ("L", "P", "I", "I;16", "I;16B", "I;16L")
 
 
 def read_pixels(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
     """Pillow's mode and the pixels as stored, (H, W) or (H, W, C), of a mask image.
+
+    Raises:
+        MaskProblem: as :func:`read_picture`.
+    """
+    picture = read_picture(path, image)
+    return picture.mode, np.asarray(picture)
+
+
+def read_picture(path: Path, image: ImageRecord) -> Image.Image:
+    """A mask image as Pillow loads it.
 
     Raises:
         MaskProblem: ``missing``, ``size_mismatch`` (by the header, nothing is decoded) or
@@ -70,7 +80,7 @@ def read_pixels(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
         raise MaskProblem(CORRUPT, f"{shown(path)} cannot be read: {reason(exc)}") from exc
 
 
-def _decoded(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
+def _decoded(path: Path, image: ImageRecord) -> Image.Image:
     name = os.fspath(path)
     with opened(name, anywhere) as file:
         picture = identify(file.stream, name, max_pixels=sys.maxsize, formats=_FORMATS)
@@ -81,7 +91,7 @@ def _decoded(path: Path, image: ImageRecord) -> tuple[str, NDArray[Any]]:
                 CORRUPT, f"{shown(path)} has 16 bits a channel in colour; store the mask as grey"
             )
         picture.load()
-        return picture.mode, np.asarray(picture)
+        return picture
 
 
 def read_values(path: Path, image: ImageRecord, *, grey: bool) -> NDArray[Any]:
@@ -105,7 +115,7 @@ def read_values(path: Path, image: ImageRecord, *, grey: bool) -> NDArray[Any]:
         return pixels.astype(np.uint8) * np.uint8(255)
     if mode in ("RGB", "RGBA", "LA"):
         return _grey(pixels, alpha=mode.endswith("A"), name=shown(path))
-    if mode in _INTEGER_MODES:
+    if mode in INTEGER_MODES:
         return pixels
     raise MaskProblem(
         CORRUPT, f"{shown(path)} has mode {mode}: expected palette, grey, 1-bit or 16-bit labels"

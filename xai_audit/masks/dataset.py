@@ -8,7 +8,8 @@ import numpy as np
 
 from xai_audit.errors import ConfigError, MaskProblem
 from xai_audit.masks._coverage import CORRUPT, EMPTY, FULL, MISSING, value_rule
-from xai_audit.masks._image_file import read_pixels, read_values
+from xai_audit.masks._image_file import read_pixels
+from xai_audit.masks._meaning import coverage_of
 from xai_audit.masks._sources import shown
 from xai_audit.store.address import path_of
 
@@ -30,19 +31,21 @@ class DatasetMasks:
     """Masks named by the manifest.
 
     Args:
-        object: values that are object.
+        object: values that are object, None: by the obvious reading of each mask.
         background: values that are background, None for all others.
         soft: grey value v is object coverage v and background coverage 255 - v.
         blue_background: the masks are photos cut out on blue, as Flowers-102's.
+        required: whether a photo without a mask of its own is a problem of the mask's.
     """
 
     def __init__(
         self,
         *,
-        object: Sequence[int],
+        object: Sequence[int] | None,
         background: Sequence[int] | None,
         soft: bool,
         blue_background: bool,
+        required: bool,
     ) -> None:
         if soft and blue_background:
             raise ConfigError(
@@ -52,20 +55,22 @@ class DatasetMasks:
                 remedy="set one of them to false",
             )
         self._rule = value_rule(object, background, soft=soft)
-        self._blue = blue_background
+        self._blue, self._required = blue_background, required
 
-    def load(self, image: ImageRecord) -> NDArray[np.uint8]:
+    def load(self, image: ImageRecord) -> NDArray[np.uint8] | None:
         """The photo's coverage (2, height, width) uint8; MaskProblem where it has none."""
+        if image.mask is None and not self._required:
+            return None
         if image.mask is None:
             raise MaskProblem(MISSING, f"the dataset names no mask for {image.image_id}")
         path = path_of(image.mask)
         if self._blue:
             return _cut_out(path, image)
-        return self._rule.coverage(read_values(path, image, grey=self._rule.soft))
+        return coverage_of(path, image, self._rule)
 
     def fingerprint(self) -> str:
         """The rule alone: the manifest holds the names of the masks."""
-        return f"dataset {self._rule} blue_background={self._blue}"
+        return f"dataset {self._rule} blue_background={self._blue} required={self._required}"
 
 
 def _cut_out(path: Path, image: ImageRecord) -> NDArray[np.uint8]:

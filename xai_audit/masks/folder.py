@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xai_audit.masks._coverage import value_rule
-from xai_audit.masks._image_file import read_values
+from xai_audit.masks._meaning import coverage_of
 from xai_audit.masks._sources import folder_stamp, located, mask_folder
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class FolderMasks:
 
     Args:
         root: the folder.
-        object: values that are object.
+        object: values that are object, None: by the obvious reading of each mask.
         background: values that are background, None for all others; what is left is void.
         soft: grey value v is object coverage v and background coverage 255 - v.
     """
@@ -33,7 +33,7 @@ class FolderMasks:
         self,
         *,
         root: str,
-        object: Sequence[int],
+        object: Sequence[int] | None,
         background: Sequence[int] | None,
         soft: bool,
     ) -> None:
@@ -43,7 +43,7 @@ class FolderMasks:
     def load(self, image: ImageRecord) -> NDArray[np.uint8]:
         """The photo's coverage (2, height, width) uint8; MaskProblem where it has none."""
         path = located(self._root, image, _SUFFIXES)
-        return self._rule.coverage(read_values(path, image, grey=self._rule.soft))
+        return coverage_of(path, image, self._rule)
 
     def fingerprint(self) -> str:
         """Every mask's name, size and mtime, hashed, and the rule."""

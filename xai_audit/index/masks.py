@@ -1,0 +1,61 @@
+"""Whether any photo has a usable object mask, before anything expensive relies on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+
+from xai_audit.errors import DatasetError, MaskProblem
+from xai_audit.run.manifest import record_of
+
+if TYPE_CHECKING:
+    from xai_audit.work.audit import Audit
+
+_REMEDIES = {
+    "missing": "name the masks as their photos are named, see masks.root or masks.file",
+    "size_mismatch": "store the masks at the full size of their photos",
+    "empty": "masks.object=[...], the values that are object",
+}
+
+
+def check_masks(audit: Audit) -> None:
+    """Nothing, once one photo's mask is usable or masks are not in use.
+
+    Photos are tried in a random order, so that few are: a class without masks may come first.
+
+    Raises:
+        DatasetError: no photo of the run has a usable mask; says why, with an example each.
+    """
+    if not audit.paths.manifest.is_file():
+        return
+    rows = audit.usable()
+    named = rows.filter(pc.is_valid(rows.column("mask"))).combine_chunks()
+    rows = named if named.num_rows else rows
+    counts: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for row in np.random.default_rng(0).permutation(rows.num_rows).tolist():
+        try:
+            audit.masks.load(record_of(rows, row, audit.dataset.root))
+        except MaskProblem as problem:
+            counts[problem.status] += 1
+            examples.setdefault(problem.status, problem.message)
+        else:
+            return
+    if counts:
+        raise _unusable(counts, examples)
+
+
+def _unusable(counts: Counter[str], examples: dict[str, str]) -> DatasetError:
+    """The error of masks of which none is usable."""
+    found = [f"{count} {status}, as {examples[status]}" for status, count in counts.most_common(3)]
+    remedy = _REMEDIES.get(counts.most_common(1)[0][0], "correct the masks")
+    return DatasetError(
+        "no photo has a usable object mask",
+        where=f"{counts.total()} photos",
+        expected="masks for some of them",
+        got="; ".join(found),
+        remedy=f"{remedy}; or masks=none to do without",
+    )
