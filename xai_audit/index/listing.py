@@ -15,6 +15,7 @@ from xai_audit.run.sample import stratified
 from xai_audit.schema import LISTING, MANIFEST, OK
 from xai_audit.store.address import is_remote, spelled
 from xai_audit.types import Entry
+from xai_audit.vision.extras import NO_DECODER
 from xai_audit.vision.opening import anywhere, local, opened, opener_of
 
 if TYPE_CHECKING:
@@ -175,18 +176,24 @@ def manifest_of(
     usable = pc.equal(rows.column("status"), OK)
     if not pc.any(usable).as_py():
         statuses = Counter(rows.column("status").to_pylist()).most_common(3)
+        undecoded = undecodable(rows).most_common(1)
         raise DatasetError(
             "no usable image",
             where=spelled(root),
             expected="photos that Pillow can read",
             got=", ".join(f"{count} {status}" for status, count in statuses) or "an empty folder",
-            remedy="check dataset.root",
+            remedy=undecoded[0][0].rpartition("remedy: ")[2] if undecoded else "check dataset.root",
         )
     if limit is not None:
         usable = pa.array(stratified(rows, usable.to_numpy(), limit, seed))
     label = pa.array(map(labels.get, rows.column("class_name").to_pylist()), pa.int32())
     rows = _with(rows, "image_id", _distinct(rows.column("image_id").to_pylist()))
     return _with(_with(rows, "label", label), "selected", usable)
+
+
+def undecodable(rows: pa.Table) -> Counter[str]:
+    """Why photos have no decoder, each reason with the number of its photos."""
+    return Counter(rows.filter(pc.equal(rows.column("status"), NO_DECODER))["error"].to_pylist())
 
 
 def _distinct(ids: list[str]) -> pa.Array:

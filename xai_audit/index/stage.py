@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.index.listing import entries_of, listed, manifest_of
+from xai_audit.index.listing import entries_of, listed, manifest_of, undecodable
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import counted, rows_hash
@@ -80,6 +80,8 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the manifest; what decoding found of an earlier listing goes."""
     rows = pa.concat_tables([pq.read_table(file) for file in files_of(audit.paths, INDEX, parts)])
+    for reason, count in undecodable(rows).most_common():
+        log.warning("index: %d photos are not read: %s", count, reason)
     settings, labels = audit.settings, audit.labels
     manifest = manifest_of(
         rows, audit.dataset.root, labels=labels, limit=settings.limit, seed=settings.seed

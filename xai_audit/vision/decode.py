@@ -85,7 +85,8 @@ def as_stored(
         # PIL turns a TIFF itself when it loads it.
         turned = 1 if image.format == "TIFF" else orientation(image)
         with translated():
-            if shorter_side is not None:
+            # Plugins of other formats may take a thumbnail in the file, which is another photo.
+            if shorter_side is not None and image.format in ("JPEG", "MPO"):
                 image.draft("RGB", (2 * shorter_side, 2 * shorter_side))
             image.load()
             return _rgb(image), turned

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from PIL import Image
 
 from xai_audit.errors import AuditError, ImageProblem
+from xai_audit.vision.extras import EXTRAS, NO_DECODER, check_suffix, readers
 from xai_audit.vision.png import Png
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 # What photos come in. PIL knows more, among it formats that start other programs (EPS) and formats
 # so loosely marked that any file may pass for one (TGA). MPO comes with JPEG.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "QOI")
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "QOI"),
+    *("HEIF", "JPEG XL"),  # see vision.extras
+)
 # Their mark is two letters, with which a text may start too.
 _LOOSE = {"BMP", "PPM"}
 # Readers in place of PIL's.
@@ -43,7 +47,7 @@ def identify(
         formats: those of FORMATS to accept.
 
     Raises:
-        ImageProblem: ``empty``, ``unsupported``, ``unreadable`` or ``too_large``.
+        ImageProblem: ``empty``, ``unsupported``, ``no_decoder``, ``unreadable`` or ``too_large``.
     """
     with translated():
         prefix = file.read(16)
@@ -64,7 +68,9 @@ def identify(
             return _checked(image, max_pixels)
     if broken:
         raise ImageProblem("unreadable", broken)
-    if PurePath(path).suffix.lower() in _suffixes():
+    suffix = PurePath(path).suffix.lower()
+    check_suffix(suffix, formats)
+    if suffix in _suffixes():
         raise ImageProblem("unreadable", "the content is not that of an image")
     raise ImageProblem("unsupported", "not an image of a supported format")
 
@@ -116,15 +122,20 @@ def _candidates(
     """Name and reader of each of ``formats`` that a file with these first bytes may be of.
 
     Raises:
-        ImageProblem: ``unsupported``, where this PIL was built without a format that it knows.
+        ImageProblem: ``no_decoder``, where this PIL was built without a format that it knows.
     """
+    lacking = ""
     for name in _formats():
         factory, accept = Image.OPEN[name]
         accepted = accept(prefix) if accept and name in formats else name in formats
         if isinstance(accepted, str):
-            raise ImageProblem("unsupported", accepted)
-        if accepted:
+            lacking = accepted
+        elif accepted:
             yield name, _READERS.get(name, factory)
+            lacking = ""
+    yield from readers(prefix, formats)
+    if lacking:
+        raise ImageProblem(NO_DECODER, lacking)
 
 
 def _checked(image: ImageFile, max_pixels: int) -> ImageFile:
@@ -149,4 +160,7 @@ def _formats() -> tuple[str, ...]:
 def _suffixes() -> frozenset[str]:
     """The suffixes of FORMATS."""
     Image.init()
-    return frozenset(end for end, name in Image.EXTENSION.items() if name in {*FORMATS, "MPO"})
+    return frozenset(
+        [end for end, name in Image.EXTENSION.items() if name in {*FORMATS, "MPO"}]
+        + [end for extra in EXTRAS for end in extra.suffixes]
+    )
