@@ -225,6 +225,9 @@ class AuditConfig:
     seed: int = field(default=0, metadata={"min": 0})
     # Protects against decompression bombs: no photo above this is decoded.
     max_pixels: int = field(default=250_000_000, metadata={"min": 1})
+    # Bits that grey photos use of the 16 in which they are stored: 12 for many cameras, whose white
+    # is 4095; auto: by the largest number in a sample of the dataset.
+    bits: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 8, "max": 16})
     max_failed_fraction: float = field(default=0.05, metadata={"min": 0, "max": 1})
     output_dir: str | None = None
     progress: bool | None = None

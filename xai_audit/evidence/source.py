@@ -26,7 +26,6 @@ _OURS = "xai_audit."
 def source_of(audit: Audit) -> Source:
     """The source of canvases of the usable photos; loads torch, as all that measures."""
     from xai_audit.vision.canvas import Source
-    from xai_audit.vision.opening import opener_of
 
     return Source(
         rows=audit.usable(),
@@ -35,7 +34,7 @@ def source_of(audit: Audit) -> Source:
         preprocess=audit.facts.preprocess,
         max_pixels=audit.settings.max_pixels,
         num_workers=audit.compute.num_workers,
-        opener=opener_of(audit.dataset),
+        opener=audit.opener,
     )
 
 

@@ -6,16 +6,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xai_audit.index.listing import entries_of, listed, manifest_of, undecodable
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
-from xai_audit.run.manifest import counted, rows_hash
+from xai_audit.run.manifest import BITS, counted, record_of, rows_hash
 from xai_audit.run.record import fingerprint
-from xai_audit.schema import LISTING, MANIFEST
+from xai_audit.schema import LISTING, MANIFEST, OK
 from xai_audit.store.address import spelled
 from xai_audit.store.home import withdraw
+from xai_audit.vision.depth import sampled_bits
 from xai_audit.vision.opening import opener_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
@@ -32,6 +34,7 @@ _VERSION = 1
 _ROWS = 1024  # files a part
 _THREADS = 8
 _HASH = "rows"
+_SAMPLE = 64  # grey photos whose largest number is near that of all
 
 
 def plan(audit: Audit) -> Plan:
@@ -56,7 +59,10 @@ def plan(audit: Audit) -> Plan:
             for number, (start, piece) in enumerate(zip(starts, pieces, strict=True))
         ]
 
-    mark = fingerprint(whole, audit.labels, settings.max_pixels, settings.limit, settings.seed)
+    given = [] if settings.bits == "auto" else [settings.bits]
+    mark = fingerprint(
+        whole, audit.labels, settings.max_pixels, settings.limit, settings.seed, *given
+    )
     return Plan(mark, parts, (audit.paths.manifest,))
 
 
@@ -86,18 +92,54 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     manifest = manifest_of(
         rows, audit.dataset.root, labels=labels, limit=settings.limit, seed=settings.seed
     )
-    write_table(audit.paths.manifest, manifest)
+    bits = _bits(audit, manifest)
+    write_table(audit.paths.manifest, manifest, {} if bits in (None, 16) else {BITS: str(bits)})
     withdraw(audit.paths.statuses)
     counts = counted(manifest)
     log.info(
         "index: %d files: %d usable, %d failed, %d no images, %d left out by limit",
         counts["images"], counts["ok"], counts["failed"], counts["skipped"], counts["left_out"],
     )  # fmt: skip
+    _log_pages(manifest)
     return {
+        **({} if bits is None else {BITS: bits}),
         "classes": {i: name for name, i in sorted(labels.items(), key=lambda item: item[1])},
         "dataset_root": spelled(audit.dataset.root),
         "counts": counts,
     }
+
+
+def _log_pages(manifest: pa.Table) -> None:
+    """Log the pages that are not read."""
+    tiff = manifest.filter(pc.equal(manifest.column("format"), "TIFF"))
+    several = tiff.filter(pc.greater(tiff.column("frames"), 1)).column("frames")
+    if len(several):
+        pages = pc.sum(several).as_py() - len(several)
+        log.info(
+            "index: %d TIFFs have several pages: the first is the photo, %d are not read",
+            len(several), pages,
+        )  # fmt: skip
+
+
+def _bits(audit: Audit, manifest: pa.Table) -> int | None:
+    """The bits that grey photos use of 16, None where there are no such photos."""
+    wide = pc.starts_with(manifest.column("mode"), "I")
+    rows = manifest.filter(pc.and_(pc.equal(manifest.column("status"), OK), wide))
+    if not rows.num_rows:
+        return None
+    settings, root = audit.settings, audit.dataset.root
+    if settings.bits != "auto":
+        return int(settings.bits)
+    step = max(1, rows.num_rows // _SAMPLE)
+    chosen = range(0, rows.num_rows, step)[:_SAMPLE]
+    paths = [record_of(rows, row, root).path for row in chosen]
+    opener = opener_of(audit.dataset)
+    bits, largest = sampled_bits(paths, max_pixels=settings.max_pixels, opener=opener)
+    log.info(
+        "index: the largest number in grey photos of 16 bits is %d, so white is %d (bits=%d; "
+        "another: bits=8 to 16)", largest, 2**bits - 1, bits,
+    )  # fmt: skip
+    return bits
 
 
 INDEX = Stage("index", "index", _VERSION, "index", plan, merge, work)

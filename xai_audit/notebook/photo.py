@@ -19,7 +19,6 @@ from xai_audit.run.manifest import record_of
 from xai_audit.run.verdicts import CONFIRMED, kinds_of_run
 from xai_audit.store.address import is_address
 from xai_audit.vision.geometry import view
-from xai_audit.vision.opening import opener_of
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import read_home, read_spec
 
@@ -69,7 +68,7 @@ def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | 
     """The photo and its overlay: see :meth:`~xai_audit.notebook.run.AuditRun.show`."""
     facts, audit = read_facts(run), audit_of(run)
     photo = _photo(run, facts, image_id)
-    opener = opener_of(audit.dataset)
+    opener = audit.opener
     drawn = None if photo.path is None else open_photo(photo.path, _TILE, opener)
     if drawn is None:
         raise OutputError(

@@ -73,7 +73,6 @@ def drawn_pairs(
     from xai_audit.evidence.source import cues_of
     from xai_audit.evidence.views import PairViews
     from xai_audit.vision.canvas import Source, seen
-    from xai_audit.vision.opening import opener_of
 
     source = Source(
         rows=audit.usable(),
@@ -82,7 +81,7 @@ def drawn_pairs(
         preprocess=audit.noted_facts().preprocess,
         max_pixels=audit.settings.max_pixels,
         num_workers=0,
-        opener=opener_of(audit.dataset),
+        opener=audit.opener,
     )
     views, found = PairViews(source, cues_of(audit)), []
     for row in rows:

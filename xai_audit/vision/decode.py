@@ -2,7 +2,7 @@
 
 Colours are those of torchvision's default loader, PIL's ``convert("RGB")``, since that is what a
 model was trained with: alpha is dropped, not blended, CMYK is converted without a colour profile.
-Numbers beyond 8 bits are scaled, where PIL would clip them.
+Numbers beyond 8 bits are scaled, where PIL would clip them; of colour PIL keeps the upper 8 of 16.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xai_audit.vision.depth import bits_of
 from xai_audit.vision.header import identify, orientation, translated
 from xai_audit.vision.opening import opened
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from xai_audit.types import ImageRecord, Preprocess
     from xai_audit.vision.opening import Opener
+
+_PHOTOMETRIC = 262  # TIFF's tag PhotometricInterpretation
 
 
 def decoded(
@@ -89,7 +92,7 @@ def as_stored(
             if shorter_side is not None and image.format in ("JPEG", "MPO"):
                 image.draft("RGB", (2 * shorter_side, 2 * shorter_side))
             image.load()
-            return _rgb(image), turned
+            return _rgb(image, bits_of(opener)), turned
 
 
 def upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
@@ -106,24 +109,34 @@ def upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
     return pixels
 
 
-def _rgb(image: ImageFile) -> NDArray[np.uint8]:
+def _rgb(image: ImageFile, bits: int) -> NDArray[np.uint8]:
     """The loaded image as a new array (H, W, 3) uint8."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return np.repeat(_eight_bits(np.asarray(image), image.mode)[..., None], 3, axis=2)
+        grey = _eight_bits(np.asarray(image), image.mode, bits)
+        if image.mode.startswith("I;16") and image.format == "TIFF" and _white_is_zero(image):
+            grey = 255 - grey
+        return np.repeat(grey[..., None], 3, axis=2)
     # PIL warns about a palette's alpha before it drops it, which is what is wanted.
     image.info.pop("transparency", None)
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+def _white_is_zero(image: ImageFile) -> bool:
+    """Whether a TIFF's 0 is white, which PIL heeds in up to 8 bits only."""
+    return image.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined, no-any-return]
+
+
+def _eight_bits(values: NDArray[Any], mode: str, bits: int) -> NDArray[np.uint8]:
     """Grey ``values`` (H, W) of more than 8 bits scaled to 0..255; below zero and NaN are black.
 
-    White is the end of the narrowest usual range that holds them: 65535 for whole numbers; 1, 255
-    or 65535 for floats; failing these the largest value. Infinity is white.
+    White is the end of the narrowest usual range that holds them: that of ``bits`` for whole
+    numbers; 1, 255 or 65535 for floats; failing these the largest value. Infinity is white. Fewer
+    than 16 bits are the dataset's, and what a photo has beyond them is white.
     """
     grey = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=np.inf, neginf=0.0)
     finite = grey[np.isfinite(grey)]
     peak = float(finite.max()) if finite.size else 0.0
-    usual = (1.0, 255.0, 65535.0) if mode == "F" else (65535.0,)
-    white = next((end for end in usual if peak <= end), peak)
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (2.0**bits - 1,)
+    fixed = mode != "F" and bits < 16
+    white = usual[0] if fixed else next((end for end in usual if peak <= end), peak)
     return np.rint(np.clip(grey / white, 0.0, 1.0) * 255.0).astype(np.uint8)

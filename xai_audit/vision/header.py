@@ -146,7 +146,16 @@ def _checked(image: ImageFile, max_pixels: int) -> ImageFile:
         raise ImageProblem("unreadable", f"{width} x {height} px")
     if height * width > max_pixels:
         raise ImageProblem("too_large", f"{width} x {height} px, max_pixels is {max_pixels}")
+    if image.format == "TIFF" and _has_wide_planes(image):
+        raise ImageProblem("unreadable", "Pillow mixes up colours of 16 bits in separate planes")
     return image
+
+
+def _has_wide_planes(image: ImageFile) -> bool:
+    """Whether a TIFF stores its colours one after the other, with more than 8 bits each."""
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    bits = tags.get(258, (1,))
+    return tags.get(284) == 2 and len(bits) > 1 and max(bits) > 8
 
 
 @cache

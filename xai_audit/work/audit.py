@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from xai_audit.config.build import build
 from xai_audit.errors import ConfigError, DatasetError
-from xai_audit.run.files import read_json, write_json
-from xai_audit.run.manifest import masks_fingerprint, with_statuses
+from xai_audit.run.files import read_json, read_notes, write_json
+from xai_audit.run.manifest import BITS, masks_fingerprint, with_statuses
 from xai_audit.schema import OK
 from xai_audit.store.address import spelled
 from xai_audit.store.settings import configure
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from xai_audit.run.paths import RunPaths
     from xai_audit.types import Attributor, Cue, DatasetSource, LoadedModel, MaskSource
     from xai_audit.vision.loader import LoadSettings, Photos
+    from xai_audit.vision.opening import Opener
 
 
 class Audit:
     """What every stage is handed: the description, the files and the plugins.
 
-    Nothing is built before it is first needed, so that a command whose stages are current loads
-    neither torch nor a model.
+    Nothing is built before it is needed: where all stages are current neither torch nor a model is.
 
     Args:
         paths: of the output folder.
@@ -221,6 +221,13 @@ class Audit:
     def _masks_fingerprint(self) -> str:
         return self.masks.fingerprint()  # looks at every file of a folder: once a command
 
+    @property
+    def opener(self) -> Opener:
+        """How the photos are opened, with the bits that the index found of 16-bit ones."""
+        from xai_audit.vision.depth import scaled
+
+        return scaled(self.dataset, read_notes(self.paths.manifest).get(BITS))
+
     def photos(self, rows: pa.Table, load: LoadSettings) -> Photos:
         """The photos of ``rows`` with their masks, as the model sees them."""
         from xai_audit.vision.loader import Photos
@@ -230,7 +237,6 @@ class Audit:
     def load(self, *, batch_size: int, num_workers: int, photos: bool = True) -> LoadSettings:
         """How photos are read in this run."""
         from xai_audit.vision.loader import LoadSettings
-        from xai_audit.vision.opening import opener_of
 
         return LoadSettings(
             root=self.dataset.root,
@@ -240,5 +246,5 @@ class Audit:
             num_workers=num_workers,
             pin_memory=photos and self.compute.device != "cpu",
             photos=photos,
-            opener=opener_of(self.dataset),
+            opener=self.opener,
         )

@@ -61,13 +61,12 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.report.draw import draw_pictures
     from xai_audit.report.sections import plan_pictures
     from xai_audit.run.reader import Run
-    from xai_audit.vision.opening import opener_of
 
     run, mask_of = Run(audit.paths.root), _mask_of(audit)
     planned = plan_pictures(run, settings_of(audit))
     for part in parts:
         pictures = planned[part.args["class_name"]]
-        draw_pictures(run, pictures, mask_of, audit.paths.report, opener_of(audit.dataset))
+        draw_pictures(run, pictures, mask_of, audit.paths.report, audit.opener)
         progress(part.size)
         yield Finished(part, pa.table({"file": [picture.file for picture in pictures]}))
 
