@@ -97,7 +97,12 @@ def _examined(entry: Entry, root: Path, max_pixels: int, opener: Opener | None) 
         if entry.problem is not None:
             raise ImageProblem(*entry.problem)
         found = probe(path, max_pixels=max_pixels, opener=opener)
-        return {"status": OK, "error": None, **asdict(found)}
+        header = asdict(found)
+        # Photos of one patient are not independent of each other.
+        patient, group = header.pop("patient"), entry.group
+        if group is None and patient:
+            group = shown(patient)
+        return {"status": OK, "error": None, "group": group, **header}
     except ImageProblem as problem:
         return {"status": problem.status, "error": shown(problem.message), **header, **_stat(path)}
 
@@ -124,6 +129,7 @@ class Probed:
         frames: of an animation or a multi-page file; None where they were not counted.
         file_bytes: size of the file.
         mtime_ns: time of its last change, None where its dataset does not know.
+        patient: of a DICOM file, None where it names none.
     """
 
     format: str
@@ -134,6 +140,7 @@ class Probed:
     frames: int | None
     file_bytes: int
     mtime_ns: int | None
+    patient: str | None = None
 
 
 def probe(path: str, *, max_pixels: int, opener: Opener | None = None) -> Probed:
@@ -150,15 +157,17 @@ def probe(path: str, *, max_pixels: int, opener: Opener | None = None) -> Probed
         with translated():
             height, width = size(image, turned)
             file_bytes = file.size
+        is_counted = file_bytes <= _COUNT_FRAMES_UP_TO or image.format == "DICOM"  # its header says
         return Probed(
             format=image.format or "",
             mode=image.mode,
             width=width,
             height=height,
             orientation=turned,
-            frames=_frames(image) if file_bytes <= _COUNT_FRAMES_UP_TO else None,
+            frames=_frames(image) if is_counted else None,
             file_bytes=file_bytes,
             mtime_ns=file.mtime_ns,
+            patient=image.info.get("patient") if image.format == "DICOM" else None,
         )
 
 

@@ -110,14 +110,14 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
 
 def _log_pages(manifest: pa.Table) -> None:
-    """Log the pages that are not read."""
-    tiff = manifest.filter(pc.equal(manifest.column("format"), "TIFF"))
-    several = tiff.filter(pc.greater(tiff.column("frames"), 1)).column("frames")
-    if len(several):
-        pages = pc.sum(several).as_py() - len(several)
+    """Log the pages of TIFF and the frames of DICOM that are not read."""
+    paged = pc.is_in(manifest.column("format"), value_set=pa.array(["TIFF", "DICOM"]))
+    several = pc.and_(paged, pc.greater(manifest.column("frames"), 1))
+    frames = manifest.filter(several).column("frames")
+    if len(frames):
         log.info(
-            "index: %d TIFFs have several pages: the first is the photo, %d are not read",
-            len(several), pages,
+            "index: %d files have several pages or frames: the first is the photo, %d are not read",
+            len(frames), pc.sum(frames).as_py() - len(frames),
         )  # fmt: skip
 
 

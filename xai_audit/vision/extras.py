@@ -96,7 +96,17 @@ def _heif() -> Any:  # noqa: ANN401 - an optional package
     return HeifImageFile
 
 
+def _dicom() -> Any:  # noqa: ANN401 - an optional package
+    from xai_audit.vision.dicom import Dicom
+
+    return Dicom
+
+
 EXTRAS = (
+    Extra(
+        "DICOM", (".dcm", ".dicom"), lambda prefix: prefix[128:132] == b"DICM",
+        "pydicom", _dicom, 'pip install "xai-audit[dicom]"',
+    ),
     Extra(
         "HEIF", (".heic", ".heif", ".hif"), lambda prefix: _brand(prefix) in _HEIF,
         "pillow_heif", _heif, 'pip install "xai-audit[heif]"',

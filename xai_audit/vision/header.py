@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 # so loosely marked that any file may pass for one (TGA). MPO comes with JPEG.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "QOI"),
-    *("HEIF", "JPEG XL"),  # see vision.extras
+    *("HEIF", "JPEG XL", "DICOM"),  # see vision.extras
 )
 # Their mark is two letters, with which a text may start too.
 _LOOSE = {"BMP", "PPM"}
 # Readers in place of PIL's.
 _READERS: dict[str, Callable[[BinaryIO, str], ImageFile]] = {"PNG": Png}
+_PREFIX = 132  # bytes: DICOM's mark lies behind 128 of any content
 _ORIENTATION = 0x0112
 
 
@@ -50,7 +51,7 @@ def identify(
         ImageProblem: ``empty``, ``unsupported``, ``no_decoder``, ``unreadable`` or ``too_large``.
     """
     with translated():
-        prefix = file.read(16)
+        prefix = file.read(_PREFIX)
     if not prefix:
         raise ImageProblem("empty", "the file has no bytes")
     broken = ""
@@ -60,7 +61,7 @@ def identify(
                 file.seek(0)
                 image = factory(file, "")
         except ImageProblem as problem:
-            if problem.status == "too_large":
+            if problem.status in ("too_large", "unsupported"):
                 raise
             if name not in _LOOSE:
                 broken = broken or f"broken {name} header: {problem.message}"
@@ -127,7 +128,7 @@ def _candidates(
     lacking = ""
     for name in _formats():
         factory, accept = Image.OPEN[name]
-        accepted = accept(prefix) if accept and name in formats else name in formats
+        accepted = accept(prefix[:16]) if accept and name in formats else name in formats
         if isinstance(accepted, str):
             lacking = accepted
         elif accepted:
