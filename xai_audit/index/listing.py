@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from xai_audit.vision.extras import NO_DECODER
 from xai_audit.vision.opening import anywhere, local, opened, opener_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from xai_audit.types import DatasetSource
@@ -194,6 +195,14 @@ def manifest_of(
 def undecodable(rows: pa.Table) -> Counter[str]:
     """Why photos have no decoder, each reason with the number of its photos."""
     return Counter(rows.filter(pc.equal(rows.column("status"), NO_DECODER))["error"].to_pylist())
+
+
+def look_alikes(names: Iterable[str]) -> list[str]:
+    """The names that are another's in another Unicode form, each group as text with escapes."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(unicodedata.normalize("NFC", name), []).append(name)
+    return [" and ".join(map(ascii, found)) for found in groups.values() if len(found) > 1]
 
 
 def _distinct(ids: list[str]) -> pa.Array:

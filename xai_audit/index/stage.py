@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.index.listing import entries_of, listed, manifest_of, undecodable
+from xai_audit.index.listing import entries_of, listed, look_alikes, manifest_of, undecodable
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import BITS, counted, record_of, rows_hash
@@ -89,6 +89,11 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     for reason, count in undecodable(rows).most_common():
         log.warning("index: %d photos are not read: %s", count, reason)
     settings, labels = audit.settings, audit.labels
+    if twins := look_alikes(labels):
+        log.warning(
+            "index: class names that look the same and differ in their Unicode form are different "
+            "classes: %s; rename their folders or labels if they are one", "; ".join(twins),
+        )  # fmt: skip
     manifest = manifest_of(
         rows, audit.dataset.root, labels=labels, limit=settings.limit, seed=settings.seed
     )
