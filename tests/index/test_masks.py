@@ -45,6 +45,7 @@ def audit(tmp_path, statuses, masks=None):
         usable=lambda: table,
         masks=Masks(statuses),
         dataset=SimpleNamespace(root=tmp_path),
+        settings=SimpleNamespace(masks={"_target_": "", "object": None}),
     )
 
 
@@ -67,6 +68,16 @@ def test_none_usable_is_an_error_with_each_reason_and_the_remedy(tmp_path):
     assert "remedy: masks.object=[...], the values that are object; or masks=none" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "says"), [("categories", "masks.categories=null"), ("file", "correct the masks")]
+)
+def test_the_remedy_is_a_key_that_the_masks_have(tmp_path, key, says):
+    job = audit(tmp_path, {"a.jpg": "empty"})
+    job.settings.masks = {"_target_": "", key: None}
+    with pytest.raises(DatasetError, match=f"remedy: {says}"):
+        check_masks(job)
 
 
 def test_where_a_table_names_some_masks_only_those_are_tried(tmp_path):

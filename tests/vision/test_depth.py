@@ -92,6 +92,16 @@ def test_wide_numbers_whose_zero_is_white_are_turned_round(tmp_path):
     np.testing.assert_array_equal(grey(tmp_path / "b.tif"), 255 - values.astype(np.uint8))
 
 
+def test_32_bits_without_a_sign_are_not_negative(tmp_path):
+    values = np.uint32([[0, 2**31, 2**32 - 1]])
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert grey(tmp_path / "a.tif").tolist() == [[0, 128, 255]]
+    paths = [str(tmp_path / "a.tif")]
+    assert sampled_bits(paths, max_pixels=LIMIT, opener=local) == (16, 2**32 - 1)
+    tifffile.imwrite(tmp_path / "b.tif", np.int32([[-5, 0, 65535]]))
+    assert grey(tmp_path / "b.tif").tolist() == [[0, 0, 255]]
+
+
 COLOUR = np.random.default_rng(1).integers(0, 65536, (32, 48, 3), dtype=np.uint16)
 
 

@@ -12,12 +12,18 @@ from xai_audit.errors import DatasetError, MaskProblem
 from xai_audit.run.manifest import record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from xai_audit.work.audit import Audit
 
 _REMEDIES = {
     "missing": "name the masks as their photos are named, see masks.root or masks.file",
     "size_mismatch": "store the masks at the full size of their photos",
-    "empty": "masks.object=[...], the values that are object",
+}
+# Of masks without an object, by a key that the source of the masks has.
+_CHOICES = {
+    "object": "masks.object=[...], the values that are object",
+    "categories": "masks.categories=null, or those that are object",
 }
 
 
@@ -45,13 +51,17 @@ def check_masks(audit: Audit) -> None:
         else:
             return
     if counts:
-        raise _unusable(counts, examples)
+        raise _unusable(counts, examples, audit.settings.masks)
 
 
-def _unusable(counts: Counter[str], examples: dict[str, str]) -> DatasetError:
-    """The error of masks of which none is usable."""
+def _unusable(
+    counts: Counter[str], examples: dict[str, str], keys: Collection[str]
+) -> DatasetError:
+    """The error of masks of which none is usable; ``keys`` are those of their source."""
     found = [f"{count} {status}, as {examples[status]}" for status, count in counts.most_common(3)]
-    remedy = _REMEDIES.get(counts.most_common(1)[0][0], "correct the masks")
+    choices = [text for key, text in _CHOICES.items() if key in keys]
+    remedies = _REMEDIES | ({"empty": choices[0]} if choices else {})
+    remedy = remedies.get(counts.most_common(1)[0][0], "correct the masks")
     return DatasetError(
         "no photo has a usable object mask",
         where=f"{counts.total()} photos",

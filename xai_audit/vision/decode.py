@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_audit.vision.depth import bits_of
+from xai_audit.vision.depth import bits_of, whole_numbers
 from xai_audit.vision.header import identify, orientation, translated
 from xai_audit.vision.opening import opened
 
@@ -112,7 +112,7 @@ def upright(pixels: NDArray[Any], turned: int) -> NDArray[Any]:
 def _rgb(image: ImageFile, bits: int) -> NDArray[np.uint8]:
     """The loaded image as a new array (H, W, 3) uint8."""
     if image.mode == "F" or image.mode.startswith("I"):
-        grey = _eight_bits(np.asarray(image), image.mode, bits)
+        grey = _eight_bits(whole_numbers(image), image.mode, bits)
         if image.mode.startswith("I;16") and image.format == "TIFF" and _white_is_zero(image):
             grey = 255 - grey
         return np.repeat(grey[..., None], 3, axis=2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from xai_audit.errors import ImageProblem
 from xai_audit.vision.header import identify, translated
@@ -12,10 +14,14 @@ from xai_audit.vision.opening import opened, opener_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
+
     from xai_audit.types import DatasetSource
     from xai_audit.vision.opening import Opener
 
 _USUAL = (8, 12)
+_SAMPLE_FORMAT = 339  # TIFF's tag; 1: without a sign
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,21 @@ def sampled_bits(paths: Sequence[str], *, max_pixels: int, opener: Opener) -> tu
     return next((bits for bits in _USUAL if largest < 2**bits), 16), largest
 
 
+def whole_numbers(image: ImageFile) -> NDArray[Any]:
+    """The numbers (H, W) of a grey image of more than 8 bits; loads it."""
+    values: NDArray[Any] = np.asarray(image)
+    if image.mode == "I" and image.format == "TIFF":
+        signed = image.tag_v2.get(_SAMPLE_FORMAT, (1,))[0] != 1  # type: ignore[attr-defined]
+        return values if signed else values.view(np.uint32)  # which Pillow takes for signed
+    return values
+
+
 def _peak(path: str, max_pixels: int, opener: Opener) -> int:
     """The largest number of a photo, 0 where it cannot be read."""
     try:
         with opened(path, opener) as file:
             image = identify(file.stream, path, max_pixels=max_pixels)
             with translated():
-                return int(image.getextrema()[1])  # type: ignore[arg-type]  # one channel
+                return int(whole_numbers(image).max())
     except ImageProblem:
         return 0
