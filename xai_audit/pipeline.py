@@ -237,6 +237,10 @@ def _finish(job: Audit, record: RunRecord) -> None:
     record.write()
     if all(record.current(stage.name) for stage in STAGES):
         record.succeed()
+    if job.spec.log_answer:
+        from xai_audit.report.in_short import log_answer
+
+        log_answer(job.paths)
     failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
     if failed > most:
         raise TooManyFailuresError(

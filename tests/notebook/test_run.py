@@ -157,7 +157,7 @@ def test_a_run_displays_its_answer(run):
 def test_names_of_any_kind_are_text(run, monkeypatch):
     finding = answers.read_findings(run)[0]
     bad = replace(finding, class_name="<script>x</script>", verdict="confirmed", because="<b>")
-    monkeypatch.setattr("xai_audit.notebook.answer.read_findings", lambda _: [bad])
+    monkeypatch.setattr("xai_audit.report.in_short.read_findings", lambda _: [bad])
     html = run._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;" in html

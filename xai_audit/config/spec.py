@@ -26,6 +26,7 @@ class RunSpec:
         config: all keys, resolved, as ``run.json`` keeps them.
         member: of a sweep, what tells its folder from the others'; empty where it needs no name.
         siblings: output folders of the members that ran before it.
+        log_answer: whether the log ends with the answer; a sweep ends with that of all members.
     """
 
     settings: AuditConfig
@@ -34,6 +35,7 @@ class RunSpec:
     config: dict[str, Any] = field(default_factory=dict)
     member: str = ""
     siblings: tuple[Path, ...] = ()
+    log_answer: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values, without ``config`` and the sweep's."""

@@ -141,7 +141,7 @@ def _audited(spec: RunSpec, folder: Path) -> None:
     place: dict[str, Any] = {"output_dir": str(folder), "shard": None, "progress": False}
     settings = replace(spec.settings, engine=_LOCAL, **place)
     with suppress(TooManyFailuresError):  # of a sample; the audit is complete
-        audit(replace(spec, settings=settings))
+        audit(replace(spec, settings=settings, log_answer=False))
 
 
 def _split(some: Measured, few: Measured, photos: float) -> Measured:

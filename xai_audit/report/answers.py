@@ -22,9 +22,11 @@ from xai_audit.run.verdicts import (
 from xai_audit.schema import DISCOVERED, WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from xai_audit.run.reader import Run
+
+_NAMED = 5  # classes of what is undetermined
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,25 @@ class Finding:
     def anchor(self) -> str:
         """The id of its card on the page, made of letters that every link takes."""
         return "cell-" + f"{self.class_name}\0{self.cue}".encode().hex()
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Undetermined findings of one cue.
+
+    Attributes:
+        cue: in words.
+        measured: whether some photos could be tested.
+        count: how many classes.
+        names: of the first few.
+        because: of the first.
+    """
+
+    cue: str
+    measured: bool
+    count: int
+    names: tuple[str, ...]
+    because: str
 
 
 def read_findings(run: Run) -> list[Finding]:
@@ -178,6 +199,24 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
         return finding.may_be_object, -size, finding.class_name, finding.cue
 
     return sorted(findings, key=order)
+
+
+def undecided(findings: Iterable[Finding]) -> list[Undecided]:
+    """Undetermined findings by cue, and by whether any photo of theirs could be tested.
+
+    The cue of most classes comes first.
+    """
+    grouped: dict[tuple[str, bool], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.verdict == UNDETERMINED:
+            grouped[finding.words, bool(finding.row["n_images"])].append(finding)
+    found = [
+        Undecided(
+            cue, measured, len(same), tuple(f.class_name for f in same[:_NAMED]), same[0].because
+        )
+        for (cue, measured), same in grouped.items()
+    ]
+    return sorted(found, key=lambda o: (-o.count, o.cue, o.measured))
 
 
 def _sentence(text: str) -> str:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.answers import (
     Finding,
+    Undecided,
     decisions,
     mostly_open,
     probabilities,
     read_findings,
+    undecided,
     worst_first,
 )
 from xai_audit.report.forest import Forest, forest
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 # What one page can hold; evidence.parquet and groups.parquet hold everything.
 MOST_CARDS, MOST_CLASSES, MOST_GROUPS = 24, 60, 60
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,6 @@ class MatrixRow:
 
     class_name: str
     cells: tuple[Finding | None, ...]
-
-
-@dataclass(frozen=True)
-class Open:
-    """Undetermined findings of one cue.
-
-    Attributes:
-        cue: in words.
-        measured: whether some photos could be tested.
-        count: how many classes.
-        names: of the first few.
-        because: of the first.
-    """
-
-    cue: str
-    measured: bool
-    count: int
-    names: tuple[str, ...]
-    because: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +101,7 @@ class Answer:
     cues: tuple[tuple[str, str], ...]
     cards: tuple[Card, ...]
     matrix: tuple[MatrixRow, ...]
-    open: tuple[Open, ...]
+    open: tuple[Undecided, ...]
     summary: tuple[dict[str, Any], ...]
     groups: tuple[dict[str, Any], ...]
     groups_left_out: int
@@ -161,7 +143,7 @@ def build_answer(
         cues=cues,
         cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures),
         matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
-        open=tuple(_open(findings)),
+        open=tuple(undecided(findings)),
         summary=tuple(summary),
         groups=tuple(_lowest(groups)[:MOST_GROUPS]),
         groups_left_out=max(0, len(groups) - MOST_GROUPS),
@@ -221,19 +203,6 @@ def _cards(
         carriers = tuple(picture for picture in more if picture is not None)
         cards.append(Card(finding, with_cue, without_cue, explained, first, carriers))
     return tuple(cards)
-
-
-def _open(findings: Iterable[Finding]) -> list[Open]:
-    """Undetermined findings by cue, and by whether any photo of theirs could be tested."""
-    grouped: dict[tuple[str, bool], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.verdict == UNDETERMINED:
-            grouped[finding.words, bool(finding.row["n_images"])].append(finding)
-    found = [
-        Open(cue, measured, len(same), tuple(f.class_name for f in same[:_NAMED]), same[0].because)
-        for (cue, measured), same in grouped.items()
-    ]
-    return sorted(found, key=lambda o: (-o.count, o.cue, o.measured))
 
 
 def _summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

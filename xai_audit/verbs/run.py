@@ -123,7 +123,8 @@ def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
     keys: Any = OmegaConf.to_container(cfg, resolve=False)
     written = keys["output_dir"]
     place, siblings = sweep.placed(overrides, written), sweep.folders()
-    member.folder = audit(replace(spec, member=place, siblings=siblings))
+    alone = not sweep.keys
+    member.folder = audit(replace(spec, member=place, siblings=siblings, log_answer=alone))
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:

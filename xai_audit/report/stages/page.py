@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.stages.gallery import settings_of
 from xai_audit.run.record import fingerprint
-from xai_audit.store.address import spelled
 from xai_audit.work.parts import parts_mark
 from xai_audit.work.stage import Part, Plan, Stage
 
 if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
-
-log = logging.getLogger(__name__)
 
 _VERSION = 2
 
@@ -32,7 +28,6 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
     del parts
     write_page(Run(audit.paths.root), settings_of(audit))
-    log.info("report: %s", spelled(audit.paths.index_html))
     return {}
 
 
