@@ -420,7 +420,7 @@ def test_flags_of_another_sample_are_refused(folder, tmp_path):
     assert tiny.audit(first).returncode == 0
     result = tiny.audit(tiny.overrides(folder, out, "limit=6", "stages=[index,flag,report]"))
     assert result.returncode == 2
-    assert "add score to stages" in result.stderr
+    assert "add attribute and score to stages" in result.stderr
 
 
 def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):

@@ -29,9 +29,8 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.agreement.stage import AGREEMENT
@@ -55,22 +54,22 @@ from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
-from xai_audit.run.home import paths_of
 from xai_audit.run.manifest import failed_fraction
-from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
 from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
-from xai_audit.store.address import home_of, is_address, placed, spelled
+from xai_audit.store.address import home_of
 from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
+from xai_audit.work.folder import folder_of, identity
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
 from xai_audit.work.shard import Share, check_plan, work_share
 
 if TYPE_CHECKING:
     from xai_audit.config.spec import RunSpec
+    from xai_audit.run.paths import RunPaths
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +93,10 @@ def audit(spec: RunSpec) -> Path:
     _check_methods(spec)
     dataset = build("dataset", spec.settings.dataset)
     configure(**vars(spec.settings.store))
-    paths, stop = _paths(spec, dataset.name), StopRequest()
+    paths, stop = folder_of(spec, dataset.name), StopRequest()
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
     groups = {stage.name: stage.group for stage in STAGES}
-    record = RunRecord(paths, spec.config, _identity(spec.keys), reads, groups)
+    record = RunRecord(paths, spec.config, identity(spec.keys), reads, groups)
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
     if spec.settings.shard is not None:
         record.check_owner()
@@ -105,6 +104,7 @@ def audit(spec: RunSpec) -> Path:
     driver = Driver(job, record, stop, STAGES)
     _check_place(job)
     record.check_owner()
+    driver.check_stages()
     job.dataset.prepare()
     if {*_WITH_MODEL} & {*spec.settings.stages}:
         # What does not fit is an error before anything is written.
@@ -196,40 +196,6 @@ def _check_place(job: Audit) -> None:
             expected=f"a folder outside {job.dataset.root}",
             remedy="output_dir=ANOTHER_FOLDER",
         )
-
-
-def _paths(spec: RunSpec, dataset: str) -> RunPaths:
-    """The files of the run, as they are there now."""
-    if given := spec.settings.output_dir:
-        return paths_of(f"{given}/{safe_name(spec.member)}" if spec.member else given)
-    node = spec.settings.model
-    model = next(filter(None, map(node.get, ("name", "arch", "factory", "key"))), None)
-    methods = "--".join(filter(None, ["+".join(spec.method_names), spec.member]))
-    return RunPaths(Path("outputs", *map(safe_name, (dataset, str(model), methods))))
-
-
-# Keys of a group that change an audit without making it another one, and those that are files.
-_SETTINGS = {
-    "dataset": {"name", "class_to_idx"},
-    "model": {"name", "preprocess", "target_layer", "head", "trust_checkpoint"},
-}
-_FILES = ("root", "file", "checkpoint")
-
-
-def _identity(keys: dict[str, Any]) -> dict[str, Any]:
-    """What makes it this audit: another value of these is another audit, not a changed one."""
-    identity = {
-        f"{group}.{key}": _absolute(value) if key in _FILES else value
-        for group, settings in _SETTINGS.items()
-        for key, value in keys[group].items()
-        if key not in settings and value is not None
-    }
-    return identity | {"methods": [method["name"] for method in keys["methods"]]}
-
-
-def _absolute(value: str) -> str:
-    """A file or folder from the root, links as they are; an address as it is."""
-    return spelled(placed(value)) if is_address(value) else os.path.abspath(value)  # noqa: PTH100 - links
 
 
 def _finish(job: Audit, record: RunRecord) -> None:

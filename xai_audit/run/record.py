@@ -103,13 +103,18 @@ class RunRecord:
         found = self.content["fingerprints"].get(stage)
         return None if found is None else str(found)
 
-    def begin(self, stage: str) -> None:
-        """Note that ``stage`` is about to change its files: it and what reads them are undone."""
-        withdraw(self.paths.success)
+    def undone_by(self, stage: str) -> set[str]:
+        """``stage`` and what reads it, directly or not: all that a change of its files undoes."""
         undone = {stage}
         for later, reads in self._reads.items():  # each stands after those that it reads
             if undone & {later, *reads}:
                 undone.add(later)
+        return undone
+
+    def begin(self, stage: str) -> None:
+        """Note that ``stage`` is about to change its files: it and what reads them are undone."""
+        withdraw(self.paths.success)
+        undone = self.undone_by(stage)
         for later in undone:
             self.content["fingerprints"].pop(later, None)
             self.content["fingerprints"].pop(self._groups[later], None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from xai_audit.run.files import is_readable
 from xai_audit.run.progress import progress_bar
 from xai_audit.run.record import fingerprint
 from xai_audit.work.attempts import note_death, noting
+from xai_audit.work.needs import check_needs, taken
 from xai_audit.work.parts import clean, commit, missing, read_parts, write_plan
 from xai_audit.work.status import StatusFile
 from xai_audit.work.watched import Counting, Stopping, Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from xai_audit.run.record import RunRecord
     from xai_audit.work.audit import Audit
     from xai_audit.work.stage import Engine, Part, Plan, Stage
+
+log = logging.getLogger(__name__)
 
 
 class Driver:
@@ -45,24 +49,38 @@ class Driver:
     ) -> None:
         self.audit, self.record, self.stop = audit, record, stop
         self._stages = {stage.name: stage for stage in stages}
+        self._requested = audit.settings.stages
         self.status = StatusFile(audit.paths, stages)
         self._engine: Engine = build("engine", audit.settings.engine, driver=self)
         self._progress: Stopping | None = None
         self._watched: Watched | None = None
 
+    def check_stages(self) -> None:
+        """Say whose tables of an earlier command the stages of ``stages`` take.
+
+        Raises:
+            ConfigError: a stage that one of them needs is neither among them nor finished.
+        """
+        lacks = self._lacks(set())
+        check_needs(self._stages.values(), self._requested, self.audit.paths, lacks)
+        used = taken(self._stages.values(), self._requested, lacks)
+        if used:
+            log.info("tables of an earlier command are used: %s", ", ".join(used))
+
     def run(self, stage: Stage) -> None:
         """Bring the tables of ``stage`` up to date.
 
         Raises:
-            ConfigError: a stage that it needs has not finished.
+            ConfigError: it is about to undo what a stage of ``stages`` needs.
             StoppedError: a signal came; committed parts are kept.
         """
-        self._check_needs(stage)
         plan = stage.plan(self.audit)
         read = [self.record.current(name) for name in (*stage.needs, *stage.reads)]
         mark = fingerprint(stage.version, read, plan.fingerprint)
         if self.record.is_current(stage.name, mark) and self._is_whole(stage, plan):
             return
+        undone = self.record.undone_by(stage.name)
+        check_needs(self._stages.values(), self._requested, self.audit.paths, self._lacks(undone))
         self.record.begin(stage.name)
         parts = plan.parts()
         current = [name for name in self._stages if self.record.current(name) is not None]
@@ -75,19 +93,13 @@ class Driver:
         self.record.finished(stage.name, mark, found)
         self.status.tick()
 
+    def _lacks(self, undone: Collection[str]) -> Callable[[str], bool]:
+        """Whether the tables of a stage are out of date, as those of ``undone`` will be."""
+        return lambda name: name in undone or self.record.current(name) is None
+
     def close(self) -> None:
         """Free what the engine holds."""
         self._engine.close()
-
-    def _check_needs(self, stage: Stage) -> None:
-        for name in stage.needs:
-            if self.record.current(name) is None:
-                group = self._stages[name].group
-                raise ConfigError(
-                    f"the {group} stage has not finished for this configuration",
-                    where=self.audit.paths.root,
-                    remedy=f"add {group} to stages",
-                )
 
     def _is_whole(self, stage: Stage, plan: Plan) -> bool:
         """Whether the files of a finished stage are still there, and whole."""
