@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pandas as pd
@@ -68,6 +69,30 @@ def test_one_more_cue_measures_that_cue_alone(run, tmp_path):
     assert {*second} == {pair for pair in fresh if pair.cue in added or pair.given == "colour"}
     same_tables(tmp_path / "out", tmp_path / "fresh")
     assert not run("out", _CUES[0])  # nor is anything on the way back
+
+
+def test_fewer_cues_are_what_tables_and_report_say_and_the_others_stay_stored(run, tmp_path):
+    """What a command asks for is what its tables hold; asking for all again measures nothing."""
+    out, page = tmp_path / "out", tmp_path / "out" / "report" / "index.html"
+    whole = "stages=[index,attribute,score,evidence,flag,report]"
+    assert run("out", _CUES[1], whole)
+    before = pd.read_parquet(out / "evidence.parquet")
+    # All cues at once are other pairs now; those of the border are known.
+    assert {pair.cue for pair in run("out", _CUES[0], whole)} == {ALL}
+    few = pd.read_parquet(out / "evidence.parquet")
+    assert {*few["cue"]} == {"border"}
+    assert {*pd.read_parquet(out / "transplants")["cue"]} == {"border", ALL}
+    assert {*pd.read_parquet(out / "carriers.parquet")["cue"]} <= {"border"}
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert record["evidence"]["requested_cues"] == ["border"]
+    assert "Only 1 cue was examined, as requested: border." in page.read_text(encoding="utf-8")
+    # The report alone, with other cues: it tells those of the tables that it shows.
+    assert not run("out", _CUES[1], "stages=[report]")
+    assert "Only 1 cue was examined, as requested: border." in page.read_text(encoding="utf-8")
+    assert not run("out", _CUES[1], whole)
+    pd.testing.assert_frame_equal(pd.read_parquet(out / "evidence.parquet"), before)
+    said = "Only 2 cues were examined, as requested: border, colour cast."
+    assert said in page.read_text(encoding="utf-8")
 
 
 def test_more_pairs_and_a_larger_budget_measure_the_missing_ones(run, tmp_path):

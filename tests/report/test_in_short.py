@@ -16,7 +16,14 @@ from xai_audit.report.in_short import in_short
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.reader import Run
 
-STARTS = ("answer: ", "accuracy ", "class × cue: ", "heatmaps: ", "report: ")
+STARTS = (
+    "answer: ",
+    "Only 1 cue was examined, as requested: border.",
+    "accuracy ",
+    "class × cue: ",
+    "heatmaps: ",
+    "report: ",
+)
 
 
 def told(stderr: str) -> list[str]:

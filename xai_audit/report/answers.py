@@ -136,6 +136,15 @@ def _is_used(row: Mapping[str, Any], most: float | None) -> bool:
     return is_used(row["effect_low"], row[f"{row['shown_question']}_q"], most)
 
 
+def only_requested(run: Run) -> str:
+    """A sentence that names the cues of ``cues=[...]``; empty where all were to be examined."""
+    cues = (run.record.get("evidence") or {}).get("requested_cues")
+    if cues is None or not run.has("evidence"):
+        return ""
+    text = f"Only {len(cues)} cue{'s were' if len(cues) > 1 else ' was'} examined, as requested"
+    return f"{text}: {', '.join(map(cue_words, cues))}."
+
+
 def decisions(findings: Sequence[Finding], classes: Sequence[str]) -> list[Finding]:
     """The findings, those of one decision once.
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_audit.config.nodes import STAGES
-from xai_audit.report.answers import Finding, decisions, read_findings, undecided, worst_first
+from xai_audit.report.answers import (
+    Finding,
+    decisions,
+    only_requested,
+    read_findings,
+    undecided,
+    worst_first,
+)
 from xai_audit.report.facts import read_facts
 from xai_audit.report.lead import lead
 from xai_audit.report.sections import trust
@@ -37,7 +44,8 @@ class InShort:
         lead: the answer in one or two sentences.
         findings: the confirmed, largest effect first, as many as shown.
         more: how many confirmed ones are not shown.
-        facts: accuracy, the number of each verdict, whether the maps can be trusted; where known.
+        facts: which cues were requested, accuracy, the number of each verdict, whether the maps can
+            be trusted; where known.
         open: what is undetermined and why, a line a cue, as many as shown.
         below_chance: where the model is no better than chance, what is wrong; else empty.
         warnings: those of the run.
@@ -61,7 +69,7 @@ def in_short(run: Run) -> InShort:
     facts, findings = read_facts(run), read_findings(run)
     distinct = decisions(findings, tuple(facts.classes.values()))
     confirmed = worst_first([f for f in distinct if f.verdict == CONFIRMED])
-    known = (_accuracy(run), _counts(distinct), _trusted(run))
+    known = (only_requested(run), _accuracy(run), _counts(distinct), _trusted(run))
     return InShort(
         lead=_lead(run, distinct),
         findings=tuple(confirmed[:_SHOWN]),

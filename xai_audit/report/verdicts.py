@@ -11,6 +11,7 @@ from xai_audit.report.answers import (
     Undecided,
     decisions,
     mostly_open,
+    only_requested,
     probabilities,
     read_findings,
     undecided,
@@ -75,6 +76,7 @@ class Answer:
 
     Attributes:
         lead: the answer in one or two sentences.
+        only: which cues were examined, where not all were to be; else empty.
         mostly_open: whether it begins with what is undetermined.
         verdicts: verdict -> number of findings, those of one decision counted once.
         total: number of pairs of class and cue.
@@ -93,6 +95,7 @@ class Answer:
     """
 
     lead: str
+    only: str
     mostly_open: bool
     verdicts: Counter[str]
     total: int
@@ -135,6 +138,7 @@ def build_answer(
     place = {name: i for i, name in enumerate(facts.classes.values())}
     return Answer(
         lead=lead(told, summary),
+        only=only_requested(run),
         mostly_open=mostly_open(told),
         verdicts=Counter(f.verdict for f in told),
         total=len(findings),

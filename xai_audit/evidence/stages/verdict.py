@@ -34,7 +34,10 @@ def plan(audit: Audit) -> Plan:
     """No parts: verdicts are arithmetic over tables."""
     paths = audit.paths
     measured = [parts_mark(paths, name) for name in _MEASURED]
-    mark = fingerprint(measured, vars(limits_of(audit)), trusted(audit), audit.spec.method_names)
+    # Only where cues are named: others' tables say that all were examined.
+    named = [] if (cues := _requested(audit)) is None else [cues]
+    limits, methods = vars(limits_of(audit)), audit.spec.method_names
+    mark = fingerprint(measured, limits, trusted(audit), methods, *named)
     return Plan(mark, outputs=(paths.evidence,))
 
 
@@ -76,6 +79,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     return {
         "limits": vars(limits_of(audit)),
         "evidence": {
+            "requested_cues": _requested(audit),
             "images_read": len(survey.ids),
             **{key: sum(int(n[key]) for n in spent) for key in ("forwards", "oom_retries")},
             # Cue -> photos in which it could not be read, pairs for which it failed.
@@ -85,6 +89,11 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _requested(audit: Audit) -> list[str] | None:
+    """The names of the cues of ``cues=[...]``; None: all that the data allows."""
+    return None if audit.settings.cues is None else [node["name"] for node in audit.spec.cues]
 
 
 def _count(found: Mapping[str, LeftOut], cue: str) -> int:
