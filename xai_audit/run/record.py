@@ -86,12 +86,14 @@ class RunRecord:
         theirs = noted.get("identity", {})
         for key in sorted({*mine, *theirs}):
             if mine.get(key) != theirs.get(key):
+                named = key == "model.checkpoint" and not self.content["config"].get("output_dir")
+                name = "model.name=ANOTHER_NAME or " if named else ""
                 raise OutputError(
                     "the output folder holds another audit",
                     where=root,
                     expected=f"{key}={mine.get(key)}",
                     got=f"{key}={theirs.get(key)}",
-                    remedy="output_dir=ANOTHER_FOLDER",
+                    remedy=f"{name}output_dir=ANOTHER_FOLDER",
                 )
 
     def is_current(self, stage: str, stage_fingerprint: str) -> bool:

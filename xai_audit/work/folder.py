@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.run.files import read_json
 from xai_audit.run.home import paths_of
 from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.store.address import is_address, placed, spelled
@@ -18,10 +19,32 @@ def folder_of(spec: RunSpec, dataset: str) -> RunPaths:
     """The files of the run, as they are there now."""
     if given := spec.settings.output_dir:
         return paths_of(f"{given}/{safe_name(spec.member)}" if spec.member else given)
-    node = spec.settings.model
-    model = node.get("name") or node.get("arch") or node.get("factory")
     methods = "--".join(filter(None, ["+".join(spec.method_names), spec.member]))
-    return RunPaths(Path("outputs", *map(safe_name, (dataset, str(model), methods))))
+    plain, full = _model_names(spec)
+    earlier, found = (
+        RunPaths(Path("outputs", *map(safe_name, (dataset, model, methods))))
+        for model in (plain, full)
+    )
+    return (
+        earlier if found != earlier and _is_of(earlier, spec) and not _is_of(found, spec) else found
+    )
+
+
+def _model_names(spec: RunSpec) -> tuple[str, str]:
+    """The model's part of the folder as it once was, and as it is: with the checkpoint's name."""
+    node = spec.settings.model
+    plain = str(node.get("name") or node.get("arch") or node.get("factory"))
+    checkpoint = node.get("checkpoint")
+    # A sweep of checkpoints has each of them in its member's name.
+    if node.get("name") or not checkpoint or "checkpoint=" in spec.member:
+        return plain, plain
+    return plain, f"{plain}-{PurePosixPath(checkpoint).stem}"
+
+
+def _is_of(paths: RunPaths, spec: RunSpec) -> bool:
+    """Whether the folder holds the audit of ``spec``."""
+    noted = read_json(paths.run_json)
+    return isinstance(noted, dict) and noted.get("identity") == identity(spec.keys)
 
 
 # Keys of a group that change an audit without making it another one, and those that are files.
