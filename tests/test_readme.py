@@ -190,7 +190,7 @@ def test_every_key_named_exists():
     done = tiny.audit(["--help"])
     for key in re.findall(r"`([a-z_]+\.[a-z_]+)=", TEXT):
         group, _, name = key.partition(".")
-        known = f"\n  {name}:" in done.stdout or any(
+        known = f"\n  {key}=" in done.stdout or any(
             f"\n{name}:" in "\n" + path.read_text(encoding="utf-8")
             for path in (tiny.REPO / "conf" / group).glob("*.yaml")
         )

@@ -12,10 +12,9 @@ from importlib import import_module
 from xai_audit import __version__
 from xai_audit.errors import AuditError, ConfigError
 from xai_audit.run.progress import kill_children
+from xai_audit.verbs import VERBS
 
-# What is done where the first argument is a key or a flag.
-_DEFAULT = "run"
-VERBS = (_DEFAULT, "status", "plan")
+_DEFAULT = next(iter(VERBS))
 
 
 def entry() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import xai_audit
 from tests import tiny
-from xai_audit.cli import VERBS
+from xai_audit.verbs import VERBS
 
 
 def test_the_version_is_the_packages_own():

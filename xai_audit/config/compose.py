@@ -68,6 +68,17 @@ def compose(overrides: Sequence[str], *, config_dirs: Sequence[Path] = ()) -> Ru
     return completed(*_without_hydra(cfg))
 
 
+def keys_of(
+    overrides: Sequence[str], *, config_dirs: Sequence[Path] = ()
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Every key with its value as it is written, and group -> the option chosen."""
+    with translating(overrides, config_dirs):
+        sources = [f"file://{folder.absolute()}" for folder in config_dirs]
+        cfg, own = _without_hydra(_composed(with_open_nodes(overrides), sources))
+    keys: Any = OmegaConf.to_container(cfg, resolve=False)
+    return keys, dict(own.runtime.choices)
+
+
 def with_open_nodes(overrides: Sequence[str]) -> list[str]:
     """The overrides as Hydra takes them: keys of the user's own are added, with or without a plus.
 

@@ -34,11 +34,14 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 class ComputeConfig:
     """How the model runs; only ``precision`` can change a row."""
 
-    device: str = "auto"
+    device: str = "auto"  # cpu, cuda:0, ...; auto: a GPU if there is one.
+    # auto: bf16 on GPUs that have it, fp16 on others, fp32 on a CPU.
     precision: str = field(default="auto", metadata={"choices": PRECISIONS})
+    # Images in a forward; halved where memory runs out. auto: 128 on a GPU, else 32.
     batch_size: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 1})
+    # Processes that decode photos; 0: this one. auto: by the cores of this machine.
     num_workers: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 0})
-    deterministic: bool = False
+    deterministic: bool = False  # true: the same bits in every run.
     # Images per part file: the most that is computed again after a kill.
     part_size: int = field(default=256, metadata={"min": 1})
 
@@ -47,8 +50,8 @@ class ComputeConfig:
 class RegionsConfig:
     """Widths as shares of the shorter side of the photo as stored."""
 
-    border: float = field(default=0.08, metadata={"min": 0, "max": 0.5})
-    corner: float = field(default=0.25, metadata={"min": 0, "max": 0.5})
+    border: float = field(default=0.08, metadata={"min": 0, "max": 0.5})  # Of the border's band.
+    corner: float = field(default=0.25, metadata={"min": 0, "max": 0.5})  # Of a corner's square.
 
 
 @dataclass
@@ -87,21 +90,22 @@ class EvidenceConfig:
     min_availability: float = field(default=0.65, metadata={"min": 0.5, "max": 1})
     # False discovery rate over all classes and cues (Benjamini and Hochberg 1995).
     q: float = field(default=0.05, metadata={"min": 0, "max": 1})
-    permutations: int = field(default=200, metadata={"min": 1})
+    permutations: int = field(default=200, metadata={"min": 1})  # Of the labels, for p-values.
 
 
 @dataclass
 class DiscoverConfig:
     """How heatmaps are clustered (SpRAy, Lapuschkin et al. 2019)."""
 
+    # How heatmaps are clustered.
     algorithm: str = field(default="spectral", metadata={"choices": ("spectral", "hdbscan")})
-    neighbours: int = field(default=10, metadata={"min": 1})
+    neighbours: int = field(default=10, metadata={"min": 1})  # In the graph of heatmaps.
     # Heatmaps per class.
     images: int = field(default=400, metadata={"min": 1})
-    max_clusters: int = field(default=8, metadata={"min": 1})
-    # Usable heatmaps that a class needs to have a strategy, and to have more than one.
+    max_clusters: int = field(default=8, metadata={"min": 1})  # The most of a class.
+    # Usable heatmaps that a class needs to have a strategy.
     min_images: int = field(default=8, metadata={"min": 1})
-    min_clustered: int = field(default=20, metadata={"min": 1})
+    min_clustered: int = field(default=20, metadata={"min": 1})  # For more than one strategy.
 
 
 @dataclass
@@ -136,13 +140,13 @@ class AdversarialConfig:
 class StampConfig:
     """Something that the user suspects, to be put on photos: an image or a text."""
 
-    image: str | None = None
-    text: str | None = None
+    image: str | None = None  # A file, also with transparency.
+    text: str | None = None  # Drawn where no image is given.
     # A corner, centre, or [y, x] as shares of the photo.
     where: Any = "bottom_right"
     # Longer side as a share of the photo's shorter side.
     size: float = field(default=0.25, metadata={"above": 0, "max": 1})
-    opacity: float = field(default=1.0, metadata={"above": 0, "max": 1})
+    opacity: float = field(default=1.0, metadata={"above": 0, "max": 1})  # 1 hides what is below.
 
 
 @dataclass
@@ -187,11 +191,11 @@ class ReportConfig:
 class AuditConfig:
     """Every key of the command line; the groups hold a plugin's own keys."""
 
-    dataset: Any = MISSING
-    masks: Any = MISSING
-    model: Any = MISSING
-    method: Any = MISSING
-    engine: Any = MISSING
+    dataset: Any = MISSING  # The photos and their classes.
+    masks: Any = MISSING  # Where the object is in each photo.
+    model: Any = MISSING  # The classifier that is audited.
+    method: Any = MISSING  # The attribution method.
+    engine: Any = MISSING  # Where the work is done.
     # Method names; null: the one of ``method``.
     methods: list[str] | None = field(default=None, metadata={"distinct": True})
     # Method name -> keys of it that differ: method_args.lime.samples=200.
@@ -200,10 +204,12 @@ class AuditConfig:
     cues: list[str] | None = None
     # Takes the node of one cue at a time; set ``cues`` instead.
     cue: Any = None
+    # What is explained: the true class, the predicted one, the margin to the strongest other class.
     targets: list[str] = field(
         default_factory=lambda: ["label", "contrast"],
         metadata={"distinct": True, "choices": TARGET_KINDS, "forms": TARGET_FORMS},
     )
+    # What is done, in this order.
     stages: list[str] = field(
         default_factory=lambda: list(STAGES), metadata={"distinct": True, "choices": STAGES}
     )
@@ -221,13 +227,15 @@ class AuditConfig:
     store: StoreConfig = field(default_factory=StoreConfig)
     # i/n: this process makes the i-th share of the planned parts, and nothing else.
     shard: str | None = None
-    limit: int | None = field(default=None, metadata={"min": 1})
-    seed: int = field(default=0, metadata={"min": 0})
+    limit: int | None = field(default=None, metadata={"min": 1})  # Photos of a stratified sample.
+    seed: int = field(default=0, metadata={"min": 0})  # Of all that is drawn at random.
     # Protects against decompression bombs: no photo above this is decoded.
     max_pixels: int = field(default=250_000_000, metadata={"min": 1})
     # Bits that grey photos use of the 16 in which they are stored: 12 for many cameras, whose white
     # is 4095; auto: by the largest number in a sample of the dataset.
     bits: int | str = field(default="auto", metadata={"choices": ("auto",), "min": 8, "max": 16})
+    # Share of the photos that may fail; above it the exit code is 4.
     max_failed_fraction: float = field(default=0.05, metadata={"min": 0, "max": 1})
+    # Where results go; null: outputs/<dataset>/<model>/<method>. The same command again resumes.
     output_dir: str | None = None
-    progress: bool | None = None
+    progress: bool | None = None  # A bar, or log lines; null: a bar in a terminal.

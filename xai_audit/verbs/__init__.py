@@ -1,1 +1,9 @@
 """One file a verb of the command line: ``main(arguments)`` returns the exit code."""
+
+# Verb -> what it does; the first is what is done where the first argument is a key or a flag.
+VERBS = {
+    "run": "an audit; also where no verb is given",
+    "status": "how far the audit in a folder is",
+    "plan": "what an audit would take, without running it",
+    "methods": "the attribution methods, what each needs and costs",
+}

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from xai_audit.config.compose import completed, translating, with_open_nodes
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import AuditError, ConfigError, StoppedError
+from xai_audit.verbs.help import show_help
 from xai_audit.verbs.sweep import Member, Sweep, swept
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # argparse takes positional arguments in one run only; flags go first, wherever they stand.
     sys.argv[1:] = with_open_nodes(sorted(arguments, key=_is_override))
+    if {"--help", "-h"} & {*arguments}:
+        return show_help(arguments, config_dirs(arguments))
     if unknown := [a for a in sys.argv[1:] if a.startswith("--") and not a.startswith(_FLAGS)]:
         complain(unknown_flag(unknown[0]))
         return ConfigError.exit_code
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         stop = stopped[0] if stopped else StoppedError(signal.SIGINT)
         complain(stop)
         return 128 + stop.signum
-    except SystemExit as exc:  # Hydra's own --help
+    except SystemExit as exc:  # Hydra's own flags
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except Exception:
         log.exception("unexpected error; please report it with the lines below")
