@@ -5,5 +5,7 @@ VERBS = {
     "run": "an audit; also where no verb is given",
     "status": "how far the audit in a folder is",
     "plan": "what an audit would take, without running it",
+    "open": "the report of an audit in the browser",
     "methods": "the attribution methods, what each needs and costs",
+    "models": "what model= takes; models NAME searches the archs",
 }
