@@ -54,6 +54,7 @@ from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
+from xai_audit.run.limits import check_address_space
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
@@ -62,6 +63,7 @@ from xai_audit.score.stage import SCORE
 from xai_audit.store.address import home_of
 from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
+from xai_audit.work.extras import check_extras
 from xai_audit.work.folder import folder_of, identity
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
@@ -91,6 +93,7 @@ def audit(spec: RunSpec) -> Path:
         AuditError: what the user can fix, before anything computed earlier is touched.
     """
     _check_methods(spec)
+    _check_machine(spec)
     dataset = build("dataset", spec.settings.dataset)
     configure(**vars(spec.settings.store))
     paths, stop = folder_of(spec, dataset.name), StopRequest()
@@ -164,6 +167,12 @@ def _log_layer(job: Audit) -> None:
     (height, width), given = job.facts.grid, job.settings.model.get("target_layer")
     how = "given" if given else "found; another one: model.target_layer=NAME"
     log.info("target layer: %s, %d x %d cells (%s)", job.facts.target_layer, height, width, how)
+
+
+def _check_machine(spec: RunSpec) -> None:
+    check_extras(spec)
+    if {*spec.settings.stages} - {INDEX.group}:  # all others may import PyTorch
+        check_address_space()
 
 
 def _check_methods(spec: RunSpec) -> None:

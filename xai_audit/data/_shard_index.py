@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from xai_audit.data._names import shown
 from xai_audit.run.files import replacing
 from xai_audit.run.paths import safe_name
+from xai_audit.run.user_cache import user_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,9 +129,8 @@ def index_of(shard: str, size: int, mtime_ns: int, reader: Reader) -> ShardIndex
 
 def _place(shard: str, reader: Reader) -> Path:
     """The file of a shard's index in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     key = hashlib.sha256(os.fsencode(shard) + b"\0" + repr(reader).encode()).hexdigest()[:24]
-    return base / "xai_audit" / "shards" / f"{safe_name(shown(Path(shard).stem))[:80]}-{key}.arrow"
+    return user_cache() / "shards" / f"{safe_name(shown(Path(shard).stem))[:80]}-{key}.arrow"
 
 
 def _mapped(place: Path, stamp: bytes) -> pa.RecordBatch | None:

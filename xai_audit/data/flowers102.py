@@ -18,6 +18,7 @@ from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.data._names import absolute
 from xai_audit.errors import DatasetError
 from xai_audit.run.paths import safe_name
+from xai_audit.run.user_cache import user_cache
 from xai_audit.types import Entry
 from xai_audit.vision.opening import local
 
@@ -136,5 +137,4 @@ def _names() -> list[str]:
 
 def _cache() -> Path:
     """The user's cache folder for this dataset."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(base) / "xai_audit" / "flowers102"
+    return user_cache() / "flowers102"

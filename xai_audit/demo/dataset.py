@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.demo.generate import RENDERER_VERSION, generate
 from xai_audit.run.progress import progress_bar
+from xai_audit.run.user_cache import user_cache
 from xai_audit.types import Entry
 from xai_audit.vision.opening import local
 
@@ -19,9 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Where the demo's photos live: the user's cache folder, one per renderer version."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "xai_audit" / f"flowers-{RENDERER_VERSION}"
+    """Where the demo's photos live: the user's cache folder, one per renderer version.
+
+    Raises:
+        ConfigError: this user has none.
+    """
+    return user_cache() / f"flowers-{RENDERER_VERSION}"
 
 
 class Flowers:

@@ -171,7 +171,8 @@ def _title(run: Run, facts: RunFacts) -> str:
 def _name(node: object) -> str | None:
     """The name of a dataset or model, or another key that identifies it."""
     if isinstance(node, dict):
-        return next((str(node[key]) for key in ("name", "arch", "factory") if node.get(key)), None)
+        keys = ("name", "arch", "factory", "key")
+        return next((str(node[key]) for key in keys if node.get(key)), None)
     return None if node is None else str(node)
 
 

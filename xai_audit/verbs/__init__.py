@@ -8,4 +8,5 @@ VERBS = {
     "open": "the report of an audit in the browser",
     "methods": "the attribution methods, what each needs and costs",
     "models": "what model= takes; models NAME searches the archs",
+    "doctor": "whether an audit works on this machine, and what auto chooses",
 }

@@ -33,7 +33,8 @@ def folder_of(spec: RunSpec, dataset: str) -> RunPaths:
 def _model_names(spec: RunSpec) -> tuple[str, str]:
     """The model's part of the folder as it once was, and as it is: with the checkpoint's name."""
     node = spec.settings.model
-    plain = str(node.get("name") or node.get("arch") or node.get("factory"))
+    # The last is that of a model in memory.
+    plain = str(next(filter(None, map(node.get, ("name", "arch", "factory", "key"))), None))
     checkpoint = node.get("checkpoint")
     # A sweep of checkpoints has each of them in its member's name.
     if node.get("name") or not checkpoint or "checkpoint=" in spec.member:
