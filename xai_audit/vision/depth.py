@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class Scaled:
     opener: Opener
     bits: int
 
-    def __call__(self, path: str) -> BinaryIO:
-        """The bytes of the photo at ``path``."""
+    def __call__(self, path: str) -> Any:  # noqa: ANN401 - as the dataset's own
+        """What the dataset's own gives of the photo at ``path``."""
         return self.opener(path)
 
 
