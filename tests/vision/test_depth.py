@@ -125,6 +125,18 @@ def test_planes_of_8_bits_are_read_and_of_16_refused(tmp_path):
     assert caught.value.status == "unreadable"
 
 
+@pytest.mark.parametrize(
+    "options", [{"subfiletype": 1}, {"extratags": [(50706, 1, 4, (1, 4, 0, 0), True)]}]
+)
+def test_a_raw_file_whose_first_page_is_a_thumbnail_is_no_photo(tmp_path, options):
+    with tifffile.TiffWriter(tmp_path / "a.nef") as file:
+        file.write((COLOUR >> 8).astype(np.uint8)[::4, ::4].copy(), photometric="rgb", **options)
+        file.write(COLOUR, photometric="rgb")
+    with pytest.raises(ImageProblem, match="first page is a thumbnail") as caught:
+        pixels(tmp_path / "a.nef")
+    assert caught.value.status == "no_decoder"
+
+
 @pytest.mark.parametrize("method", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
 def test_every_compression(tmp_path, method):
     photo = np.kron((COLOUR >> 8).astype(np.uint8), np.ones((8, 8, 1), np.uint8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import cache
 from pathlib import PurePath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from PIL import Image
 
@@ -14,7 +14,7 @@ from xai_audit.vision.extras import EXTRAS, NO_DECODER, check_suffix, readers
 from xai_audit.vision.png import Png
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from PIL.ImageFile import ImageFile
 
@@ -147,16 +147,24 @@ def _checked(image: ImageFile, max_pixels: int) -> ImageFile:
         raise ImageProblem("unreadable", f"{width} x {height} px")
     if height * width > max_pixels:
         raise ImageProblem("too_large", f"{width} x {height} px, max_pixels is {max_pixels}")
-    if image.format == "TIFF" and _has_wide_planes(image):
-        raise ImageProblem("unreadable", "Pillow mixes up colours of 16 bits in separate planes")
+    if image.format == "TIFF":
+        with translated():
+            _check_tiff(image.tag_v2)  # type: ignore[attr-defined]
     return image
 
 
-def _has_wide_planes(image: ImageFile) -> bool:
-    """Whether a TIFF stores its colours one after the other, with more than 8 bits each."""
-    tags = image.tag_v2  # type: ignore[attr-defined]
+def _check_tiff(tags: Mapping[int, Any]) -> None:
+    """Nothing; ImageProblem for what Pillow would show as another picture than the photo."""
     bits = tags.get(258, (1,))
-    return tags.get(284) == 2 and len(bits) > 1 and max(bits) > 8
+    if tags.get(284) == 2 and len(bits) > 1 and max(bits) > 8:
+        raise ImageProblem("unreadable", "Pillow mixes up colours of 16 bits in separate planes")
+    # Marked as a reduced copy of another page, or as DNG.
+    if tags.get(254, 0) & 1 or 50706 in tags:
+        raise ImageProblem(
+            NO_DECODER,
+            "its first page is a thumbnail, as in a camera's raw file; remedy: convert the photos "
+            "to TIFF or JPEG",
+        )
 
 
 @cache
