@@ -143,8 +143,9 @@ REFUSED = {
     ),
     "class maps": (
         lambda: nn.Sequential(nn.Conv2d(3, 5, 3)),
-        "the model's output is not one row of logits per image: forward of one image | "
-        "expected a tensor (1, K) | got (1, 5, 62, 62)",
+        "the model is a segmentation network, and only image classifiers are audited: forward of "
+        "one image | expected a tensor (1, K), or a container with logits (1, K) | "
+        "got (1, 5, 62, 62) | remedy: model=custom with a module that returns only the logits",
     ),
     "another size": (
         lambda: torchvision.models.get_model("vit_b_32", num_classes=5),

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,7 @@ from xai_audit.errors import ModelError
 from xai_audit.network import target_layer
 from xai_audit.network.copied import as_two, fold_conv_bn, is_single, restore
 from xai_audit.network.feature_layout import layout_of
+from xai_audit.network.outputs import keep_logits
 from xai_audit.network.probe import by_channel, probe_of, shield
 from xai_audit.types import LoadedModel
 
@@ -55,7 +57,8 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         shield(module, probe)
     with _forward_errors(module, probe):
         seen = target_layer.trace(module, probe)
-    logits = _logits(seen)
+    logits = keep_logits(module, seen.output)
+    seen = replace(seen, output=logits)
     head = _head(spec.head, logits)
     name = _layer(spec.target_layer, seen, module, probe)
     _fold(module, name, probe, logits)
@@ -162,23 +165,6 @@ def _layer(given: str | None, seen: Trace, module: nn.Module, probe: torch.Tenso
         return given
     with _forward_errors(module, probe):
         return target_layer.choose(seen, module, probe)
-
-
-def _logits(seen: Trace) -> torch.Tensor:
-    """The output, checked: (1, K), or a single logit in any shape of one number."""
-    output = seen.output
-    if isinstance(output, torch.Tensor) and (
-        is_single(output) or (output.ndim == 2 and output.shape[0] == 1)
-    ):
-        return output
-    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-    raise ModelError(
-        "the model's output is not one row of logits per image",
-        where="forward of one image",
-        expected="a tensor (1, K)",
-        got=got,
-        remedy="model=custom with a module that returns only the logits",
-    )
 
 
 def _head(given: str | None, logits: torch.Tensor) -> str:

@@ -1,0 +1,159 @@
+"""Outputs of every kind: the logits are found, or one line says what was found instead."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+from collections import OrderedDict, namedtuple
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from tests import tiny
+from tests.methods.asking import loaded, maps, request
+from xai_audit.errors import ModelError
+from xai_audit.network.prepare import prepare
+from xai_audit.types import LoadedModel, ModelSpec, Preprocess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Named = namedtuple("Named", ["features", "logits"])
+
+
+@dataclasses.dataclass
+class Record:
+    loss: None
+    logits: torch.Tensor
+
+
+class Output(OrderedDict):
+    """As Hugging Face's: a mapping whose items are attributes, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+class Returns(nn.Module):
+    """The small network, its logits and their features given to ``make``."""
+
+    def __init__(self, make: Callable[[torch.Tensor, torch.Tensor], object]) -> None:
+        super().__init__()
+        self.body, self.make = tiny.net(), make
+
+    def forward(self, images: torch.Tensor) -> object:
+        return self.make(self.body(images), images.mean((2, 3)).repeat(1, 3))
+
+
+TAKEN = {
+    "model_output": (lambda z, _: Output(logits=z), "['logits']"),
+    "dict": (lambda z, f: {"features": f, "logits": z}, "['logits']"),
+    "dict of one row": (lambda z, f: {"y": z, "maps": f[:, :, None], "loss": None}, "['y']"),
+    "dict with features": (lambda z, f: {"pooler_output": f, "scores": z}, "['scores']"),
+    "dataclass": (lambda z, _: Record(None, z), ".logits"),
+    "named tuple": (lambda z, f: Named(f, z), ".logits"),
+    "tuple": (lambda z, f: (z, f), "[0]"),
+    "list": (lambda z, _: [z], "[0]"),
+    "probabilities first": (lambda z, _: (z.softmax(1), z), "[1]"),
+    "one logit": (lambda z, _: {"logits": z[:, :1]}, "['logits']"),
+}
+
+FEW = {
+    "integrated_gradients": {"steps": 3, "seed": 0},
+    "deeplift": {"seed": 0},
+    "occlusion": {"seed": 0},
+}
+
+
+def prepared(make: Callable[[torch.Tensor, torch.Tensor], object]) -> LoadedModel:
+    return loaded(Returns(make), 64)
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_a_network_is_the_one_that_returns_only_its_logits(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make, text = TAKEN[kind]
+    with caplog.at_level(logging.INFO, logger="xai_audit"):
+        held = prepared(make)
+    plain = prepared((lambda z, _: z[:, :1]) if kind == "one logit" else (lambda z, _: z))
+    assert f"the model's logits are {text} of its output, a" in caplog.text
+    assert caplog.text.count("logits are") == 1
+    facts = ("target_layer", "num_outputs", "grid", "single_logit")
+    assert [getattr(held, name) for name in facts] == [getattr(plain, name) for name in facts]
+    # Folding is checked by the logits, too; a container that torch.fx does not know hinders it.
+    assert isinstance(held.module.body[1], nn.Identity) == (kind != "model_output")
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    ways = (held, plain, dataclasses.replace(held, module=copy.deepcopy(held.module)))
+    for name in ("gradcam", "integrated_gradients", "lrp", "deeplift", "occlusion"):
+        keys, labels = FEW.get(name, {}), torch.tensor([1, 0, 1])
+        found = [maps(name, request(way, images, labels), **keys) for way in ways]
+        torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5, msg=name)
+        assert torch.equal(found[0], found[2]), name
+
+
+def test_every_stage_gives_what_it_gives_of_the_plain_network(folder, tmp_path) -> None:
+    stages = "stages=[index,attribute,score,trust,evidence,adversarial]"
+    more = ["methods=[gradcam,saliency]", "adversarial.images=2", "adversarial.steps=2", stages]
+    for name in ("Around", "Held"):
+        factory = f"model.factory=tests.odd_models:{name}"
+        keys = [factory, "trust.images=3", *more]
+        done = tiny.audit(tiny.overrides(folder, tmp_path / name, *keys))
+        assert done.returncode == 0, done.stderr
+        assert ("logits are ['logits'] of its output" in done.stderr) == (name == "Held")
+    for table in ("scores", "methods.parquet", "evidence.parquet", "adversarial.parquet"):
+        one, two = (pd.read_parquet(tmp_path / name / table) for name in ("Around", "Held"))
+        pd.testing.assert_frame_equal(one, two)
+
+
+def refused(module: nn.Module, side: int = 64) -> str:
+    spec = ModelSpec(module, Preprocess(crop=(side, side)), "net")
+    with pytest.raises(ModelError) as caught:
+        prepare(spec, device="cpu")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda z, f: {"a": z, "b": f}, "a dict of a (1, 3), b (1, 9)"),
+        (lambda z, f: {"pooler_output": f, "maps": z[:, :, None]}, "pooler_output (1, 9), maps (1"),
+        (lambda z, f: (f[:, :, None], z), "a tuple of 0 (1, 9, 1), 1 (1, 3)"),
+        (lambda z, _: {"logits": [z]}, "a dict of logits list"),
+        (lambda z, _: dict.fromkeys("abcdefg", z), "d (1, 3), e (1, 3), ..."),
+        (lambda z, _: z[:, :, None], "(1, 3, 1)"),
+        (lambda z, _: z[:, :, None, None], "(1, 3, 1, 1)"),
+        (lambda z, _: (z.sum(),) * 0, "an empty tuple"),
+        (lambda z, _: z.detach().numpy(), "got ndarray"),
+        (lambda _, __: None, "got NoneType"),
+    ],
+)
+def test_what_was_found_where_no_place_is_obvious(
+    make: Callable[[torch.Tensor, torch.Tensor], object], got: str
+) -> None:
+    text = refused(Returns(make))
+    assert (
+        "not one row of logits per image: forward of one image | expected a tensor (1, K)" in text
+    )
+    assert got in text
+    assert "remedy: model=custom with a module that returns only the logits" in text
+
+
+def test_networks_that_classify_pixels_or_boxes_are_named() -> None:
+    bare = {"weights": None, "weights_backbone": None, "num_classes": 4}
+    segmentation = torchvision.models.segmentation.lraspp_mobilenet_v3_large(**bare)
+    text = refused(segmentation)
+    assert "a segmentation network, and only image classifiers are audited" in text
+    assert "got a OrderedDict of out (1, 4, 64, 64)" in text
+    detection = torchvision.models.detection.ssdlite320_mobilenet_v3_large(**bare)
+    text = refused(detection)
+    assert "a detection network, and only image classifiers are audited" in text
+    assert "boxes, scores, labels" in text
+    query = Returns(lambda z, f: Output(logits=z[:, None], pred_boxes=f[:, None, :4]))
+    assert "a detection network" in refused(query)
