@@ -10,6 +10,7 @@ import re
 import typing
 from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -44,6 +45,7 @@ NEEDS = {
     "masks=folder": ["masks.root={place}"],
     "masks=voc": ["masks.root={place}"],
     "model=custom": ["model.factory=tests.tiny:net"],
+    "model=huggingface": ["model.path={place}/net"],
     "model=memory": [f"model.key={model_memory.hold(NET)}"],
     "model=timm": ["model.arch=resnet18", "model.pretrained=false"],
     "model=torchvision": ["model.arch=resnet18", "model.weights=null"],
@@ -51,6 +53,7 @@ NEEDS = {
 }
 EXTRAS = {
     "masks=coco": "pycocotools",
+    "model=huggingface": "transformers",
     "model=timm": "timm",
     "method=lrp": "zennit",
     "engine=ray": "ray",
@@ -74,6 +77,11 @@ def place(tmp_path_factory):
     (root / "boxes.csv").write_text("path,x_min,y_min,x_max,y_max\na.jpg,1,1,5,5\n")
     empty = {"images": [], "annotations": [], "categories": []}
     (root / "coco.json").write_text(json.dumps(empty))
+    if find_spec("transformers"):
+        from transformers import ResNetConfig, ResNetForImageClassification
+
+        small = ResNetConfig(embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic")
+        ResNetForImageClassification(small).save_pretrained(root / "net")
     return root
 
 

@@ -1,4 +1,4 @@
-"""What the three plugins build, from their own YAML files."""
+"""What the plugins build, from their own YAML files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "checkpoints"
 
 
-@pytest.mark.parametrize("name", ["torchvision", "timm", "custom"])
+@pytest.mark.parametrize("name", ["torchvision", "timm", "huggingface", "custom"])
 def test_yamls_share_their_keys(name: str) -> None:
     node = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     assert node["_target_"] == f"xai_audit.models.{name}.build"

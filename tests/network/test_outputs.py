@@ -82,7 +82,7 @@ def test_a_network_is_the_one_that_returns_only_its_logits(
     with caplog.at_level(logging.INFO, logger="xai_audit"):
         held = prepared(make)
     plain = prepared((lambda z, _: z[:, :1]) if kind == "one logit" else (lambda z, _: z))
-    assert f"the model's logits are {text} of its output, a" in caplog.text
+    assert f"the model's logits are {text} of its output: " in caplog.text
     assert caplog.text.count("logits are") == 1
     facts = ("target_layer", "num_outputs", "grid", "single_logit")
     assert [getattr(held, name) for name in facts] == [getattr(plain, name) for name in facts]
@@ -105,7 +105,7 @@ def test_every_stage_gives_what_it_gives_of_the_plain_network(folder, tmp_path) 
         keys = [factory, "trust.images=3", *more]
         done = tiny.audit(tiny.overrides(folder, tmp_path / name, *keys))
         assert done.returncode == 0, done.stderr
-        assert ("logits are ['logits'] of its output" in done.stderr) == (name == "Held")
+        assert ("logits are ['logits'] of its output: " in done.stderr) == (name == "Held")
     for table in ("scores", "methods.parquet", "evidence.parquet", "adversarial.parquet"):
         one, two = (pd.read_parquet(tmp_path / name / table) for name in ("Around", "Held"))
         pd.testing.assert_frame_equal(one, two)
@@ -122,14 +122,14 @@ def refused(module: nn.Module, side: int = 64) -> str:
 @pytest.mark.parametrize(
     ("make", "got"),
     [
-        (lambda z, f: {"a": z, "b": f}, "a dict of a (1, 3), b (1, 9)"),
+        (lambda z, f: {"a": z, "b": f}, "dict of a (1, 3), b (1, 9)"),
         (lambda z, f: {"pooler_output": f, "maps": z[:, :, None]}, "pooler_output (1, 9), maps (1"),
-        (lambda z, f: (f[:, :, None], z), "a tuple of 0 (1, 9, 1), 1 (1, 3)"),
-        (lambda z, _: {"logits": [z]}, "a dict of logits list"),
+        (lambda z, f: (f[:, :, None], z), "tuple of 0 (1, 9, 1), 1 (1, 3)"),
+        (lambda z, _: {"logits": [z]}, "dict of logits list"),
         (lambda z, _: dict.fromkeys("abcdefg", z), "d (1, 3), e (1, 3), ..."),
         (lambda z, _: z[:, :, None], "(1, 3, 1)"),
         (lambda z, _: z[:, :, None, None], "(1, 3, 1, 1)"),
-        (lambda z, _: (z.sum(),) * 0, "an empty tuple"),
+        (lambda z, _: (z.sum(),) * 0, "got empty tuple"),
         (lambda z, _: z.detach().numpy(), "got ndarray"),
         (lambda _, __: None, "got NoneType"),
     ],
@@ -150,7 +150,7 @@ def test_networks_that_classify_pixels_or_boxes_are_named() -> None:
     segmentation = torchvision.models.segmentation.lraspp_mobilenet_v3_large(**bare)
     text = refused(segmentation)
     assert "a segmentation network, and only image classifiers are audited" in text
-    assert "got a OrderedDict of out (1, 4, 64, 64)" in text
+    assert "got OrderedDict of out (1, 4, 64, 64)" in text
     detection = torchvision.models.detection.ssdlite320_mobilenet_v3_large(**bare)
     text = refused(detection)
     assert "a detection network, and only image classifiers are audited" in text

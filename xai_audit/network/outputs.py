@@ -66,7 +66,7 @@ def keep_logits(module: nn.Module, output: object) -> torch.Tensor:
     place = _place(output)
     if place is None or not _is_row(place.get(output)):
         raise _no_logits(output)
-    log.info("the model's logits are %s of its output, %s", place.text, _described(output))
+    log.info("the model's logits are %s of its output: %s", place.text, _described(output))
     module.register_forward_hook(partial(_taken, place.get))
     logits: torch.Tensor = place.get(output)
     return logits
@@ -154,7 +154,7 @@ def _described(output: object) -> str:
     held = [f"{name} {_brief(value)}" for name, value in _named(output)]
     shown = ", ".join([*held[:_SHOWN], "..."][: len(held)])
     kind = type(output).__name__
-    return f"a {kind} of {shown}" if held else f"{'an empty ' * _is_empty(output)}{kind}"
+    return f"{kind} of {shown}" if held else f"{'empty ' * _is_empty(output)}{kind}"
 
 
 def _brief(value: object) -> str:

@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 
 from xai_audit.config.build import build
 from xai_audit.errors import ConfigError, DatasetError
+from xai_audit.models.class_names import outputs_by_name
 from xai_audit.run.files import read_json, read_notes, write_json
 from xai_audit.run.manifest import BITS, masks_fingerprint, with_statuses
 from xai_audit.schema import OK
-from xai_audit.store.address import spelled
 from xai_audit.store.settings import configure
 from xai_audit.work.facts import ModelFacts, model_key
+from xai_audit.work.labels import check_outputs, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,19 +89,15 @@ class Audit:
         Raises:
             DatasetError: a class that ``dataset.class_to_idx`` does not name.
         """
-        names = self.dataset.class_names()
+        return outputs_of(self.dataset.class_names(), self._mapped)
+
+    @cached_property
+    def _mapped(self) -> dict[str, int] | None:
+        """Class name -> output index as the user's table says it, else the model's own names."""
         given = self.dataset.class_to_idx
-        if given is None:
-            return {name: index for index, name in enumerate(names)}
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise DatasetError(
-                "classes without a model output",
-                where="dataset.class_to_idx",
-                expected=f"all {len(names)} classes of the dataset",
-                got=f"none for {', '.join(missing[:3])}",
-            )
-        return {name: given[name] for name in names}
+        if given is not None:
+            return given
+        return outputs_by_name(self.settings.model, self.dataset.class_names())
 
     @cached_property
     def facts(self) -> ModelFacts:
@@ -180,16 +177,8 @@ class Audit:
         return model, weights
 
     def _check_outputs(self, outputs: int) -> None:
-        labels, mapped = self.labels, self.dataset.class_to_idx is not None
-        if (mapped and max(labels.values()) >= outputs) or (not mapped and len(labels) != outputs):
-            raise DatasetError(
-                "the dataset's classes are not the model's outputs",
-                where=spelled(self.dataset.root),
-                expected=f"{outputs} classes, as the model has outputs",
-                got=f"index {max(labels.values())}" if mapped else f"{len(labels)} classes",
-                remedy="dataset.class_to_idx=FILE (class name -> output index), or "
-                "model.num_classes=N with a checkpoint of your own",
-            )
+        mapped = self._mapped is not None
+        check_outputs(self.labels, outputs, mapped=mapped, root=self.dataset.root)
 
     def manifest(self) -> pa.Table:
         """The manifest with what decoding found of each photo.

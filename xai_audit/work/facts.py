@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from xai_audit.types import LoadedModel
 
 _OURS = "xai_audit."
-# Its factory is the user's code, which may give another network tomorrow.
-_CUSTOM = "xai_audit.models.custom.build"
+# A factory is the user's code, which may give another network tomorrow; a folder of weights and a
+# name on the hub may hold others.
+_OPENED = ("xai_audit.models.custom.build", "xai_audit.models.huggingface.build")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def model_key(spec: RunSpec, classes: int) -> str | None:
     node = spec.settings.model
     target = str(node.get("_target_"))
     own = any(node.get(key) for key in ("checkpoint", "weights", "pretrained"))
-    if not target.startswith(_OURS) or target == _CUSTOM:
+    if not target.startswith(_OURS) or target in _OPENED:
         return None
     if not own and "arch" in node:  # weights drawn at random
         return None

@@ -1,0 +1,90 @@
+"""The model outputs of a dataset's classes, by the names that a model gives its outputs.
+
+Only Hugging Face's configurations have such names. They are read without loading the model.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+_HUGGING_FACE = "xai_audit.models.huggingface.build"
+_PLACEHOLDER = re.compile(r"LABEL_\d+")
+
+
+def outputs_by_name(keys: Mapping[str, Any], classes: Sequence[str]) -> dict[str, int] | None:
+    """Class -> output index, in the outputs' order; None where the model has no names for all.
+
+    Case, underscores, hyphens and spaces make no difference.
+
+    Args:
+        keys: of the model plugin.
+        classes: the dataset's.
+    """
+    names = _names(keys)
+    if names is None:
+        return None
+    index = {_plain(name): number for number, name in enumerate(names)}
+    wanted = {name: index.get(_plain(name)) for name in classes}
+    found = {name: number for name, number in wanted.items() if number is not None}
+    if len(index) < len(names) or len({*found.values()}) < len(classes):
+        absent = next((name for name, number in wanted.items() if number is None), None)
+        log.warning(
+            "the model's class names are not the dataset's (%s): its outputs are taken to be "
+            "the classes in their sorted order; dataset.class_to_idx=FILE says another",
+            "two are alike" if absent is None else f"none is {absent!r}",
+        )
+        return None
+    if list(found.values()) != list(range(len(names))):
+        log.info("each class is the output of the same name, of the model's %d outputs", len(names))
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+def _names(keys: Mapping[str, Any]) -> list[str] | None:
+    """The outputs' names by index, None where there are none."""
+    file = _config(keys) if keys.get("_target_") == _HUGGING_FACE else None
+    if file is None:
+        return None
+    try:
+        given = json.loads(file.read_text(encoding="utf-8")).get("id2label") or {}
+        names = [str(given[str(number)]) for number in range(len(given))]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as exc:  # opening the model says more
+        log.debug("%s names no classes: %s: %s", file, type(exc).__name__, exc)
+        return None
+    if not names or all(map(_PLACEHOLDER.fullmatch, names)):
+        return None
+    return names if keys.get("num_classes") in (None, len(names)) else None
+
+
+def _config(keys: Mapping[str, Any]) -> Path | None:
+    """The configuration file in the folder, or of the name on the hub."""
+    path, name = str(keys.get("path")), "config.json"
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder / name
+    try:
+        from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(path, name, revision=keys.get("revision")))
+    # No package, no network, no such name: opening the model says which.
+    except Exception as exc:
+        log.debug("no %s of %s: %s: %s", name, path, type(exc).__name__, exc)
+        return None
