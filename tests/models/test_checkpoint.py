@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.models._checkpoint import load_into, read_state_dict
+from xai_audit.models import _checkpoint
+from xai_audit.models._state_dict import read_state_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,18 @@ def net(seed: int, classes: int = 3) -> Net:
     made.body[1].running_mean.normal_()
     made.body[1].running_var.uniform_(0.5, 2)
     return made
+
+
+def load_into(
+    model: nn.Module,
+    file: Path,
+    *,
+    trust: bool,
+    ignore: tuple[str, ...] = (),
+    key: str | None = None,
+) -> None:
+    given = read_state_dict(file, trust=trust, key=key)
+    _checkpoint.load_into(model, given, file, ignore=ignore)
 
 
 def zip_pickle(model: nn.Module, file: Path) -> None:
@@ -131,6 +144,22 @@ def test_weights_win_over_their_average(tmp_path: Path) -> None:
     model = net(2)
     load_into(model, file, trust=False)
     assert_same(model, net(1))
+
+
+def test_a_key_says_which_weights(tmp_path: Path) -> None:
+    file = tmp_path / "c.pth"
+    held = {"model": net(1).state_dict(), "state_dict_ema": net(3).state_dict(), "lr": 0.1}
+    torch.save(held, file)
+    model = net(2)
+    load_into(model, file, trust=False, key="state_dict_ema")
+    assert_same(model, net(3))
+    for key, expected in (("ema", "model or state_dict_ema"), ("lr", "model or state_dict_ema")):
+        with pytest.raises(ModelError) as caught:
+            read_state_dict(file, trust=False, key=key)
+        assert f"expected model.weights_key={expected} | got {key}" in str(caught.value)
+    torch.save(net(1).state_dict(), file)
+    with pytest.raises(ModelError, match="expected model.weights_key=null | got model"):
+        read_state_dict(file, trust=False, key="model")
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.net.", "module._orig_mod."])

@@ -277,6 +277,7 @@ def test_names_of_outputs_and_of_classes(tmp_path: Path, caplog: pytest.LogCaptu
     assert "none is 'zebra'" in caplog.text
     assert mapped(five, "ox", "owl", num_classes=5) == {"owl": 3, "ox": 4}
     assert mapped(five, "ox", "owl", num_classes=2) is None
+    assert mapped(five, "ox", "owl", checkpoint="mine.ckpt") is None
     assert mapped({0: "cat", 1: "Cat"}, "cat") is None
     assert "two are alike" in caplog.text
     for nothing in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "a", 2: "b"}, {}, None, ["a", "b"]):
@@ -292,6 +293,10 @@ def test_a_checkpoint_of_ones_own(folders: dict[str, Path], tmp_path: Path) -> N
     torch.save({"state_dict": state}, tmp_path / "last.ckpt")
     spec = spec_of(folders["ResNet"], checkpoint=str(tmp_path / "last.ckpt"))
     assert torch.equal(spec.module.classifier[1].bias, torch.ones(3))
+    network.classifier[1] = torch.nn.Linear(24, 8)
+    torch.save(network.state_dict(), tmp_path / "other.pt")
+    other = spec_of(folders["ResNet"], checkpoint=str(tmp_path / "other.pt")).module
+    assert (other.classifier[1].out_features, len(other.config.id2label)) == (8, 8)
 
 
 def test_without_a_processor(folders: dict[str, Path], tmp_path: Path, caplog) -> None:

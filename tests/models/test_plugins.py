@@ -52,7 +52,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_yamls_share_their_keys(name: str) -> None:
     node = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     assert node["_target_"] == f"xai_audit.models.{name}.build"
-    for key in ("checkpoint", "num_classes", "target_layer", "name"):
+    for key in ("checkpoint", "weights_key", "num_classes", "target_layer", "name"):
         assert node[key] is None
     assert node["trust_checkpoint"] is False
     assert set(node["preprocess"]) == set(Preprocess.__dataclass_fields__)
@@ -142,8 +142,21 @@ class TestTorchvision:
         torch.save(made.state_dict(), file)
         spec = build("torchvision", classes=4, arch="squeezenet1_1", checkpoint=str(file))
         assert torch.equal(spec.module.classifier[1].weight, made.classifier[1].weight)
-        text = refused("torchvision", arch="squeezenet1_1", checkpoint=str(file))
+        text = refused("torchvision", arch="squeezenet1_1", checkpoint=str(file), num_classes=7)
         assert "remedy: model.num_classes=4" in text
+
+    @pytest.mark.parametrize("arch", ["squeezenet1_1", "resnet18", "vit_b_32"])
+    def test_the_number_of_classes_is_the_checkpoints(
+        self, arch: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        file = tmp_path / "c.pth"
+        made = plugin.get_model(arch, num_classes=11)
+        torch.save({"state_dict": {f"net.{k}": v for k, v in made.state_dict().items()}}, file)
+        with caplog.at_level(logging.INFO, logger="xai_audit"):
+            spec = build("torchvision", classes=4, arch=arch, checkpoint=str(file))
+        assert f"{file}: a network of 11 outputs" in caplog.text
+        for name, value in made.state_dict().items():
+            assert torch.equal(spec.module.state_dict()[name], value), name
 
     @pytest.mark.parametrize(
         ("arch", "aux"), [("googlenet", True), ("googlenet", False), ("inception_v3", True)]

@@ -54,7 +54,9 @@ def _plain(name: str) -> str:
 
 def _names(keys: Mapping[str, Any]) -> list[str] | None:
     """The outputs' names by index, None where there are none."""
-    file = _config(keys) if keys.get("_target_") == _HUGGING_FACE else None
+    # A checkpoint of the user's own may have other classes.
+    own = keys.get("_target_") == _HUGGING_FACE and not keys.get("checkpoint")
+    file = _config(keys) if own else None
     if file is None:
         return None
     try:

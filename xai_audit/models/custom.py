@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from xai_audit.errors import ModelError, nearest
-from xai_audit.models._options import Options, finish
+from xai_audit.models._options import Options, finish, load
 from xai_audit.network.copied import copied
 from xai_audit.types import Preprocess
 
@@ -66,6 +66,7 @@ def build(
         )
     # The model may still be used elsewhere: in a notebook, or in a cache of the factory's.
     module = copied(module)
+    load(module, options)
     return finish(module, options, base=Preprocess(), name=factory.rpartition(":")[2])
 
 

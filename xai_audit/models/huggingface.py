@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ModelError
-from xai_audit.models._options import Options, finish
+from xai_audit.models._options import Options, finish, trained
 from xai_audit.models._processor import flips_channels, preprocess_of, warn_of_difference
 from xai_audit.types import Preprocess
 
@@ -113,9 +114,14 @@ def _network(library: ModuleType, source: dict[str, str], options: Options) -> n
             remedy=f"model=timm model.arch={kind}:{where}",
         )
     if options.checkpoint is not None:
-        config.num_labels = options.num_classes or config.num_labels
-        network: nn.Module = made.from_config(config, trust_remote_code=False)
-        return network
+        config_of = f"AutoConfig.from_pretrained({where!r})"
+        return trained(
+            lambda classes: made.from_config(_with(config, classes), trust_remote_code=False),
+            options,
+            classes=config.num_labels,
+            code="from transformers import AutoConfig, AutoModelForImageClassification; "
+            f"net = AutoModelForImageClassification.from_config({config_of})",
+        )
     if options.num_classes not in (None, config.num_labels):
         raise ModelError(
             "the weights have another number of classes",
@@ -124,6 +130,7 @@ def _network(library: ModuleType, source: dict[str, str], options: Options) -> n
             got=options.num_classes,
             remedy="model.checkpoint=FILE of a network with that many",
         )
+    network: nn.Module
     network, loading = made.from_pretrained(
         **source, config=config, trust_remote_code=False, output_loading_info=True
     )
@@ -135,6 +142,14 @@ def _network(library: ModuleType, source: dict[str, str], options: Options) -> n
             remedy="the folder of a network that was trained to classify",
         )
     return network
+
+
+def _with(config: Any, classes: int) -> Any:  # noqa: ANN401 - transformers is untyped
+    """The configuration of a network with ``classes`` outputs."""
+    if classes != config.num_labels:
+        config = copy.deepcopy(config)
+        config.num_labels = classes  # which gives the outputs new names as well
+    return config
 
 
 def _transform(library: ModuleType, source: dict[str, str], module: nn.Module) -> Preprocess:

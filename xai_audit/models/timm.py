@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ModelError, nearest
-from xai_audit.models._options import Options, finish
+from xai_audit.models._options import Options, finish, trained
 from xai_audit.models._timm_transform import preprocess_of
 
 if TYPE_CHECKING:
@@ -53,8 +53,17 @@ def build(
     download = pretrained and options.checkpoint is None
     if not pretrained and options.checkpoint is None:
         log.warning("%s has random weights: not pretrained, no model.checkpoint", arch)
-    classes = None if download else options.num_classes or num_classes_of_dataset
-    module = _create(timm, arch, {**kwargs, "pretrained": download, "num_classes": classes})
+    code = f"import timm; net = timm.create_model({arch!r}"
+    if download:
+        module = _create(timm, arch, {**kwargs, "pretrained": True, "num_classes": None})
+    else:
+        fresh = {**kwargs, "pretrained": False}
+        module = trained(
+            lambda classes: _create(timm, arch, {**fresh, "num_classes": classes}),
+            options,
+            classes=num_classes_of_dataset,
+            code="".join([code, *(f", {key}={value!r}" for key, value in kwargs.items()), ")"]),
+        )
     own = getattr(module, "num_classes", None)
     if download and options.num_classes not in (None, own):
         raise ModelError(

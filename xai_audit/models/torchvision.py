@@ -17,7 +17,7 @@ from torchvision.models import (
 )
 
 from xai_audit.errors import ModelError, nearest
-from xai_audit.models._options import Options, finish
+from xai_audit.models._options import Options, finish, trained
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
@@ -61,15 +61,16 @@ def build(
     else:
         if options.checkpoint is None:
             log.warning("%s has random weights: no model.weights, no model.checkpoint", arch)
-        module = get_model(
-            arch,
-            weights=None,
-            num_classes=options.num_classes or num_classes_of_dataset,
-            **_untrained_arguments(arch, entry),
+        fresh = {"weights": None, **_untrained_arguments(arch, entry)}
+        module = trained(
+            lambda classes: get_model(arch, num_classes=classes, **fresh),
+            options,
+            classes=num_classes_of_dataset,
+            code=f"from torchvision.models import get_model; net = get_model({arch!r})",
+            ignore=_AUXILIARY.get(arch, ()),
         )
     preset = entry or next(iter(get_model_weights(arch)))
-    ignore = _AUXILIARY.get(arch, ())
-    return finish(module, options, base=_preprocess(preset), name=arch, ignore=ignore)
+    return finish(module, options, base=_preprocess(preset), name=arch)
 
 
 def _check_arch(arch: str) -> None:

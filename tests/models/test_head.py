@@ -1,0 +1,123 @@
+"""Classifiers that users put on a network are found in the checkpoint, or one line says why not."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model
+
+from tests.models.test_plugins import build
+from xai_audit.errors import ModelError
+
+ReLU, Drop = nn.ReLU, nn.Dropout
+# Architecture, where the new classifier is, what it is, what of it the log says.
+REBUILT = {
+    "dropout before": ("resnet18", "fc", nn.Sequential(Drop(), nn.Linear(512, 5)), "after 1"),
+    "alone": ("resnet18", "fc", nn.Sequential(nn.Linear(512, 5)), "fc is Linear(512, 5)"),
+    "no bias": ("resnet18", "fc", nn.Linear(512, 5, bias=False), "fc is Linear(512, 5)"),
+    "third": (
+        "resnet18", "fc", nn.Sequential(nn.Flatten(), Drop(), nn.Linear(512, 5)), "after 2 layers",
+    ),
+    "in a container": (
+        "mobilenet_v2", "classifier.1", nn.Sequential(Drop(), nn.Linear(1280, 5)), "after 1",
+    ),
+    "in place of a container": (
+        "mobilenet_v2", "classifier", nn.Linear(1280, 5), "classifier is Linear(1280, 5)",
+    ),
+    "shorter container": (
+        "mobilenet_v3_small", "classifier", nn.Sequential(Drop(), nn.Linear(576, 5)), "(576, 5)",
+    ),
+    "transformer": (
+        "vit_b_32", "heads", nn.Sequential(Drop(), nn.Linear(768, 5)), "heads is Linear(768, 5)",
+    ),
+}  # fmt: skip
+
+
+def trained(arch: str, place: str, head: nn.Module, file: Path) -> nn.Module:
+    torch.manual_seed(1)
+    network = get_model(arch, num_classes=9).eval()
+    network.set_submodule(place, head.eval())
+    torch.save({f"model.{k}": v for k, v in network.state_dict().items()}, file)
+    return network
+
+
+@pytest.mark.parametrize("case", REBUILT)
+def test_one_linear_layer_is_rebuilt(
+    case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arch, place, head, text = REBUILT[case]
+    network, file = trained(arch, place, head, tmp_path / "c.pth"), tmp_path / "c.pth"
+    with caplog.at_level(logging.INFO, logger="xai_audit"):
+        spec = build("torchvision", classes=4, arch=arch, checkpoint=str(file))
+    assert text in caplog.text
+    image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        torch.testing.assert_close(spec.module.eval()(image), network(image))
+
+
+def refused(arch: str, file: Path, **changes: object) -> str:
+    with pytest.raises(ModelError) as caught:
+        build("torchvision", classes=4, arch=arch, checkpoint=str(file), **changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_between_two_linear_layers_is_not_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "c.pth"
+    head = nn.Sequential(nn.Linear(512, 32), ReLU(), Drop(), nn.Linear(32, 5, bias=False))
+    network = trained("resnet18", "fc", head, file)
+    text = refused("resnet18", file)
+    assert "classifier has several linear layers" in text
+    assert f"{file}: fc | got 0: 512 to 32, 3: 32 to 5" in text
+    assert "model=custom model.factory=mine:build" in text
+    # The line of the remedy works as it is.
+    names: dict[str, object] = {}
+    exec(re.search(r"mine\.py: (def build.*return net)", text)[1], names)
+    built = names["build"]().eval()
+    built.load_state_dict(network.state_dict())
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(built(image), network(image))
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (nn.Sequential(nn.BatchNorm1d(512), nn.Linear(512, 5)), "2 missing (fc.weight, fc.bias)"),
+        (nn.Sequential(Drop(), nn.Linear(256, 5)), "2 missing (fc.weight, fc.bias)"),
+        (nn.Sequential(OrderedDict(out=nn.Linear(512, 5))), "2 missing (fc.weight, fc.bias)"),
+    ],
+)
+def test_other_classifiers_are_told_as_they_are(head: nn.Module, text: str, tmp_path: Path) -> None:
+    trained("resnet18", "fc", head, tmp_path / "c.pth")
+    assert text in refused("resnet18", tmp_path / "c.pth")
+
+
+def test_a_container_with_more_than_a_classifier_is_left_alone(tmp_path: Path) -> None:
+    # ConvNeXt's also normalises and flattens, which the checkpoint's names do not show.
+    trained("convnext_tiny", "classifier", nn.Sequential(nn.Linear(768, 5)), tmp_path / "c.pth")
+    text = refused("convnext_tiny", tmp_path / "c.pth")
+    assert "2 missing (classifier.2.weight, classifier.2.bias)" in text
+    assert "2 of another shape (classifier.0.weight 5x768 in the model 768, " in text
+
+
+def test_the_number_of_classes_must_be_that_of_the_head(tmp_path: Path) -> None:
+    head = nn.Sequential(Drop(), nn.Linear(512, 5))
+    trained("resnet18", "fc", head, tmp_path / "c.pth")
+    text = refused("resnet18", tmp_path / "c.pth", num_classes=6)
+    assert "model.num_classes | expected null or 5 | got 6" in text
+
+
+def test_a_network_of_timm(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_resnet", num_classes=3)
+    network.fc = nn.Sequential(Drop(), nn.Linear(network.num_features, 5))
+    torch.save(network.state_dict(), tmp_path / "c.pth")
+    spec = build("timm", arch="test_resnet", checkpoint=str(tmp_path / "c.pth"))
+    assert torch.equal(spec.module.fc[1].weight, network.fc[1].weight)
