@@ -245,19 +245,6 @@ def test_at_most_three_names_of_a_kind(tmp_path: Path) -> None:
     assert "8 missing (body.0.weight, body.0.bias, body.1.weight, ...)" in text
 
 
-def test_a_pickled_module_needs_trust(tmp_path: Path) -> None:
-    file = tmp_path / "whole.pt"
-    torch.save({"model": nn.Sequential(OrderedDict(fc=nn.Linear(2, 2))), "epoch": 1}, file)
-    model = nn.Sequential(OrderedDict(fc=nn.Linear(2, 2)))
-    text = refused(file, model=model)
-    assert "loading it would run code" in text
-    assert "got a pickled torch.nn.modules.container.Sequential" in text
-    assert "remedy: model.trust_checkpoint=true" in text
-    load_into(model, file, trust=True)
-    loaded = torch.load(file, weights_only=False)["model"]
-    assert_same(model, loaded)
-
-
 class Bomb:
     """Runs code while it is unpickled."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import pickle
 import re
@@ -21,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xai_audit.errors import ModelError
+from xai_audit.models._inert import load_inert
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _ZIP = b"PK\x03\x04"
 
@@ -106,7 +110,17 @@ def _zip_reader(file: Path) -> Callable[[Path, bool], object]:
 
 
 def _pickled(file: Path, trust: bool) -> object:
-    return torch.load(file, map_location="cpu", weights_only=not trust)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as exc:
+        if trust or not _REFUSAL.search(str(exc)):
+            raise
+        try:
+            return load_inert(file)
+        # An older format or torch, or a name that torch blocks: what it said first is told.
+        except Exception as second:
+            log.debug("%s: %s: %s", file, type(second).__name__, second)
+            raise exc from second
 
 
 def _safetensors(file: Path, trust: bool) -> object:  # noqa: ARG001 - readers share a signature

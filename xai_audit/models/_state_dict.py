@@ -11,6 +11,7 @@ from torch import nn
 
 from xai_audit.errors import ModelError
 from xai_audit.models._containers import read
+from xai_audit.models._inert import Inert, items_of, module_tensors
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _NESTED = (
 )
 
 
+_DEEPEST = 4  # mappings in mappings; one may hold itself
+
+
 def read_state_dict(
     file: Path, *, trust: bool, key: str | None = None
 ) -> OrderedDict[str, torch.Tensor]:
@@ -51,7 +55,7 @@ def read_state_dict(
         return _under(held, key, file)
     found = _state_dict(held)
     if not found:
-        keys = list(held)[:5] if isinstance(held, Mapping) else None
+        keys = [name for name, _ in _items(held)][:5] if isinstance(held, Mapping) else None
         raise ModelError(
             "the checkpoint holds no state dict",
             where=spelled(file),
@@ -63,11 +67,11 @@ def read_state_dict(
 
 def _under(held: object, key: str, file: Path) -> OrderedDict[str, torch.Tensor]:
     """The tensors under the user's key."""
-    items = held if isinstance(held, Mapping) else {}
-    found = _state_dict(items.get(key))
+    inside = dict(_items(held))
+    found = _state_dict(inside.get(key))
     if found:
         return found
-    known = [str(name) for name, value in items.items() if _state_dict(value)]
+    known = [name for name, value in inside.items() if _state_dict(value)]
     raise ModelError(
         "the checkpoint has no weights under this key",
         where=spelled(file),
@@ -76,18 +80,25 @@ def _under(held: object, key: str, file: Path) -> OrderedDict[str, torch.Tensor]
     )
 
 
-def _state_dict(held: object) -> OrderedDict[str, torch.Tensor]:
+def _state_dict(held: object, depth: int = 0) -> OrderedDict[str, torch.Tensor]:
     """The first state dict inside; nested ones first: scripts put other tensors beside them."""
     if isinstance(held, nn.Module):
         return held.state_dict()  # type: ignore[return-value]
-    found: OrderedDict[str, torch.Tensor] = OrderedDict()
-    if not isinstance(held, Mapping):
-        return found
-    for key in _NESTED:
-        inner = held.get(key)
-        if isinstance(inner, (Mapping, nn.Module)) and (nested := _state_dict(inner)):
+    if isinstance(held, Inert):
+        return module_tensors(held)
+    inside = dict(_items(held))
+    for key in _NESTED if depth < _DEEPEST else ():
+        if nested := _state_dict(inside.get(key), depth + 1):
             return nested
-    found.update((k, v) for k, v in held.items() if isinstance(v, torch.Tensor))
-    if hasattr(held, "_metadata"):
-        found._metadata = held._metadata  # type: ignore[attr-defined]
+    found = OrderedDict((k, v) for k, v in inside.items() if isinstance(v, torch.Tensor))
+    versions = items_of(getattr(held, "_metadata", None))
+    if versions:
+        found._metadata = {k: v for k, v in versions if isinstance(v, dict)}  # type: ignore[attr-defined]
     return found
+
+
+def _items(held: object) -> list[tuple[str, object]]:
+    """The items of any mapping whose keys are texts; of one of the user's where it is trusted."""
+    if isinstance(held, dict) or not isinstance(held, Mapping):
+        return items_of(held)
+    return [(key, value) for key, value in held.items() if isinstance(key, str)]
