@@ -151,6 +151,9 @@ def test_models_by_name(tmp_path):
     assert of_model("deit_tiny_patch16_224") == ["model=timm", "model.arch='deit_tiny_patch16_224'"]
     assert of_model("resnet18.a1_in1k") == ["model=timm", "model.arch='resnet18.a1_in1k'"]
     assert of_model("hf-hub:timm/x") == ["model=timm", "model.arch='hf-hub:timm/x'"]
+    assert of_model("google/vit-base") == ["model=huggingface", "model.path='google/vit-base'"]
+    (tmp_path / "config.json").write_text("{}")
+    assert of_model(tmp_path) == ["model=huggingface", f"model.path='{tmp_path}'"]
     assert of_model("my.module:net") == ["model=custom", "model.factory='my.module:net'"]
     assert of_model("flowers") == ["model=flowers"]
     with pytest.raises(ConfigError, match=r"no such model: audit .*got 'resnet1' .*resnet18"):

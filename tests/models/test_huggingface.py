@@ -13,6 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
+import xai_audit
 from tests import tiny
 from tests.methods.asking import cosines, maps, request
 from xai_audit.errors import ModelError
@@ -261,6 +262,22 @@ def test_an_audit_maps_classes_by_name(folder: Path, tmp_path: Path) -> None:
     label = rows.groupby("class_name")["label"].unique().map(list).to_dict()
     assert label == {"stripes": [0], "circle": [1], "square": [2]}
     assert set(rows["method"]) == {"gradcam", "attention_rollout"}
+
+
+def test_a_network_and_its_processor_in_memory(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    """The rows that the folder of both gives, its classes mapped by name, too."""
+    place = saved(tmp_path / "net", "ViT", ["Stripes", "circle", "square"])
+    monkeypatch.chdir(tmp_path)
+    keys = {"masks": folder / "masks", "stages": ["index", "attribute", "score"]}
+    by_path = xai_audit.audit(place, folder / "images", **keys)
+    network = transformers.AutoModelForImageClassification.from_pretrained(place)
+    processor = transformers.AutoImageProcessor.from_pretrained(place)
+    found = xai_audit.audit(network, folder / "images", transform=processor, **keys)
+    assert found.root != by_path.root
+    assert found.scores["label"].groupby(found.scores["class_name"]).first().to_dict() == {
+        "stripes": 0, "circle": 1, "square": 2,
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(found.scores, by_path.scores, check_exact=False, atol=1e-6)
 
 
 def test_names_of_outputs_and_of_classes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,6 +11,7 @@ from xai_audit.arguments.text import choices, override
 from xai_audit.errors import ModelError, nearest
 
 _FACTORY = re.compile(r"[\w.]+:[\w.]+")
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _SOURCES = ("hf-hub:", "local-dir:")  # timm's own
 
 
@@ -46,9 +47,11 @@ def _named(name: str) -> list[str]:
             remedy=f"audit('resnet18', photos, checkpoint={name!r}) with the network's name, or "
             "the module itself with its weights loaded",
         )  # fmt: skip
+    if (Path(name).expanduser() / "config.json").is_file() or _ON_HUB.fullmatch(name):
+        return ["model=huggingface", override("model.path", name)]
     if _FACTORY.fullmatch(name) and not name.startswith(_SOURCES):
         return ["model=custom", override("model.factory", name)]
-    if name in {*choices("model")} - {"custom", "memory", "timm", "torchvision"}:
+    if name in {*choices("model")} - {"custom", "huggingface", "memory", "timm", "torchvision"}:
         return [f"model={name}"]
     from torchvision import models
 
@@ -60,7 +63,8 @@ def _named(name: str) -> list[str]:
         return ["model=timm", override("model.arch", name)]
     raise ModelError(
         "no such model", where="audit", got=repr(name),
-        expected="a name of torchvision's or timm's, a module, or package.module:callable",
+        expected="a name of torchvision's, timm's or Hugging Face's, a module, or "
+        "package.module:callable",
         remedy=f"one of {nearest(name, [*known, *others])}"
         + ("" if others else '; timm is not installed: pip install "xai-audit[timm]"'),
     )  # fmt: skip

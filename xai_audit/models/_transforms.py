@@ -1,10 +1,12 @@
-"""The keys of ``model.preprocess`` that a transform of torchvision's comes to."""
+"""The keys of ``model.preprocess`` that a transform or an image processor comes to."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ConfigError
+from xai_audit.models._processor import flips_channels, preprocess_of, warn_of_difference
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ def keys_of(
     """The keys of ``model.preprocess`` that do what ``transform`` does.
 
     Args:
-        transform: a preset of a weights' enum (``weights.transforms()``), or a Compose or
-            Sequential of torchvision's own classes, of version 1 or 2.
+        transform: a preset of a weights' enum (``weights.transforms()``), a Compose or Sequential
+            of torchvision's own classes, of version 1 or 2, or a Hugging Face image processor.
         size: (height, width) of all photos where they have one, in px.
 
     Raises:
@@ -35,6 +37,18 @@ def keys_of(
     """
     if hasattr(transform, "resize_size") and hasattr(transform, "crop_size"):
         return _preset(transform)
+    if hasattr(transform, "do_normalize") and hasattr(transform, "image_mean"):
+        return _processor(transform)
+    keys = _of_steps(transform)
+    if "crop" in keys or isinstance(keys["resize"], list):
+        return keys
+    if size is None or keys["resize"] is not False:
+        raise _wrong("no step that gives all photos one size")
+    return keys | {"crop": [*size]}
+
+
+def _of_steps(transform: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Of steps one after another."""
     # No step means: nothing is resized, and pixels stay 0..255.
     keys: dict[str, Any] = {"resize": False, "mean": [0.0], "std": [1.0], "scale": 1.0}
     seen = ""
@@ -50,11 +64,7 @@ def keys_of(
             keys |= _READERS[name](step)
         elif name != "ToDtype":
             raise _wrong(name)
-    if "crop" in keys or isinstance(keys["resize"], list):
-        return keys
-    if size is None or keys["resize"] is not False:
-        raise _wrong("no step that gives all photos one size")
-    return keys | {"crop": [*size]}
+    return keys
 
 
 def _steps(transform: Any) -> Iterator[Any]:  # noqa: ANN401
@@ -80,6 +90,15 @@ def _preset(preset: Any) -> dict[str, Any]:  # noqa: ANN401
         "interpolation": _interpolation(preset.interpolation),
         "antialias": preset.antialias is not False,
     }
+
+
+def _processor(processor: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Of an image processor of Hugging Face's."""
+    if flips_channels(processor):
+        raise _wrong("an image processor that turns RGB to BGR")
+    found = preprocess_of(processor)
+    warn_of_difference(processor, found)
+    return asdict(found) | {"resize": False if found.resize is None else found.resize}
 
 
 def _resize(step: Any) -> dict[str, Any]:  # noqa: ANN401

@@ -1,6 +1,6 @@
 """The model outputs of a dataset's classes, by the names that a model gives its outputs.
 
-Only Hugging Face's configurations have such names. They are read without loading the model.
+Only Hugging Face's configurations have such names. They are read without opening the model.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HUGGING_FACE = "xai_audit.models.huggingface.build"
+_MEMORY = "xai_audit.models.memory.build"
 _PLACEHOLDER = re.compile(r"LABEL_\d+")
 
 
@@ -54,26 +55,30 @@ def _plain(name: str) -> str:
 
 def _names(keys: Mapping[str, Any]) -> list[str] | None:
     """The outputs' names by index, None where there are none."""
+    given = _given(keys)
+    names = [given[number] for number in range(len(given)) if number in given]
+    if len(names) < len(given) or not names or all(map(_PLACEHOLDER.fullmatch, names)):
+        return None
+    return names if keys.get("num_classes") in (None, len(names)) else None
+
+
+def _given(keys: Mapping[str, Any]) -> dict[int, str]:
+    """Output -> name; empty where there are none."""
+    if keys.get("_target_") == _MEMORY:
+        from xai_audit.models.memory import output_names
+
+        return output_names(str(keys.get("key")))
     # A checkpoint of the user's own may have other classes.
     own = keys.get("_target_") == _HUGGING_FACE and not keys.get("checkpoint")
     file = _config(keys) if own else None
     if file is None:
-        return None
+        return {}
     try:
         given = json.loads(file.read_text(encoding="utf-8")).get("id2label") or {}
-        names = [str(given[str(number)]) for number in range(len(given))]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as exc:  # opening the model says more
+        return {int(number): str(name) for number, name in given.items()}
+    except (OSError, ValueError, AttributeError) as exc:  # opening the model says more
         log.debug("%s names no classes: %s: %s", file, type(exc).__name__, exc)
-        return None
-    if not names or all(map(_PLACEHOLDER.fullmatch, names)):
-        return None
-    return names if keys.get("num_classes") in (None, len(names)) else None
+        return {}
 
 
 def _config(keys: Mapping[str, Any]) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.config.held import Held
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HELD: Held[nn.Module] = Held()
+# Keys of the other plugins that a module with its weights has no use for.
+_NO_CHECKPOINT: dict[str, Any] = {
+    "checkpoint": None, "trust_checkpoint": False, "weights_key": None, "num_classes": None,
+}  # fmt: skip
 
 
 def hold(module: nn.Module) -> str:
@@ -33,6 +38,12 @@ def hold(module: nn.Module) -> str:
     key = f"{safe_name(type(inner).__name__)}-{weights[:8]}"
     _HELD.put(key, module)
     return key
+
+
+def output_names(key: str) -> dict[int, str]:
+    """Output -> class, as the configuration of a Hugging Face model names them; empty of others."""
+    names = getattr(getattr(_HELD.get(key), "config", None), "id2label", None)
+    return dict(names) if isinstance(names, Mapping) else {}
 
 
 def build(
@@ -51,7 +62,7 @@ def build(
     Raises:
         ModelError: this process holds no such module, or no longer; or it cannot be copied.
     """
-    options = Options(checkpoint=None, trust_checkpoint=False, num_classes=None, **common)
+    options = Options(**_NO_CHECKPOINT, **common)
     held = _HELD.get(key)
     if held is None:
         raise ModelError(
