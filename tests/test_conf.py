@@ -44,6 +44,10 @@ NEEDS = {
     "masks=coco": ["masks.file={place}/coco.json"],
     "masks=folder": ["masks.root={place}"],
     "masks=voc": ["masks.root={place}"],
+    "model=callable": [
+        "model.factory=tests.odd_models:probabilities",
+        "model.preprocess.crop=64",
+    ],
     "model=custom": ["model.factory=tests.tiny:net"],
     "model=huggingface": ["model.path={place}/net"],
     "model=memory": [f"model.key={model_memory.hold(NET)}"],

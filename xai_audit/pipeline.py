@@ -34,12 +34,13 @@ from typing import TYPE_CHECKING
 
 from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.agreement.stage import AGREEMENT
+from xai_audit.attribute.methods import check_methods, check_possible
 from xai_audit.attribute.stage import ATTRIBUTE
 from xai_audit.attribute.targets import resolved
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
-from xai_audit.errors import ConfigError, OutputError, StoppedError, TooManyFailuresError
+from xai_audit.errors import OutputError, StoppedError, TooManyFailuresError
 from xai_audit.evidence.stages.attention import ATTENTION
 from xai_audit.evidence.stages.availability import AVAILABILITY
 from xai_audit.evidence.stages.carriers import CARRIERS
@@ -58,7 +59,6 @@ from xai_audit.run.limits import check_address_space
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
-from xai_audit.schema import RANDOM
 from xai_audit.score.stage import SCORE
 from xai_audit.store.address import home_of
 from xai_audit.store.settings import configure
@@ -92,7 +92,7 @@ def audit(spec: RunSpec) -> Path:
     Raises:
         AuditError: what the user can fix, before anything computed earlier is touched.
     """
-    _check_methods(spec)
+    check_methods(spec.methods)
     _check_machine(spec)
     dataset = build("dataset", spec.settings.dataset)
     configure(**vars(spec.settings.store))
@@ -112,6 +112,7 @@ def audit(spec: RunSpec) -> Path:
     if {*_WITH_MODEL} & {*spec.settings.stages}:
         # What does not fit is an error before anything is written.
         resolved(spec.settings.targets, job.labels, job.facts.num_outputs)
+        check_possible(spec.methods, forward_only=job.facts.forward_only)
     with owned(paths), stop, driver.status.at_end():
         record.check_owner()  # again: another audit may have come while the model loaded
         borrow(paths, spec.siblings, record.content["identity"])
@@ -164,6 +165,9 @@ def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:
 
 def _log_layer(job: Audit) -> None:
     """Log the layer that CAM methods explain, and whether it was found or given."""
+    if job.facts.forward_only:
+        log.info("the model gives outputs only: no weights are drawn anew and no attack is made")
+        return
     (height, width), given = job.facts.grid, job.settings.model.get("target_layer")
     how = "given" if given else "found; another one: model.target_layer=NAME"
     log.info("target layer: %s, %d x %d cells (%s)", job.facts.target_layer, height, width, how)
@@ -173,21 +177,6 @@ def _check_machine(spec: RunSpec) -> None:
     check_extras(spec)
     if {*spec.settings.stages} - {INDEX.group}:  # all others may import PyTorch
         check_address_space()
-
-
-def _check_methods(spec: RunSpec) -> None:
-    for method in spec.methods:
-        if method.get("sign") not in ("positive", "absolute"):
-            raise ConfigError(
-                "unknown sign rule",
-                where="method.sign",
-                expected="positive or absolute",
-                got=method.get("sign"),
-            )
-        if method.get("name") == RANDOM:
-            raise ConfigError(
-                "a method cannot have the name of maps of noise", where="method.name", got=RANDOM
-            )
 
 
 def _check_place(job: Audit) -> None:

@@ -164,7 +164,7 @@ class LoadedModel:
     Attributes:
         module: eval mode, no parameter requires grad, channels_last, conv+BN folded.
         preprocess: its eval transform.
-        target_layer: dotted name, given by the user or found.
+        target_layer: dotted name, given by the user or found; empty: a model of outputs only.
         num_outputs: K.
         grid: (h, w) of the target layer's activations.
         device: of its weights, ``cpu`` or ``cuda:0``.

@@ -33,7 +33,7 @@ _FORWARDS, _RETRIES = "forwards", "oom_retries"
 
 
 def plan(audit: Audit) -> Plan:
-    """Parts of eight sampled images; none with ``adversarial.images`` 0."""
+    """Parts of eight sampled images; none with ``adversarial.images`` 0 or without gradients."""
     rows, settings, regions = _sampled(audit), audit.settings, audit.settings.regions
     chosen = settings.adversarial
     mark = fingerprint(
@@ -58,7 +58,9 @@ def plan(audit: Audit) -> Plan:
 
 def _sampled(audit: Audit) -> pa.Table:
     """The rows of the manifest that are attacked."""
-    return drawn(audit.selected(), audit.settings.adversarial.images, audit.settings.seed)
+    # The attacks follow gradients.
+    images = 0 if audit.facts.forward_only else audit.settings.adversarial.images
+    return drawn(audit.selected(), images, audit.settings.seed)
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:

@@ -39,11 +39,14 @@ _COMMON: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
 def other_pixels(audit: Audit) -> list[Try]:
     """The model's own preprocessing and the common ones, each on the same 64 photos.
 
-    Resize and crop stay as they are. The order of the channels does too: no key changes it.
+    Resize and crop stay as they are. The order of the channels does too: no key changes it. Of a
+    model of outputs only there is none.
 
     Args:
         audit: with the manifest and what decoding found; its model is opened if it is not yet.
     """
+    if audit.facts.forward_only:  # it is given photos, whatever mean and standard deviation are
+        return []
     present, outputs = audit.facts.preprocess, audit.facts.num_outputs
     ways = {_CONFIGURED: present} | common(present)
     right, n = _right(audit, ways)

@@ -51,13 +51,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Refuse a head that does not exist and a number of classes that no model has."""
-        if self.head not in (None, *HEADS):
-            raise ModelError(
-                "unknown value",
-                where="model.head",
-                expected=f"{', '.join(HEADS)} or null",
-                got=self.head,
-            )
+        check_head(self.head)
         given = self.num_classes
         if given is not None and (type(given) is not int or given < 1):
             raise ModelError(
@@ -66,6 +60,17 @@ class Options:
                 expected="an int of 1 or more, or null",
                 got=given,
             )
+
+
+def check_head(head: str | None) -> None:
+    """Raise ModelError for a head that does not exist."""
+    if head not in (None, *HEADS):
+        raise ModelError(
+            "unknown value",
+            where="model.head",
+            expected=f"{', '.join(HEADS)} or null",
+            got=head,
+        )
 
 
 def trained(

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from xai_audit.errors import ModelError
 from xai_audit.network import target_layer
+from xai_audit.network.black_box import BlackBox
 from xai_audit.network.copied import as_two, fold_conv_bn, is_single, restore
 from xai_audit.network.feature_layout import layout_of
 from xai_audit.network.outputs import keep_logits
@@ -60,7 +61,8 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     logits = keep_logits(module, seen.output)
     seen = replace(seen, output=logits)
     head = _head(spec.head, logits)
-    name = _layer(spec.target_layer, seen, module, probe)
+    hidden = isinstance(module, BlackBox)
+    name = "" if hidden else _layer(spec.target_layer, seen, module, probe)
     _fold(module, name, probe, logits)
     if is_single(logits):
         log.info("one logit: output 0 is the negative class, output 1 the positive")
@@ -72,11 +74,16 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         preprocess=preprocess,
         target_layer=name,
         num_outputs=2 if is_single(logits) else logits.shape[1],
-        grid=(1, 1) if layout is None else layout.grid(shape),
+        grid=_cells(preprocess.crop) if layout is None else layout.grid(shape),
         device=device,
         head=head,
         single_logit=is_single(logits),
     )
+
+
+def _cells(crop: tuple[int, int]) -> tuple[int, int]:
+    """The grid of heatmaps where no layer has one: cells of 16 px, as a ViT's."""
+    return (max(crop[0] // 16, 1), max(crop[1] // 16, 1))
 
 
 def _require_finite(module: nn.Module) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _OURS = "xai_audit."
 # A factory is the user's code, which may give another network tomorrow; a folder of weights and a
 # name on the hub may hold others.
-_OPENED = ("xai_audit.models.custom.build", "xai_audit.models.huggingface.build")
+_OPENED = tuple(f"xai_audit.models.{name}.build" for name in ("custom", "callable", "huggingface"))
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class ModelFacts:
     def to_json(self) -> dict[str, Any]:
         """The facts as JSON values."""
         return asdict(self)
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether the model has outputs only, no layer to explain and no gradient."""
+        return not self.target_layer
 
     def noted(self) -> dict[str, Any]:
         """What ``run.json`` says of the model that the configuration does not."""
