@@ -129,9 +129,8 @@ def test_what_stands_around_a_module_is_left_out():
 def test_layers_keep_the_names_that_the_user_knows():
     HELD["names"] = torch.compile(tiny.net())
     common = {
-        "checkpoint": None, "trust_checkpoint": False, "weights_key": None,
-        "num_classes": None, "head": None,
-        "preprocess": {}, "name": None, "target_layer": "4",
+        "checkpoint": None, "trust_checkpoint": False, "weights_key": None, "num_classes": None,
+        "head": None, "preprocess": {}, "name": None, "target_layer": "4",
     }  # fmt: skip
     spec = build(
         num_classes_of_dataset=3,

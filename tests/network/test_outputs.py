@@ -97,6 +97,38 @@ def test_a_network_is_the_one_that_returns_only_its_logits(
         assert torch.equal(found[0], found[2]), name
 
 
+def test_of_a_module_that_ends_in_a_softmax_the_logits_are_logarithms(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plain = prepared(lambda z, _: z)
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    for make in (lambda z, _: z.softmax(1), lambda z, _: {"y": z.softmax(1)}):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="xai_audit"):
+            ended = prepared(make)
+        assert "the model's outputs are probabilities" in caplog.text
+        torch.testing.assert_close(ended.module(images).softmax(1), plain.module(images).softmax(1))
+        assert isinstance(ended.module.body[1], nn.Identity)
+        # The margin of logarithms is that of logits.
+        found = [
+            maps("gradcam", request(way, images, torch.tensor([1, 0, 1]), ["contrast"]))
+            for way in (ended, plain)
+        ]
+        torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+
+
+def test_what_may_be_independent_probabilities_is_left_alone() -> None:
+    for make, head in (
+        (lambda z, _: z.sigmoid(), None),
+        (lambda z, _: z.softmax(1), "sigmoid"),
+        (lambda z, _: z[:, :1].sigmoid(), None),
+    ):
+        spec = ModelSpec(Returns(make), Preprocess(crop=(64, 64)), "net", head=head)
+        model = prepare(spec, device="cpu")
+        out = model.module(torch.randn(2, 3, 64, 64))
+        assert bool((out >= 0).all())
+
+
 def test_every_stage_gives_what_it_gives_of_the_plain_network(folder, tmp_path) -> None:
     stages = "stages=[index,attribute,score,trust,evidence,adversarial]"
     more = ["methods=[gradcam,saliency]", "adversarial.images=2", "adversarial.steps=2", stages]

@@ -32,6 +32,8 @@ _FEATURES = ("pooler_output", "image_embeds", "embedding", "embeddings", "featur
 _KINDS = {"boxes": "detection", "pred_boxes": "detection", "out": "segmentation",
           "pred_masks": "segmentation", "masks_queries_logits": "segmentation"}  # fmt: skip
 _SHOWN = 5
+_ROUNDED = 1e-4  # how far probabilities may be from a sum of 1
+_LEAST = 1e-12  # a probability of 0 has no logarithm
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,30 @@ class _Place:
     get: Callable[[Any], Any]
 
 
-def keep_logits(module: nn.Module, output: object) -> torch.Tensor:
+def keep_logits(module: nn.Module, output: object, head: str | None) -> torch.Tensor:
     """The logits in ``output`` of one image; ``module`` is changed in place to return only them.
 
-    That is done by a hook: a wrapper would change the layers' names.
+    That is done by a hook: a wrapper would change the layers' names. Of a module that ends in a
+    softmax the logits are the logarithms of what it returns, for their softmax is that again.
 
     Args:
         module: that gave ``output``.
         output: (1, K), one number, or a container in which exactly one place can be meant.
+        head: of HEADS as the user gave it, or None.
 
     Raises:
         ModelError: there are none, or no place is the obvious one.
     """
+    found = _taken_out(module, output)
+    if head == "sigmoid" or not _is_softmax(found):
+        return found
+    log.info("the model's outputs are probabilities: its logits are their logarithms")
+    module.register_forward_hook(_logarithms)
+    return _logarithms(module, None, found)
+
+
+def _taken_out(module: nn.Module, output: object) -> torch.Tensor:
+    """The one row or number in ``output``, which ``module`` returns from now on."""
     if isinstance(output, torch.Tensor):
         if not _is_row(output):
             raise _no_logits(output)
@@ -76,6 +90,16 @@ def _taken(
     get: Callable[[Any], torch.Tensor], _module: nn.Module, _inputs: object, output: object
 ) -> torch.Tensor:
     return get(output)
+
+
+def _is_softmax(row: torch.Tensor) -> bool:
+    """Whether a row (1, K) is the probabilities of K > 1 classes."""
+    within = row.ndim == 2 and row.shape[1] > 1 and bool(((row >= 0) & (row <= 1)).all())
+    return within and abs(float(row.sum()) - 1) <= _ROUNDED
+
+
+def _logarithms(_module: nn.Module, _inputs: object, probabilities: torch.Tensor) -> torch.Tensor:
+    return probabilities.clamp_min(_LEAST).log()
 
 
 def _is_row(value: object) -> bool:
