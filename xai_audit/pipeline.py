@@ -30,7 +30,7 @@ from __future__ import annotations
 import errno
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.agreement.stage import AGREEMENT
@@ -70,8 +70,11 @@ from xai_audit.work.runner import Driver
 from xai_audit.work.shard import Share, check_plan, work_share
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from xai_audit.config.spec import RunSpec
     from xai_audit.run.paths import RunPaths
+    from xai_audit.work.stage import Stage
 
 log = logging.getLogger(__name__)
 
@@ -145,11 +148,17 @@ def _run_stages(driver: Driver) -> None:
         if stage.group in driver.audit.settings.stages:
             driver.stop.check()
             driver.run(stage)
-            if stage is ATTRIBUTE:  # before any later stage logs: whether it is below chance
-                for line in (driver.record.content.get("below_chance") or {}).get("lines", []):
-                    log.warning("WARNING: %s", line)
+            for line in _warnings(stage, driver.record.content):  # before any later stage logs
+                log.warning("WARNING: %s", line)
         if stage is INDEX:
             check_masks(driver.audit)
+
+
+def _warnings(stage: Stage, noted: Mapping[str, Any]) -> Sequence[str]:
+    """What is wrong with the model or its maps by what ``stage`` noted, also in an earlier run."""
+    if stage is ATTRIBUTE:
+        return (noted.get("below_chance") or {}).get("lines") or ()
+    return noted.get("without_relevance") or () if stage is SCORE else ()
 
 
 def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:

@@ -78,9 +78,10 @@ def test_one_side_of_a_one_logit_model(folder, tmp_path, monkeypatch, caplog):
     keys = {"stages": ["index", "attribute", "score"], "method": ["gradcam", "occlusion"]}
     with caplog.at_level(logging.WARNING, "xai_audit"):
         run = xai_audit.audit(module, "two", compute={"num_workers": 0}, **keys)
+        xai_audit.audit(module, "two", compute={"num_workers": 0}, **keys)  # makes nothing anew
     said = [r.getMessage() for r in caplog.records if "no relevance" in r.getMessage()]
     noted = run.record["without_relevance"]
-    assert said == [f"WARNING: {line}" for line in noted]
+    assert said == [f"WARNING: {line}" for line in noted] * 2
     start = "gradcam gives no relevance at all for the target {} in 1 class (circle, 6 of 6 photos)"
     ends = "In this run occlusion for contrast and occlusion for label do."
     for line, kind in zip(noted, ("contrast", "label"), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from xai_audit.score.rows import Scorer
     from xai_audit.vision.loader import LoadSettings, Photos
     from xai_audit.work.audit import Audit
-
-log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -85,8 +82,6 @@ def scorer_of(audit: Audit, device: str) -> Scorer:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Note the regions that the scores are about, and what has no relevance in whole classes."""
     lines = silent_lines(files_of(audit.paths, SCORE, parts))
-    for line in lines:
-        log.warning("WARNING: %s", line)
     # A later command may want other regions.
     return {"regions": asdict(audit.settings.regions), "without_relevance": lines}
 
