@@ -53,7 +53,7 @@ $(READY): pyproject.toml
 # pip knows dependency groups from 25.1 on.
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[timm,transformers,coco,slurm,ray,huggingface,heif,dicom]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[timm,transformers,onnx,coco,slurm,ray,huggingface,heif,dicom]' --group dev
 	touch $@
 
 $(BENCH): $(DEV)

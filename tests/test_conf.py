@@ -17,6 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tests import tiny
+from tests.models.test_onnx import exported
 from xai_audit.config.build import build
 from xai_audit.config.compose import compose
 from xai_audit.config.nodes import AuditConfig
@@ -51,6 +52,7 @@ NEEDS = {
     "model=custom": ["model.factory=tests.tiny:net"],
     "model=huggingface": ["model.path={place}/net"],
     "model=memory": [f"model.key={model_memory.hold(NET)}"],
+    "model=onnx": ["model.path={place}/net.onnx"],
     "model=timm": ["model.arch=resnet18", "model.pretrained=false"],
     "model=torchvision": ["model.arch=resnet18", "model.weights=null"],
     "cue=stamp": ["stamp.text=suspected"],
@@ -58,6 +60,7 @@ NEEDS = {
 EXTRAS = {
     "masks=coco": "pycocotools",
     "model=huggingface": "transformers",
+    "model=onnx": "onnxruntime",
     "model=timm": "timm",
     "method=lrp": "zennit",
     "engine=ray": "ray",
@@ -81,6 +84,8 @@ def place(tmp_path_factory):
     (root / "boxes.csv").write_text("path,x_min,y_min,x_max,y_max\na.jpg,1,1,5,5\n")
     empty = {"images": [], "annotations": [], "categories": []}
     (root / "coco.json").write_text(json.dumps(empty))
+    if find_spec("onnx"):
+        exported(tiny.net(), root / "net.onnx")
     if find_spec("transformers"):
         from transformers import ResNetConfig, ResNetForImageClassification
 

@@ -12,7 +12,7 @@ from tests import odd_models, tiny
 from tests.methods.asking import METHODS
 from xai_audit.errors import ModelError
 from xai_audit.models.callable import build
-from xai_audit.network.black_box import BlackBox, photos_of
+from xai_audit.network.black_box import PhotoFunction, photos_of
 from xai_audit.network.inputs import Inputs, probabilities
 from xai_audit.network.prepare import fingerprint, prepare
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess
@@ -108,7 +108,7 @@ def test_photos_come_back_from_normalised_images() -> None:
 @pytest.mark.parametrize("head", [None, "sigmoid"])
 def test_probabilities_go_out_as_they_came_in(head: str | None) -> None:
     wanted = torch.tensor([[0.0, 0.25, 0.75], [0.5, 0.5, 0.0], [0.2, 0.2, 0.6]])
-    box = BlackBox(
+    box = PhotoFunction(
         lambda photos: wanted[: len(photos)].numpy(), SMALL, name="f", independent=bool(head)
     )
     found = probabilities(box(torch.zeros(3, 3, 8, 8)), head or "softmax")
@@ -116,7 +116,7 @@ def test_probabilities_go_out_as_they_came_in(head: str | None) -> None:
 
 
 def test_one_probability_is_that_of_the_second_class() -> None:
-    box = BlackBox(lambda photos: [0.8] * len(photos), SMALL, name="f", independent=False)
+    box = PhotoFunction(lambda photos: [0.8] * len(photos), SMALL, name="f", independent=False)
     model = prepare(ModelSpec(box, SMALL, "f"), device="cpu")
     assert (model.num_outputs, model.target_layer, model.grid) == (2, "", (1, 1))
     found = model.module(torch.zeros(2, 3, 8, 8)).softmax(1)
@@ -137,7 +137,7 @@ def test_one_probability_is_that_of_the_second_class() -> None:
 )
 def test_what_is_no_probability_is_one_line(given: object, independent: bool, text: str) -> None:
     with pytest.raises(ModelError) as caught:
-        BlackBox(lambda _: given, SMALL, name="mine:predict", independent=independent)
+        PhotoFunction(lambda _: given, SMALL, name="mine:predict", independent=independent)
     assert "gives no probabilities of the photos' classes: mine:predict" in str(caught.value)
     assert text in str(caught.value)
 

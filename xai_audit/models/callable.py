@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xai_audit.models._factory import callable_of
 from xai_audit.models._options import check_head
 from xai_audit.models._preprocess import override
-from xai_audit.network.black_box import BlackBox
+from xai_audit.network.black_box import PhotoFunction
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def build(  # noqa: PLR0913 - the keys of the YAML
     check_head(head)
     transform = override(Preprocess(), preprocess)
     predict = callable_of(factory)
-    module = BlackBox(
+    module = PhotoFunction(
         partial(predict, **kwargs), transform, name=factory, independent=head == "sigmoid"
     )
     return ModelSpec(

@@ -26,10 +26,13 @@ _DIGITS = 3
 
 
 class BlackBox(nn.Module):
+    """A module with outputs only: no weights, no layers and no gradient."""
+
+
+class PhotoFunction(BlackBox):
     """A module whose logits are the logarithms of the probabilities that a function gives.
 
-    It has no weights, no layers and no gradient. A buffer keeps what the function gives for noise,
-    so that a run notices that it is another one.
+    A buffer keeps what the function gives for noise, so that a run notices that it is another one.
 
     Args:
         predict: photos (B, H, W, C) uint8, cropped -> probabilities (B, K), or (B,) of one class.

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _OURS = "xai_audit."
 # A factory is the user's code, which may give another network tomorrow; a folder of weights and a
 # name on the hub may hold others.
-_OPENED = tuple(f"xai_audit.models.{name}.build" for name in ("custom", "callable", "huggingface"))
+_OPENED = tuple(
+    f"xai_audit.models.{name}.build" for name in ("custom", "callable", "huggingface", "onnx")
+)
 
 
 @dataclass(frozen=True)
