@@ -143,7 +143,7 @@ class ModelSpec:
     """The model that a model plugin returns.
 
     Attributes:
-        module: forward (B, C, H, W) float32 -> logits (B, K).
+        module: forward (B, C, H, W) float32 -> logits (B, K), also in a dict, tuple or object.
         preprocess: its eval transform.
         name: names the output folder.
         target_layer: dotted name of the layer whose activations CAM methods explain, or None.

@@ -92,6 +92,10 @@ def test_what_is_between_two_linear_layers_is_not_guessed(tmp_path: Path) -> Non
         (nn.Sequential(nn.BatchNorm1d(512), nn.Linear(512, 5)), "2 missing (fc.weight, fc.bias)"),
         (nn.Sequential(Drop(), nn.Linear(256, 5)), "2 missing (fc.weight, fc.bias)"),
         (nn.Sequential(OrderedDict(out=nn.Linear(512, 5))), "2 missing (fc.weight, fc.bias)"),
+        (
+            nn.Sequential(OrderedDict({"9" * 9: nn.Linear(512, 5)})),
+            "2 missing (fc.weight, fc.bias)",
+        ),
     ],
 )
 def test_other_classifiers_are_told_as_they_are(head: nn.Module, text: str, tmp_path: Path) -> None:

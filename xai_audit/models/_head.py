@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # What a container of a classifier may hold for all of it to be replaced.
 _PLAIN = (nn.Linear, nn.Dropout, nn.ReLU, nn.Hardswish, nn.GELU, nn.SiLU, nn.Tanh, nn.Identity)
+_DIGITS = 2
 _Linears = dict[str, tuple[int, int, bool]]
 
 
@@ -96,7 +97,9 @@ def _linears(named: Mapping[str, torch.Tensor], place: str) -> _Linears | None:
     found: _Linears = {}
     for name, value in held.items():
         index, _, kind = name.rpartition(".")
-        if kind == "weight" and value.ndim == 2 and (index.isdigit() or not index):
+        # An index of many digits is none that a Sequential has, but would make as many layers.
+        short = not index or (index.isdigit() and len(index) <= _DIGITS)
+        if kind == "weight" and value.ndim == 2 and short:
             found[index] = (value.shape[1], value.shape[0], f"{name[:-6]}bias" in held)
     known = {f"{i}.{k}".lstrip(".") for i in found for k in ("weight", "bias")}
     if not found or {*held} - known or (len(found) > 1 and "" in found):
@@ -133,7 +136,9 @@ def _replace(
         before = [(str(i), nn.Identity()) for i in range(int(index))]
         head = nn.Sequential(OrderedDict([*before, (index, head)]))
     module.set_submodule(place, head)
-    after = f" after {index} layers without weights, taken for dropout" if int(index or 0) else ""
+    place_in = int(index or 0)
+    words = f" after {place_in} layer{'s' * (place_in > 1)} without weights, taken for dropout"
+    after = words if place_in else ""
     log.info("%s: %s is Linear(%d, %d)%s", spelled(file), place, inputs, outputs, after)
 
 
