@@ -73,6 +73,7 @@ def test_what_needs_weights_or_gradients_is_left_out(both) -> None:
     checked = table(both, "function", "methods.parquet").set_index("method").loc["occlusion"]
     assert checked["trusted"] is None
     assert np.isnan(checked["similarity_all"])
+    assert "a model of outputs has none" in checked["because"]
     network = table(both, "network", "methods.parquet").set_index("method").loc["occlusion"]
     assert checked["insertion"] == pytest.approx(network["insertion"], abs=0.02)
     said = (both / "function.log").read_text()

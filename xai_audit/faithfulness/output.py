@@ -93,6 +93,10 @@ def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int)
     """The reason, in one sentence, why the maps are trusted or not."""
     if method == RANDOM:
         return "Maps of noise, to compare the others with."
+    if not known and row["n_images"]:
+        return (
+            "No map could be compared with one under random weights; a model of outputs has none."
+        )
     if trusted is None and known < _MIN_IMAGES:
         images = "map" if known == 1 else "maps"
         return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
