@@ -9,29 +9,27 @@ so its rows are those that the stage's fingerprint stands for. Whoever reads the
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.attribute.kept import Kept, keep, noted, prune
+from xai_audit.attribute.main_pass import Explanations, Pass, explained_parts
 from xai_audit.attribute.targets import resolved
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import content_fingerprint, counted, statuses_table
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
-from xai_audit.schema import ATTRIBUTIONS, SCORES
 from xai_audit.score.stage import part_mark, score_mark, scorer_of
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
-    from xai_audit.attribute.explain import Explainer
     from xai_audit.run.progress import Progress
-    from xai_audit.score.rows import Explained, Scorer
-    from xai_audit.types import Attributor
-    from xai_audit.vision.loader import Batch, LoadSettings, Photos
     from xai_audit.work.audit import Audit
 
 _VERSION = 1
@@ -45,25 +43,20 @@ _NOT_THE_FUNCTION = (
 def plan(audit: Audit) -> Plan:
     """Parts of ``compute.part_size`` selected rows."""
     rows, settings, size = audit.selected(), audit.settings, audit.settings.compute.part_size
-    mark = fingerprint(
-        _VERSION,
-        content_fingerprint(rows),
-        audit.facts.mark,
-        {k: v for k, v in settings.model.items() if k not in _NOT_THE_FUNCTION},
-        list(audit.spec.methods),
-        list(settings.targets),
-        audit.facts.precision,
-        size,
-    )
+    selection = content_fingerprint(rows)
+    mark = fingerprint(_VERSION, selection, *(own := _own_marks(audit)), size)
+    # Of other photos a row does not depend, but for baselines that are drawn from them.
+    same = fingerprint(_VERSION, *own, selection if _draws_photos(audit) else None)
     scores = part_mark(mark, score_mark(audit, rows)) if "score" in settings.stages else None
 
     def parts() -> list[Part]:
+        keep(audit.paths, same, but=mark)
         spans = [range(rows.num_rows)[at : at + size] for at in range(0, rows.num_rows, size)]
         return [
             Part(
                 number=number,
                 fingerprint=mark,
-                args={"start": span.start, "stop": span.stop, "scores": scores},
+                args={"start": span.start, "stop": span.stop, "scores": scores, "same": same},
                 size=len(span),
             )
             for number, span in enumerate(spans)
@@ -72,15 +65,62 @@ def plan(audit: Audit) -> Plan:
     return Plan(mark, parts)
 
 
+def _own_marks(audit: Audit) -> list[Any]:
+    """Everything that decides the rows of a photo, beside the photo itself."""
+    settings = audit.settings
+    return [
+        audit.facts.mark,
+        {k: v for k, v in settings.model.items() if k not in _NOT_THE_FUNCTION},
+        list(audit.spec.methods),
+        list(settings.targets),
+        audit.facts.precision,
+    ]
+
+
+def _draws_photos(audit: Audit) -> bool:
+    """Whether a method may take photos of the dataset as baselines."""
+    ours = all(str(node.get("_target_")).startswith("xai_audit.") for node in audit.spec.methods)
+    return not ours or '"photo"' in json.dumps(list(audit.spec.methods), default=str)
+
+
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
-    """One pass over the photos of the parts; what it finds goes to attributions and scores."""
-    main = _pass(audit, progress, with_scores=any(part.args["scores"] for part in parts))
+    """One pass over the photos of the parts; what it finds goes to attributions and scores.
+
+    Photos of which an earlier selection has the rows do not go through the model; the scores of
+    their parts are left to the score stage.
+    """
+    rows = audit.selected()
+    kept = Kept(audit.paths, parts[0].args["same"], rows)
     spans = [range(part.args["start"], part.args["stop"]) for part in parts]
-    for part, found in zip(parts, explained_parts(main, spans, progress), strict=True):
-        yield _finished(audit, part, found, main.explainer.adaptive.smallest)
+    fresh = [[at for at in span if not kept.has(at)] for span in spans]
+    made = _made(audit, parts, fresh, rows, progress) if any(fresh) else iter(())
+    for part, span, new in zip(parts, spans, fresh, strict=True):
+        found, batch = next(made) if new else (Explanations(), audit.settings.compute.batch_size)
+        if len(new) < len(span):
+            kept.add(found, span)
+            progress(len(span) - len(new))
+        mine = rows.slice(span.start, len(span))
+        yield _finished(audit, part, found, batch, rows=mine, whole=len(new) == len(span))
 
 
-def _pass(audit: Audit, progress: Progress, *, with_scores: bool) -> Pass:
+def _made(
+    audit: Audit,
+    parts: Sequence[Part],
+    fresh: Sequence[Sequence[int]],
+    rows: pa.Table,
+    progress: Progress,
+) -> Iterator[tuple[Explanations, int]]:
+    """What the model says of the rows ``fresh`` of each part that has any, and the batch size."""
+    some = [each for each in fresh if each]
+    ends = list(accumulate(map(len, some)))
+    spans = [range(end - len(each), end) for each, end in zip(some, ends, strict=True)]
+    with_scores = any(part.args["scores"] for part in parts)
+    main = _pass(audit, rows.take([at for each in some for at in each]), progress, with_scores)
+    for found in explained_parts(main, spans, progress):
+        yield found, main.explainer.adaptive.smallest
+
+
+def _pass(audit: Audit, rows: pa.Table, progress: Progress, with_scores: bool) -> Pass:
     from xai_audit.attribute.explain import Explainer
     from xai_audit.attribute.references import references_of
 
@@ -97,20 +137,30 @@ def _pass(audit: Audit, progress: Progress, *, with_scores: bool) -> Pass:
     return Pass(
         explainer=explainer,
         methods=audit.methods,
-        photos=audit.photos(audit.selected(), load),
+        photos=audit.photos(rows, load),
         load=load,
         scorer=scorer_of(audit, compute.device) if with_scores else None,
     )
 
 
-def _finished(audit: Audit, part: Part, found: Explanations, batch_size: int) -> Finished:
+def _finished(
+    audit: Audit,
+    part: Part,
+    found: Explanations,
+    batch_size: int | str,
+    *,
+    rows: pa.Table,
+    whole: bool,
+) -> Finished:
+    """A part of ``rows``, with its scores where the ``whole`` of it went through the model."""
     notes = {
         _PROBLEMS: json.dumps(found.problems),
         _COUNTS: json.dumps(found.counts),
         _BATCH: str(batch_size),
+        **noted(part.args["same"], rows),
     }
     also = []
-    if (mark := part.args["scores"]) is not None:
+    if (mark := part.args["scores"]) is not None and whole:
         also.append((RunPaths.part(audit.paths.scores, part.number), mark, found.score_table()))
     return Finished(part, found.attribution_table(), notes, also)
 
@@ -128,10 +178,12 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     for file in files:
         notes = read_notes(file)
         problems |= {i: (s, message) for i, (s, message) in json.loads(notes[_PROBLEMS]).items()}
-        smallest.append(int(notes[_BATCH]))
+        smallest += [int(notes[_BATCH])] if notes[_BATCH].isdigit() else []
         for name, count in json.loads(notes[_COUNTS]).items():
             retries[name] += count
     write_table(audit.paths.statuses, statuses_table(problems))
+    if parts:
+        prune(audit.paths, parts[0].args["same"], audit.selected())
     facts, settings = audit.facts, audit.settings
     model = {k: v for k, v in settings.model.items() if not isinstance(v, dict)}
     return {
@@ -146,103 +198,6 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
         },
         "model": model | facts.noted(),
     } | checked(audit, files)
-
-
-@dataclass(frozen=True)
-class Pass:
-    """Everything that one pass over the photos needs.
-
-    Attributes:
-        explainer: explains batches.
-        methods: all of them see each batch.
-        photos: the selected rows of the manifest.
-        load: how they are read.
-        scorer: None leaves scoring for later.
-    """
-
-    explainer: Explainer
-    methods: Sequence[Attributor]
-    photos: Photos
-    load: LoadSettings
-    scorer: Scorer | None
-
-
-@dataclass
-class Explanations:
-    """The results of one part.
-
-    Attributes:
-        attributions: tables of ATTRIBUTIONS, as they came.
-        scores: tables of SCORES, as they came.
-        problems: image_id -> (status, message) of images that are not usable.
-        counts: retries of each kind.
-    """
-
-    attributions: list[pa.Table] = field(default_factory=list)
-    scores: list[pa.Table] = field(default_factory=list)
-    problems: dict[str, tuple[str, str]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def attribution_table(self) -> pa.Table:
-        """The rows of ATTRIBUTIONS, those of an image together."""
-        from xai_audit.score.rows import ordered
-
-        return ordered(self.attributions, ATTRIBUTIONS, self.problems)
-
-    def score_table(self) -> pa.Table:
-        """The rows of SCORES, those of an image together."""
-        from xai_audit.score.rows import ordered
-
-        return ordered(self.scores, SCORES, self.problems)
-
-
-def explained_parts(
-    work: Pass, spans: Sequence[range], progress: Callable[[int], None]
-) -> Iterator[Explanations]:
-    """The results of each of ``spans`` (rows of the photos), in order.
-
-    Args:
-        work: the pass.
-        spans: the rows of each part.
-        progress: called with the number of images just explained; may raise to stop.
-    """
-    from xai_audit.vision.loader import batches
-
-    stream = batches(work.photos, spans, work.load)
-    for span in spans:
-        found, before, done = Explanations(), _counts(work.explainer), 0
-        while done < len(span):
-            chunk, batch = next(stream)
-            _explain(work, batch, found)
-            done += len(chunk)
-            progress(len(chunk))
-        after = _counts(work.explainer)
-        found.counts = {name: after[name] - before[name] for name in after}
-        yield found
-
-
-def _explain(work: Pass, batch: Batch, found: Explanations) -> None:
-    from xai_audit.score.rows import attribution_rows
-
-    found.problems.update(batch.problems)
-    if not batch.records:
-        return
-
-    def rows(block: Explained) -> tuple[pa.Table, pa.Table | None]:
-        scores = None if work.scorer is None else work.scorer.rows(block, batch)
-        return attribution_rows(block), scores
-
-    tables, problems = work.explainer.explain(work.methods, batch, rows)
-    found.problems.update(problems)
-    found.attributions += [attributions for attributions, _ in tables]
-    found.scores += [scores for _, scores in tables if scores is not None]
-
-
-def _counts(explainer: Explainer) -> dict[str, int]:
-    return {
-        "oom_retries": explainer.adaptive.retries,
-        "nonfinite_retries": explainer.nonfinite_retries,
-    }
 
 
 ATTRIBUTE = Stage(

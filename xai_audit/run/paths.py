@@ -135,6 +135,11 @@ class RunPaths:
         return self.root / "attributions"
 
     @property
+    def kept(self) -> Path:
+        """The folder of heatmaps of photos that are not selected now, or in other parts."""
+        return self.root / "kept"
+
+    @property
     def scores(self) -> Path:
         """The folder of scores, one file a part."""
         return self.root / "scores"
