@@ -9,6 +9,7 @@ so its rows are those that the stage's fingerprint stands for. Whoever reads the
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.attribute.kept import Kept, keep, noted, prune
 from xai_audit.attribute.main_pass import Explanations, Pass, explained_parts
 from xai_audit.attribute.targets import resolved
+from xai_audit.config.costs import forwards_of
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import content_fingerprint, counted, statuses_table
 from xai_audit.run.paths import RunPaths
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
+log = logging.getLogger(__name__)
+
 _VERSION = 1
+_FEW = 10  # forwards a photo that are no surprise
 _COUNTS, _PROBLEMS, _BATCH = "counts", "problems", "batch_size"
 # Keys of the model group that the facts hold as found, or that only say where weights came from.
 _NOT_THE_FUNCTION = (
@@ -51,6 +56,7 @@ def plan(audit: Audit) -> Plan:
 
     def parts() -> list[Part]:
         keep(audit.paths, same, but=mark)
+        _log_costs(audit, rows.num_rows)
         spans = [range(rows.num_rows)[at : at + size] for at in range(0, rows.num_rows, size)]
         return [
             Part(
@@ -63,6 +69,20 @@ def plan(audit: Audit) -> Plan:
         ]
 
     return Plan(mark, parts)
+
+
+def _log_costs(audit: Audit, photos: int) -> None:
+    """Log how many forwards the methods take, where that is more than one each."""
+    costs = {str(node["name"]): forwards_of(node) for node in audit.spec.methods}
+    if all(cost is not None and cost <= _FEW for cost in costs.values()) and len(costs) == 1:
+        return
+    texts = [f"{name} {'?' if cost is None else f'{cost:,}'}" for name, cost in costs.items()]
+    total = sum(cost or 0 for cost in costs.values()) * photos
+    more = ", those of ? not counted" if None in costs.values() else ""
+    log.info(
+        "attribute: forwards a photo: %s; at most about %s for %s photos%s",
+        ", ".join(texts), f"{total:,}", f"{photos:,}", more,
+    )  # fmt: skip
 
 
 def _own_marks(audit: Audit) -> list[Any]:

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from xai_audit.config.meanings import of_file
+from xai_audit.config.costs import needs_and_forwards
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEAD = re.compile(r"Needs: (.*?)\. Forwards: (.*)\.$")
 _SOURCE = re.compile(r"^Source: (.*?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
-_KEY = re.compile(r"\{(\w+)\}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,12 +54,12 @@ def described(file: Path) -> dict[str, Any]:
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as exc:
         raise ConfigError("cannot read a YAML file", where=file, got=exc) from exc
-    said = _HEAD.search(of_file(file)[0])
+    needs, forwards = needs_and_forwards(file, node)
     about, paper = _documented(str(node.get("_target_", "")))
     return {
         "name": file.stem,
-        "needs": said and said[1],
-        "forwards": said and _KEY.sub(lambda key: str(node.get(key[1], key[1])), said[2]),
+        "needs": needs,
+        "forwards": forwards,
         "sign": node.get("sign"),
         "about": about,
         "paper": paper,
