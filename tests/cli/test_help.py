@@ -68,6 +68,19 @@ def test_all_of_it_is_grouped_and_shows_what_is_chosen():
     assert re.search(r"^method=gradcam: Grad-CAM: .*Needs:\s+gradients", text, re.M | re.S)
 
 
+def test_a_sweep_and_an_option_of_ones_own_have_help_too(tmp_path):
+    done = tiny.audit(["-m", "method=lime,gradcam", "dataset=csv", "--help"])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dataset=OPTION")
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "mine.yaml").write_text(
+        "_target_: no.Place\nname: mine\nreach: 3  # Far.\n"
+    )
+    done = tiny.audit(["--config-dir", str(tmp_path), "method=mine", "--help"])
+    assert re.search(r"^  method.reach=3 +Far\.$", done.stdout, re.M), done.stdout
+    assert "None" not in done.stdout
+
+
 def test_an_unknown_option_is_one_line():
     done = tiny.audit(["method=lim", "--help"])
     assert (done.returncode, done.stdout) == (2, "")

@@ -11,11 +11,12 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.config.compose import keys_of
+from xai_audit.config.compose import keys_of, translating
 from xai_audit.config.meanings import of_file, of_nodes
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.verbs import VERBS
 from xai_audit.verbs.methods import described
+from xai_audit.verbs.sweep import swept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,10 @@ _FOOT = """Exit code: 0 done, 1 unexpected error, 2 bad configuration or input, 
 
 def show_help(arguments: Sequence[str], folders: Sequence[Path]) -> int:
     """The exit code, 0: help is printed for ``arguments``, overrides of a run."""
-    overrides = [each for each in arguments if "=" in each and not each.startswith("-")]
+    with translating(arguments, folders):
+        several = swept(arguments)  # a key of several values has none to show
+    given = [each for each in arguments if "=" in each and not each.startswith("-")]
+    overrides = [each for each in given if each.partition("=")[0] not in several]
     chosen = [each.partition("=")[0] for each in overrides]
     keys, options = keys_of(overrides, config_dirs=folders)
     places = [*folders, CONF_DIR]
@@ -64,8 +68,7 @@ def _group(
     yield from _filled(f"one of {', '.join(names)}", "  ", "  ")
     head, meanings = _of_option(group, option, places)
     if group == "method" and (file := _file(group, option, places)):
-        said = described(file)
-        head = f"{said['about'] or ''} Needs: {said['needs']}. Forwards: {said['forwards']}."
+        head = _of_method(file) or head
     yield from _filled(f"{group}={option}: {head}", "", "  ")
     for key, value in _flat(keys[group]):
         dotted = f"{group}.{key}"
@@ -73,6 +76,15 @@ def _group(
         if meaning or key not in _HIDDEN:
             yield from _key(dotted, value, meaning)
     yield ""
+
+
+def _of_method(file: Path) -> str:
+    """What a method is, needs and costs; empty where its files do not say it."""
+    said = described(file)
+    texts = [said["about"], f"Source: {said['paper']}" if said["paper"] else None]
+    if said["needs"]:
+        texts.append(f"Needs: {said['needs']}. Forwards: {said['forwards']}.")
+    return " ".join(text for text in texts if text)
 
 
 def _of_option(group: str, option: str, places: Sequence[Path]) -> tuple[str, dict[str, str]]:
