@@ -77,7 +77,7 @@ class Kept:
     """
 
     def __init__(self, paths: RunPaths, same: str, rows: pa.Table) -> None:
-        self._ids: list[str] = rows.column("image_id").to_pylist()
+        self._ids: pa.ChunkedArray = rows.column("image_id")
         self._file: dict[str, Path] = {}
         files = [(file, read_notes(file)) for file in _files(paths)]
         now = _photo_marks(rows) if files else {}
@@ -88,11 +88,11 @@ class Kept:
 
     def has(self, place: int) -> bool:
         """Whether the rows of the photo at ``place`` are there."""
-        return self._ids[place] in self._file
+        return bool(self._file) and self._ids[place].as_py() in self._file
 
     def add(self, found: Explanations, span: range) -> None:
         """Put the rows of the photos of ``span`` into ``found``, in the photos' order."""
-        ids = [self._ids[place] for place in span]
+        ids = self._ids.slice(span.start, len(span)).to_pylist()
         tables = [*found.attributions]
         for file in dict.fromkeys(self._file[one] for one in ids if one in self._file):
             mine = [one for one in ids if self._file.get(one) == file]
