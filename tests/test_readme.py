@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import torch
 from torchvision import models, transforms
@@ -20,12 +24,14 @@ from torchvision.datasets import ImageFolder
 from tests import tiny
 from tests.data.shards import parquet_of, saved_of, tar_of
 from xai_audit import pipeline
+from xai_audit.cli import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TEXT = (tiny.REPO / "README.md").read_text(encoding="utf-8")
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1000)]
+SERVICE = "http://127.0.0.1:8000/predict"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
@@ -67,6 +73,35 @@ def run(arguments: list[str], place: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+class Answer(BaseHTTPRequestHandler):
+    """A service that knows how bright a photo is."""
+
+    def do_POST(self):
+        length = int(self.headers["Content-Length"])
+        photos = np.array(json.loads(self.rfile.read(length))["instances"])
+        bright = photos.mean(axis=(1, 2, 3), keepdims=False) / 255
+        rows = [[0.9 * share, 0.9 * (1 - share), 0.1] for share in bright.tolist()]
+        body = json.dumps({"predictions": rows}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The address of a running service."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/predict"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def ended(place, request) -> Callable[[list[str]], tuple[subprocess.CompletedProcess[str], Path]]:
     """Runs an audit of the README once, whoever needs it: the ended process, and its folder."""
@@ -99,7 +134,17 @@ def test_command(arguments, place, request):
         assert shown.returncode == 0, shown.stderr
         assert "max_failed_fraction" in shown.stdout
         return
-    done, folder = request.getfixturevalue("ended")(arguments[3:])
+    if arguments[3] in VERBS:  # about what there is, not about an audit
+        shown = run(tiny.command(arguments[3:]), place)
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout
+        return
+    words = arguments[3:]
+    if any(SERVICE in word for word in words):  # a small view: its pixels go as text
+        address = request.getfixturevalue("served")
+        words = [word.replace(SERVICE, address) for word in words]
+        words += ["model.preprocess.resize=48", "model.preprocess.crop=48", "cues=[border]"]
+    done, folder = request.getfixturevalue("ended")(words)
     assert done.returncode == 0, done.stderr
     if any(argument.startswith("stages=") for argument in arguments):  # a part of an audit
         return
