@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 COMMAND = "python -m tests.bench black_box"
 _STAGES = "stages=[index,attribute,score,trust,discover,evidence]"
+# Coarse: 64 forwards a photo.
+_METHOD = ("method=occlusion", "method.window=0.25", "method.stride=0.125", "trust.images=4")
 _CELL = ["class_name", "cue"]
 
 
@@ -62,7 +64,7 @@ def run(shared: Path, quick: bool) -> list[Row]:
 
 def verdicts(output: Path, more: list[str]) -> pd.Series[str]:
     """Verdict by class and named cue, of an audit whose heatmaps need outputs only."""
-    given = ["dataset=flowers", "method=occlusion", _STAGES, f"output_dir={output}", *more]
+    given = ["dataset=flowers", *_METHOD, _STAGES, f"output_dir={output}", *more]
     finished(audit_command(given))
     table = pd.read_parquet(RunPaths(output).evidence)
     named = table[~table["cue"].str.startswith("cluster")]  # of other heatmaps others are found
