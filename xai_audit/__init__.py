@@ -109,13 +109,13 @@ def audit(
     from xai_audit.arguments.read import arguments
     from xai_audit.config.compose import compose
 
-    asked = arguments(given, masks=masks, method=method, transform=transform, keys=keys)
+    found = arguments(given, masks=masks, method=method, transform=transform, keys=keys)
     folders = [] if config_dir is None else [Path(config_dir)]
-    spec = compose(asked.overrides, config_dirs=folders)
+    spec = compose(found.overrides, config_dirs=folders)
     from xai_audit import pipeline
 
     run = load(pipeline.audit(spec))
-    run.keep(*asked.held)
+    run.keep(*found.held)
     return run
 
 

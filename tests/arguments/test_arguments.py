@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from torchvision import transforms
 
 from xai_audit.arguments.model import of_model
 from xai_audit.arguments.photos import masks_at, photos_at
@@ -140,6 +141,8 @@ def test_masks_by_what_lies_there(tmp_path):
     assert masks_at(str(tmp_path / "xml"))[0] == "masks=voc"
     assert masks_at(str(tmp_path / "coco.json"))[0] == "masks=coco"
     assert masks_at(str(tmp_path / "boxes.csv"))[0] == "masks=boxes"
+    assert masks_at("s3://b/m") == ["masks=folder", "masks.root='s3://b/m'"]
+    assert masks_at("s3://b/m.json") == ["masks=coco", "masks.file='s3://b/m.json'"]
     assert masks_at("dataset") == ["masks=dataset"]
     with pytest.raises(ConfigError, match="there are no such masks: nowhere"):
         masks_at("nowhere")
@@ -156,6 +159,7 @@ def test_models_by_name(tmp_path):
     assert of_model(tmp_path) == ["model=huggingface", f"model.path='{tmp_path}'"]
     assert of_model("my.module:net") == ["model=custom", "model.factory='my.module:net'"]
     assert of_model("flowers") == ["model=flowers"]
+    assert of_model("net.onnx") == ["model=onnx", "model.path='net.onnx'"]
     with pytest.raises(ConfigError, match=r"no such model: audit .*got 'resnet1' .*resnet18"):
         of_model("resnet1")
     with pytest.raises(ConfigError, match="the model is none: audit .*got dict"):
@@ -163,3 +167,24 @@ def test_models_by_name(tmp_path):
     (tmp_path / "best.pth").write_text(json.dumps({}))
     with pytest.raises(ConfigError, match="which network they are of: .*best.pth"):
         of_model(tmp_path / "best.pth")
+
+
+def test_the_transform_of_a_dataset():
+    """Its own is the model's unless another is given; one of training is refused with a remedy."""
+    pairs = [(np.zeros((8, 9, 3), np.uint8), 0)] * 2
+
+    class Pictures(list):
+        transform = transforms.ToTensor()
+
+    given = Pictures(pairs)
+    (size,) = [each for each in read(None, given) if each.startswith("model.preprocess.crop")]
+    assert size == "model.preprocess.crop=[8,9]"
+    given.transform = transforms.RandomCrop(4)
+    with pytest.raises(
+        ConfigError, match=r"own transform is not .*: pictures.transform .*RandomCr"
+    ):
+        read(None, given)
+    assert not any("mean" in each for each in read(None, given, "model.preprocess.crop=4"))
+    assert not any("mean" in each for each in read(None, given, model={"preprocess": {"crop": 4}}))
+    found = read(None, given, transform=transforms.CenterCrop(4))
+    assert "model.preprocess.crop=[4,4]" in found

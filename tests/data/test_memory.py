@@ -23,17 +23,20 @@ RNG = np.random.default_rng(0)
 PIXELS = [RNG.integers(0, 256, (20 + i, 30, 3)).astype(np.uint8) for i in range(6)]
 
 
+KEPT = []
+
+
 class Pairs(Dataset):
     """A dataset as people write them: a transform that is always called, labels in the items."""
 
     def __init__(self, transform=None, labels=(0, 2, 1, 0, 2, 2)):
-        self.transform, self.numbers, self.asked = transform, labels, 0
+        self.transform, self.numbers, self.rows_read = transform, labels, []
 
     def __len__(self):
         return len(self.numbers)
 
     def __getitem__(self, row):
-        self.asked += 1
+        self.rows_read.append(row)
         image = Image.fromarray(PIXELS[row])
         return self.transform(image), self.numbers[row]
 
@@ -50,9 +53,12 @@ def pixels(source, entry):
 
 
 def check(given, labels, names, rows=range(6)):
+    """Names are numbers of the model's outputs, or names in the order of the outputs."""
     source, _samples = opened(given)
     entries = list(source.entries())
-    assert source.class_to_idx == {name: index for index, name in names.items()}
+    numbers = all(name.isdigit() for name in names.values())
+    mapped = {name: index for index, name in names.items()}
+    assert source.class_to_idx == (mapped if numbers else None)
     assert list(source.class_names()) == [names[index] for index in sorted(names)]
     assert [entry.class_name for entry in entries] == [names[labels[row]] for row in rows]
     assert len({entry.path for entry in entries}) == len(rows)
@@ -76,12 +82,63 @@ def test_names_that_the_dataset_has():
     assert entries[2].path == "tulip-red/000002"
 
 
-def test_labels_that_are_kept_beside_need_no_photo():
+def test_labels_that_are_kept_beside_need_a_photo_a_class():
     given = Pairs(lambda x: x)
     given.targets = np.array(given.numbers)
     _source, samples = opened(given)
-    assert given.asked == 0
+    assert sorted(given.rows_read) == [0, 1, 2]
     assert samples.labels == ["0", "2", "1", "0", "2", "2"]
+
+
+@pytest.mark.parametrize("held", [(1, 3, 2, 1, 3, 3), (0, 1, 2, 0, 1, 1), ["a"] * 6, [0.5] * 6])
+def test_labels_beside_that_are_not_those_of_the_items(held):
+    """As where an item maps its label, or the attribute means something else."""
+    given = Pairs(lambda x: x)
+    given.labels = held
+    _source, samples = opened(given)
+    assert samples.labels == ["0", "2", "1", "0", "2", "2"]
+
+
+def test_names_whose_indices_the_dataset_gives():
+    given = Pairs(lambda x: x, labels=("cat", "dog", "cat", "dog", "dog", "cat"))
+    given.class_to_idx = {"dog": 0, "cat": 1, "owl": 2}
+    source, samples = opened(given)
+    assert source.class_names() == ("dog", "cat", "owl")
+    assert source.class_to_idx is None
+    assert samples.labels == list(given.numbers)
+    given.class_to_idx = {"dog": 207, "cat": 281}
+    source, _samples = opened(given)
+    assert source.class_to_idx == {"dog": 207, "cat": 281}
+
+
+class Cropped(ImageFolder):
+    """A folder of one's own that does more than open files."""
+
+    def __getitem__(self, row):
+        image, label = super().__getitem__(row)
+        return image.crop((0, 0, 8, 8)), 1 - label
+
+
+def test_a_folder_whose_items_are_more_than_files(tmp_path):
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(PIXELS[0]).save(tmp_path / name)
+    source, _samples = opened(Cropped(tmp_path))
+    entries = list(source.entries())
+    assert [entry.class_name for entry in entries] == ["b", "a"]
+    assert pixels(source, entries[0]).shape == (8, 8, 3)
+    source, _samples = opened(ImageFolder(tmp_path, loader=lambda path: Image.open(path).copy()))
+    assert next(source.entries()).path == "a/000000"
+
+
+def test_the_last_of_two_that_have_one_key():
+    """The same ids and labels, other pixels: a notebook's earlier run keeps the first alive."""
+    first = list(zip(PIXELS, [0] * 6, strict=True))
+    second = [(255 - image, label) for image, label in first]
+    for given in (first, second, first):
+        source, samples = opened(given)
+        assert (pixels(source, next(source.entries())) == given[0][0]).all()
+        KEPT.append(samples)
 
 
 def test_a_subset_of_a_subset():
@@ -109,7 +166,7 @@ def test_a_folder_that_torchvision_lists_is_read_as_files(tmp_path):
     found = {entry.path: entry.class_name for entry in source.entries()}
     wanted = {"daisy/b.png": "daisy", "rose/a.png": "rose", "rose/deep/c.png": "rose"}
     assert found == wanted
-    assert source.class_to_idx == folder.class_to_idx == {"daisy": 0, "rose": 1}
+    assert list(source.class_names()) == folder.classes == ["daisy", "rose"]
     assert (pixels(source, next(source.entries())) == PIXELS[1]).all()
     source, _samples = opened(Subset(folder, [2]))
     assert [entry.path for entry in source.entries()] == ["rose/deep/c.png"]
@@ -203,6 +260,8 @@ class Stream(IterableDataset):
             [{"x": 1, "label": 0}],
             "items lack a key: photos .*expected one of image, .*got x, label",
         ),
+        ([(PIXELS[0], 0), (PIXELS[1], "a")], "some labels are numbers and some are text: photos"),
+        (Subset(Pairs(lambda x: x), [1, 1]), "the dataset has an item more than once: photos"),
         ([(PIXELS[0], 0.5)], r"a label that is no class: photos\[0\] .*got 0.5"),
         ([(PIXELS[0], -1)], r"a label that is no class: photos\[0\] .*got -1"),
         ([(PIXELS[0], np.array([0, 1]))], r"a label that is no class: photos\[0\] .*got array"),

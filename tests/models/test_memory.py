@@ -34,6 +34,27 @@ def test_the_same_weights_have_the_same_key():
     assert memory.hold(first).startswith("Sequential-")
 
 
+def test_another_forward_with_the_same_weights_is_another_model():
+    class Moved(nn.Module):
+        def forward(self, images):
+            return images
+
+    first = Moved()
+
+    class Moved(nn.Module):
+        def forward(self, images):
+
+            return images
+
+    second = Moved()
+
+    class Moved(nn.Module):
+        def forward(self, images):
+            return images + 0.5
+
+    assert memory.hold(first) == memory.hold(second) != memory.hold(Moved())
+
+
 def test_one_of_two_that_are_the_same_is_enough():
     """A notebook's cell that makes its model anew, and an earlier run that is still in use."""
     first, second = tiny.net(seed=4), tiny.net(seed=4)
@@ -143,5 +164,5 @@ def test_a_step_that_is_none_of_an_evaluation(step, got):
 
 
 def test_steps_in_another_order():
-    with pytest.raises(ConfigError, match="got Resize after a later step"):
+    with pytest.raises(ConfigError, match="got Resize after a later step, or twice"):
         keys_of(v1.Compose([v1.CenterCrop(64), v1.Resize(32), v1.ToTensor()]))

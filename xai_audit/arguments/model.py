@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from xai_audit.arguments.text import choices, override
+from xai_audit.arguments.text import override
 from xai_audit.errors import ModelError, nearest
 
 _FACTORY = re.compile(r"[\w.]+:[\w.]+")
@@ -41,18 +41,20 @@ def _named(name: str) -> list[str]:
     Raises:
         ModelError: nothing is so called.
     """
+    if name.lower().endswith(".onnx"):
+        return ["model=onnx", override("model.path", name)]
     if Path(name).expanduser().is_file():
         raise ModelError(
             "weights alone do not say which network they are of", where=name,
-            remedy=f"audit('resnet18', photos, checkpoint={name!r}) with the network's name, or "
-            "the module itself with its weights loaded",
+            remedy=f"audit('resnet18', photos, model={{'checkpoint': {name!r}}}) with its "
+            "network's name, or the module itself with its weights loaded",
         )  # fmt: skip
     if (Path(name).expanduser() / "config.json").is_file() or _ON_HUB.fullmatch(name):
         return ["model=huggingface", override("model.path", name)]
     if _FACTORY.fullmatch(name) and not name.startswith(_SOURCES):
         return ["model=custom", override("model.factory", name)]
-    if name in {*choices("model")} - {"custom", "huggingface", "memory", "timm", "torchvision"}:
-        return [f"model={name}"]
+    if name == "flowers":  # the demo's own
+        return ["model=flowers"]
     from torchvision import models
 
     known = models.list_models(module=models)

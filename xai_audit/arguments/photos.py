@@ -71,6 +71,10 @@ def masks_at(masks: str | os.PathLike[str]) -> list[str]:
         ConfigError: nothing is there.
     """
     place = os.fspath(masks)
+    if is_address(place):
+        kind = _MASK_FILES.get(Path(place).suffix.lower())
+        where = "root" if kind is None else "file"
+        return [f"masks={kind or 'folder'}", override(f"masks.{where}", place)]
     path = Path(place).expanduser()
     if path.is_dir():
         files = (file.suffix.lower() for file in path.rglob("*") if file.suffix)

@@ -58,7 +58,7 @@ def arguments(
     Raises:
         ConfigError: an argument that is none of these.
     """
-    model, photos, given = _told_apart(positional)
+    model, photos, given = _split(positional)
     found, held = [], [model]
     if model is not None:
         found += of_model(model)
@@ -68,19 +68,19 @@ def arguments(
         key, samples = _held(photos)
         found += ["dataset=memory", override("dataset.key", key)]
         held.append(samples)
-        if transform is None and not isinstance(model, str):
-            found += _transformed(samples.transform, samples)
+        if transform is None and not isinstance(model, str) and not _has_preprocess(keys, given):
+            found += _own_transform(samples)
     if masks is not None:
         found += masks_at(os.fspath(masks))
     if transform is not None:
-        found += _transformed(transform, None)
+        found += _transformed(transform)
     if method is not None:
         one = isinstance(method, str)
         found.append(f"method={method}" if one else override("methods", [*method]))
     return Arguments([*found, *overrides(keys), *given], tuple(held))
 
 
-def _told_apart(positional: Sequence[object]) -> tuple[Any, Any, list[str]]:
+def _split(positional: Sequence[object]) -> tuple[Any, Any, list[str]]:
     """The model, the photos, and the overrides behind them."""
     given = [*positional]
     objects = [given.pop(0) for _ in range(2) if given and not _is_override(given[0])]
@@ -104,12 +104,30 @@ def _held(photos: object) -> tuple[str, Samples]:
     return hold(photos)
 
 
-def _transformed(transform: object, samples: Samples | None) -> list[str]:
-    """The keys of ``model.preprocess`` for a transform, the dataset's own where it has samples."""
-    if transform is None:
+def _has_preprocess(keys: Mapping[str, object], given: Sequence[str]) -> bool:
+    """Whether the caller says how the model's input is made."""
+    model = keys.get("model")
+    named = isinstance(model, dict) and "preprocess" in model
+    return named or any("model.preprocess" in each for each in [*keys, *given])
+
+
+def _own_transform(samples: Samples) -> list[str]:
+    """The keys of ``model.preprocess`` for the transform of a dataset in memory."""
+    if samples.transform is None:
         return []
+    try:
+        # Pictures that need no resize have the size of the first.
+        return _transformed(samples.transform, size=samples.size())
+    except ConfigError as exc:
+        raise ConfigError(
+            "the dataset's own transform is not the eval transform of a classifier",
+            where=f"{samples.name}.transform", got=exc,
+            remedy="audit(..., transform=...) with what the model was evaluated with",
+        ) from exc  # fmt: skip
+
+
+def _transformed(transform: object, size: tuple[int, int] | None = None) -> list[str]:
+    """The keys of ``model.preprocess`` for ``transform``."""
     from xai_audit.models._transforms import keys_of
 
-    # Pictures that need no resize have the size of the first.
-    size = None if samples is None else samples.size()
     return [*overrides(keys_of(transform, size=size), "model.preprocess.")]

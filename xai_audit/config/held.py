@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from typing import Generic, TypeVar
-from weakref import WeakSet
+from weakref import ref
 
 T = TypeVar("T")
 
 
 class Held(Generic[T]):
-    """Objects by key; several may have one, being the same for an audit."""
+    """Objects by key; of several that have one the last that was put is meant."""
 
     def __init__(self) -> None:
-        self._by_key: dict[str, WeakSet[T]] = {}
+        self._by_key: dict[str, list[ref[T]]] = {}
 
     def put(self, key: str, value: T) -> None:
-        """Let ``key`` name ``value``, too."""
-        self._by_key.setdefault(key, WeakSet()).add(value)
+        """Let ``key`` name ``value``."""
+        alive = [each for each in self._by_key.get(key, ()) if each() is not None]
+        self._by_key[key] = [*alive, ref(value)]
 
     def get(self, key: str) -> T | None:
-        """One that ``key`` names and that is still in use, else None."""
-        return next(iter(self._by_key.get(key, ())), None)
+        """The last one put under ``key`` that is still in use, else None."""
+        found = (each() for each in reversed(self._by_key.get(key, ())))
+        return next((each for each in found if each is not None), None)

@@ -77,19 +77,51 @@ def labels_of(
     files: Sequence[tuple[str, int]] | None,
     pair: Callable[[int], tuple[Any, Any]],
 ) -> list[int | str]:
-    """The label of each of ``rows``: an index, or the name of a class."""
+    """The label of each of ``rows``: an index, or the name of a class.
+
+    Labels that a dataset keeps beside its items are taken where those items say the same.
+
+    Raises:
+        DatasetError: a label that is neither, or both kinds in one dataset.
+    """
     if files is not None:
         turned = getattr(dataset, "target_transform", None) or int
-        return [_label(turned(files[row][1]), row) for row in rows]
+        return _alike([_label(turned(files[row][1]), row) for row in rows])
     if isinstance(pair, Columns):
         column = pair.dataset[pair.label]
-        return [_label(column[row], row) for row in rows]
+        return _alike([_label(column[row], row) for row in rows])
     for name in _LABELS:
         held: Any = getattr(dataset, name, None)
-        if getattr(dataset, "target_transform", None) is None and _is_column(held, len(dataset)):
-            return [_label(held[row], row) for row in rows]
+        if _is_column(held, len(dataset)) and (found := _confirmed(held, rows, pair)) is not None:
+            return _alike(found)
     log.info("reading the labels of %s photos, which decodes each once", f"{len(rows):,}")
-    return [_label(pair(row)[1], row) for row in rows]
+    return _alike([_label(pair(row)[1], row) for row in rows])
+
+
+def _confirmed(
+    held: Any,  # noqa: ANN401
+    rows: Sequence[int],
+    pair: Callable[[int], tuple[Any, Any]],
+) -> list[int | str] | None:
+    """The labels of ``rows`` in ``held``; None where the first item of one says another."""
+    try:
+        found = [_label(held[row], row) for row in rows]
+    except DatasetError:  # it holds something else
+        return None
+    first = dict(zip(reversed(found), reversed(rows), strict=True))
+    if any(_label(pair(row)[1], row) != label for label, row in first.items()):
+        return None
+    return found
+
+
+def _alike(labels: list[int | str]) -> list[int | str]:
+    """``labels``, which are all indices or all names."""
+    if len({isinstance(label, str) for label in labels}) > 1:
+        raise DatasetError(
+            "some labels are numbers and some are text", where=WHERE, expected=EXPECTED,
+            got=", ".join(repr(label) for label in dict.fromkeys(labels[:5])),
+        )  # fmt: skip
+    return labels
 
 
 def _is_column(held: Any, count: int) -> bool:  # noqa: ANN401
@@ -112,15 +144,25 @@ def _label(value: Any, row: int) -> int | str:  # noqa: ANN401
     return held
 
 
-def classes_of(dataset: Any, labels: Sequence[int | str]) -> dict[str, int]:  # noqa: ANN401
-    """Class name -> model output index: the dataset's own names, else the labels as text."""
+def classes_of(dataset: Any, labels: Sequence[int | str]) -> tuple[dict[str, int], bool]:  # noqa: ANN401
+    """Class name -> index, and whether the indices must be those of the model's outputs.
+
+    They must where the labels are mere numbers. The names of a dataset are those of its outputs in
+    their order, unless the model has names of its own.
+    """
     if isinstance(labels[0], str):
-        return {name: index for index, name in enumerate(sorted({*map(str, labels)}))}
-    used = sorted({*labels})
+        used = sorted({*map(str, labels)})
+        given = getattr(dataset, "class_to_idx", None)
+        if isinstance(given, Mapping) and all(name in given for name in used):
+            known = {str(name): int(index) for name, index in given.items()}
+            in_order = sorted(known, key=known.__getitem__)
+            return {name: known[name] for name in in_order}, max(known.values()) >= len(known)
+        return {name: index for index, name in enumerate(used)}, False
+    numbers = sorted({*map(int, labels)})
     names = _class_names(dataset)
-    if names is None or len(names) <= int(used[-1]):
-        return {str(index): int(index) for index in used}
-    return {name: index for index, name in enumerate(names)}
+    if names is None or len(names) <= numbers[-1]:
+        return {str(index): index for index in numbers}, True
+    return {name: index for index, name in enumerate(names)}, False
 
 
 def _class_names(dataset: Any) -> list[str] | None:  # noqa: ANN401

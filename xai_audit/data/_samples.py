@@ -29,6 +29,8 @@ from xai_audit.run.paths import safe_name
 from xai_audit.vision.opening import local
 from xai_audit.vision.pictures import streamed
 
+_FOLDERS = "torchvision.datasets.folder"
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -36,7 +38,8 @@ class Samples:
 
     Attributes:
         name: of the dataset.
-        classes: class name -> model output index.
+        classes: class name -> index, in the order of the indices.
+        is_mapped: whether the indices are the model's outputs whatever the model names them.
         ids: of the photos, in order.
         labels: the class name of each.
         open: id -> a stream or a decoded picture; several threads may call it.
@@ -45,6 +48,7 @@ class Samples:
 
     name: str
     classes: dict[str, int]
+    is_mapped: bool
     ids: list[str]
     labels: list[str]
     open: Callable[[str], Any]
@@ -68,13 +72,18 @@ def samples_of(dataset: Any) -> Samples:  # noqa: ANN401 - whatever the caller h
         DatasetError: it has no length, no item, or items that are no pairs of image and label.
     """
     inner, rows = _inside(dataset)
+    if len({*rows}) < len(rows):
+        raise DatasetError(
+            "the dataset has an item more than once", where=WHERE, expected="every photo once",
+            got=f"{len(rows) - len({*rows})} more of them", remedy="a Subset of distinct indices",
+        )  # fmt: skip
     if not rows:
         raise DatasetError("the dataset is empty", where=WHERE, expected=EXPECTED)
     transform = getattr(inner, "transform", None)
     inner = _without_transform(inner)
     files, pair = _files(inner), pairs_of(inner)
     labels = labels_of(inner, rows, files, pair)
-    classes = classes_of(inner, labels)
+    classes, is_mapped = classes_of(inner, labels)
     names = {index: name for name, index in classes.items()}
     spelled = [label if isinstance(label, str) else names[label] for label in labels]
     if files is not None:
@@ -82,6 +91,7 @@ def samples_of(dataset: Any) -> Samples:  # noqa: ANN401 - whatever the caller h
         return Samples(
             name=top.name,
             classes=classes,
+            is_mapped=is_mapped,
             ids=[os.path.relpath(files[row][0], top) for row in rows],
             labels=spelled,
             open=_Files(top),
@@ -89,7 +99,7 @@ def samples_of(dataset: Any) -> Samples:  # noqa: ANN401 - whatever the caller h
         )
     ids = [f"{safe_name(name)}/{row:06d}" for name, row in zip(spelled, rows, strict=True)]
     name = type(inner).__name__.lower()
-    return Samples(name, classes, ids, spelled, _Pictures(pair), transform)
+    return Samples(name, classes, is_mapped, ids, spelled, _Pictures(pair), transform)
 
 
 def _inside(dataset: Any) -> tuple[Any, Sequence[int]]:  # noqa: ANN401
@@ -126,14 +136,16 @@ def _as_it_is(*given: Any, **named: Any) -> Any:  # noqa: ANN401
 
 
 def _files(dataset: Any) -> Sequence[tuple[str, int]] | None:  # noqa: ANN401
-    """(path, label) of each item of a folder that torchvision lists, else None."""
-    found = getattr(dataset, "samples", None)
-    root = getattr(dataset, "root", None)
-    if not isinstance(found, list) or not found or not isinstance(root, (str, Path)):
-        return None
-    first = found[0]
-    is_file = isinstance(first, tuple) and len(first) == 2 and isinstance(first[0], (str, Path))
-    return found if is_file and len(found) == len(dataset) else None
+    """(path, label) of each item of a folder that torchvision lists and loads, else None.
+
+    A class of one's own may do more to its items than to open files.
+    """
+    opens = getattr(type(dataset).__getitem__, "__module__", ""), _module(dataset, "loader")
+    return dataset.samples if opens == (_FOLDERS, _FOLDERS) else None
+
+
+def _module(dataset: Any, name: str) -> str | None:  # noqa: ANN401
+    return getattr(getattr(dataset, name, None), "__module__", None)
 
 
 @dataclass(frozen=True)

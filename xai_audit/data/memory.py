@@ -60,15 +60,14 @@ class Memory:
         self.name: str = safe_name(name or key)
         # No folder: what has to be a path, so that ids can be told from it.
         self.root: Path = Path("/", key)
-        self.class_to_idx: dict[str, int] | None = samples.classes
+        self.class_to_idx: dict[str, int] | None = samples.classes if samples.is_mapped else None
 
     def prepare(self) -> None:
         """Nothing: it is there."""
 
     def class_names(self) -> tuple[str, ...]:
         """Every class in the order of the model's outputs."""
-        classes = self._samples.classes
-        return tuple(sorted(classes, key=classes.__getitem__))
+        return tuple(self._samples.classes)
 
     def entries(self) -> Iterator[Entry]:
         """One entry a photo, in the dataset's order."""

@@ -59,8 +59,8 @@ def _of_steps(transform: Any) -> dict[str, Any]:  # noqa: ANN401
         if name in _SCALES or (name == "ToDtype" and getattr(step, "scale", False)):
             keys["scale"] = 1 / 255
         elif name in _READERS:
-            if seen > (seen := _ORDER[name]):
-                raise _wrong(f"{name} after a later step")
+            if seen >= (seen := _ORDER[name]):
+                raise _wrong(f"{name} after a later step, or twice")
             keys |= _READERS[name](step)
         elif name != "ToDtype":
             raise _wrong(name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.config.held import Held
@@ -30,14 +32,31 @@ _NO_CHECKPOINT: dict[str, Any] = {
 def hold(module: nn.Module) -> str:
     """A key by which :func:`build` finds ``module`` while it is alive.
 
-    Modules of the same class with the same weights have the same key, so that the same audit again
-    resumes.
+    Modules of the same class and forward with the same weights have the same key, so that the same
+    audit again resumes.
     """
     inner = unwrapped(module)
-    weights = fingerprint(ModelSpec(module=inner, preprocess=Preprocess(), name=""))
-    key = f"{safe_name(type(inner).__name__)}-{weights[:8]}"
+    digest = hashlib.sha256(
+        fingerprint(ModelSpec(module=inner, preprocess=Preprocess(), name="")).encode()
+    )
+    for layer in inner.modules():
+        _add_code(digest, getattr(type(layer).forward, "__code__", None))
+    key = f"{safe_name(type(inner).__name__)}-{digest.hexdigest()[:8]}"
     _HELD.put(key, module)
     return key
+
+
+def _add_code(digest: hashlib._Hash, code: CodeType | None) -> None:
+    """Add what a function does to ``digest``, wherever it stands in its file."""
+    if code is None:
+        return
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _add_code(digest, constant)
+        else:
+            digest.update(repr(constant).encode())
 
 
 def output_names(key: str) -> dict[int, str]:

@@ -173,8 +173,8 @@ class Report:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self) -> None:
-        """Show it in the browser.
+    def page(self) -> Path:
+        """Its first page.
 
         Raises:
             OutputError: it has not been made.
@@ -185,7 +185,15 @@ class Report:
                 where=self.path,
                 remedy="add report to stages and run the same command again",
             )
-        webbrowser.open(self.path.absolute().as_uri())
+        return self.path.absolute()
+
+    def open(self) -> bool:
+        """Show it in the browser; False where there is none.
+
+        Raises:
+            OutputError: it has not been made.
+        """
+        return webbrowser.open(self.page().as_uri())
 
     def __repr__(self) -> str:
         """Where it is."""

@@ -36,7 +36,7 @@ def silent_lines(files: Iterable[Path]) -> list[str]:
     lines = []
     for (method, kind), classes in sorted(empty.items()):
         able = [other for other in others if all((*other, name) in seen for name in classes)]
-        lines.append(_told(method, kind, classes, able))
+        lines.append(_sentence(method, kind, classes, able))
     return lines
 
 
@@ -62,7 +62,7 @@ def _summed(rows: pa.Table) -> pa.Table:
     return found.rename_columns([*_CELL, "seen", "n"])
 
 
-def _told(
+def _sentence(
     method: str, kind: str, classes: Mapping[str, int], able: Sequence[tuple[str, str]]
 ) -> str:
     """The sentence; ``able`` are the (method, target kind) of this run that do say something."""
