@@ -27,6 +27,7 @@ def told(verdict, **changes):
 
 
 EFFECT = "Replacing only the border by that of other classes lowers the probability of marguerite"
+ENDS = {"reliance_low": -0.1, "reliance_high": 0.3}
 NONE = {
     "question": None,
     "reliance": 0.03,
@@ -167,13 +168,23 @@ def test_undetermined():
     ],
 )
 def test_how_many_images_would_do(value, sd, needed):
-    text = told("undetermined", n_images=16, reliance=value, reliance_high=0.3, sd=sd)
+    text = told("undetermined", n_images=16, reliance=value, **ENDS, sd=sd)
     text = text.removesuffix("; the class has 600 usable.") + "." * text.endswith("usable.")
     assert text.endswith(f"an interval that reaches the limit of 0.20; {needed} would decide.")
 
 
+def test_a_large_effect_of_few_images_is_not_said_to_reach_the_limit():
+    row = {"n_images": 8, "reliance": 0.91, "reliance_low": 0.89, "reliance_high": 0.93}
+    text = told("undetermined", **row, sd=0.02, reliance_q=0.1, n_read=8)
+    said = "above the limit of 0.20, but chance may explain it (q 0.10); about 10 images would"
+    assert f"{said} decide; the class has 8 usable." in text
+    assert "reaches the limit" not in text
+    # q has to fall by more than 2 ** 4.
+    assert "about 20 images" in told("undetermined", **row, sd=0.02, reliance_q=0.9, n_read=99)
+
+
 def test_a_class_with_too_few_photos_says_how_many_it_has():
-    row = {"n_images": 16, "reliance": 0.1, "reliance_high": 0.3, "sd": 0.3, "n_read": 24}
+    row = {"n_images": 16, "reliance": 0.1, **ENDS, "sd": 0.3, "n_read": 24}
     assert told("undetermined", **row).endswith(
         "about 40 images would decide; the class has 24 usable."
     )

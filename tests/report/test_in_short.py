@@ -137,4 +137,5 @@ def test_the_worst_come_first_and_the_rest_is_counted(audited, monkeypatch, capl
         "confirmed: c7 by its border, effect 0.18 (95 % interval 0.10 to 0.50)" in caplog.messages
     )
     assert "confirmed: and 2 more" in caplog.messages
-    assert "undetermined: border of c8 and 2 more. Reason 8." in caplog.messages
+    # The largest of those that are likely comes first, 0.21.
+    assert "undetermined: border of c10 and 2 more. Reason 10." in caplog.messages

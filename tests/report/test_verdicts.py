@@ -291,7 +291,8 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
         ),
         (
             [finding(verdict="suspected"), finding(cue="colour", verdict="undetermined")],
-            "No class was found to rely on any of the 2 cues examined.",
+            "No class was found to rely on any of the 2 cues examined. Large effects that so few "
+            "photos do not decide: daisy by its colour cast (0.80).",
         ),
         (
             [finding(verdict="undetermined", effect=None)],
@@ -306,10 +307,12 @@ def test_with_a_page_a_class_the_links_still_lead_somewhere(answered, monkeypatc
         (
             [finding(), *(finding("tulip", cue, "undetermined") for cue in ("border", "colour"))],
             "For 2 of 3 pairs of class and cue there were too few photos to decide. "
-            "1 of 2 classes is decided by something other than the object: daisy by its border.",
+            "1 of 2 classes is decided by something other than the object: daisy by its border. "
+            "Large effects that so few photos do not decide: tulip by its border (0.80) and tulip "
+            "by its colour cast (0.80).",
         ),
         (
-            [finding(verdict="clear"), finding("tulip", verdict="undetermined")],
+            [finding(verdict="clear"), finding("tulip", verdict="undetermined", effect=0.1)],
             "No class was found to rely on the one cue examined.",
         ),
     ],

@@ -110,6 +110,9 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
             f"Only {count} images from {groups} to say whether {name} rests on {cue}; "
             f"images from at least {MIN_CLUSTERS} groups are needed."
         )
+    if row["reliance_low"] >= limits.reliance:
+        why = f"above the limit of {limits.reliance:.2f}, but chance may explain it"
+        return f"{effect(row)}, {why} (q {row['reliance_q']:.2f}); {_enough(row, limits)}."
     return (
         f"{effect(row)}, an interval that reaches the limit of {limits.reliance:.2f}; "
         f"{_enough(row, limits)}."
@@ -117,11 +120,17 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
 
 
 def _enough(row: Mapping[str, Any], limits: Limits) -> str:
-    """How many images would put the interval on one side of the limit, and where they are."""
+    """How many images would decide, and where they are.
+
+    So many as put the interval on one side of the limit; where it is above already, so many as
+    lower the p-value far enough: each image halves the least that a test of signs can give.
+    """
     if left := int(row.get("left_forwards") or 0):
         return f"the budget of forwards was spent before, and {left} were left out{_FORWARDS}"
     gap, count = abs(row["reliance"] - limits.reliance), int(row["n_images"])
     needed = (2 * row["sd"] / gap) ** 2 if gap > 0 else math.inf
+    if row["reliance_low"] >= limits.reliance:
+        needed = count + math.log2(max(row["reliance_q"] / limits.q, 1))
     if needed < _MANY:
         needed = 10 * math.ceil(max(needed, count + 1) / 10)
         text = f"about {needed:.0f} images would decide"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from xai_audit.run.reader import Run
 
 _NAMED = 5  # classes of what is undetermined
+_LARGE = 0.2  # an effect, as a change of probability
 
 
 @dataclass(frozen=True)
@@ -213,19 +214,26 @@ def worst_first(findings: Sequence[Finding]) -> list[Finding]:
 def undecided(findings: Iterable[Finding]) -> list[Undecided]:
     """Undetermined findings by cue, and by whether any photo of theirs could be tested.
 
-    The cue of most classes comes first.
+    The cue with a likely effect comes first, then that of most classes.
     """
     grouped: dict[tuple[str, bool], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.verdict == UNDETERMINED:
-            grouped[finding.words, bool(finding.row["n_images"])].append(finding)
+    found_open = [finding for finding in findings if finding.verdict == UNDETERMINED]
+    for finding in sorted(found_open, key=likely_effect, reverse=True):
+        grouped[finding.words, bool(finding.row["n_images"])].append(finding)
     found = [
         Undecided(
             cue, measured, len(same), tuple(f.class_name for f in same[:_NAMED]), same[0].because
         )
         for (cue, measured), same in grouped.items()
     ]
-    return sorted(found, key=lambda o: (-o.count, o.cue, o.measured))
+    likely = {key: likely_effect(same[0]) for key, same in grouped.items()}
+    return sorted(found, key=lambda o: (-likely[o.cue, o.measured], -o.count, o.cue, o.measured))
+
+
+def likely_effect(finding: Finding) -> float:
+    """The effect of a finding where it is large and its interval above 0, else 0."""
+    effect, low = finding.effect or 0.0, finding.low or 0.0
+    return effect if low > 0 and effect >= _LARGE else 0.0
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.report.answers import mostly_open, worst_first
+from xai_audit.report.answers import likely_effect, mostly_open, worst_first
+from xai_audit.report.words import two
 from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED
 from xai_audit.schema import CARRIER_PULL
 
@@ -44,6 +45,7 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
         text += f"{examined} could not be determined."
     else:
         text += f"{nobody} was found to rely on {examined}."
+    text += _likely(findings)
     together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
         text += (
@@ -51,6 +53,17 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
             f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
         )
     return text
+
+
+def _likely(findings: Sequence[Finding]) -> str:
+    """The undetermined pairs with a large effect, in a sentence; empty where there is none."""
+    found = [f for f in findings if f.verdict == UNDETERMINED and likely_effect(f)]
+    if not found:
+        return ""
+    found.sort(key=likely_effect, reverse=True)
+    named = [f"{f.subject} by its {f.words} ({two(f.effect)})" for f in found[:_SHOWN]]
+    more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+    return f" Large effects that so few photos do not decide: {_listed([*named, *more])}."
 
 
 def _found(confirmed: Sequence[Finding], classes: int) -> str:
