@@ -47,8 +47,10 @@ def test_numbers_of_numpy():
 
 
 def test_a_value_that_no_key_takes():
-    with pytest.raises(ConfigError, match=r"a value that no key takes: audit \| got <object"):
+    with pytest.raises(ConfigError, match=r"that no key takes: audit\(seed=...\) \| got object$"):
         override("seed", object())
+    with pytest.raises(ConfigError, match=r"audit\(tranform=.* remedy: did you mean transform=\?"):
+        read("resnet18", "flowers", tranform=transforms.ToTensor())
 
 
 def test_keys_are_those_of_the_command_line(tmp_path):

@@ -36,6 +36,13 @@ def test_the_report_opens_in_the_browser(reported, monkeypatch):
     assert "no browser" in done.stderr
 
 
+def test_a_report_of_an_earlier_command_is_said_to_be_one(reported):
+    (reported.parents[1] / "run.json").write_text('{"fingerprints": {"index": "a"}}')
+    done = tiny.audit(["open", str(reported.parents[1]), "--print"])
+    assert (done.returncode, done.stdout) == (0, f"{reported}\n")
+    assert "this report is of an earlier command" in done.stderr
+
+
 @pytest.mark.parametrize("lacking", ["report", "run"])
 def test_what_is_not_there_is_one_line(reported, lacking):
     if lacking == "report":

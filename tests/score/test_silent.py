@@ -41,7 +41,9 @@ def test_a_class_counts_over_all_parts(tmp_path, per_file):
     (line,) = silent_lines(parts(tmp_path, rows, per_file))
     said = "gradcam gives no relevance at all for the target label in 2 classes "
     assert line.startswith(f"{said}(a, 4 of 4 photos; c, 3 of 3 photos): ")
-    assert line.endswith("where the model looks there. In this run lime for pred do.")
+    assert line.endswith(
+        "the model looks there. In this run there is some of lime for the target pred."
+    )
 
 
 def test_many_classes_are_not_all_named(tmp_path):
@@ -49,7 +51,7 @@ def test_many_classes_are_not_all_named(tmp_path):
     (line,) = silent_lines(parts(tmp_path, rows, 100))
     assert "in 9 classes (c0, 3 of 3 photos; " in line
     assert "c4, 3 of 3 photos; ...)" in line
-    assert line.endswith("or hirescam, integrated_gradients or occlusion, may.")
+    assert line.endswith(" there. hirescam, integrated_gradients or occlusion may.")
 
 
 def test_nothing_to_say(tmp_path):
@@ -83,7 +85,7 @@ def test_one_side_of_a_one_logit_model(folder, tmp_path, monkeypatch, caplog):
     noted = run.record["without_relevance"]
     assert said == [f"WARNING: {line}" for line in noted] * 2
     start = "gradcam gives no relevance at all for the target {} in 1 class (circle, 6 of 6 photos)"
-    ends = "In this run occlusion for contrast and occlusion for label do."
+    ends = "some of occlusion for the target contrast and occlusion for the target label."
     for line, kind in zip(noted, ("contrast", "label"), strict=True):
         assert line.startswith(start.format(kind))
         assert line.endswith(ends)

@@ -7,15 +7,17 @@ import re
 from typing import TYPE_CHECKING
 
 from xai_audit.config.nodes import CONF_DIR
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, similar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_NAMED = ("masks", "method", "transform", "config_dir")  # of audit(), beside the keys
+
 
 def override(key: str, value: object) -> str:
     """``key=value`` in the grammar of Hydra's command line."""
-    return f"{key}={_text(value)}"
+    return f"{key}={_text(value, key)}"
 
 
 def overrides(keys: Mapping[str, object], prefix: str = "") -> Iterator[str]:
@@ -31,7 +33,7 @@ def overrides(keys: Mapping[str, object], prefix: str = "") -> Iterator[str]:
             yield override(key, value)
 
 
-def _text(value: object) -> str:
+def _text(value: object, key: str) -> str:
     """``value`` as Hydra's grammar spells it."""
     if value is None:
         return "null"
@@ -45,12 +47,16 @@ def _text(value: object) -> str:
         trailing = len(text) - len(text.rstrip("\\"))
         return "'" + text + "\\" * trailing + "'"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_text(each)}" for key, each in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{_text(each, key)}" for key, each in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(_text(each, key) for each in value) + "]"
     if hasattr(value, "tolist"):  # numpy's numbers and arrays
-        return _text(value.tolist())
-    raise ConfigError("a value that no key takes", where="audit", got=repr(value)[:80])
+        return _text(value.tolist(), key)
+    near = similar(key, _NAMED)
+    raise ConfigError(
+        "a value that no key takes", where=f"audit({key}=...)", got=type(value).__name__,
+        remedy=f"did you mean {near[0]}=?" if near else None,
+    )  # fmt: skip
 
 
 def choices(group: str) -> list[str]:

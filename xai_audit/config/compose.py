@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
 from xai_audit.config.spec import RunSpec
-from xai_audit.config.validation import FOREIGN, translated, unknown, validate
+from xai_audit.config.validation import FOREIGN, check_demo, translated, unknown, validate
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
             raise ConfigError("a value is needed", where=key, remedy=f"{key}=...")
         settings: Any = OmegaConf.to_object(cfg)
         validate(settings)
+        check_demo(overrides, settings.dataset)
         sources = [f"{entry.schema}://{entry.path}" for entry in entries]
         return RunSpec(
             settings=settings,

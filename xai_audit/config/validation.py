@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import ListConfig
+from omegaconf import ListConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -18,6 +18,7 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError
 
+from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import ConfigError, similar
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # What composing a configuration raises because of what the user wrote.
 FOREIGN = (HydraException, OmegaConfBaseException, MarkedYAMLError)
+
+_DEMO = "xai_audit.demo.dataset.Flowers"
 
 
 def validate(settings: AuditConfig) -> None:
@@ -135,11 +138,43 @@ def _from_omegaconf(
     if isinstance(exc, InterpolationKeyError):
         return ConfigError("bad value", where=key, got=what)
     if isinstance(exc, ConfigAttributeError | ConfigKeyError):
+        if options := _options_with(key):
+            given = " or ".join(f"{key.partition('.')[0]}={name}" for name in options)
+            return ConfigError("the chosen option has no such key", where=key, remedy=given)
         return unknown("key", key, known_keys(), shown=key)
     where = key if exc.value is None else f"{key}={exc.value}"
     is_list = isinstance(exc.child_node, ListConfig)
     hint = "a list is written [a,b]" if is_list else None
     return ConfigError("bad value", where=where, got=what, remedy=hint)
+
+
+def _options_with(key: str) -> list[str]:
+    """The options of a group whose YAML has ``key``, as ``folder`` and ``voc`` have masks.root."""
+    group, _, name = key.partition(".")
+    found = []
+    for file in sorted((CONF_DIR / group).glob("*.yaml")) if name else ():
+        node: Any = OmegaConf.to_container(OmegaConf.load(file))
+        if name in node.get(group, node):
+            found.append(file.stem)
+    return found
+
+
+def check_demo(overrides: Iterable[str], dataset: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a place of photos beside the demo, which nobody asked for.
+
+    Args:
+        overrides: as given.
+        dataset: the node of the dataset that they come to.
+    """
+    given = [each.lstrip("+") for each in overrides]
+    if str(dataset.get("_target_")) == _DEMO and not any(e.startswith("dataset=") for e in given):
+        for each in given:
+            if each.startswith("dataset.root="):
+                raise ConfigError(
+                    "a place of photos, but no kind of dataset: the default is the demo",
+                    where=each,
+                    remedy="dataset=imagefolder for a folder of class folders",
+                )
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, shown: str) -> ConfigError:

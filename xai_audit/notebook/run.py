@@ -46,6 +46,9 @@ class AuditRun(reader.Run):
         Raises:
             OutputError: as :meth:`scan`; or polars is not installed.
         """
+        if table not in TABLES:
+            names = ", ".join(TABLES)
+            raise OutputError("no such table", where="lazy", expected=f"one of {names}", got=table)
         if (problem := self._problem(table)) is not None:
             raise problem
         try:
@@ -121,7 +124,7 @@ class AuditRun(reader.Run):
     @property
     def report(self) -> Report:
         """The report; ``.open()`` shows it in the browser, ``.path`` is its first page."""
-        return Report(self.paths.index_html)
+        return Report(self.paths.index_html, is_current=self.finished("report"))
 
     def to_fiftyone(self, name: str = "xai_audit") -> Any:  # noqa: ANN401 - not a dependency
         """A ``fiftyone.Dataset`` of the photos: classes, prediction, masses, flags and heatmap.
@@ -168,10 +171,11 @@ class Report:
 
     Attributes:
         path: of its first page.
+        is_current: whether it is of the tables as they are, not of an earlier command.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, is_current: bool) -> None:
+        self.path, self.is_current = path, is_current
 
     def page(self) -> Path:
         """Its first page.
@@ -197,4 +201,4 @@ class Report:
 
     def __repr__(self) -> str:
         """Where it is."""
-        return f"Report({str(self.path)!r})"
+        return f"Report({str(self.path)!r}{'' if self.is_current else ', out of date'})"

@@ -66,13 +66,15 @@ def _sentence(
     method: str, kind: str, classes: Mapping[str, int], able: Sequence[tuple[str, str]]
 ) -> str:
     """The sentence; ``able`` are the (method, target kind) of this run that do say something."""
-    named = "; ".join(f"{name}, {n} of {n} photos" for name, n in [*classes.items()][:_NAMED])
-    named += "; ..." if len(classes) > _NAMED else ""
-    where = f"{len(classes)} class{'es' * (len(classes) != 1)} ({named})"
+    some = "; ".join(f"{name}, {n} of {n} photos" for name, n in [*classes.items()][:_NAMED])
+    some += "; ..." if len(classes) > _NAMED else ""
+    where = f"{len(classes)} class{'es' * (len(classes) != 1)} ({some})"
     if able:
-        remedy = "In this run " + " and ".join(f"{m} for {k}" for m, k in able[:2]) + " do."
+        named = " and ".join(f"{m} for the target {k}" for m, k in able[:2])
+        remedy = f"In this run there is some of {named}."
     else:
-        remedy = "targets=[contrast], or hirescam, integrated_gradients or occlusion, may."
+        other = "" if kind == "contrast" else "targets=[contrast], or "
+        remedy = f"{other}hirescam, integrated_gradients or occlusion may."
     return (
         f"{method} gives no relevance at all for the target {kind} in {where}: it does not say "
         f"where the model looks there. {remedy}"

@@ -23,6 +23,11 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     report = load(given.folder).report
     sys.stdout.write(f"{report.page()}\n")
+    if not report.is_current:
+        sys.stderr.write(
+            "xai_audit: this report is of an earlier command, with other settings or photos; add "
+            "report to stages to have it made anew\n"
+        )
     if not given.print and not report.open():
         sys.stderr.write("xai_audit: no browser was found; open the page above in one\n")
     return 0
