@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict, namedtuple
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -117,16 +118,123 @@ def test_of_a_module_that_ends_in_a_softmax_the_logits_are_logarithms(
         torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
 
 
-def test_what_may_be_independent_probabilities_is_left_alone() -> None:
-    for make, head in (
-        (lambda z, _: z.sigmoid(), None),
-        (lambda z, _: z.softmax(1), "sigmoid"),
-        (lambda z, _: z[:, :1].sigmoid(), None),
-    ):
-        spec = ModelSpec(Returns(make), Preprocess(crop=(64, 64)), "net", head=head)
-        model = prepare(spec, device="cpu")
-        out = model.module(torch.randn(2, 3, 64, 64))
-        assert bool((out >= 0).all())
+class InAttention(nn.Module):
+    """A softmax inside, as of attention, and a layer after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.last = tiny.net(), nn.Linear(3, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(self.body(images).softmax(1))
+
+
+SIGMOIDS = {
+    "K": (lambda z, _: z.sigmoid(), lambda z, _: z, "sigmoid"),
+    "K, one of them right": (lambda z, _: z.sigmoid(), lambda z, _: z, None),
+    "one": (lambda z, _: z[:, :1].sigmoid(), lambda z, _: z[:, :1], None),
+    "one without an axis": (lambda z, _: z[:, 0].sigmoid(), lambda z, _: z[:, 0], None),
+    "behind views": (
+        lambda z, _: z[:, :, None].sigmoid().squeeze(2).flatten(1)[:, :1].squeeze(),
+        lambda z, _: z[:, :1],
+        None,
+    ),
+    "in a dict": (lambda z, _: {"y": z.sigmoid()}, lambda z, _: z, "sigmoid"),
+    "second of a softmax": (
+        lambda z, _: z[:, :2].softmax(1)[:, 1], lambda z, _: z[:, 1] - z[:, 0], None,
+    ),
+}  # fmt: skip
+
+
+def with_head(module: nn.Module, head: str | None) -> LoadedModel:
+    return prepare(ModelSpec(module, Preprocess(crop=(64, 64)), "net", head=head), device="cpu")
+
+
+@pytest.mark.parametrize("kind", SIGMOIDS)
+def test_of_a_module_that_ends_in_a_sigmoid_the_logits_are_log_odds(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    make, raw, head = SIGMOIDS[kind]
+    with caplog.at_level(logging.INFO, logger="xai_audit"):
+        ended = with_head(Returns(make), head)
+    assert "the model's outputs are probabilities" in caplog.text
+    assert "its logits are log-odds" in caplog.text
+    plain = with_head(Returns(raw), head)
+    size = 1 if kind == "behind views" else 3  # squeeze() of several images drops no axis
+    images = torch.randn(size, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(ended.module(images), plain.module(images), rtol=1e-4, atol=1e-5)
+    assert (ended.num_outputs, ended.head, ended.single_logit) == (
+        plain.num_outputs, plain.head, plain.single_logit,
+    )  # fmt: skip
+    found = [
+        maps("gradcam", request(way, images, torch.tensor([1, 0, 1][:size]), ["contrast"]))
+        for way in (ended, plain)
+    ]
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-5)
+
+
+def test_one_sigmoid_is_negative_below_a_half() -> None:
+    model = with_head(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1),
+                      nn.Sigmoid()), None,
+    )  # fmt: skip
+    with torch.no_grad():
+        model.module[3].bias.fill_(-20.0)  # far below: its log-odds still have a gradient
+    images = torch.zeros(2, 3, 64, 64, requires_grad=True)
+    logits = model.module(images)
+    assert logits.argmax(1).tolist() == [0, 0]
+    assert float(logits[0, 1].detach()) == pytest.approx(-20, abs=1)
+    assert bool(torch.autograd.grad(logits[:, 1].sum(), images)[0].any())
+    for far in (-200, 200):  # the sigmoid is 0, or rounds to 1
+        ended = with_head(Returns(lambda z, _, far=far: (z[:, :1] + far).sigmoid()), None)
+        logit = float(ended.module(torch.zeros(1, 3, 64, 64))[0, 1].detach())
+        assert abs(logit) > 15
+        assert np.isfinite(logit)
+        assert (logit > 0) == (far > 0)
+
+
+def test_probabilities_of_a_softmax_stay_what_they_are_with_independent_classes() -> None:
+    model = with_head(Returns(lambda z, _: z.softmax(1)), "sigmoid")
+    images = torch.randn(2, 3, 64, 64)
+    wanted = with_head(Returns(lambda z, _: z), None).module(images).softmax(1)
+    torch.testing.assert_close(model.module(images).sigmoid(), wanted)
+
+
+def test_logits_that_look_like_probabilities_are_logits() -> None:
+    """Between 0 and 1, also with a sum of 1: their last function is a layer."""
+    for bias in ([0.2, 0.3, 0.5], [0.9, 0.1, 0.3]):
+        module = InAttention()
+        with torch.no_grad():
+            module.last.weight.mul_(1e-6)
+            module.last.bias.copy_(torch.tensor(bias))
+        for head in (None, "sigmoid"):
+            out = with_head(copy.deepcopy(module), head).module(torch.zeros(1, 3, 64, 64))
+            torch.testing.assert_close(out, torch.tensor([bias]), atol=1e-4, rtol=0)
+
+
+def test_the_mean_of_several_softmaxes_is_known_by_its_sum() -> None:
+    model = with_head(Returns(lambda z, _: (z.softmax(1) + (2 * z).softmax(1)) / 2), None)
+    images = torch.randn(2, 3, 64, 64)
+    z = with_head(Returns(lambda z, _: z), None).module(images)
+    wanted = (z.softmax(1) + (2 * z).softmax(1)) / 2
+    torch.testing.assert_close(model.module(images).softmax(1), wanted)
+
+
+def test_without_a_graph_probabilities_are_known_by_their_sum() -> None:
+    class Detached(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = tiny.net()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(self.body(images).softmax(1).numpy())
+
+    model = prepare(
+        ModelSpec(Detached(), Preprocess(crop=(64, 64)), "net", target_layer="body.0"),
+        device="cpu",
+    )
+    with torch.no_grad():
+        assert bool((model.module(torch.zeros(1, 3, 64, 64)) <= 0).all())
 
 
 def test_every_stage_gives_what_it_gives_of_the_plain_network(folder, tmp_path) -> None:

@@ -17,6 +17,7 @@ import torch
 
 from xai_audit.errors import ModelError
 from xai_audit.network.copied import is_single
+from xai_audit.network.ending import ending_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +33,11 @@ _FEATURES = ("pooler_output", "image_embeds", "embedding", "embeddings", "featur
 _KINDS = {"boxes": "detection", "pred_boxes": "detection", "out": "segmentation",
           "pred_masks": "segmentation", "masks_queries_logits": "segmentation"}  # fmt: skip
 _SHOWN = 5
+# Of a network's own float32 numbers, less than of those that a function of the user's may round.
 _ROUNDED = 1e-4  # how far probabilities may be from a sum of 1
-_LEAST = 1e-12  # a probability of 0 has no logarithm
+# A probability of 0 has no logarithm; one that is raised to this has no gradient, so it is small.
+_LEAST = 1e-12
+_MOST = 1 - 1e-7  # the log-odds of 1 are infinite, and float32 has little between this and 1
 
 
 @dataclass(frozen=True)
@@ -49,26 +53,45 @@ class _Place:
     get: Callable[[Any], Any]
 
 
-def keep_logits(module: nn.Module, output: object, head: str | None) -> torch.Tensor:
+def keep_logits(
+    module: nn.Module, output: object, head: str | None, probe: torch.Tensor
+) -> torch.Tensor:
     """The logits in ``output`` of one image; ``module`` is changed in place to return only them.
 
     That is done by a hook: a wrapper would change the layers' names. Of a module that ends in a
-    softmax the logits are the logarithms of what it returns, for their softmax is that again.
+    softmax the logits are the logarithms of what it returns, for their softmax is that again; of
+    one that ends in a sigmoid they are the log-odds, for their sigmoid is that again.
 
     Args:
         module: that gave ``output``.
         output: (1, K), one number, or a container in which exactly one place can be meant.
         head: of HEADS as the user gave it, or None.
+        probe: (1, C, H, W), whose output it is.
 
     Raises:
         ModelError: there are none, or no place is the obvious one.
     """
     found = _taken_out(module, output)
-    if head == "sigmoid" or not _is_softmax(found):
-        return found
-    log.info("the model's outputs are probabilities: its logits are their logarithms")
-    module.register_forward_hook(_logarithms)
-    return _logarithms(module, None, found)
+    ending = ending_of(module, probe)
+    if ending == "sigmoid" or (ending == "softmax" and (head == "sigmoid" or is_single(found))):
+        log.info("the model's outputs are probabilities (a %s): its logits are log-odds", ending)
+        return _hooked(module, _log_odds, found)
+    # Of independent probabilities the sum may be 1 by chance, and of a layer's outputs, too.
+    unknown = ending is None and head != "sigmoid" and _is_softmax(found)
+    if ending == "softmax" or unknown:
+        log.info("the model's outputs are probabilities: its logits are their logarithms")
+        return _hooked(module, _logarithms, found)
+    return found
+
+
+def _hooked(
+    module: nn.Module,
+    hook: Callable[[nn.Module, object, torch.Tensor], torch.Tensor],
+    found: torch.Tensor,
+) -> torch.Tensor:
+    """What ``hook`` makes of ``found``, as of all that ``module`` returns from now on."""
+    module.register_forward_hook(hook)
+    return hook(module, None, found)
 
 
 def _taken_out(module: nn.Module, output: object) -> torch.Tensor:
@@ -100,6 +123,11 @@ def _is_softmax(row: torch.Tensor) -> bool:
 
 def _logarithms(_module: nn.Module, _inputs: object, probabilities: torch.Tensor) -> torch.Tensor:
     return probabilities.clamp_min(_LEAST).log()
+
+
+def _log_odds(_module: nn.Module, _inputs: object, probabilities: torch.Tensor) -> torch.Tensor:
+    given = probabilities.float()  # half precision has no number next to 1
+    return given.clamp_min(_LEAST).log() - (-given.clamp_max(_MOST)).log1p()
 
 
 def _is_row(value: object) -> bool:

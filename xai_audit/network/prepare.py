@@ -58,7 +58,7 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
         shield(module, probe)
     with _forward_errors(module, probe):
         seen = target_layer.trace(module, probe)
-    logits = keep_logits(module, seen.output, spec.head)
+    logits = keep_logits(module, seen.output, spec.head, probe)
     seen = replace(seen, output=logits)
     head = _head(spec.head, logits)
     hidden = isinstance(module, BlackBox)
