@@ -20,7 +20,9 @@ from xai_audit.network.prepare import fingerprint, prepare
 from xai_audit.types import ModelSpec
 
 
-def exported(module: nn.Module, file: Path, *, batch: int | None = None, side: int = 64) -> Path:
+def exported(
+    module: nn.Module, file: Path, *, batch: int | None = None, side: int = 64, channels: int = 3
+) -> Path:
     """``file`` with ``module`` for images of ``side`` px."""
     with warnings.catch_warnings():
         warnings.simplefilter(
@@ -28,7 +30,7 @@ def exported(module: nn.Module, file: Path, *, batch: int | None = None, side: i
         )  # torch deprecates this exporter; the other needs onnxscript
         torch.onnx.export(
             module.eval(),
-            (torch.zeros(batch or 1, 3, side, side),),
+            (torch.zeros(batch or 1, channels, side, side),),
             file,
             dynamo=False,
             opset_version=17,
@@ -122,6 +124,25 @@ def test_onnxruntime_gives_the_outputs_of_the_original(
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("converts", [True, False])
+def test_a_network_of_one_channel_gets_grey_photos(
+    converts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not converts:
+        monkeypatch.setattr("onnx2torch.convert", lambda _: tiny.net())  # which fails on one
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    file = exported(net, tmp_path / "grey.onnx", channels=1)
+    spec = spec_of(file)
+    assert spec.preprocess.mean == pytest.approx((0.449,))
+    assert spec.preprocess.std == pytest.approx((0.226,))
+    model, images = prepare(spec, device="cpu"), IMAGES[:, :1]
+    with torch.no_grad():
+        torch.testing.assert_close(model.module(images), net(images), rtol=1e-4, atol=1e-5)
+    colours = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    with pytest.raises(ModelError, match=r"and as many numbers in model\.preprocess\.mean and"):
+        spec_of(file, preprocess=colours)
+
+
 def test_an_audit_of_a_file(folder: Path, tmp_path: Path) -> None:
     file = exported(tiny.net(), tmp_path / "net.onnx")
     given = [each for each in tiny.overrides(folder, tmp_path / "out")
@@ -156,6 +177,36 @@ def test_another_file_is_another_model(tmp_path: Path, monkeypatch: pytest.Monke
     one, again, other = (fingerprint(spec_of(file)) for file in files)
     assert one == again
     assert one != other
+
+
+@pytest.mark.parametrize("kept", ["in the graph", "in a node"])
+def test_other_weights_beside_the_same_file_are_another_model(
+    kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    def convert(_: object) -> nn.Module:
+        raise NotImplementedError
+
+    monkeypatch.setattr("onnx2torch.convert", convert)
+    found, texts = [], set()
+    for seed, folder in ((0, "a"), (0, "b"), (1, "c")):
+        (tmp_path / folder).mkdir()
+        file = exported(tiny.net(seed=seed), tmp_path / folder / "net.onnx")
+        held = onnx.load(str(file))
+        if kept == "in a node":  # as constants of the graph, not its initializers
+            for tensor in held.graph.initializer:
+                node = onnx.helper.make_node("Constant", [], [tensor.name], value=tensor)
+                held.graph.node.insert(0, node)
+            del held.graph.initializer[:]
+        onnx.save(
+            held, str(file), save_as_external_data=True, location="net.onnx.data",
+            size_threshold=0, convert_attribute=True,
+        )  # fmt: skip
+        texts.add(file.read_bytes())
+        found.append(fingerprint(spec_of(file)))
+    assert len(texts) == 1  # the weights are beside it
+    assert found[0] == found[1] != found[2]
 
 
 def test_missing_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

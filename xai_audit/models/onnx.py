@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from xai_audit.network.probe import probe_of
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     from numpy.typing import NDArray
@@ -76,14 +77,14 @@ class Runtime(BlackBox):
         file: that holds it.
 
     Attributes:
-        preprocess: ImageNet's eval transform at the size of its input.
+        preprocess: ImageNet's eval transform at the size of its input; of one channel, grey-scale.
         channels_last: whether its input is (B, H, W, C).
     """
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self._session = _session(file)
-        self._digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._digest = _digest(file)
         (given,) = self._session.get_inputs()
         self._name, self._type = given.name, _TYPES[given.type]
         sizes = [each if isinstance(each, int) else None for each in given.shape]
@@ -91,10 +92,12 @@ class Runtime(BlackBox):
         self._batch = sizes[0]
         height, width = sizes[1:3] if self.channels_last else sizes[2:]
         crop = (height or _SIDE, width or _SIDE)
-        self.preprocess = Preprocess(resize=round(max(crop) * 256 / 224), crop=crop)
+        colour = Preprocess(resize=round(max(crop) * 256 / 224), crop=crop)
+        grey = sizes[3 if self.channels_last else 1] == 1
+        self.preprocess = _grey(colour) if grey else colour
 
     def extra_repr(self) -> str:
-        """The file's sha256, for fingerprints."""
+        """The sha256 of the file and of its weights beside it, for fingerprints."""
         return self._digest
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -114,6 +117,12 @@ class Runtime(BlackBox):
         return output[: len(array)]
 
 
+def _grey(colour: Preprocess) -> Preprocess:
+    """The transform for one channel: its mean and std are the means of those of the colours."""
+    mean, std = ((sum(values) / len(values),) for values in (colour.mean, colour.std))
+    return replace(colour, mean=mean, std=std)
+
+
 def _package(name: str) -> ModuleType:
     try:
         return import_module(name)
@@ -121,6 +130,42 @@ def _package(name: str) -> ModuleType:
         raise ModelError(
             f"{name} is not installed", where="model=onnx", remedy='pip install "xai-audit[onnx]"'
         ) from exc
+
+
+def _digest(file: Path) -> str:
+    """The sha256 of the file and of the files beside it that hold weights of it."""
+    digest = hashlib.sha256()
+    for each in (file, *_beside(file)):
+        with each.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _beside(file: Path) -> list[Path]:
+    """The files that hold tensors of the network, which is not in one file where it is large."""
+    onnx = _package("onnx")
+    try:
+        held = onnx.load(str(file), load_external_data=False)
+    except Exception as exc:  # noqa: BLE001 - onnxruntime has another format, all in one file
+        log.debug("%s: %s: %s", file, type(exc).__name__, exc)
+        return []
+    names = {
+        entry.value
+        for part in (held.graph, *held.functions)
+        for tensor in _tensors(part)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return [file.parent / name for name in sorted(names)]
+
+
+def _tensors(part: Any) -> Iterator[Any]:  # noqa: ANN401 - messages of protobuf
+    """The tensors of a graph or function, of its nodes and of the graphs in them."""
+    yield from getattr(part, "initializer", ())
+    for attribute in (each for node in part.node for each in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _tensors(graph)
 
 
 def _session(file: Path) -> Any:  # noqa: ANN401 - onnxruntime is untyped
@@ -188,6 +233,7 @@ def _outputs(runtime: Runtime, images: torch.Tensor, file: Path) -> torch.Tensor
             "onnxruntime cannot run the network on an image",
             where=file,
             got=f"{type(exc).__name__}: {exc}"[:200],
-            remedy="model.preprocess.crop=N of its input",
+            remedy="model.preprocess.crop=N of its input; and as many numbers in "
+            "model.preprocess.mean and model.preprocess.std as it has channels",
         ) from exc
     return outputs
