@@ -14,6 +14,7 @@ from torchvision.models import get_model
 
 from tests.models.test_plugins import build
 from xai_audit.errors import ModelError
+from xai_audit.models._head import fit_head
 
 ReLU, Drop = nn.ReLU, nn.Dropout
 # Architecture, where the new classifier is, what it is, what of it the log says.
@@ -125,3 +126,11 @@ def test_a_network_of_timm(tmp_path: Path) -> None:
     torch.save(network.state_dict(), tmp_path / "c.pth")
     spec = build("timm", arch="test_resnet", checkpoint=str(tmp_path / "c.pth"))
     assert torch.equal(spec.module.fc[1].weight, network.fc[1].weight)
+
+
+def test_a_digit_that_is_no_number_is_no_index(tmp_path: Path) -> None:
+    module = nn.Sequential(OrderedDict(fc=nn.Linear(4, 3)))
+    for index in ("\N{SUPERSCRIPT TWO}", "x"):
+        given = {f"fc.{index}.weight": torch.ones(5, 4), f"fc.{index}.bias": torch.ones(5)}
+        fit_head(module, given, tmp_path / "c.pth", code="", classes=None)
+        assert module.fc.out_features == 3  # as it was: what does not fit is told by the loading

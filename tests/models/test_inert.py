@@ -113,6 +113,29 @@ def test_the_weights_of_a_pickled_module(held: str, tmp_path: Path) -> None:
     assert list(read_state_dict(file, trust=True)) == list(expected)
 
 
+class Predict(Net):
+    """Its name ends as that of a dict."""
+
+
+class HeadDict(nn.ModuleDict):
+    """A module that is one of modules by name, and no dict."""
+
+
+@pytest.mark.parametrize("place", ["outside", "inside"])
+@pytest.mark.parametrize("kind", [Predict, HeadDict])
+def test_a_module_whose_name_ends_in_dict(
+    kind: type[nn.Module], place: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    named = Predict() if kind is Predict else HeadDict({"a": nn.Linear(2, 3), "b": Net()})
+    module = named if place == "outside" else nn.Sequential(nn.Linear(1, 1), named)
+    torch.save(module, tmp_path / "whole.pt")
+    found = read_state_dict(tmp_path / "whole.pt", trust=False)
+    expected = module.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
 # Hand-made pickles, opcode by opcode: what pickle.dumps would not write.
 PROTO, STOP, REDUCE, BUILD, NEWOBJ, POP = b"\x80\x02", b".", b"R", b"b", b"\x81", b"0"
 
@@ -289,6 +312,23 @@ def test_a_module_that_holds_itself_ends(tmp_path: Path) -> None:
     torch_zip(tmp_path / "d.ckpt", PROTO + b"}q\x01(" + text("model") + b"h\x01u" + STOP)
     with pytest.raises(ModelError, match="holds no state dict"):
         read_state_dict(tmp_path / "d.ckpt", trust=False)
+
+
+@pytest.mark.parametrize(("case", "levels"), [("shared", 40), ("deep", 600)])
+def test_a_small_file_of_very_many_modules_is_one_line(
+    case: str, levels: int, tmp_path: Path
+) -> None:
+    empty = call(name("torch.nn.modules.module", "Module"))
+    chain = empty + items(_parameters=b"}", _modules=b"}") + BUILD
+    for level in range(levels):
+        place = struct.pack("<I", level)
+        children = {"a": chain + b"r" + place}  # kept under a number, to be named again
+        if case == "shared":
+            children["b"] = b"j" + place
+        chain = empty + items(_parameters=b"}", _modules=items(**children)) + BUILD
+    torch_zip(tmp_path / "c.ckpt", PROTO + chain + STOP)
+    with pytest.raises(ModelError, match="more modules inside than any network: model.checkpoint"):
+        read_state_dict(tmp_path / "c.ckpt", trust=False)
 
 
 def test_an_older_format_is_refused_as_before(tmp_path: Path) -> None:

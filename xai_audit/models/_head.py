@@ -98,7 +98,7 @@ def _linears(named: Mapping[str, torch.Tensor], place: str) -> _Linears | None:
     for name, value in held.items():
         index, _, kind = name.rpartition(".")
         # An index of many digits is none that a Sequential has, but would make as many layers.
-        short = not index or (index.isdigit() and len(index) <= _DIGITS)
+        short = not index or (index.isdecimal() and len(index) <= _DIGITS)
         if kind == "weight" and value.ndim == 2 and short:
             found[index] = (value.shape[1], value.shape[0], f"{name[:-6]}bias" in held)
     known = {f"{i}.{k}".lstrip(".") for i in found for k in ("weight", "bias")}

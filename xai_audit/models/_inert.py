@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xai_audit.errors import ModelError
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 _SHOWN = 3
+# Of a pickled module: the modules in it, by all their names, and how deep they lie.
+_MOST = 50_000
+_DEEPEST = 500
 
 
 class Inert:
@@ -87,28 +92,63 @@ def _inert_class(dotted: str) -> type:
     return type(name, (base,), {"__module__": module, "__qualname__": name})
 
 
-def module_tensors(held: object, inside: tuple[int, ...] = ()) -> OrderedDict[str, torch.Tensor]:
+def module_tensors(held: object) -> OrderedDict[str, torch.Tensor]:
     """The parameters and buffers by name of a pickled module that was read as inert objects.
+
+    A module that is held in several places is named in each, as in a state dict.
 
     Args:
         held: what may be such a module.
-        inside: ids of the modules around it.
+
+    Raises:
+        ModelError: it has more modules inside than any network: a few names in a file can stand
+            for millions.
     """
     found: OrderedDict[str, torch.Tensor] = OrderedDict()
+    waiting: list[tuple[str, object, tuple[int, ...]]] = [("", held, ())]
+    met = 0
+    while waiting:
+        prefix, module, inside = waiting.pop()
+        state = _attributes(module)
+        if state is None or id(module) in inside:
+            continue
+        met += 1
+        if met > _MOST or len(inside) > _DEEPEST:
+            raise _too_many()
+        found.update((prefix + name, value) for name, value in _own_tensors(state))
+        waiting += [
+            (f"{prefix}{name}.", child, (*inside, id(module)))
+            for name, child in reversed(items_of(state.get("_modules")))
+        ]
+    return found
+
+
+def _attributes(held: object) -> dict[str, object] | None:
+    """The attributes of an object that was pickled; None of anything else."""
+    # The unpickler puts the attributes of what it takes for a dict by its name into __dict__.
     state = held.state if isinstance(held, Inert) else None
-    if not isinstance(state, dict) or id(held) in inside:
-        return found
+    found: object = vars(held) if type(held) is OrderedDict else state
+    return found if isinstance(found, dict) else None
+
+
+def _own_tensors(state: dict[str, object]) -> Iterator[tuple[str, torch.Tensor]]:
+    """A module's own parameters and the buffers that a state dict has."""
     passing = state.get("_non_persistent_buffers_set")
     for group in ("_parameters", "_buffers"):
         for name, value in items_of(state.get(group)):
             if isinstance(value, torch.Tensor) and not (
                 isinstance(passing, set) and name in passing
             ):
-                found[name] = value
-    for name, child in items_of(state.get("_modules")):
-        inner = module_tensors(child, (*inside, id(held)))
-        found.update((f"{name}.{key}", value) for key, value in inner.items())
-    return found
+                yield name, value
+
+
+def _too_many() -> ModelError:
+    return ModelError(
+        "the checkpoint's pickled module has more modules inside than any network",
+        where="model.checkpoint",
+        expected=f"{_MOST} at most, and {_DEEPEST} inside each other",
+        remedy="a file with its state dict",
+    )
 
 
 def items_of(held: object) -> list[tuple[str, object]]:

@@ -84,8 +84,9 @@ def _state_dict(held: object, depth: int = 0) -> OrderedDict[str, torch.Tensor]:
     """The first state dict inside; nested ones first: scripts put other tensors beside them."""
     if isinstance(held, nn.Module):
         return held.state_dict()  # type: ignore[return-value]
-    if isinstance(held, Inert):
-        return module_tensors(held)
+    pickled = module_tensors(held)
+    if pickled or isinstance(held, Inert):
+        return pickled
     inside = dict(_items(held))
     for key in _NESTED if depth < _DEEPEST else ():
         if nested := _state_dict(inside.get(key), depth + 1):
