@@ -153,6 +153,15 @@ def test_another_function_is_another_model(monkeypatch: pytest.MonkeyPatch) -> N
     assert fingerprint(spec_of(name)) != first
 
 
+def test_noise_of_a_tiny_probability_is_the_same_model() -> None:
+    found = {}
+    for least, most in ((1e-6, 0.75), (1.3e-6, 0.75), (1e-6, 0.74)):
+        row = [[least, 1 - most - least, most]]
+        box = PhotoFunction(lambda _, row=row: row, SMALL, name="f", independent=False)
+        found[least, most] = fingerprint(ModelSpec(box, SMALL, "f"))
+    assert found[1e-6, 0.75] == found[1.3e-6, 0.75] != found[1e-6, 0.74]
+
+
 def test_wrong_keys_are_named() -> None:
     with pytest.raises(ModelError, match=r"model\.head"):
         spec_of("tests.odd_models:probabilities", head="linear")

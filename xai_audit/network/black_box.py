@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     Predict = Callable[[NDArray[np.uint8]], object]
 
+# Both are larger than those of a network's own numbers (outputs.py): a function may round what it
+# gives, so that its sum is a little off and a 0 stands for any small probability.
 _LEAST = 1e-7  # a probability of 0 has no logarithm
 _ROUNDED = 1e-2  # how far probabilities may be from a sum of 1
-_DIGITS = 3
+_DIGITS = 3  # of a probability: what another computer or batch gives differs by less
 
 
 class BlackBox(nn.Module):
@@ -49,9 +51,9 @@ class PhotoFunction(BlackBox):
         super().__init__()
         self._predict, self._preprocess, self._name = predict, preprocess, name
         self._independent = independent
-        with torch.no_grad():
-            outputs = self(probe_of(preprocess, "cpu"))
-        self.register_buffer("seen", outputs.nan_to_num().mul(10**_DIGITS).round())
+        seen = self._probabilities(probe_of(preprocess, "cpu"))
+        # Not of their logarithms: those of tiny probabilities differ by more.
+        self.register_buffer("seen", seen.nan_to_num().mul(10**_DIGITS).round())
 
     def extra_repr(self) -> str:
         """The function's name, for fingerprints."""
@@ -59,11 +61,14 @@ class PhotoFunction(BlackBox):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, K) float32 of images (B, C, H, W)."""
-        given = self._predict(photos_of(images, self._preprocess))
-        probabilities = self._checked(given, len(images)).to(images.device)
+        probabilities = self._probabilities(images).to(images.device)
         if self._independent or probabilities.shape[1] == 1:
             return probabilities.logit(eps=_LEAST)
         return probabilities.clamp_min(_LEAST).log()
+
+    def _probabilities(self, images: torch.Tensor) -> torch.Tensor:
+        """What the function gives, (B, K) float32 on the CPU."""
+        return self._checked(self._predict(photos_of(images, self._preprocess)), len(images))
 
     def _checked(self, given: object, count: int) -> torch.Tensor:
         """The probabilities (B, K) float32.

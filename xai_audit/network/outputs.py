@@ -33,10 +33,10 @@ _FEATURES = ("pooler_output", "image_embeds", "embedding", "embeddings", "featur
 _KINDS = {"boxes": "detection", "pred_boxes": "detection", "out": "segmentation",
           "pred_masks": "segmentation", "masks_queries_logits": "segmentation"}  # fmt: skip
 _SHOWN = 5
-# Of a network's own float32 numbers, less than of those that a function of the user's may round.
+# Both are smaller than those of a function's outputs (black_box.py): a network gives unrounded
+# float32, and below the least its probabilities would have no gradient.
 _ROUNDED = 1e-4  # how far probabilities may be from a sum of 1
-# A probability of 0 has no logarithm; one that is raised to this has no gradient, so it is small.
-_LEAST = 1e-12
+_LEAST = 1e-12  # a probability of 0 has no logarithm
 _MOST = 1 - 1e-7  # the log-odds of 1 are infinite, and float32 has little between this and 1
 
 
