@@ -46,7 +46,7 @@ NEEDS = {
     "masks=folder": ["masks.root={place}"],
     "masks=voc": ["masks.root={place}"],
     "model=callable": [
-        "model.factory=tests.odd_models:probabilities",
+        "model.function=tests.odd_models:probabilities",
         "model.preprocess.crop=64",
     ],
     "model=custom": ["model.factory=tests.tiny:net"],

@@ -42,7 +42,7 @@ def run(shared: Path, quick: bool) -> list[Row]:
     few = ["limit=60"] if quick else []
     crop = model().preprocess.crop[0]
     function = [
-        "model=callable", "model.factory=tests.bench.black_box:predict",
+        "model=callable", "model.function=tests.bench.black_box:predict",
         f"model.preprocess.resize={model().preprocess.resize}", f"model.preprocess.crop={crop}",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="xai-bench-") as folder:

@@ -17,15 +17,15 @@ from xai_audit.network.inputs import Inputs, probabilities
 from xai_audit.network.prepare import fingerprint, prepare
 from xai_audit.types import LoadedModel, ModelSpec, Preprocess
 
-FUNCTION = ["model=callable", "model.factory=tests.odd_models:probabilities"]
+FUNCTION = ["model=callable", "model.function=tests.odd_models:probabilities"]
 SMALL = Preprocess(resize=8, crop=(8, 8))
 
 
-def spec_of(factory: str, **changes: object) -> ModelSpec:
+def spec_of(function: str, **changes: object) -> ModelSpec:
     node = yaml.safe_load((tiny.REPO / "conf" / "model" / "callable.yaml").read_text())
     assert node.pop("_target_") == "xai_audit.models.callable.build"
     node["preprocess"] |= {"resize": 72, "crop": 64}
-    return build(num_classes_of_dataset=3, **{**node, "factory": factory, **changes})
+    return build(num_classes_of_dataset=3, **{**node, "function": function, **changes})
 
 
 def arguments(folder, out, *more: str) -> list[str]:
@@ -165,5 +165,11 @@ def test_noise_of_a_tiny_probability_is_the_same_model() -> None:
 def test_wrong_keys_are_named() -> None:
     with pytest.raises(ModelError, match=r"model\.head"):
         spec_of("tests.odd_models:probabilities", head="linear")
-    with pytest.raises(ModelError, match="tests.odd_models has no probability"):
-        spec_of("tests.odd_models:probability")
+    for name, text in (
+        ("tests.odd_models:probability", "has no probability: model.function=tests.odd_models:pro"),
+        ("tests.nowhere:predict", "there is no such module: model.function=tests.nowhere "),
+        ("tests.odd_models", "a function that names no callable: model.function "),
+        ("tests.odd_models:__doc__", "the function cannot be called: model.function=tests.odd"),
+    ):
+        with pytest.raises(ModelError, match=text):
+            spec_of(name)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests import tiny
+from xai_audit.work.folder import identity
 
 
 @pytest.fixture
@@ -17,9 +18,10 @@ def run(folder, tmp_path, monkeypatch):
         torch.save(tiny.net().state_dict(), tmp_path / f"{name}.pth")
 
     def audited(*more):
-        done = tiny.audit(
-            tiny.overrides(folder, tmp_path, "output_dir=null", "stages=[index]", *more)
-        )
+        given = tiny.overrides(folder, tmp_path, "output_dir=null", "stages=[index]")
+        if any(each.startswith("model=") for each in more):
+            given = [each for each in given if not each.startswith(("model=", "model.factory"))]
+        done = tiny.audit([*given, *more])
         found = sorted(path.parent for path in (tmp_path / "outputs").rglob("run.json"))
         return done, [path.relative_to(tmp_path / "outputs").as_posix() for path in found]
 
@@ -61,3 +63,36 @@ def test_the_folder_of_an_earlier_version_is_gone_on_with(run, tmp_path):
 def test_a_sweep_of_checkpoints_names_each_once(run):
     _, found = run("-m", "model.checkpoint=a.pth,b.pth")
     assert found == [f"images/tests.tiny-net/gradcam--checkpoint-{name}.pth" for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (["model=callable", "model.function=tests.odd_models:probabilities"],
+         "tests.odd_models-probabilities"),
+        (["model=onnx", "model.path=nets/net.v2.onnx"], "net.v2"),
+        (["model=huggingface", "model.path=nets/vit-b.16"], "vit-b.16"),
+    ],
+)  # fmt: skip
+def test_a_model_without_a_name_is_named_by_where_it_is(run, tmp_path, model, name):
+    (tmp_path / "nets" / "vit-b.16").mkdir(parents=True)
+    (tmp_path / "nets" / "net.v2.onnx").touch()
+    done, found = run(*model)
+    assert done.returncode == 0, done.stderr
+    assert found == [f"images/{name}/gradcam"]
+
+
+def test_a_path_is_the_same_from_every_folder_and_a_name_on_the_hub_is_no_path(
+    tmp_path, monkeypatch
+):
+    def of(path):
+        keys = {"dataset": {}, "model": {"path": path}, "methods": []}
+        return identity(keys)["model.path"]
+
+    (tmp_path / "net").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert of("net") == of("~/net") == of("./net") == str(tmp_path / "net")
+    assert of("google/vit") == "google/vit"
+    monkeypatch.chdir(tmp_path / "net")
+    assert of("../net") == str(tmp_path / "net")

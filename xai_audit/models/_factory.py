@@ -13,44 +13,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-WHERE = "model.factory"
 
-
-def callable_of(factory: str) -> Callable[..., object]:
+def callable_of(name: str, key: str) -> Callable[..., object]:
     """The object that ``package.module:callable`` names; the current folder is importable.
+
+    Args:
+        name: of the object.
+        key: of the configuration that gives it, ``model.factory`` or ``model.function``.
 
     Raises:
         ModelError: nothing to import, no such name, or nothing to call.
     """
-    module_name, colon, attribute = factory.partition(":")
+    module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
         raise ModelError(
-            "a factory that names no callable",
-            where=WHERE,
+            f"a {key.rpartition('.')[2]} that names no callable",
+            where=key,
             expected="package.module:callable",
-            got=repr(factory),
+            got=repr(name),
         )
-    found: object = _import(module_name)
+    found: object = _import(module_name, key)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            names = [name for name in dir(found) if not name.startswith("_")]
+            names = [each for each in dir(found) if not each.startswith("_")]
             raise ModelError(
                 f"{module_name} has no {attribute}",
-                where=f"{WHERE}={factory}",
+                where=f"{key}={name}",
                 remedy=f"one of {nearest(part, names)}",
             )
         found = getattr(found, part)
     if not callable(found):
         raise ModelError(
-            "the factory cannot be called",
-            where=f"{WHERE}={factory}",
+            f"the {key.rpartition('.')[2]} cannot be called",
+            where=f"{key}={name}",
             expected="a function or a class",
             got=type(found).__name__,
         )
     return found
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str, key: str) -> ModuleType:
     """The module ``name``, also from the current folder, as ``python -m`` finds it."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
@@ -62,7 +64,7 @@ def _import(name: str) -> ModuleType:
         absent = isinstance(exc, ModuleNotFoundError) and f"{name}.".startswith(f"{exc.name}.")
         raise ModelError(
             "there is no such module" if absent else "the module failed to import",
-            where=f"{WHERE}={name}",
+            where=f"{key}={name}",
             got=f"{type(exc).__name__}: {exc}",
             remedy=f"run from its folder ({here} was searched) or install it" if absent else None,
         ) from exc

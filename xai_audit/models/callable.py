@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def build(  # noqa: PLR0913 - the keys of the YAML
     *,
     num_classes_of_dataset: int,  # noqa: ARG001 - every model plugin gets it
-    factory: str,
+    function: str,
     kwargs: dict[str, object],
     head: str | None,
     preprocess: Mapping[str, object],
     name: str | None,
 ) -> ModelSpec:
-    """The ModelSpec of the function ``factory``, which has outputs only.
+    """The ModelSpec of ``function``, which has outputs only.
 
     Args:
         num_classes_of_dataset: not used; the function's outputs say K.
-        factory: ``package.module:function``; the current folder is importable.
+        function: ``package.module:function``; the current folder is importable.
         kwargs: more arguments of the function.
         head: of HEADS, or None: softmax.
         preprocess: changes to the resize and the crop.
@@ -39,13 +39,13 @@ def build(  # noqa: PLR0913 - the keys of the YAML
     """
     check_head(head)
     transform = override(Preprocess(), preprocess)
-    predict = callable_of(factory)
+    predict = callable_of(function, "model.function")
     module = PhotoFunction(
-        partial(predict, **kwargs), transform, name=factory, independent=head == "sigmoid"
+        partial(predict, **kwargs), transform, name=function, independent=head == "sigmoid"
     )
     return ModelSpec(
         module=module,
         preprocess=transform,
-        name=name or factory.rpartition(":")[2],
+        name=name or function.rpartition(":")[2],
         head=head,
     )

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.models._factory import WHERE, callable_of
+from xai_audit.models._factory import callable_of
 from xai_audit.models._options import Options, finish, load
 from xai_audit.network.copied import copied
 from xai_audit.types import Preprocess
 
 if TYPE_CHECKING:
     from xai_audit.types import ModelSpec
+
+_KEY = "model.factory"
 
 
 def build(
@@ -36,7 +38,7 @@ def build(
             or cannot be copied.
     """
     options = Options(**common)
-    make = callable_of(factory)
+    make = callable_of(factory, _KEY)
     arguments = dict(kwargs)
     if options.num_classes is not None:
         arguments.setdefault("num_classes", options.num_classes)
@@ -46,14 +48,14 @@ def build(
     except (Exception, SystemExit) as exc:
         raise ModelError(
             "the factory failed",
-            where=f"{WHERE}={factory}",
+            where=f"{_KEY}={factory}",
             got=f"{type(exc).__name__}: {exc}",
             remedy="its arguments are model.kwargs",
         ) from exc
     if not isinstance(module, nn.Module):
         raise ModelError(
             "the factory returned no model",
-            where=f"{WHERE}={factory}",
+            where=f"{_KEY}={factory}",
             expected="a torch.nn.Module",
             got=type(module).__name__,
         )

@@ -25,6 +25,7 @@ from xai_audit.run.files import write_text
 from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import OK
 from xai_audit.store.home import withdraw
+from xai_audit.work.folder import given_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,10 +170,9 @@ def _title(run: Run, facts: RunFacts) -> str:
 
 
 def _name(node: object) -> str | None:
-    """The name of a dataset or model, or another key that identifies it."""
+    """The name of a dataset or model, or what another key that identifies it says."""
     if isinstance(node, dict):
-        keys = ("name", "arch", "factory", "key")
-        return next((str(node[key]) for key in keys if node.get(key)), None)
+        return given_name(node)
     return None if node is None else str(node)
 
 

@@ -12,6 +12,8 @@ from xai_audit.run.paths import RunPaths, safe_name
 from xai_audit.store.address import is_address, placed, spelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xai_audit.config.spec import RunSpec
 
 
@@ -33,13 +35,22 @@ def folder_of(spec: RunSpec, dataset: str) -> RunPaths:
 def _model_names(spec: RunSpec) -> tuple[str, str]:
     """The model's part of the folder as it once was, and as it is: with the checkpoint's name."""
     node = spec.settings.model
-    # The last is that of a model in memory.
-    plain = str(next(filter(None, map(node.get, ("name", "arch", "factory", "key"))), None))
+    plain = str(given_name(node))
     checkpoint = node.get("checkpoint")
     # A sweep of checkpoints has each of them in its member's name.
     if node.get("name") or not checkpoint or "checkpoint=" in spec.member:
         return plain, plain
     return plain, f"{plain}-{PurePosixPath(checkpoint).stem}"
+
+
+def given_name(node: Mapping[str, Any]) -> str | None:
+    """The name of a model or dataset by the keys that it was given; None where they have none."""
+    # ``key`` is that of one in memory.
+    keys = ("name", "arch", "factory", "function", "key")
+    if found := next(filter(None, map(node.get, keys)), None):
+        return str(found)
+    path = node.get("path")  # of a folder, a name on the hub or an ONNX file
+    return placed(str(path)).name.removesuffix(".onnx") if path else None
 
 
 def _is_of(paths: RunPaths, spec: RunSpec) -> bool:
@@ -59,12 +70,20 @@ _FILES = ("root", "file", "checkpoint")
 def identity(keys: dict[str, Any]) -> dict[str, Any]:
     """What makes it this audit: another value of these is another audit, not a changed one."""
     found = {
-        f"{group}.{key}": _absolute(value) if key in _FILES else value
+        f"{group}.{key}": _value(key, value)
         for group, settings in _SETTINGS.items()
         for key, value in keys[group].items()
         if key not in settings and value is not None
     }
     return found | {"methods": [method["name"] for method in keys["methods"]]}
+
+
+def _value(key: str, value: Any) -> Any:  # noqa: ANN401 - of any key
+    """The value of a key, a file or folder from the root; a name on the hub is none."""
+    if key in _FILES:
+        return _absolute(value)
+    here = Path(value).expanduser() if key == "path" else None
+    return _absolute(str(here)) if here is not None and here.exists() else value
 
 
 def _absolute(value: str) -> str:
