@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ import yaml
 
 from tests import odd_models, tiny
 from tests.methods.asking import METHODS
-from xai_audit.errors import ModelError
+from xai_audit.attribute.methods import check_possible
+from xai_audit.errors import ConfigError, ModelError
 from xai_audit.models.callable import build
 from xai_audit.network.black_box import PhotoFunction, photos_of
 from xai_audit.network.inputs import Inputs, probabilities
@@ -94,8 +97,35 @@ def test_a_method_runs_or_one_line_names_those_that_do(name: str, folder, tmp_pa
         assert (tmp_path / "out" / "scores").is_dir()
         return
     assert done.returncode == 2
-    assert f"expected one of {', '.join(able)} | remedy: method=occlusion" in done.stderr
+    assert f"expected one of {', '.join(able)}, or captum with the attribution " in done.stderr
+    assert done.stderr.rstrip().endswith("ShapleyValues | remedy: method=occlusion")
     assert not (tmp_path / "out" / "attributions").exists()
+
+
+def test_captums_attributions_that_need_outputs_only_are_possible() -> None:
+    attr = pytest.importorskip("captum.attr")
+    from xai_audit.methods._captum_classes import _classes, _obstacle
+
+    for name, kind in _classes().items():
+        if _obstacle(kind) is not None:
+            continue
+        able = issubclass(kind, attr.PerturbationAttribution)
+        able = able and not issubclass(kind, attr.LayerAttribution)
+        method = {"_target_": "xai_audit.methods.captum.Captum", "attribution": name, "name": "n"}
+        with nullcontext() if able else pytest.raises(ConfigError, match="outputs only"):
+            check_possible([method], forward_only=True)
+
+
+@pytest.mark.parametrize("name", ["ShapleyValueSampling", "KernelShap"])
+def test_one_of_captums_that_needs_outputs_only(name: str, folder, tmp_path) -> None:
+    few = ["method.kwargs={n_samples: 12}", "method.superpixels=grid", "method.pieces=4"]
+    given = [each for each in tiny.overrides(folder, tmp_path / "out", "method=captum")
+             if not each.startswith(("model=", "model.factory"))]  # fmt: skip
+    more = [f"method.attribution={name}", *few, "limit=3", "stages=[index,attribute,score]"]
+    done = tiny.audit([*given, *FUNCTION, *more])
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "out" / "scores")
+    assert (rows["relevance_total"] > 0).any()
 
 
 def test_photos_come_back_from_normalised_images() -> None:

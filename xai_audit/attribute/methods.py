@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 # The methods that need nothing but outputs.
 _FORWARD_ONLY = ("feature_ablation", "kernel_shap", "lime", "occlusion", "rise")
+# Those among Captum's classes that explain images.
+_CAPTUM = (
+    "FeatureAblation",
+    "KernelShap",
+    "Lime",
+    "Occlusion",
+    "ShapleyValueSampling",
+    "ShapleyValues",
+)
 
 
 def check_methods(methods: Iterable[Mapping[str, Any]]) -> None:
@@ -44,11 +53,20 @@ def check_possible(methods: Iterable[Mapping[str, Any]], *, forward_only: bool) 
         forward_only: whether the model has outputs only.
     """
     for method in methods if forward_only else ():
-        module = str(method["_target_"]).rpartition(".")[0]
-        if module.startswith("xai_audit.") and module.rpartition(".")[2] not in _FORWARD_ONLY:
+        if not _needs_outputs_only(method):
             raise ConfigError(
                 "the model gives outputs only, and this method needs its layers or gradients",
                 where=f"method={method['name']}",
-                expected=f"one of {', '.join(_FORWARD_ONLY)}",
+                expected=f"one of {', '.join(_FORWARD_ONLY)}, or captum with the attribution "
+                f"{', '.join(_CAPTUM)}",
                 remedy="method=occlusion",
             )
+
+
+def _needs_outputs_only(method: Mapping[str, Any]) -> bool:
+    """Whether it is one of those that need nothing but outputs, or one of the user's own."""
+    module = str(method["_target_"]).rpartition(".")[0]
+    if not module.startswith("xai_audit."):
+        return True
+    name = module.rpartition(".")[2]
+    return name in _FORWARD_ONLY or (name == "captum" and method.get("attribution") in _CAPTUM)
