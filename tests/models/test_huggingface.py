@@ -297,6 +297,14 @@ def test_names_of_outputs_and_of_classes(tmp_path: Path, caplog: pytest.LogCaptu
     assert mapped(five, "ox", "owl", checkpoint="mine.ckpt") is None
     assert mapped({0: "cat", 1: "Cat"}, "cat") is None
     assert "two are alike" in caplog.text
+    cranes = {0: "crane", 1: "owl", 2: "Crane", 3: "ox"}  # as ImageNet's: a bird and a machine
+    assert mapped(cranes, "ox", "owl") == {"owl": 1, "ox": 3}
+    assert mapped(cranes, "ox", "crane") is None
+    assert "two are alike" in caplog.text
+    assert mapped(cranes, "crane", "zebra") is None
+    assert "none is 'zebra'" in caplog.text
+    assert mapped(five, "ox", "OX") is None
+    assert "two are alike" in caplog.text
     for nothing in ({0: "LABEL_0", 1: "LABEL_1"}, {0: "a", 2: "b"}, {}, None, ["a", "b"]):
         assert mapped(nothing, "a", "b") is None
         assert caplog.text == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from xai_audit.errors import ConfigError, ModelError
 from xai_audit.models import memory
 from xai_audit.models._preprocess import override
 from xai_audit.models._transforms import keys_of
+from xai_audit.models.class_names import outputs_by_name
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 from xai_audit.vision.transform import joint
@@ -73,6 +75,19 @@ def test_what_is_built_is_a_copy():
     ours = {p.data_ptr() for p in spec.module.parameters()}
     assert not ours & {p.data_ptr() for p in module.parameters()}
     assert module.training
+
+
+@pytest.mark.parametrize("wrap", [nn.Module.eval, nn.DataParallel, torch.compile])
+def test_the_names_of_outputs_are_those_of_the_configuration(wrap):
+    module = tiny.net(seed=6)
+    module.config = SimpleNamespace(id2label={0: "ox", "1": "owl", 2: 0})
+    held = wrap(module)
+    keys = {"_target_": "xai_audit.models.memory.build", "key": memory.hold(held)}
+    assert memory.output_names(keys["key"]) == {0: "ox", 1: "owl", 2: "0"}
+    assert outputs_by_name(keys, ["0", "owl"]) == {"owl": 1, "0": 2}
+    for other in ({0: 0}, {"ox": 0}, None, ["ox"]):  # of label2id's kind, or none
+        module.config.id2label = other
+        assert outputs_by_name(keys, ["a", "b"]) is None
 
 
 def test_a_module_that_is_no_longer_there():

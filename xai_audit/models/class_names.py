@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,14 @@ def outputs_by_name(keys: Mapping[str, Any], classes: Sequence[str]) -> dict[str
     names = _names(keys)
     if names is None:
         return None
-    index = {_plain(name): number for number, name in enumerate(names)}
+    plain = [_plain(name) for name in names]
+    counts = Counter(plain)
+    # Of two outputs with one name none is meant; ImageNet has two cranes.
+    index = {name: number for number, name in enumerate(plain) if counts[name] == 1}
     wanted = {name: index.get(_plain(name)) for name in classes}
     found = {name: number for name, number in wanted.items() if number is not None}
-    if len(index) < len(names) or len({*found.values()}) < len(classes):
-        absent = next((name for name, number in wanted.items() if number is None), None)
+    if len({*found.values()}) < len(classes):
+        absent = next((name for name in classes if _plain(name) not in counts), None)
         log.warning(
             "the model's class names are not the dataset's (%s): its outputs are taken to be "
             "the classes in their sorted order; dataset.class_to_idx=FILE says another",

@@ -61,8 +61,13 @@ def _add_code(digest: hashlib._Hash, code: CodeType | None) -> None:
 
 def output_names(key: str) -> dict[int, str]:
     """Output -> class, as the configuration of a Hugging Face model names them; empty of others."""
-    names = getattr(getattr(_HELD.get(key), "config", None), "id2label", None)
-    return dict(names) if isinstance(names, Mapping) else {}
+    held = _HELD.get(key)
+    module = None if held is None else unwrapped(held)
+    names = getattr(getattr(module, "config", None), "id2label", None)
+    if not isinstance(names, Mapping):
+        return {}
+    # As Hugging Face reads its file: a configuration made by hand may hold other types.
+    return {int(n): str(name) for n, name in names.items() if str(n).isdecimal()}
 
 
 def build(
