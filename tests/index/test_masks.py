@@ -71,10 +71,15 @@ def test_none_usable_is_an_error_with_each_reason_and_the_remedy(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "says"), [("categories", "masks.categories=null"), ("file", "correct the masks")]
+    ("status", "key", "says"),
+    [
+        ("empty", "categories", "masks.categories=null"),
+        ("empty", "file", "correct the masks"),
+        ("ambiguous", "object", r"masks.object=\[\.\.\.\]"),
+    ],
 )
-def test_the_remedy_is_a_key_that_the_masks_have(tmp_path, key, says):
-    job = audit(tmp_path, {"a.jpg": "empty"})
+def test_the_remedy_is_a_key_that_the_masks_have(tmp_path, status, key, says):
+    job = audit(tmp_path, {"a.jpg": status})
     job.settings.masks = {"_target_": "", key: None}
     with pytest.raises(DatasetError, match=f"remedy: {says}"):
         check_masks(job)

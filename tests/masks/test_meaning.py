@@ -102,8 +102,8 @@ def test_a_void_outline_stays_void(tmp_path, photo):
     assert _meaning.coverage_of(tmp_path / "a.png", photo(), OBVIOUS)[:, 0, 0].tolist() == [0, 0]
 
 
-def spotted(picture, colour):
-    picture.putpixel((0, 0), colour)
+def spotted(picture, colour, place=(0, 0)):
+    picture.putpixel(place, colour)
     return picture
 
 
@@ -119,7 +119,30 @@ UNCLEAR = {
     ),
     "labels by palette": (
         spotted(palette(1, 0, [BLACK, RED, (0, 255, 0)]), 2),
-        "empty", "values found: 0, 1, 2; masks.object=[...] says which are object",
+        "ambiguous", "several colours; values found: 0, 1, 2; masks.object=[...] says which are",
+    ),
+    "an object of 1 with a border of 255": (
+        spotted(painted(1, 0, "L"), 255),
+        "ambiguous", "values found: 0, 1, 255; masks.object=[...] says which are object, masks=voc",
+    ),
+    "objects of 3 and 15 with a border of 255": (
+        spotted(spotted(painted(15, 0, "L"), 255), 3, (1, 0)),
+        "ambiguous", "labels beside 255, which is object or border; values found: 0, 3, 15, 255",
+    ),
+    "a palette that is VOC's": (
+        spotted(palette(1, 0, [BLACK, RED, *[WHITE] * 253, (224, 224, 192)]), 255),
+        "ambiguous", "values found: 0, 1, 255; masks.object=[...] says which are object, masks=voc",
+    ),
+    "a grey palette with labels": (
+        spotted(palette(1, 0, [BLACK, (1, 1, 1), WHITE]), 2),
+        "ambiguous", "has labels beside 255, which is object or border; values found: 0, 1, 2",
+    ),
+    "three indices, 255 among them": (
+        spotted(palette(255, 0, [BLACK, *[RED] * 199, WHITE, *[BLACK] * 54, RED]), 200),
+        "ambiguous", "several colours; values found: 0, 200, 255",
+    ),
+    "grey by palette": (
+        palette(1, 0, [BLACK, (128, 128, 128)]), "empty", "values found: 0, 1; masks.object=[...]",
     ),
     "nothing": (painted(0, 0, "L"), "empty", "values found: 0"),
     "picture with alpha": (
@@ -152,3 +175,18 @@ def test_values_that_the_user_gave_rule(tmp_path, photo):
         FolderMasks(object=[255], **keys).load(photo())
     inverse = FolderMasks(object=[0], root=str(tmp_path), background=None, soft=False)
     np.testing.assert_array_equal(inverse.load(photo())[0], np.where(INSIDE, 0, 255))
+
+
+def test_the_values_that_a_problem_names_are_those_of_the_key(tmp_path, photo):
+    palette(1, 0, [BLACK, (128, 128, 128)]).save(tmp_path / "a.png")
+    with pytest.raises(MaskProblem, match="values found: 0, 1; masks"):
+        _meaning.coverage_of(tmp_path / "a.png", photo(), OBVIOUS)
+    covered = _meaning.coverage_of(tmp_path / "a.png", photo(), ValueRule((1,), (0,)))
+    np.testing.assert_array_equal(covered[0], np.where(INSIDE, 255, 0))
+
+
+def test_an_edge_between_255_and_0_has_no_labels(tmp_path, photo):
+    for value in (33, 64, 128, 254):
+        spotted(spotted(painted(255, 0, "L"), value), 3, (1, 0)).save(tmp_path / "a.png")
+        covered = _meaning.coverage_of(tmp_path / "a.png", photo(), OBVIOUS)
+        np.testing.assert_array_equal(covered[0], np.where(INSIDE, 255, 0))

@@ -20,10 +20,10 @@ _REMEDIES = {
     "missing": "name the masks as their photos are named, see masks.root or masks.file",
     "size_mismatch": "store the masks at the full size of their photos",
 }
-# Of masks without an object, by a key that the source of the masks has.
+# Of masks without an object, or with several: a key that the source of the masks has, and statuses.
 _CHOICES = {
-    "object": "masks.object=[...], the values that are object",
-    "categories": "masks.categories=null, or those that are object",
+    "object": ("masks.object=[...], the values that are object", ("empty", "ambiguous")),
+    "categories": ("masks.categories=null, or those that are object", ("empty",)),
 }
 
 
@@ -59,8 +59,8 @@ def _unusable(
 ) -> DatasetError:
     """The error of masks of which none is usable; ``keys`` are those of their source."""
     found = [f"{count} {status}, as {examples[status]}" for status, count in counts.most_common(3)]
-    choices = [text for key, text in _CHOICES.items() if key in keys]
-    remedies = _REMEDIES | ({"empty": choices[0]} if choices else {})
+    choices = [choice for key, choice in _CHOICES.items() if key in keys]
+    remedies = _REMEDIES | {status: text for text, statuses in choices for status in statuses}
     remedy = remedies.get(counts.most_common(1)[0][0], "correct the masks")
     return DatasetError(
         "no photo has a usable object mask",

@@ -56,13 +56,13 @@ class ValueRule:
         if not is_object.any():
             hint = "; masks.object=[...] says which are object" if self.object is None else ""
             raise MaskProblem(
-                EMPTY, f"no pixel has an object value {list(objects)}; {_found(values)}{hint}"
+                EMPTY, f"no pixel has an object value {list(objects)}; {found(values)}{hint}"
             )
         return np.stack([is_object, is_background]).astype(np.uint8) * np.uint8(FULL)
 
     def _soft(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         if values.min() < 0 or values.max() > FULL:
-            raise MaskProblem(CORRUPT, f"a soft mask has values 0..{FULL}; {_found(values)}")
+            raise MaskProblem(CORRUPT, f"a soft mask has values 0..{FULL}; {found(values)}")
         if not values.any():
             raise MaskProblem(EMPTY, "every pixel of the soft mask is 0")
         covered = values.astype(np.uint8)
@@ -103,11 +103,11 @@ def _values(key: str, values: object) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _found(values: NDArray[Any]) -> str:
+def found(values: NDArray[Any]) -> str:
     """The values of a mask, for a message."""
-    found = [int(value) for value in np.unique(values)]
-    more = ", ..." if len(found) > _SHOWN_VALUES else ""
-    return f"values found: {', '.join(map(str, found[:_SHOWN_VALUES]))}{more}"
+    listed = [int(value) for value in np.unique(values)]
+    more = ", ..." if len(listed) > _SHOWN_VALUES else ""
+    return f"values found: {', '.join(map(str, listed[:_SHOWN_VALUES]))}{more}"
 
 
 def rectangles(

@@ -2,7 +2,7 @@
 
 A mask says it in one of few ways: 255 on 0, 1 on 0, the largest 16-bit number on 0, one colour on
 black, or one colour with the object's alpha. What else it may be is not guessed: void, or a problem
-that names what was found.
+that names what was found. Where 255 lies beside small labels it may be the border of objects.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.errors import MaskProblem
-from xai_audit.masks._coverage import CORRUPT, FULL
+from xai_audit.masks._coverage import AMBIGUOUS, CORRUPT, EMPTY, FULL, found
 from xai_audit.masks._image_file import INTEGER_MODES, read_picture, read_values
 from xai_audit.masks._sources import shown
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ONES = (1, 65535)  # values that are object where every other pixel is 0
+_LARGEST_LABEL = (
+    32  # Pascal VOC has 20 classes, Cityscapes 33; an antialiased edge has larger values
+)
 _SHOWN_COLOURS = 6
 _COLOUR = ("RGB", "RGBA", "LA")
 
@@ -54,29 +57,37 @@ def _obvious(picture: Image.Image, name: str) -> tuple[NDArray[Any], str]:
     """Values (H, W), 255 for object and 0 for background, and how they were read ("" as stored)."""
     pixels = np.asarray(picture)
     if picture.mode == "P":
-        return _of_palette(pixels, picture.getpalette() or [])
+        return _of_palette(pixels, picture.getpalette() or [], name)
     if picture.mode in _COLOUR:
         return _of_colour(pixels, alpha=picture.mode.endswith("A"), name=name)
     if picture.mode == "1":
         return pixels.astype(np.uint8) * np.uint8(FULL), ""
     if picture.mode in INTEGER_MODES:
-        return _ones(pixels)
+        return _ones(pixels, name)
     raise MaskProblem(
         CORRUPT, f"{name} has mode {picture.mode}: expected palette, grey, colour or 1-bit"
     )
 
 
-def _of_palette(indices: NDArray[Any], palette: list[int]) -> tuple[NDArray[Any], str]:
-    """The reading of ``indices`` (H, W) by their colours, of which ``palette`` is the list."""
+def _of_palette(indices: NDArray[Any], palette: list[int], name: str) -> tuple[NDArray[Any], str]:
+    """The reading of ``indices`` (H, W) by their colours, of which ``palette`` is the list.
+
+    A problem names the indices, since ``masks.object`` lists indices.
+    """
     table = np.zeros((256, 3), dtype=np.uint8)
     table.ravel()[: len(palette)] = palette
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
     # A palette that gives two indices one colour does not say what they mean.
-    if len(np.unique(table[used], axis=0)) < len(used):
-        return _ones(indices)
-    if _is_grey(table[used]):
-        return _ones(table[indices, 0])
-    return _on_black(table[indices]) or _ones(indices)
+    distinct = len(np.unique(table[used], axis=0)) == len(used)
+    if distinct and _is_grey(table[used]):
+        read = _ones(table[indices, 0], name, indices)
+    elif len(used) > 2:
+        raise _unclear(AMBIGUOUS, f"{name} has several colours", indices)
+    else:
+        read = (_on_black(table[indices]) if distinct else None) or _ones(indices, name)
+    if not (read[0] == FULL).any():
+        raise _unclear(EMPTY, f"{name} has no colour that is an object's", indices)
+    return read
 
 
 def _of_colour(pixels: NDArray[Any], *, alpha: bool, name: str) -> tuple[NDArray[Any], str]:
@@ -89,15 +100,15 @@ def _of_colour(pixels: NDArray[Any], *, alpha: bool, name: str) -> tuple[NDArray
         if (pixels[..., -1] != colours[..., 0]).any():
             raise MaskProblem(CORRUPT, f"{name} has colours and transparency: store it as grey")
     if _is_grey(colours):
-        return _ones(colours[..., 0])
-    found = _on_black(colours)
-    if found is None:
+        return _ones(colours[..., 0], name)
+    read = _on_black(colours)
+    if read is None:
         raise MaskProblem(
             CORRUPT,
             f"{name} is in colour: expected one colour on black, found {_named(colours)}; store "
             "the mask as grey or palette, and masks.object=[...] says which values are object",
         )
-    return found
+    return read
 
 
 def _on_black(colours: NDArray[Any]) -> tuple[NDArray[Any], str] | None:
@@ -113,19 +124,39 @@ def _is_grey(colours: NDArray[Any]) -> bool:
     return bool((colours == colours[..., :1]).all())
 
 
-def _ones(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """``values``, or 255 for the ones of a mask of zeros and ones."""
+def _ones(
+    values: NDArray[Any], name: str, indices: NDArray[Any] | None = None
+) -> tuple[NDArray[Any], str]:
+    """``values``, or 255 for the ones of a mask of zeros and ones.
+
+    Args:
+        values: (H, W).
+        name: of the mask.
+        indices: (H, W) of the palette that gives ``values``, where there is one.
+    """
     high = int(values.max())
-    if high not in _ONES or ((values != 0) & (values != high)).any():
+    others = values[(values != 0) & (values != high)]
+    if high == FULL and len(others) and others.max() <= _LARGEST_LABEL:
+        what = f"{name} has labels beside 255, which is object or border"
+        raise _unclear(AMBIGUOUS, what, values if indices is None else indices)
+    if high not in _ONES or len(others):
         return values, ""
     return np.where(values == high, FULL, 0), f"{high} is object, 0 background"
 
 
+def _unclear(status: str, what: str, values: NDArray[Any]) -> MaskProblem:
+    """The problem of a mask of unclear ``values`` (H, W), which ``masks.object`` may list."""
+    remedy = "masks.object=[...] says which are object"
+    if FULL in values:
+        remedy += ", masks=voc that 255 is a border"
+    return MaskProblem(status, f"{what}; {found(values)}; {remedy}")
+
+
 def _named(colours: NDArray[Any]) -> str:
     """The colours (H, W, 3) of a mask, for a message."""
-    found = np.unique(colours.reshape(-1, colours.shape[-1]), axis=0)
-    some = ", ".join("#" + bytes(colour.tolist()).hex() for colour in found[:_SHOWN_COLOURS])
-    return some if len(found) <= _SHOWN_COLOURS else f"{some}, ... ({len(found)} colours)"
+    listed = np.unique(colours.reshape(-1, colours.shape[-1]), axis=0)
+    some = ", ".join("#" + bytes(colour.tolist()).hex() for colour in listed[:_SHOWN_COLOURS])
+    return some if len(listed) <= _SHOWN_COLOURS else f"{some}, ... ({len(listed)} colours)"
 
 
 def _log_once(path: Path, reading: str) -> None:
