@@ -83,6 +83,19 @@ def test_the_index_decides_for_the_dataset(tmp_path, largest, keys, bits):
     assert content_fingerprint(audit.selected()).endswith(f"-{bits}") == (bits < 16)
 
 
+@pytest.mark.parametrize("wide", ["a", "b", "c"])
+def test_the_sample_of_many_photos_has_some_of_every_class(tmp_path, wide):
+    for number in range(127):
+        name = "abc"[number * 3 // 127]
+        (tmp_path / "photos" / name).mkdir(parents=True, exist_ok=True)
+        top = 60000 if name == wide else 200
+        Image.fromarray(np.uint16([[0, top]])).save(tmp_path / "photos" / name / f"{number}.png")
+    command = ["dataset=imagefolder", f"dataset.root={tmp_path / 'photos'}", "stages=[index]"]
+    result = tiny.audit([*command, f"output_dir={tmp_path / 'out'}"])
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["bits"] == 16
+
+
 def test_wide_numbers_whose_zero_is_white_are_turned_round(tmp_path):
     values = np.random.default_rng(0).integers(0, 65536, (5, 7), dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")

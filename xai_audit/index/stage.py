@@ -135,8 +135,9 @@ def _bits(audit: Audit, manifest: pa.Table) -> int | None:
     settings, root = audit.settings, audit.dataset.root
     if settings.bits != "auto":
         return int(settings.bits)
-    step = max(1, rows.num_rows // _SAMPLE)
-    chosen = range(0, rows.num_rows, step)[:_SAMPLE]
+    # Spread over all rows: they are sorted by class, and the last may differ from the first.
+    count = min(rows.num_rows, _SAMPLE)
+    chosen = [number * rows.num_rows // count for number in range(count)]
     paths = [record_of(rows, row, root).path for row in chosen]
     opener = opener_of(audit.dataset)
     bits, largest = sampled_bits(paths, max_pixels=settings.max_pixels, opener=opener)
