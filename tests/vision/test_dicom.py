@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 
@@ -252,17 +253,34 @@ def test_what_is_no_photo_and_what_is_broken(tmp_path):
         assert caught.value.status in ("unreadable", "unsupported"), end
 
 
-def test_a_deflated_bomb_is_too_large(tmp_path, monkeypatch):
+def deflated(path, start, *, length, before=b""):
+    """The DICOM file of ``start`` with the elements ``before`` and 20 MB of zeros, deflated."""
+    engine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    zeros = engine.compress(b"\0" * (20 * 2**20)) + engine.flush()
+    path.write_bytes(start[:140] + length.to_bytes(4, "little") + start[144:] + before + zeros)
+    return str(path)
+
+
+# Elements of group 0, which pydicom reads as they are; the last is deflated data of no bytes, too.
+COMMANDS = {
+    "none": b"",
+    "one": struct.pack("<HHIH", 0, 0x0100, 2, 1),
+    "an end": struct.pack("<HHI", 0, 0xFF00, 0xFF) + b"\xff\xff\3".ljust(0xFF, b"\0"),
+}
+
+
+@pytest.mark.parametrize("length", [None, 0, 10**6, 2**32 - 1])
+@pytest.mark.parametrize("before", COMMANDS.values(), ids=COMMANDS)
+def test_a_deflated_bomb_is_too_large_whatever_it_states(tmp_path, monkeypatch, length, before):
     from xai_audit.vision import dicom
 
     monkeypatch.setattr(dicom, "_MOST_INFLATED", 10 * 2**20)
-    path = Path(made(tmp_path / "a.dcm", STORED, DeflatedExplicitVRLittleEndian))
-    content = path.read_bytes()
-    start = 144 + int.from_bytes(content[140:144], "little")
-    engine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    path.write_bytes(content[:start] + engine.compress(b"\0" * (20 * 2**20)) + engine.flush())
+    content = Path(made(tmp_path / "a.dcm", STORED, DeflatedExplicitVRLittleEndian)).read_bytes()
+    true = int.from_bytes(content[140:144], "little")
+    stated = true if length is None else length
+    path = deflated(tmp_path / "a.dcm", content[: 144 + true], length=stated, before=before)
     with pytest.raises(ImageProblem) as caught:
-        probe(str(path), max_pixels=LIMIT)
+        probe(path, max_pixels=LIMIT)
     assert caught.value.status == "too_large"
 
 

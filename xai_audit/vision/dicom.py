@@ -18,6 +18,7 @@ import pydicom
 from PIL import Image, ImageFile
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from xai_audit.errors import ImageProblem
 
@@ -27,12 +28,10 @@ if TYPE_CHECKING:
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _PALETTE = "PALETTE COLOR"
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-# Bytes that a deflated file may grow to: its pixels are never decoded piece by piece.
-_MOST_INFLATED = 2**30
+# Bytes that a deflated file may grow to, in each thread: pydicom inflates it whole for its header.
+_MOST_INFLATED = 256 * 2**20
 _PIECE = 2**20
 _FAR = 1e12  # from any window
-_META = 144  # bytes of preamble, mark and the length of the file's own header
 # What an enhanced object gives for all frames or for each instead of for the whole.
 _OF_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _MACROS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
@@ -46,8 +45,8 @@ class Dicom(ImageFile.ImageFile):
 
     def _open(self) -> None:
         self._file = cast("BinaryIO", self.fp)
-        _check_inflated(self._file)
-        self._tags = pydicom.dcmread(self._file, stop_before_pixels=True)
+        checked = cast("BinaryIO", _Checked(self._file))
+        self._tags = pydicom.dcmread(checked, stop_before_pixels=True)
         if "Rows" not in self._tags or "Columns" not in self._tags:
             raise ImageProblem("unsupported", "a DICOM object without pixels")
         self._size = (int(self._tags.Columns), int(self._tags.Rows))
@@ -61,8 +60,8 @@ class Dicom(ImageFile.ImageFile):
         if self._im is None:
             self._file.seek(0)
             # Of a deflated file pydicom finds no pixels by their place.
-            syntax = str(self._tags.file_meta.TransferSyntaxUID).encode()
-            whole = pydicom.dcmread(self._file) if syntax == _DEFLATED else self._file
+            deflated = self._tags.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+            whole = pydicom.dcmread(self._file) if deflated else self._file
             pixels = pixel_array(whole, index=0)
             self.im = Image.fromarray(shown(pixels, _of_first_frame(self._tags))).im
         return super().load()
@@ -126,17 +125,32 @@ def _of_first_frame(tags: Dataset) -> Dataset:
     return tags
 
 
-def _check_inflated(file: BinaryIO) -> None:
-    """Nothing; ImageProblem for a deflated file that would fill the memory."""
-    head = file.read(_META)
-    length = int.from_bytes(head[-4:], "little")
-    meta = file.read(min(length, _PIECE))
-    if _DEFLATED in meta:
-        engine, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        data = file.read(_PIECE)
-        while data and not engine.eof:
-            total += len(engine.decompress(data, _PIECE))
+class _Checked:
+    """A file of which all that is left is checked before pydicom gets it to inflate.
+
+    pydicom asks for that of a deflated file alone. Where its deflated part begins follows from the
+    elements before it, and the lengths that a hostile file states of them need not be true.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; ImageProblem for all that are left, where they would fill the memory."""
+        data = self._file.read(size)
+        if size < 0:
+            _check_inflated(data)
+        return data
+
+
+def _check_inflated(data: bytes) -> None:
+    """Nothing; ImageProblem for deflated ``data`` that would fill the memory."""
+    engine, total, whole = zlib.decompressobj(-zlib.MAX_WBITS), 0, memoryview(data)
+    for start in range(0, len(data), _PIECE):
+        piece: bytes | memoryview = whole[start : start + _PIECE]
+        while piece and not engine.eof:
+            total += len(engine.decompress(piece, _PIECE))
             if total > _MOST_INFLATED:
                 raise ImageProblem("too_large", f"it inflates to more than {_MOST_INFLATED} bytes")
-            data = engine.unconsumed_tail or file.read(_PIECE)
-    file.seek(0)
+            piece = engine.unconsumed_tail
