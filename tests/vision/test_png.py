@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.data.photo_files import exif, noise, png_chunk
 from xai_audit.index.rows import probe
+from xai_audit.vision import png
 from xai_audit.vision.decode import decode
 
 PIXELS = noise(5, 7)
@@ -71,3 +74,40 @@ def test_what_is_small_is_read_beside_what_is_large(tmp_path):
     path = write(tmp_path / "a.png", before=[*LARGE["tEXt"], turned, *LARGE["zTXt"]])
     found = probe(path, max_pixels=100)
     assert (found.orientation, found.height, found.width) == (6, 7, 5)
+
+
+BOMB = packed(b"zTXt", 2**20 + 1)
+# Of which the last byte is damaged, so that it fails once all of it is unpacked.
+DAMAGED = (b"zTXt", packed(b"zTXt", 2**20 - 1)[1][:-1] + b"\xff")
+
+
+@pytest.mark.parametrize("bomb", [BOMB, DAMAGED, packed(b"zTXt", 2**20)])
+def test_many_bombs_are_unpacked_no_further_than_what_may_be_kept(tmp_path, monkeypatch, bomb):
+    note = (b"tEXt", b"Comment\0a")
+    path = write(tmp_path / "a.png", before=[*[bomb, note] * 100, *[bomb] * 100])
+    unpacked = []
+
+    class Engine:
+        def __init__(self):
+            self.engine = zlib.decompressobj()
+
+        def decompress(self, data, most):
+            unpacked.append(len(data))
+            return self.engine.decompress(data, most)
+
+    monkeypatch.setattr(png, "zlib", SimpleNamespace(decompressobj=Engine, error=zlib.error))
+    np.testing.assert_array_equal(decode(path, shorter_side=None, max_pixels=100), PIXELS)
+    assert 14 <= len(unpacked) <= 17
+
+
+def test_parts_of_a_file_are_read_as_one(tmp_path):
+    data = np.random.default_rng(0).bytes(1000)
+    (tmp_path / "a").write_bytes(data)
+    cuts = [0, 3, 10, 10, 20, 500, 600, 1000]
+    spans = list(pairwise(cuts))[::2]
+    expected = b"".join(data[start:stop] for start, stop in spans)
+    with (tmp_path / "a").open("rb") as file:
+        whole = png._Spans(file, spans)
+        for place in (0, 2, 3, 4, len(expected) - 1, len(expected), len(expected) + 5):
+            whole.seek(place)
+            assert whole.readall() == expected[place:]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import zlib
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from PIL.PngImagePlugin import PngImageFile
@@ -46,16 +48,21 @@ class Png(PngImageFile):
 
 def _wanted(file: BinaryIO) -> list[tuple[int, int]] | None:
     """(start, stop) of what is to be read of a PNG; None where that is all of it."""
-    spans, start, total, whole = [], 0, 0, True
+    spans, start, kept, unpacked, whole = [], 0, 0, 0, True
     for kind, place, length in _chunks(file):
-        size = _expanded(file, kind, length) if kind in _METADATA else 0
+        size = length
+        if kind in _PACKED and length <= _LARGEST:
+            # Unpacking takes time, whether or not the text is kept.
+            size = _expanded(file, kind, length) if unpacked < _ALL else _LARGEST + 1
+            unpacked += size
         # A chunk of a kind that PIL does not know is kept in memory as well.
-        private = kind[:1].islower() and kind not in _METADATA and length > _LARGEST
-        if private or size > _LARGEST or total + size > _ALL:
-            spans.append((start, place))
+        large = kind[:1].islower() and size > _LARGEST
+        if large or (kind in _METADATA and kept + size > _ALL):
+            if start < place:
+                spans.append((start, place))
             start, whole = place + length + _FRAME, False
-        else:
-            total += size
+        elif kind in _METADATA:
+            kept += size
     return None if whole else [*spans, (start, file.seek(0, os.SEEK_END))]
 
 
@@ -73,9 +80,7 @@ def _chunks(file: BinaryIO) -> Iterator[_Chunk]:
 
 
 def _expanded(file: BinaryIO, kind: bytes, length: int) -> int:
-    """The bytes that PIL would make of a text or profile, as far as they are not too many."""
-    if length > _LARGEST or kind not in _PACKED:
-        return length
+    """The bytes that PIL would make of a packed text or profile, up to one over the limit."""
     data = file.read(length).partition(b"\0")[2]
     if kind == b"iTXt":  # flag and method, then language and translated keyword
         data = data[2:].split(b"\0", 2)[-1] if data[:1] != b"\0" else b""
@@ -84,7 +89,7 @@ def _expanded(file: BinaryIO, kind: bytes, length: int) -> int:
     try:
         return max(length, len(zlib.decompressobj().decompress(data, _LARGEST + 1)))
     except zlib.error:
-        return length  # PIL passes over it
+        return _LARGEST + 1  # PIL passes over it, after as much work as for a large one
 
 
 class _Spans(io.RawIOBase):
@@ -92,7 +97,8 @@ class _Spans(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, spans: list[tuple[int, int]]) -> None:
         self._file, self._spans, self._place = file, spans, 0
-        self._length = sum(stop - start for start, stop in spans)
+        self._ends = list(accumulate(stop - start for start, stop in spans))
+        self._length = self._ends[-1]
 
     def readable(self) -> bool:
         """True."""
@@ -110,13 +116,12 @@ class _Spans(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """The number of bytes put into ``buffer``; 0 at the end."""
-        before = self._place
-        for start, stop in self._spans:
-            if before < stop - start:
-                self._file.seek(start + before)
-                found = self._file.read(min(len(buffer), stop - start - before))
-                buffer[: len(found)] = found
-                self._place += len(found)
-                return len(found)
-            before -= stop - start
-        return 0
+        part = bisect_right(self._ends, self._place)
+        if part == len(self._ends):
+            return 0
+        left = self._ends[part] - self._place
+        self._file.seek(self._spans[part][1] - left)
+        found = self._file.read(min(len(buffer), left))
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)
