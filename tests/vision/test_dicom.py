@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
@@ -289,7 +291,29 @@ def test_a_patient_is_the_group_unless_a_table_gives_one(tmp_path):
     made(tmp_path / "b.dcm", STORED)
     entries = [Entry("a.dcm", "x"), Entry("a.dcm", "x", group="site"), Entry("b.dcm", "x")]
     rows = probe_all(entries, tmp_path, max_pixels=LIMIT, threads=1)
-    assert [row["group"] for row in rows] == ["P 17", "site", None]
+    hashed = hashlib.sha256(b"P 17").hexdigest()[:12]
+    assert [row["group"] for row in rows] == [hashed, "site", None]
+
+
+@pytest.mark.parametrize("patients", ["pp", "pq", "p-"])
+def test_one_patient_of_all_photos_is_no_group(tmp_path, patients):
+    lines = ["path,label,group"]
+    for number, patient in enumerate(patients):
+        made(tmp_path / f"{number}.dcm", STORED, PatientID=patient.strip("-"))
+        lines.append(f"{number}.dcm,{'ab'[number]},")
+    made(tmp_path / "own.dcm", STORED, PatientID="p")
+    (tmp_path / "broken.dcm").write_bytes(b"")
+    (tmp_path / "t.csv").write_text("\n".join([*lines, "own.dcm,a,site", "broken.dcm,a,site"]))
+    command = ["dataset=csv", f"dataset.file={tmp_path / 't.csv'}", "stages=[index]"]
+    result = tiny.audit([*command, "max_failed_fraction=1", f"output_dir={tmp_path / 'out'}"])
+    assert result.returncode == 0, result.stderr
+    rows = pq.read_table(tmp_path / "out" / "manifest.parquet").to_pylist()
+    group = {row["image_id"]: row["group"] for row in rows}
+    assert group["own.dcm"] == group["broken.dcm"] == "site"
+    hashed = [hashlib.sha256(p.encode()).hexdigest()[:12] if p != "-" else None for p in patients]
+    one = patients == "pp"
+    assert [group["0.dcm"], group["1.dcm"]] == ([None, None] if one else hashed)
+    assert ("all 2 DICOM files name the same patient" in result.stderr) == one
 
 
 def test_a_folder_of_them(tmp_path):

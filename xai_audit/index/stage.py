@@ -86,6 +86,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the manifest; what decoding found of an earlier listing goes."""
     rows = pa.concat_tables([pq.read_table(file) for file in files_of(audit.paths, INDEX, parts)])
+    rows = _without_lone_patient(rows, pq.read_table(audit.paths.listing, columns=["group"]))
     for reason, count in undecodable(rows).most_common():
         log.warning("index: %d photos are not read: %s", count, reason)
     settings, labels = audit.settings, audit.labels
@@ -112,6 +113,26 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
         "dataset_root": spelled(audit.dataset.root),
         "counts": counts,
     }
+
+
+def _without_lone_patient(rows: pa.Table, listing: pa.Table) -> pa.Table:
+    """``rows``; where every DICOM file names the same patient, without that as their group.
+
+    Args:
+        rows: in MANIFEST, in the order of the listing.
+        listing: with the dataset's own ``group``, which stays.
+    """
+    named = pc.and_(pc.equal(rows.column("status"), OK), pc.equal(rows.column("format"), "DICOM"))
+    named = pc.and_(pc.fill_null(named, False), pc.is_null(listing.column("group")))
+    patients = rows.column("group").filter(named)
+    if len(patients) < 2 or patients.null_count or pc.count_distinct(patients).as_py() > 1:
+        return rows
+    log.info(
+        "index: all %d DICOM files name the same patient, as where the ID was removed, so that it "
+        "is no group; the column group of a table says which photos belong together", len(patients),
+    )  # fmt: skip
+    group = pc.if_else(named, None, rows.column("group"))
+    return rows.set_column(MANIFEST.get_field_index("group"), MANIFEST.field("group"), group)
 
 
 def _log_pages(manifest: pa.Table) -> None:
