@@ -15,6 +15,7 @@ from tests import tiny
 from xai_audit.config.compose import compose
 from xai_audit.errors import DatasetError, MaskProblem
 from xai_audit.index.masks import check_masks
+from xai_audit.masks.dataset import DatasetMasks
 from xai_audit.schema import MANIFEST
 
 
@@ -32,7 +33,11 @@ class Masks:
         return None if status is None else np.zeros((2, image.height, image.width), np.uint8)
 
 
-def audit(tmp_path, statuses, masks=None):
+class Named(Masks, DatasetMasks):
+    """Masks that the dataset itself names."""
+
+
+def audit(tmp_path, statuses, masks=None, source=Masks):
     rows = [
         {"image_id": name, "class_name": "a", "label": 0, "height": 2, "width": 3, "selected": True}
         | {"status": "ok", "mask": (masks or {}).get(name)}
@@ -43,7 +48,7 @@ def audit(tmp_path, statuses, masks=None):
     return SimpleNamespace(
         paths=SimpleNamespace(manifest=tmp_path / "manifest.parquet"),
         usable=lambda: table,
-        masks=Masks(statuses),
+        masks=source(statuses),
         dataset=SimpleNamespace(root=tmp_path),
         settings=SimpleNamespace(masks={"_target_": "", "object": None}),
     )
@@ -87,9 +92,17 @@ def test_the_remedy_is_a_key_that_the_masks_have(tmp_path, status, key, says):
 
 def test_where_a_table_names_some_masks_only_those_are_tried(tmp_path):
     statuses = {"a.jpg": "missing", "b.jpg": "ok", "c.jpg": "missing"}
-    job = audit(tmp_path, statuses, {"b.jpg": "/m/b.png"})
+    job = audit(tmp_path, statuses, {"b.jpg": "/m/b.png"}, source=Named)
     check_masks(job)
     assert job.masks.loaded == ["b.jpg"]
+    job = audit(tmp_path, statuses | {"b.jpg": "empty"}, {"b.jpg": "/m/b.png"}, source=Named)
+    with pytest.raises(DatasetError, match="1 photos"):
+        check_masks(job)
+
+
+def test_masks_of_a_folder_are_tried_whatever_a_table_names(tmp_path):
+    statuses = {"a.jpg": "ok", "b.jpg": "missing", "c.jpg": "ok"}
+    check_masks(audit(tmp_path, statuses, {"b.jpg": "/m/b.png"}))
 
 
 def test_the_command_ends_before_the_heatmaps(folder, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from xai_audit.errors import DatasetError, MaskProblem
+from xai_audit.masks.dataset import DatasetMasks
 from xai_audit.run.manifest import record_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def check_masks(audit: Audit) -> None:
     if not audit.paths.manifest.is_file():
         return
     rows = audit.usable()
-    named = rows.filter(pc.is_valid(rows.column("mask"))).combine_chunks()
-    rows = named if named.num_rows else rows
+    # Of a dataset's own masks a photo may have none, which would pass for masks not in use.
+    if isinstance(audit.masks, DatasetMasks) and rows.num_rows > rows.column("mask").null_count:
+        rows = rows.filter(pc.is_valid(rows.column("mask"))).combine_chunks()
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for row in np.random.default_rng(0).permutation(rows.num_rows).tolist():
