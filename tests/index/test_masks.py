@@ -100,6 +100,15 @@ def test_where_a_table_names_some_masks_only_those_are_tried(tmp_path):
         check_masks(job)
 
 
+def test_masks_that_wait_for_a_key_are_logged_where_others_are_usable(tmp_path, caplog):
+    statuses = {f"{n}.jpg": "ambiguous" for n in range(50)} | {"x.jpg": "ok"}
+    check_masks(audit(tmp_path, statuses))
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("index: some masks are not used, as ambiguous of ")
+    check_masks(audit(tmp_path, dict.fromkeys(statuses, "missing") | {"x.jpg": "ok"}))
+    assert len(caplog.records) == 1
+
+
 def test_masks_of_a_folder_are_tried_whatever_a_table_names(tmp_path):
     statuses = {"a.jpg": "ok", "b.jpg": "missing", "c.jpg": "ok"}
     check_masks(audit(tmp_path, statuses, {"b.jpg": "/m/b.png"}))

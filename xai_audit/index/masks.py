@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from xai_audit.errors import DatasetError, MaskProblem
+from xai_audit.masks._coverage import AMBIGUOUS, EMPTY
 from xai_audit.masks.dataset import DatasetMasks
 from xai_audit.run.manifest import record_of
 
@@ -17,14 +19,16 @@ if TYPE_CHECKING:
 
     from xai_audit.work.audit import Audit
 
+log = logging.getLogger(__name__)
+
 _REMEDIES = {
     "missing": "name the masks as their photos are named, see masks.root or masks.file",
     "size_mismatch": "store the masks at the full size of their photos",
 }
 # Of masks without an object, or with several: a key that the source of the masks has, and statuses.
 _CHOICES = {
-    "object": ("masks.object=[...], the values that are object", ("empty", "ambiguous")),
-    "categories": ("masks.categories=null, or those that are object", ("empty",)),
+    "object": ("masks.object=[...], the values that are object", (EMPTY, AMBIGUOUS)),
+    "categories": ("masks.categories=null, or those that are object", (EMPTY,)),
 }
 
 
@@ -51,6 +55,8 @@ def check_masks(audit: Audit) -> None:
             counts[problem.status] += 1
             examples.setdefault(problem.status, problem.message)
         else:
+            if AMBIGUOUS in examples:
+                log.warning("index: some masks are not used, as %s", examples[AMBIGUOUS])
             return
     if counts:
         raise _unusable(counts, examples, audit.settings.masks)
