@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests import tiny
+from xai_audit.config.compose import compose
 
 
 def refused(result: subprocess.CompletedProcess[str]) -> str:
@@ -21,6 +22,15 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, result.stderr
     assert lines[0].startswith("xai_audit: ")
     return lines[0]
+
+
+def test_a_place_of_photos_is_none_for_the_demo(tmp_path):
+    place = f"dataset.root={tmp_path / 'typo'}"
+    said = refused(tiny.audit([place, "stages=[index]"]))
+    assert "the default is the demo: dataset.root=" in said
+    assert "dataset=imagefolder for a folder of class folders" in said
+    assert not [*tmp_path.iterdir()]
+    assert compose([place, "dataset=flowers"]).settings.dataset["root"] == str(tmp_path / "typo")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +55,6 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
         ("model.checkpoint=a=b", ["quote"]),
         ("model.head=sigmoids", ["model.head", "softmax, sigmoid or null", "sigmoids"]),
         ("dataset=imagefolder", ["dataset.root", "dataset.root=..."]),
-        ("dataset.root=typo", ["the default is the demo", "dataset=imagefolder for a folder"]),
         ("dataset.file=a.csv", ["no such key: dataset.file", "dataset=csv or dataset=parquet"]),
         ("masks.root=m", ["no such key: masks.root", "remedy: masks=folder or masks=voc"]),
         ("--limit=5", ["--limit=5", "without dashes: limit=..."]),
