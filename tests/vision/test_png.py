@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import tracemalloc
 import zlib
@@ -98,6 +99,19 @@ def test_many_bombs_are_unpacked_no_further_than_what_may_be_kept(tmp_path, monk
     monkeypatch.setattr(png, "zlib", SimpleNamespace(decompressobj=Engine, error=zlib.error))
     np.testing.assert_array_equal(decode(path, shorter_side=None, max_pixels=100), PIXELS)
     assert 14 <= len(unpacked) <= 17
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"prIv"])
+def test_a_chunk_that_ends_behind_the_file_leaves_what_is_before_it(tmp_path, kind):
+    path = tmp_path / "a.png"
+    write(path)
+    content = path.read_bytes()
+    start = content.index(b"IDAT") - 4
+    path.write_bytes(content[:start] + struct.pack(">I", 2**31 - 1) + kind + content[start:])
+    with path.open("rb") as file:
+        whole = png._Spans(file, png._wanted(file))
+        assert whole.readall() == content[:start]
+        assert whole.seek(0, os.SEEK_END) == start
 
 
 def test_parts_of_a_file_are_read_as_one(tmp_path):

@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ONES = (1, 65535)  # values that are object where every other pixel is 0
-_LARGEST_LABEL = (
-    32  # Pascal VOC has 20 classes, Cityscapes 33; an antialiased edge has larger values
-)
+# Labels end at 20 in Pascal VOC, at 33 in Cityscapes; an antialiased edge has larger values, too.
+_LARGEST_LABEL = 33
 _SHOWN_COLOURS = 6
 _COLOUR = ("RGB", "RGBA", "LA")
 

@@ -63,7 +63,8 @@ def _wanted(file: BinaryIO) -> list[tuple[int, int]] | None:
             start, whole = place + length + _FRAME, False
         elif kind in _METADATA:
             kept += size
-    return None if whole else [*spans, (start, file.seek(0, os.SEEK_END))]
+    # A chunk may state that it ends behind the file.
+    return None if whole else [*spans, (start, max(start, file.seek(0, os.SEEK_END)))]
 
 
 def _chunks(file: BinaryIO) -> Iterator[_Chunk]:
