@@ -48,6 +48,7 @@ def audit(tmp_path, statuses, masks=None, source=Masks):
     return SimpleNamespace(
         paths=SimpleNamespace(manifest=tmp_path / "manifest.parquet"),
         usable=lambda: table,
+        mask_mark=lambda _: [],
         masks=source(statuses),
         dataset=SimpleNamespace(root=tmp_path),
         settings=SimpleNamespace(masks={"_target_": "", "object": None}),

@@ -22,7 +22,7 @@ class Faulty(ThreadingHTTPServer):
         silence: seconds after which a silent request is dropped.
         seen: (method, path) -> requests.
         done: fault -> requests that met it.
-        only: how paths end that are treated badly; all, if empty.
+        only: how paths end that are treated badly, one or several; all, if empty.
         gone: paths of which it says that there is nothing.
     """
 

@@ -180,7 +180,7 @@ def test_a_store_that_goes_away_ends_the_run_and_not_every_photo(faulty, stored,
     faulty.share, out = 0.0, tmp_path / "out"
     more = ("store.retries=0", "store.cache_gb=0", "compute.batch_size=1", "compute.part_size=18")
     assert tiny.audit(remote(stored, out, *more, "stages=[index]")).returncode == 0
-    faulty.share, faulty.faults, faulty.only = 1.0, ("error",), ".jpg"
+    faulty.share, faulty.faults, faulty.only = 1.0, ("error",), (".jpg", ".png")
     for workers in (0, 1):
         done = tiny.audit(remote(stored, out, *more, f"compute.num_workers={workers}"))
         assert done.returncode == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ def check_masks(audit: Audit) -> None:
     if not audit.paths.manifest.is_file():
         return
     rows = audit.usable()
+    audit.mask_mark(rows)  # a place of masks that is not there is an error of its own
     # Of a dataset's own masks a photo may have none, which would pass for masks not in use.
     if isinstance(audit.masks, DatasetMasks) and rows.num_rows > rows.column("mask").null_count:
         rows = rows.filter(pc.is_valid(rows.column("mask"))).combine_chunks()
@@ -52,6 +54,8 @@ def check_masks(audit: Audit) -> None:
         try:
             audit.masks.load(record_of(rows, row, audit.dataset.root))
         except MaskProblem as problem:
+            if _is_unanswered(problem):
+                return
             counts[problem.status] += 1
             examples.setdefault(problem.status, problem.message)
         else:
@@ -60,6 +64,16 @@ def check_masks(audit: Audit) -> None:
             return
     if counts:
         raise _unusable(counts, examples, audit.settings.masks)
+
+
+def _is_unanswered(problem: MaskProblem) -> bool:
+    """Whether a store or a disk failed, which says nothing of the masks."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno == errno.EIO:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _unusable(
