@@ -12,6 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -261,8 +262,15 @@ def test_a_dataset_in_memory(folder, tmp_path, monkeypatch, by_command, workers)
     pd.testing.assert_frame_equal(
         pairs.scores[columns[2:]], by_command[columns[2:]], check_exact=False, atol=2e-3
     )
-    shown = pairs.show(pairs.manifest["image_id"][0])
-    assert shown.image.height > 64
+    image_id = pairs.manifest["image_id"][7]
+    shown = pairs.show(image_id)
+    assert (shown.title, shown.labels[0]) == (image_id, "photo")
+    # Its first panel is the picture of the list, to the few grey levels of a resize.
+    small = shown.image.crop((0, 0, 200, 200)).resize((20, 20))
+    height = shown.image.height
+    width = round(images[7][0].width * height / images[7][0].height)
+    own = images[7][0].resize((width, height)).crop((0, 0, 200, 200)).resize((20, 20))
+    assert np.abs(np.asarray(small, int) - np.asarray(own, int)).mean() < 4
 
 
 def test_another_process_cannot_open_what_lies_in_memory(folder, tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ from xai_audit.store.address import home_of
 from xai_audit.work.parts import FINGERPRINT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from xai_audit.attribute.main_pass import Explanations
@@ -56,10 +56,16 @@ def keep(paths: RunPaths, same: str, *, but: str) -> None:
             file.replace(paths.kept / f"{mark}-{file.name}")
 
 
-def prune(paths: RunPaths, same: str, rows: pa.Table) -> None:
-    """Delete the kept files that are of other settings, or of selected photos alone."""
+def prune(paths: RunPaths, same: str, selected: Callable[[], pa.Table]) -> None:
+    """Delete the kept files that are of other settings, or of selected photos alone.
+
+    Args:
+        paths: of the run.
+        same: as in :func:`noted`.
+        selected: reads the rows of the manifest that are selected; called where files were kept.
+    """
     files = _files(paths)
-    now = _photo_marks(rows) if files else {}
+    now = _photo_marks(selected()) if files else {}
     for file in files:
         notes = read_notes(file)
         photos = json.loads(notes.get(_PHOTOS, "{}"))

@@ -203,7 +203,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             retries[name] += count
     write_table(audit.paths.statuses, statuses_table(problems))
     if parts:
-        prune(audit.paths, parts[0].args["same"], audit.selected())
+        prune(audit.paths, parts[0].args["same"], audit.selected)
     facts, settings = audit.facts, audit.settings
     model = {k: v for k, v in settings.model.items() if not isinstance(v, dict)}
     return {

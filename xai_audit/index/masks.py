@@ -44,15 +44,15 @@ def check_masks(audit: Audit) -> None:
     if not audit.paths.manifest.is_file():
         return
     rows = audit.usable()
-    audit.mask_mark(rows)  # a place of masks that is not there is an error of its own
+    audit.mask_mark(rows.slice(0, 0))  # a place of masks that is not there is an error of its own
     # Of a dataset's own masks a photo may have none, which would pass for masks not in use.
     if isinstance(audit.masks, DatasetMasks) and rows.num_rows > rows.column("mask").null_count:
         rows = rows.filter(pc.is_valid(rows.column("mask"))).combine_chunks()
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for row in np.random.default_rng(0).permutation(rows.num_rows).tolist():
+    for row in np.random.default_rng(0).permutation(rows.num_rows):
         try:
-            audit.masks.load(record_of(rows, row, audit.dataset.root))
+            audit.masks.load(record_of(rows, int(row), audit.dataset.root))
         except MaskProblem as problem:
             if _is_unanswered(problem):
                 return

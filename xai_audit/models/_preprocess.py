@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+# PIL's numbers of the filters that there are.
+PIL_FILTERS = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+INTERPOLATIONS = tuple(PIL_FILTERS.values())
 
 
 def override(base: Preprocess, given: Mapping[str, object]) -> Preprocess:

@@ -13,15 +13,14 @@ from typing import Any
 
 import torch
 
+from xai_audit.models._preprocess import PIL_FILTERS
 from xai_audit.types import Preprocess
 from xai_audit.vision.geometry import view
 from xai_audit.vision.transform import to_view
 
 log = logging.getLogger(__name__)
 
-# PIL's numbers of resampling filters.
-_BILINEAR = 2
-_FILTERS = {0: "nearest", _BILINEAR: "bilinear", 3: "bicubic"}
+_BILINEAR = 2  # PIL's number
 # Sides of the photo that both transforms are compared on: their margins are even.
 _PHOTO = (640, 640)
 _MOST = 1.0  # grey levels of mean difference; rounding stays far below
@@ -42,7 +41,7 @@ def preprocess_of(processor: Any) -> Preprocess:  # noqa: ANN401 - transformers 
         std = tuple(value**2 for value in std)
     given = getattr(processor, "resample", None)
     number = _BILINEAR if given is None else int(given)
-    if number not in _FILTERS:
+    if number not in PIL_FILTERS:
         log.warning("the image processor's filter %d is not available: bicubic is used", number)
     return Preprocess(
         resize=resize,
@@ -50,7 +49,7 @@ def preprocess_of(processor: Any) -> Preprocess:  # noqa: ANN401 - transformers 
         mean=mean,
         std=std,
         scale=scale,
-        interpolation=_FILTERS.get(number, "bicubic"),
+        interpolation=PIL_FILTERS.get(number, "bicubic"),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import ConfigError
+from xai_audit.models._preprocess import INTERPOLATIONS, PIL_FILTERS
 from xai_audit.models._processor import flips_channels, preprocess_of, warn_of_difference
 from xai_audit.types import Preprocess
 
@@ -17,7 +18,6 @@ _EXPECTED = "the transform of an evaluation: Resize, CenterCrop, ToTensor, Norma
 # Those that only change how the pixels are held.
 _HOLDS = {"ToImage", "ToPureTensor", "PILToTensor", "ToPILImage", "Identity", "RGB", "ToNumpy"}
 _SCALES = {"ToTensor", "MaybeToTensor", "ConvertImageDtype"}  # to 0..1
-_INTERPOLATIONS = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 
 
 def keys_of(
@@ -143,8 +143,8 @@ def _pair(size: Any) -> list[int]:  # noqa: ANN401
 def _interpolation(mode: Any) -> str:  # noqa: ANN401
     """Its name, from an enum of torchvision's or a number of PIL's."""
     name = getattr(mode, "value", mode)
-    found = _INTERPOLATIONS.get(name) if isinstance(name, int) else str(name)
-    if found not in _INTERPOLATIONS.values():
+    found = PIL_FILTERS.get(name) if isinstance(name, int) else str(name)
+    if found not in INTERPOLATIONS:
         raise _wrong(f"interpolation {mode}")
     return str(found)
 
