@@ -18,13 +18,11 @@ from omegaconf.errors import (
 )
 from yaml import MarkedYAMLError
 
-from xai_audit.config.nodes import CONF_DIR
+from xai_audit.config.nodes import CONF_DIR, AuditConfig
 from xai_audit.errors import ConfigError, similar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-
-    from xai_audit.config.nodes import AuditConfig
 
 # What composing a configuration raises because of what the user wrote.
 FOREIGN = (HydraException, OmegaConfBaseException, MarkedYAMLError)
@@ -145,7 +143,10 @@ def _from_omegaconf(
     where = key if exc.value is None else f"{key}={exc.value}"
     is_list = isinstance(exc.child_node, ListConfig)
     hint = "a list is written [a,b]" if is_list else None
-    return ConfigError("bad value", where=where, got=what, remedy=hint)
+    limits = {name: given for name, _, given in leaves(AuditConfig())}.get(key, {})
+    options = [*limits.get("choices", ()), *filter(None, [_span(limits)])]
+    expected = " or ".join(options) or None
+    return ConfigError("bad value", where=where, expected=expected, got=what, remedy=hint)
 
 
 def _options_with(key: str) -> list[str]:
