@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.cues._copies import CELL, Copies
+from xai_audit.vision.remembered import remembered
 
 if TYPE_CHECKING:
     from xai_audit.types import Canvas
@@ -24,12 +25,16 @@ _CRUMBS = 0.01
 _OVERLAP = 1
 # Cells on which colours are bent; px.
 _BEND = 3
+# Bytes of photos without their object that a process keeps: a donor serves many photos.
+_KEPT = 64 * 2**20
 # Mid-grey where nothing but object is known: any colour of the photo would be the object's.
 _GREY = 118
 
 
 def cleared(canvas: Canvas, region: torch.Tensor | None = None) -> torch.Tensor:
     """The photo (3, h, w) uint8 of ``canvas`` without its object, as far as that is known.
+
+    It is not to be changed in place: the same is given again for the same photo.
 
     Args:
         canvas: left as it is.
@@ -38,20 +43,29 @@ def cleared(canvas: Canvas, region: torch.Tensor | None = None) -> torch.Tensor:
     """
     if canvas.object is None:
         return canvas.photo
-    hole = halo(canvas.object)
-    if region is None:
-        return filled(canvas.photo, hole)
-    inside = region > 0
+    inside = None if region is None else region > 0
+    return _cleared(canvas.photo, canvas.object, inside)
+
+
+@remembered(_KEPT)
+def _cleared(
+    photo: torch.Tensor, covered: torch.Tensor, inside: torch.Tensor | None
+) -> torch.Tensor:
+    """``photo`` (3, h, w) without what ``covered`` (h, w) uint8 says; only within ``inside``."""
+    hole = halo(covered)
+    if inside is None:
+        return filled(photo, hole)
+    around = ~hole
     hole &= inside
     if not hole.any():
-        return canvas.photo
+        return photo
     source = inside & ~hole
     if source.sum() < _LEAST * inside.sum():
-        return filled(canvas.photo, hole, source=~halo(canvas.object))
+        return filled(photo, hole, source=around)
     top, bottom, left, right = _box(inside)
-    out = canvas.photo.clone()
+    out = photo.clone()
     part = (slice(top, bottom), slice(left, right))
-    out[:, *part] = filled(canvas.photo[:, *part], hole[part], source=source[part])
+    out[:, *part] = filled(photo[:, *part], hole[part], source=source[part])
     return out
 
 

@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import maximum_filter1d
 
 from xai_audit.vision.geometry import covered, depths
+from xai_audit.vision.remembered import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ _UNEVEN = 0.012
 _STEP, _SIDE, _MORE = 8.0, 0.6, 0.3
 # Elements of one matrix, or pixels of one resized photo; more would fill a small memory.
 _MOST = 2**26
+# Bytes of frames' depths that a process keeps: those of some thousand photos.
+_KEPT = 2**20
 # Fewer rows of pixels have no place for a frame and a photo behind it.
 _FEWEST = 8
 
@@ -117,8 +120,12 @@ def frame_depth(canvas: Canvas) -> float:
     """
     if min(canvas.photo.shape[1:]) < _FEWEST:
         return 0.0
-    photo = canvas.photo.to(torch.int16)
-    stored = (canvas.record.height, canvas.record.width)
+    return _frame_depth(canvas.photo, (canvas.record.height, canvas.record.width))
+
+
+@remembered(_KEPT)
+def _frame_depth(pixels: torch.Tensor, stored: tuple[int, int]) -> float:
+    photo = pixels.to(torch.int16)
     lines = [(photo, stored[0] / min(stored)), (photo.mT, stored[1] / min(stored))]
     sides = [_steps(turned, ratio) for rows, ratio in lines for turned in (rows, rows.flip(1))]
     share, more = np.stack(sides).min(0)

@@ -96,13 +96,14 @@ class PairViews(Dataset[Packed]):
         # the model need not see twice.
         views: dict[bytes, torch.Tensor] = {}
         places: dict[bytes, int] = {}
+        made: dict[tuple[object, ...], torch.Tensor] = {}
         for place, pair in enumerate(group):
             donors = [self._canvases[one] for one in (pair.donor_with, pair.donor_without)]
             known = [donor for donor in donors if donor is not None]
             if len(known) < 2:
                 continue
             try:
-                both = self._both(pair, canvas, known)
+                both = self._both(pair, canvas, known, made)
             except CueProblem as problem:
                 problems[place] = problem
                 continue
@@ -114,17 +115,36 @@ class PairViews(Dataset[Packed]):
                 done.append(place)
         return Views(done, torch.stack([*views.values()]) if done else _NO_VIEWS, ends, problems)
 
-    def _both(self, pair: Pair, canvas: Canvas, donors: list[Canvas]) -> list[torch.Tensor] | None:
-        """The view with each donor's cue; None where another cue cannot be put back into one."""
-        cue, views = fitted(self._cues[pair.cue], [canvas, *donors]), []
+    def _both(
+        self,
+        pair: Pair,
+        canvas: Canvas,
+        donors: list[Canvas],
+        made: dict[tuple[object, ...], torch.Tensor],
+    ) -> list[torch.Tensor] | None:
+        """The view with each donor's cue; None where another cue cannot be put back into one.
+
+        Args:
+            pair: of the photo.
+            canvas: of the photo.
+            donors: that with the cue and that without.
+            made: the photo's views so far.
+        """
+        plain = self._cues[pair.cue]
+        cue, views = fitted(plain, [canvas, *donors]), []
         whole = pair.question in _ON_WHOLE and hasattr(cue, "changed")
+        # A cue that is fitted is another one for each pair of donors.
+        pairwise = None if cue is plain else pair.photos
         for donor in donors:
-            photo = transplanted(cue, canvas, donor, whole=whole)
-            if pair.given is not None:
-                # A cue is put back at its old place, which a photo of another shape does not have.
-                if photo.shape != canvas.photo.shape:
-                    return None
-                back = replace(canvas, photo=photo)
-                photo = transplanted(self._cues[pair.given], back, canvas)
-            views.append(seen(photo, canvas.preprocess))
+            key = (pair.cue, pair.given, whole, donor.record.image_id, pairwise)
+            if key not in made:
+                photo = transplanted(cue, canvas, donor, whole=whole)
+                if pair.given is not None:
+                    # It is put back at its old place, which a photo of another shape has not.
+                    if photo.shape != canvas.photo.shape:
+                        return None
+                    back = replace(canvas, photo=photo)
+                    photo = transplanted(self._cues[pair.given], back, canvas)
+                made[key] = seen(photo, canvas.preprocess)
+            views.append(made[key])
         return views

@@ -141,8 +141,10 @@ class Audit:
     @cached_property
     def compute(self) -> Compute:
         """Every ``compute.*=auto`` decided for this machine; loads torch."""
+        from xai_audit.network.allocator import keep_freed
         from xai_audit.network.compute import resolve
 
+        keep_freed()
         wanted = self.settings.compute
         return resolve(
             device=wanted.device,
