@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from tests.cues.canvases import canvas
+from xai_audit.config import compose as _schema  # noqa: F401 - registers the schema of config.yaml
 from xai_audit.config.build import build
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.cues import colour
