@@ -11,6 +11,9 @@ import torch
 from torch import nn
 
 from tests.tiny import net
+from xai_audit.run.paths import RunPaths
+from xai_audit.work import runner
+from xai_audit.work.stage import Finished, Stage
 
 _WHITE = 2.0  # normalised
 
@@ -49,6 +52,33 @@ class _OnWhite(nn.Module):
 def once() -> nn.Module:
     """See :class:`_Once`."""
     return _Once()
+
+
+def committed() -> nn.Module:
+    """The first process that has a part on disk ends before it can say so; see :class:`_Once`."""
+    commit, flag = runner.commit, os.environ.get("XAI_AUDIT_TEST_DIES")
+
+    def dying(paths: RunPaths, stage: Stage, finished: Finished) -> None:
+        commit(paths, stage, finished)
+        if flag and stage.name == "attribute" and not Path(flag).exists():
+            Path(flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    runner.commit = dying
+    return net()
+
+
+def unexpected() -> nn.Module:
+    """Whoever has made part 0 fails as a bug of ours would."""
+    commit = runner.commit
+
+    def failing(paths: RunPaths, stage: Stage, finished: Finished) -> None:
+        if stage.name == "attribute" and finished.part.number == 0:
+            [][1]
+        commit(paths, stage, finished)
+
+    runner.commit = failing
+    return net()
 
 
 def on_white() -> nn.Module:

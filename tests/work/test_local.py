@@ -67,13 +67,14 @@ def audited(folder, out, model, *more):
     )  # fmt: skip
 
 
-def test_a_worker_that_dies_once_costs_its_parts_alone(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("moment", ["once", "committed"])
+def test_a_worker_that_dies_once_costs_its_parts_alone(folder, tmp_path, monkeypatch, moment):
     monkeypatch.setenv("XAI_AUDIT_TEST_DIES", str(tmp_path / "once"))
-    done = audited(folder, tmp_path / "out", "tests.work.dying:once")
+    done = audited(folder, tmp_path / "out", f"tests.work.dying:{moment}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "once").is_file()
     monkeypatch.delenv("XAI_AUDIT_TEST_DIES")
-    plain = audited(folder, tmp_path / "plain", "tests.work.dying:once")
+    plain = audited(folder, tmp_path / "plain", f"tests.work.dying:{moment}")
     assert plain.returncode == 0, plain.stderr
     assert part_files(tmp_path / "out") == part_files(tmp_path / "plain")
 

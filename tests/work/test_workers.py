@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,12 @@ import pytest
 
 from tests import tiny
 from tests.work.processes import arguments, made_by
+from xai_audit.engines._ray_worker import Maker
+from xai_audit.pipeline import STAGES
 from xai_audit.run.files import remove_leftovers, replacing
+from xai_audit.run.home import paths_of
+from xai_audit.work.__main__ import made, opened
+from xai_audit.work.parts import read_parts
 
 TABLES = (
     "manifest.parquet", "attributions", "scores", "methods.parquet", "clusters.parquet",
@@ -61,6 +67,24 @@ def test_two_workers_on_one_part_leave_one_whole_file(folder, whole, tmp_path):
         worker.stderr.close()
     assert part.read_bytes() == (whole / "attributions" / part.name).read_bytes()
     assert not list(out.rglob("*.tmp"))
+
+
+def test_parts_that_are_there_are_left_alone_whoever_is_given_them(whole, tmp_path):
+    """A worker that is killed once its part is committed leaves that part to be given again."""
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    before = part_files(out)
+    stages = [stage.name for stage in STAGES if read_parts(paths_of(out), stage.name)]
+    assert "attribute" in stages
+    for stage in stages:
+        given = [part.number for part in read_parts(paths_of(out), stage)]
+        assert list(made(opened(out), stage, given)) == []
+    maker = Maker(str(out), str(Path.cwd()))
+    assert maker.open() is maker.make("attribute", 0) is None
+    assert part_files(out) == before
+    done = made_by(out, "attribute", [0])
+    assert done.communicate(timeout=120)[1] == ""
+    assert done.returncode == 0
 
 
 def test_what_a_living_writer_has_begun_is_not_a_leftover(tmp_path):

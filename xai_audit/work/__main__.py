@@ -129,8 +129,12 @@ def _serve(folder: str) -> int:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
+            there = dict.fromkeys(asked["parts"])
             for part in made(audit, asked["stage"], asked["parts"]):
+                del there[part.number]
                 _say(made=part.number)
+            for number in there:
+                _say(made=number)  # by a process that did not live to say so
         except LostReaderError:
             raise  # this process dies too: another one makes the part
         except AuditError as exc:

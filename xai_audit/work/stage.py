@@ -76,7 +76,7 @@ class Work(Protocol):
     def __call__(
         self, audit: Audit, parts: Sequence[Part], progress: Progress
     ) -> Iterator[Finished]:
-        """Yield each of ``parts``; ``progress`` may raise to stop."""
+        """Yield each of ``parts``, at least one; ``progress`` may raise to stop."""
 
 
 @dataclass(frozen=True)
