@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests import tiny
+from tests.work import dying
 from tests.work.namespaces import ENVIRONMENT, TwoNodes
 from tests.work.processes import arguments
 from tests.work.test_local import MAIN, differing
@@ -154,6 +155,22 @@ def test_a_part_that_kills_its_workers_is_set_aside(with_white, home, tmp_path):
     assert "1 part of attribute ended the processes that made them" in said
     planned = json.loads((out / "plan.json").read_text())["stages"]["attribute"]
     assert len(list((out / "attributions").glob("part-*.parquet"))) == len(planned) - 1 > 3
+
+
+def test_an_exception_that_nobody_expected_says_where_it_arose(folder, home, tmp_path):
+    out = tmp_path / "out"
+    command = arguments(folder, out, *RAY, MAIN, "model.factory=tests.work.dying:unexpected")
+    said = ended(started(tiny.command(command), home), 4).splitlines()
+    line = next(n for n, text in enumerate(Path(dying.__file__).read_text().splitlines(), 1)
+                if text.strip() == "[][1]")  # fmt: skip
+    place = (
+        f"part 0: IndexError: list index out of range, at dying.py:{line} in failing, "
+        "called at runner.py:"
+    )
+    lost = [each for each in said if "a worker of Ray was lost with " in each]
+    assert len(lost) == 2
+    assert all(place in each and " in work_on, called at " in each for each in [*lost, said[-1]])
+    assert len(list((out / "attributions").glob("part-*.parquet"))) == 3
 
 
 def test_a_node_that_is_lost_costs_nothing_on_a_cluster_that_stays(folder, tmp_path):

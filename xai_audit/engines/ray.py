@@ -9,19 +9,20 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.engines._deaths import STARTS, Deaths
 from xai_audit.engines._ray_cluster import Cluster, package, search_path
 from xai_audit.engines._ray_room import Needs
 from xai_audit.engines._ray_worker import Worker
-from xai_audit.errors import ConfigError, WorkerError
+from xai_audit.errors import AuditError, ConfigError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from xai_audit.engines._driver import Driver
 
@@ -31,6 +32,8 @@ _SECONDS = 0.2  # at most, between two looks at whether the run is to stop
 _PATIENCE = 30.0  # seconds without a worker, after which what is missing is logged
 _LEAST_CPUS = 0.01  # of which Ray still counts
 _LONGEST = 200  # letters of how a worker ended
+_FRAME = re.compile(r'File "(.+?)", line (\d+), in (\S+)')  # of a traceback, innermost last
+_FRAMES = 3  # that are shown
 
 
 class RayEngine:
@@ -205,9 +208,18 @@ def _number(key: str, value: Any, *, least: float, auto: bool = True) -> Any:  #
 
 
 def _ended(exc: BaseException) -> str:
-    """How a worker ended, in one line, of what Ray says of it."""
+    """How a worker ended, in one line, of what Ray says of it; an exception with its place."""
     cause = getattr(exc, "cause", None)
-    text = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else str(exc)
-    line = (text.strip().splitlines() or [type(exc).__name__])[0 if cause else -1]
-    detail = line.partition("Worker exit detail: ")[2] or line
-    return detail.partition(" Some common causes")[0][:_LONGEST]
+    if not isinstance(cause, BaseException):
+        line = (str(exc).strip().splitlines() or [type(exc).__name__])[-1]
+        detail = line.partition("Worker exit detail: ")[2] or line
+        return detail.partition(" Some common causes")[0][:_LONGEST]
+    line = " ".join(f"{type(cause).__name__}: {cause}".split())[:_LONGEST]
+    return line if isinstance(cause, AuditError) else line + _place(str(exc))
+
+
+def _place(traceback: str) -> str:
+    """Where an exception arose: ``, at scan.py:113 in load, called at ...``."""
+    frames = _FRAME.findall(traceback)[-_FRAMES:]
+    places = [f"{Path(file).name}:{line} in {name}" for file, line, name in frames[::-1]]
+    return "".join(f", {'called ' * (number > 0)}at {one}" for number, one in enumerate(places))
