@@ -104,7 +104,7 @@ class ImageRecord:
 
     Attributes:
         image_id: POSIX path relative to the dataset's root, valid unicode.
-        path: where the file is: the dataset's root / the path of its entry.
+        path: the dataset's root / the path of its entry; of a frame see :mod:`.vision.frames`.
         class_name, label: its class, and the class's index among the model's outputs.
         height, width: of the photo in px, after EXIF orientation.
         mask: the dataset's own mask file, or None.

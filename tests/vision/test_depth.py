@@ -169,5 +169,5 @@ def test_pages_that_are_not_read_are_logged(tmp_path):
     command = ["dataset=imagefolder", f"dataset.root={root}", "stages=[index]"]
     result = tiny.audit([*command, f"output_dir={tmp_path / 'out'}"])
     assert result.returncode == 0, result.stderr
-    line = "index: 2 files have several pages or frames: the first is the photo, 4 are not read"
+    line = "index: 2 files have several pages: the first is the photo, 4 are not read"
     assert result.stderr.count(line) == 1

@@ -8,14 +8,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from tests import tiny
 from xai_audit.errors import ImageProblem
 from xai_audit.index.rows import probe, probe_all
+from xai_audit.run.manifest import record_of
 from xai_audit.types import Entry
 from xai_audit.vision.decode import decode
+from xai_audit.vision.frames import frame_path
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -316,15 +320,104 @@ def test_one_patient_of_all_photos_is_no_group(tmp_path, patients):
     assert ("all 2 DICOM files name the same patient" in result.stderr) == one
 
 
-def test_a_folder_of_them(tmp_path):
+def test_each_frame_has_its_own_window(tmp_path):
+    frames, groups = np.stack([STORED, STORED[::-1], STORED.T[:64, :64].repeat(2, 1)[:, :80]]), []
+    for centre in (900, 2000, 3000):
+        window, group = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = centre, 1400
+        group.FrameVOILUTSequence = [window]
+        groups.append(group)
+    path = made(tmp_path / "a.dcm", frames, BitsStored=12, NumberOfFrames=3,
+                PerFrameFunctionalGroupsSequence=groups)  # fmt: skip
+    for number, centre in enumerate((900, 2000, 3000), 1):
+        expected = windowed(frames[number - 1], centre, 1400)
+        assert np.abs(grey(frame_path(path, number)) - expected).max() <= 0.51
+    assert (grey(path) == grey(frame_path(path, 1))).all()
+    with pytest.raises(ImageProblem, match="no frame 4 of 3"):
+        pixels(frame_path(path, 4))
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
+def test_frames_in_every_syntax(tmp_path, syntax):
+    frames = RNG.integers(0, 256, (3, 64, 80), dtype=np.uint8)
+    path = made(tmp_path / "a.dcm", frames, syntax, NumberOfFrames=3)
+    for number in (3, 1, 2):
+        np.testing.assert_array_equal(grey(frame_path(path, number)), frames[number - 1])
+
+
+def test_a_number_of_frames_that_cannot_be(tmp_path):
+    for count in (10_001, 2**31 - 1):
+        with pytest.raises(ImageProblem, match="frames, more than 10000") as caught:
+            probe(made(tmp_path / "a.dcm", STORED, NumberOfFrames=count), max_pixels=LIMIT)
+        assert caught.value.status == "too_large"
+    path = made(tmp_path / "a.dcm", np.stack([STORED] * 2), NumberOfFrames=3)
+    with pytest.raises(ImageProblem) as caught:
+        pixels(frame_path(path, 3))
+    assert caught.value.status == "unreadable"
+    assert probe(made(tmp_path / "a.dcm", STORED, NumberOfFrames=-1), max_pixels=LIMIT).frames == 1
+
+
+def folders(root, *, apart):
+    """Two classes of photos, two frames a file or each in a file of its own, with masks of each."""
+    for name in "ab":
+        place, masks = root / "images" / name, root / "masks" / name
+        place.mkdir(parents=True)
+        masks.mkdir(parents=True)
+        rng = np.random.default_rng(ord(name))
+        for file in range(4):
+            frames = rng.integers(0, 256, (2, 64, 80), dtype=np.uint8)
+            patient = f"{name}{file}"
+            if not apart:
+                made(place / f"{file}.dcm", frames, NumberOfFrames=2, PatientID=patient)
+            for number, frame in enumerate(frames, 1):
+                if apart:
+                    made(place / f"{file}-{number}.dcm", frame, PatientID=patient)
+                mask = np.zeros((64, 80), np.uint8)
+                mask[8 * number : 40, 10:50] = 255
+                stem = f"{file}-{number}" if apart else f"{file}#{number}"
+                Image.fromarray(mask).save(masks / f"{stem}.png")
+
+
+def test_frames_are_the_photos_that_they_would_be_in_files_of_their_own(tmp_path):
+    found = {}
+    for apart in (False, True):
+        root, out = tmp_path / f"root{apart}", tmp_path / f"out{apart}"
+        folders(root, apart=apart)
+        done = tiny.audit(tiny.overrides(root, out, "model.kwargs={num_classes: 2}"))
+        assert done.returncode == 0, done.stderr
+        line = "8 DICOM files have several frames: each of 16 is a photo"
+        assert (line in done.stderr) != apart
+        tables = [pd.read_parquet(out / name) for name in ("attributions", "scores")]
+        groups = pd.read_parquet(out / "manifest.parquet")[["image_id", "group", "status"]]
+        found[apart] = [*tables, groups]
+    (heatmaps, scores, groups), theirs = found[False], found[True]
+    assert sorted(set(heatmaps.image_id))[:3] == ["a/0.dcm#1", "a/0.dcm#2", "a/1.dcm#1"]
+    assert groups.group.nunique() == 8
+    assert (scores.mass_object.notna() & (scores.score_status == "ok")).all()
+    for mine, other in zip((heatmaps, scores, groups), theirs, strict=True):
+        mine = mine.assign(
+            image_id=mine.image_id.str.replace(r"\.dcm#(\d)$", r"-\1.dcm", regex=True)
+        )
+        pd.testing.assert_frame_equal(mine, other)
+
+
+@pytest.mark.parametrize("patient", ["", "p"])
+def test_frames_of_one_file_are_a_group_where_their_patient_is_none(tmp_path, patient):
     for name in "ab":
         (tmp_path / "photos" / name).mkdir(parents=True)
         frames = np.stack([STORED, STORED])
-        made(tmp_path / "photos" / name / "1.dcm", frames, NumberOfFrames=2, PatientID=name)
-        made(tmp_path / "photos" / name / "2.dcm", STORED, PatientID=name)
+        made(tmp_path / "photos" / name / "1.dcm", frames, NumberOfFrames=2, PatientID=patient)
+        made(tmp_path / "photos" / name / "2.dcm", STORED, PatientID=patient)
+    made(tmp_path / "photos" / "b" / "1.dcm#2", STORED, PatientID=patient)  # a file's own name
     command = ["dataset=imagefolder", f"dataset.root={tmp_path / 'photos'}", "stages=[index]"]
     result = tiny.audit([*command, f"output_dir={tmp_path / 'out'}"])
     assert result.returncode == 0, result.stderr
-    assert (
-        "2 files have several pages or frames: the first is the photo, 2 are not" in result.stderr
-    )
+    manifest = pq.read_table(tmp_path / "out" / "manifest.parquet")
+    group = dict(zip(*(manifest.column(name).to_pylist() for name in ("image_id", "group")),
+                     strict=True))  # fmt: skip
+    assert group == {
+        "a/1.dcm#1": "a/1.dcm", "a/1.dcm#2": "a/1.dcm", "a/2.dcm": None, "b/1.dcm#1": "b/1.dcm",
+        "b/1.dcm#2~": "b/1.dcm", "b/1.dcm#2": None, "b/2.dcm": None,
+    }  # fmt: skip
+    records = [record_of(manifest, row, tmp_path / "photos") for row in range(manifest.num_rows)]
+    assert all(pixels(record.path).shape == (64, 80, 3) for record in records)

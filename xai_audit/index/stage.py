@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xai_audit.index.frames import each_frame
 from xai_audit.index.listing import entries_of, listed, look_alikes, manifest_of, undecodable
 from xai_audit.index.rows import probe_all
 from xai_audit.run.files import read_notes, write_table
@@ -87,6 +88,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the manifest; what decoding found of an earlier listing goes."""
     rows = pa.concat_tables([pq.read_table(file) for file in files_of(audit.paths, INDEX, parts)])
     rows = _without_lone_patient(rows, pq.read_table(audit.paths.listing, columns=["group"]))
+    rows = each_frame(rows)
     for reason, count in undecodable(rows).most_common():
         log.warning("index: %d photos are not read: %s", count, reason)
     settings, labels = audit.settings, audit.labels
@@ -136,13 +138,13 @@ def _without_lone_patient(rows: pa.Table, listing: pa.Table) -> pa.Table:
 
 
 def _log_pages(manifest: pa.Table) -> None:
-    """Log the pages of TIFF and the frames of DICOM that are not read."""
-    paged = pc.is_in(manifest.column("format"), value_set=pa.array(["TIFF", "DICOM"]))
+    """Log the pages of TIFF that are not read."""
+    paged = pc.equal(manifest.column("format"), "TIFF")
     several = pc.and_(paged, pc.greater(manifest.column("frames"), 1))
     frames = manifest.filter(several).column("frames")
     if len(frames):
         log.info(
-            "index: %d files have several pages or frames: the first is the photo, %d are not read",
+            "index: %d files have several pages: the first is the photo, %d are not read",
             len(frames), pc.sum(frames).as_py() - len(frames),
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from xai_audit.masks._coverage import CORRUPT, MISSING
 from xai_audit.store.address import is_address, is_remote, placed, spelled
 from xai_audit.store.files import exists, local_copy, noted_stamp
 from xai_audit.store.remote import listing
+from xai_audit.vision.frames import file_and_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,11 +83,13 @@ def located(root: Path, image: ImageRecord, suffixes: Sequence[str], *, flat: bo
     Raises:
         MaskProblem: ``missing``, ``corrupt`` where a folder may not be looked into.
     """
-    stem = Path(image.path).stem
-    photo = Path(image.path)
+    file, frame = file_and_frame(image.path)
+    own = "" if frame is None else f"#{frame}"  # a mask is that of its frame
+    photo, stem = Path(file), f"{Path(file).stem}{own}"
     tried: list[str] = []
     for suffix in suffixes:
-        places = [PurePosixPath(image.image_id).with_suffix(suffix)]
+        places = [PurePosixPath(image.image_id.removesuffix(own)).with_suffix(suffix)]
+        places[0] = places[0].with_stem(f"{places[0].stem}{own}")
         places.append(PurePosixPath(image.class_name, stem + suffix))
         places += [PurePosixPath(stem + suffix)] if flat else []
         for place in places:

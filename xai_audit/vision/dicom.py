@@ -1,4 +1,4 @@
-"""DICOM: the first frame as a viewer shows it, by pydicom.
+"""DICOM: a frame as a viewer shows it, by pydicom.
 
 Stored numbers become the modality's (slope and intercept, or a table), then grey by the first
 window or table of values of interest; MONOCHROME1 is turned round. Without a window black and white
@@ -11,6 +11,7 @@ Source: DICOM PS3.3 C.11 and PS3.4 N.2.
 from __future__ import annotations
 
 import zlib
+from copy import copy
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
@@ -32,6 +33,7 @@ _PALETTE = "PALETTE COLOR"
 _MOST_INFLATED = 256 * 2**20
 _PIECE = 2**20
 _FAR = 1e12  # from any window
+_MOST_FRAMES = 10_000  # each is a row of the manifest, and a header may state any number
 # What an enhanced object gives for all frames or for each instead of for the whole.
 _OF_FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 _MACROS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
@@ -51,9 +53,17 @@ class Dicom(ImageFile.ImageFile):
             raise ImageProblem("unsupported", "a DICOM object without pixels")
         self._size = (int(self._tags.Columns), int(self._tags.Rows))
         self._mode = "L" if self._tags.PhotometricInterpretation in _GREY else "RGB"
-        self.n_frames = int(self._tags.get("NumberOfFrames") or 1)
+        self.n_frames, self._frame = max(1, int(self._tags.get("NumberOfFrames") or 1)), 0
+        if self.n_frames > _MOST_FRAMES:
+            raise ImageProblem("too_large", f"{self.n_frames} frames, more than {_MOST_FRAMES}")
         self.info["patient"] = str(self._tags.get("PatientID") or "").strip()
         self.tile = []
+
+    def seek(self, frame: int) -> None:
+        """Make ``frame``, from 0 on, the one that is loaded; EOFError where there is none."""
+        if not 0 <= frame < self.n_frames:
+            raise EOFError(f"no frame {frame + 1} of {self.n_frames}")
+        self._frame, self._im = frame, None
 
     def load(self) -> Any:  # noqa: ANN401 - PIL's own
         """PIL's access to the pixels, once they are decoded."""
@@ -62,17 +72,17 @@ class Dicom(ImageFile.ImageFile):
             # Of a deflated file pydicom finds no pixels by their place.
             deflated = self._tags.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
             whole = pydicom.dcmread(self._file) if deflated else self._file
-            pixels = pixel_array(whole, index=0)
-            self.im = Image.fromarray(shown(pixels, _of_first_frame(self._tags))).im
+            pixels = pixel_array(whole, index=self._frame)
+            self.im = Image.fromarray(shown(pixels, _of_frame(self._tags, self._frame))).im
         return super().load()
 
 
 def shown(pixels: NDArray[Any], tags: Dataset) -> NDArray[np.uint8]:
-    """What is seen of the first frame's ``pixels``: (H, W) grey or (H, W, 3) colour, 0..255.
+    """What is seen of a frame's ``pixels``: (H, W) grey or (H, W, 3) colour, 0..255.
 
     Args:
         pixels: as stored, YBR turned to RGB.
-        tags: of the object, with those of its first frame.
+        tags: of the object, with those of the frame.
     """
     kind = tags.PhotometricInterpretation
     if kind == _PALETTE:
@@ -115,14 +125,16 @@ def _entry_bits(tags: Dataset) -> int:
     return int(tags.RedPaletteColorLookupTableDescriptor[2])
 
 
-def _of_first_frame(tags: Dataset) -> Dataset:
-    """``tags`` with what an enhanced object gives for its first frame."""
+def _of_frame(tags: Dataset, frame: int) -> Dataset:
+    """``tags`` with what an enhanced object gives for all frames, and for this one."""
+    found = copy(tags)
     for name in _OF_FRAMES:
         groups = tags.get(name)
-        for macro in _MACROS if groups else ():
-            for element in groups[0][macro][0] if macro in groups[0] else ():
-                tags.add(element)
-    return tags
+        group = groups[min(frame, len(groups) - 1)] if groups else {}
+        for macro in _MACROS:
+            for element in group[macro][0] if macro in group else ():
+                found.add(element)
+    return found
 
 
 class _Checked:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from xai_audit.errors import AuditError, ImageProblem
 from xai_audit.vision.extras import EXTRAS, NO_DECODER, check_suffix, readers
+from xai_audit.vision.frames import file_and_frame
 from xai_audit.vision.png import Png
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ def identify(
 
     Args:
         file: at its start.
-        path: its suffix distinguishes a broken photo from a file of another kind.
+        path: its suffix distinguishes a broken photo from a file of another kind; may name a frame.
         max_pixels: the most that the photo may have.
         formats: those of FORMATS to accept.
 
     Raises:
         ImageProblem: ``empty``, ``unsupported``, ``no_decoder``, ``unreadable`` or ``too_large``.
     """
+    name_of_file, frame = file_and_frame(path)
     with translated():
         prefix = file.read(_PREFIX)
     if not prefix:
@@ -60,6 +62,8 @@ def identify(
             with translated():
                 file.seek(0)
                 image = factory(file, "")
+                if frame is not None:
+                    image.seek(frame - 1)
         except ImageProblem as problem:
             if problem.status in ("too_large", "unsupported"):
                 raise
@@ -69,7 +73,7 @@ def identify(
             return _checked(image, max_pixels)
     if broken:
         raise ImageProblem("unreadable", broken)
-    suffix = PurePath(path).suffix.lower()
+    suffix = PurePath(name_of_file).suffix.lower()
     check_suffix(suffix, formats)
     if suffix in _suffixes():
         raise ImageProblem("unreadable", "the content is not that of an image")

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from xai_audit.errors import AuditError, ImageProblem
 from xai_audit.store.address import is_remote
+from xai_audit.vision.frames import file_and_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ def opener_of(dataset: DatasetSource) -> Opener:
 
 @contextmanager
 def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
-    """The photo at ``path``, open.
+    """The photo at ``path``, open; of a frame the file that it is in.
 
     Args:
         path: as ``ImageRecord.path``.
@@ -103,8 +104,9 @@ def opened(path: str, opener: Opener | None = None) -> Iterator[Opened]:
     Raises:
         ImageProblem: ``unreadable``, or ``unsupported`` where it is not a regular file.
     """
+    file, _ = file_and_frame(path)
     try:
-        found: Any = (opener or local)(path)
+        found: Any = (opener or local)(file)
         stream: BinaryIO = found if hasattr(found, "read") else _streamed(found)
     except (ImageProblem, AuditError):
         raise
