@@ -268,3 +268,8 @@ def test_without_masks_a_property_may_be_the_object_s_own():
     used = {"reliance": 0.1, "reliance_low": 0.05, "reliance_high": 0.15, "question": None}
     assert told("available", **row, **used).endswith(ending)
     assert "object" not in told("clear", **row, **NONE)
+
+
+def test_photos_that_were_too_few_to_pair_are_counted():
+    text = told("undetermined", n_images=0, n_read=5, reliance=NAN, reliance_low=NAN)
+    assert text.startswith("Only 5 usable images to say whether marguerite rests on the border; ")

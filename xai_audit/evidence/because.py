@@ -99,6 +99,8 @@ def _undetermined(row: Mapping[str, Any], limits: Limits) -> str:
     if is_too_few(row, limits.reliance):
         return too_few(row)
     if count < limits.min_images or math.isnan(row["reliance"]):
+        if row["n_read"] < limits.min_images:  # too few to pair, so that none was measured
+            count = max(count, int(row["n_read"]))
         images = "image" if count == 1 else "images"
         return (
             f"Only {count} usable {images} to say whether {name} rests on {cue}; "

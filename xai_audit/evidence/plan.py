@@ -90,7 +90,7 @@ class Cell:
         pull: photos of other classes, the most confusable first.
         scrambled: photos of other classes with the scrambled twin of what is put on.
         whole: a few pairs of reliance, or of pull, with the object changed too.
-        why: why there are none, or None.
+        why: why there are none of the class's own, or None.
         wanted: number of pairs if there are photos enough.
         left: forwards of the pairs that the budget did not reach.
         together: pairs of reliance and pull at most: pull has what reliance saves; None: all.
@@ -186,30 +186,29 @@ def cell(
     known = separation or Separation({}, {}, {})
     distinct, cue, way, mine = known.distinct, reading.cue, reading.way, pools[name]
     if way == "none":
-        return Cell(
-            name, cue, OWN, (), (), "the file alone tells this; nothing can be transplanted"
-        )
-    lacking = " with an object mask" * reading.needs_mask
+        alone = "the file alone tells this; nothing can be transplanted"
+        return Cell(name, cue, OWN, (), (), alone)
+    cropped = reading.cropped(roster.places[name])
+    lacking = " with an object mask" * reading.needs_mask + cropped
     found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class{lacking}"
+    few = f"{found}; {MIN_IMAGES} are needed"
     # What no photo could decide costs no look at the other classes.
     known_alone = not math.isnan(distinct.get(name, math.nan))
     able = len(mine) >= MIN_IMAGES or (len(mine) > 1 and (way == "down" or known_alone))
     others = [other for other in roster.names if other != name and pools[other]] if able else []
     if not others:
-        alone = all(other == name or not pools[other] for other in roster.names)
-        lack = ", and none of another" if alone else f"; {MIN_IMAGES} are needed"
-        return Cell(name, cue, OWN, (), (), f"{found}{lack}")
+        lonely = all(other == name or not pools[other] for other in roster.names)
+        return Cell(name, cue, OWN, (), (), f"{found}, and none of another" if lonely else few)
     plain = ordinary(name, others, distinct)
     on_others = way == "down" and _lower(reading, pools, name, plain)
     relies = not on_others and len(mine) >= MIN_IMAGES
     # Of so few photos only pull may be known, if availability is: without it no pull confirms.
-    pulls = on_others or relies or known_alone
-    if not pulls:
-        return Cell(name, cue, OWN, (), (), f"{found}; {MIN_IMAGES} are needed")
+    if not (on_others or relies or known_alone):
+        return Cell(name, cue, OWN, (), (), few)
     rivals = confusable(roster.confusion.get(name, {}), others)
     counterpart = least_similar(_by(roster.names, known.likeness.get(name)), plain)
     share = max(budget - 2 * budget // 5, min(budget, MIN_IMAGES)) if relies else 0
-    left = budget - min(share, LOOK) if pulls else 0
+    left = budget - min(share, LOOK)
     if share:  # photos of further classes would only dilute the pull
         left = min(left, max(LOOK, len(pools[rivals[0]])))
     givers = typical(mine, _by(roster.places[name], known.presence.get(name)))
@@ -231,6 +230,7 @@ def cell(
         measured_on=OTHERS if on_others else OWN,
         reliance=pairs(RELIANCE, own),
         pull=pulled,
+        why=few if cropped and not (relies or on_others) else None,
         wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
         together=budget if share else None,
     )

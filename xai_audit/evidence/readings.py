@@ -20,6 +20,8 @@ from xai_audit.evidence.left_out import counted
 from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from xai_audit.evidence.left_out import LeftOut
@@ -47,6 +49,15 @@ class CueReading:
     levels: NDArray[np.float64]
     usable: NDArray[np.bool_]
     object_included: NDArray[np.float64] | None = None
+
+    def cropped(self, places: Sequence[int]) -> str:
+        """In brackets, of how many of the photos at ``places`` the model sees nothing of the cue.
+
+        Empty where there are none, and for a cue that is what a mask leaves.
+        """
+        unseen = 0 if self.needs_mask else int((self.areas[[*places]] == 0).sum())
+        told = f" (the model's crop leaves this cue out of {unseen} of {len(places)})"
+        return told if unseen else ""
 
 
 @dataclass(frozen=True)
