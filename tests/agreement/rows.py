@@ -39,5 +39,5 @@ def run_of(rng: np.random.Generator, images: int, grids: dict[str, tuple[int, in
 def compare(paths, chosen) -> None:
     """Write the agreement of every part, as the stage does."""
     for file in paths.parts(paths.attributions):
-        table = compared(file, paths.scores / file.name, chosen)
+        table = compared([file], [paths.scores / file.name], chosen)
         write_table(paths.agreement_images / file.name, table)

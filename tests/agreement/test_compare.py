@@ -33,7 +33,7 @@ def images_of(paths, chosen=None) -> pd.DataFrame:
     frames = []
     for file in paths.parts(paths.attributions):
         ids = pd.read_parquet(file).image_id if chosen is None else chosen
-        table = compared(file, paths.scores / file.name, {*ids})
+        table = compared([file], [paths.scores / file.name], {*ids})
         assert table.schema.equals(AGREEMENT_IMAGES, check_metadata=False)
         frames.append(table.to_pandas())
     return pd.concat(frames, ignore_index=True)

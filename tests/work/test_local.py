@@ -123,10 +123,15 @@ def test_a_number_of_workers_that_is_none_is_one_line(workers):
         LocalEngine(driver=None, workers=workers)
 
 
-def testpieces_hold_every_part_once_in_order():
-    assert pieces([5, 6, 7, 8, 9], 2) == [[5, 6, 7], [8, 9]]
+def test_pieces_hold_every_part_once_in_order_and_the_last_are_small():
+    assert pieces([5, 6, 7, 8, 9], 2) == [[5], [6], [7], [8], [9]]
     assert pieces([1], 8) == [[1]]
-    assert sum(pieces(range(100), 8), []) == [*range(100)]
+    assert pieces([], 8) == []
+    assert sum(pieces(range(1000), 8), []) == [*range(1000)]
+    # The dear parts are the last: 100 of 1000 are a fair share of 12 or 13 for each of 8 workers.
+    dear = [piece for piece in pieces(range(1000), 8) if piece[-1] >= 900]
+    assert max(map(len, dear)) <= 100 / 8
+    assert len(dear) >= 16
 
 
 def test_a_worker_s_cores_and_device_are_its_own(monkeypatch):

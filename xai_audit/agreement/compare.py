@@ -34,12 +34,14 @@ Grid = tuple[int, int]
 _DIGITS = 13
 
 
-def compared(attributions: Path, scores: Path, chosen: Collection[str]) -> pa.Table:
+def compared(
+    attributions: Sequence[Path], scores: Sequence[Path], chosen: Collection[str]
+) -> pa.Table:
     """The rows (``schema.AGREEMENT_IMAGES``) of one part, rows of an image together.
 
     Args:
-        attributions: the part's heatmaps.
-        scores: the same part's scores.
+        attributions: the files with the heatmaps of its photos, by any method.
+        scores: the files with their scores.
         chosen: ids of the images to compare.
     """
     frame = _read(attributions, scores, chosen)
@@ -57,14 +59,16 @@ def compared(attributions: Path, scores: Path, chosen: Collection[str]) -> pa.Ta
     return pa.Table.from_pandas(whole, AGREEMENT_IMAGES, preserve_index=False)
 
 
-def _read(attributions: Path, scores: Path, chosen: Collection[str]) -> pd.DataFrame:
+def _read(
+    attributions: Sequence[Path], scores: Sequence[Path], chosen: Collection[str]
+) -> pd.DataFrame:
     """Heatmaps and masses of the part's chosen images, one row an image, method and target."""
-    seen = scan([attributions], ATTRIBUTIONS, ["image_id"])
+    seen = scan(attributions, ATTRIBUTIONS, ["image_id"])
     wanted = {image_id for frame in seen for image_id in frame["image_id"]}.intersection(chosen)
     where = ds.field("image_id").isin(pa.array(sorted(wanted), pa.string()))
     where &= ds.field("class_name").is_valid()
-    heatmaps = _whole([attributions], ATTRIBUTIONS, [*_KEY, *_HEATMAP], where)
-    masses = _whole([scores], SCORES, [*_KEY, *_MASS], where)
+    heatmaps = _whole(attributions, ATTRIBUTIONS, [*_KEY, *_HEATMAP], where)
+    masses = _whole(scores, SCORES, [*_KEY, *_MASS], where)
     return heatmaps.merge(masses, how="left", on=_KEY)
 
 

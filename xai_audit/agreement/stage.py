@@ -20,7 +20,7 @@ _VERSION = 1
 
 
 def plan(audit: Audit) -> Plan:
-    """A part for every part of the scores; none where one method has none to agree with."""
+    """A part for all parts of the scores that are of the same photos; none for one method."""
     settings, several = audit.settings, len(audit.spec.methods) > 1
     # Which images are compared is drawn from all parts.
     mark = fingerprint(
@@ -28,8 +28,13 @@ def plan(audit: Audit) -> Plan:
     )
 
     def parts() -> list[Part]:
-        scored = read_parts(audit.paths, "score") if several else []
-        return [Part(part.number, mark, size=part.size) for part in scored]
+        spans: dict[int, list[Part]] = {}
+        for part in read_parts(audit.paths, "score") if several else ():
+            spans.setdefault(part.args["start"], []).append(part)
+        return [
+            Part(number, mark, {"scored": [p.number for p in some]}, sum(p.size for p in some))
+            for number, some in enumerate(spans.values())
+        ]
 
     return Plan(mark, parts, (audit.paths.agreement,))
 
@@ -42,7 +47,8 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     chosen = drawn(paths, images=wanted, seed=audit.settings.seed)
     for part in parts:
         attributions, scores = (
-            RunPaths.part(folder, part.number) for folder in (paths.attributions, paths.scores)
+            [RunPaths.part(folder, number) for number in part.args["scored"]]
+            for folder in (paths.attributions, paths.scores)
         )
         table = compared(attributions, scores, chosen)
         progress(part.size)

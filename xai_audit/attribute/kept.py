@@ -1,9 +1,10 @@
 """Heatmaps of another selection of the photos, found again photo by photo.
 
-With another ``limit``, or with photos that were added, the parts hold other photos. A photo's rows
-depend on the photo, the model and the methods alone, so that part files of an earlier selection are
-moved to ``kept/`` and their rows taken from there: a sample after the whole costs nothing, and
-the whole after a sample only what the sample does not have.
+With another ``limit``, or with photos that were added, the parts hold other photos; with a method
+that was added they may have other numbers. A photo's rows depend on the photo, the model and the
+methods of a part alone, so that part files of an earlier plan are moved to ``kept/`` and their rows
+taken from there: a sample after the whole costs nothing, and the whole after a sample only what the
+sample does not have.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from xai_audit.store.address import home_of
 from xai_audit.work.parts import FINGERPRINT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from xai_audit.attribute.main_pass import Explanations
+    from xai_audit.work.stage import Part
 
 _SAME, _PHOTOS, _PROBLEMS = "same", "photos", "problems"
 _COLUMNS = ("class_name", "label", "file_bytes", "mtime_ns")
@@ -42,34 +44,37 @@ def noted(same: str, rows: pa.Table) -> dict[str, str]:
     return {_SAME: same, _PHOTOS: json.dumps(_photo_marks(rows))}
 
 
-def keep(paths: RunPaths, same: str, *, but: str) -> None:
-    """Move the part files of another selection, whose fingerprint is not ``but``, to ``kept/``.
+def keep(paths: RunPaths, parts: Sequence[Part]) -> None:
+    """Move the part files that are none of ``parts``, which are planned, to ``kept/``.
 
     Those of other settings are left to be deleted. Of a run at home in a store none are kept.
     """
     if home_of(paths.root) is not None:
         return
+    same = _marks(parts)
+    planned = {RunPaths.part(paths.attributions, part.number): part.fingerprint for part in parts}
     for file in RunPaths.parts(paths.attributions):
         notes = read_notes(file)
-        if notes.get(_SAME) == same and (mark := notes.get(FINGERPRINT)) not in (None, but):
+        mark = notes.get(FINGERPRINT)
+        if notes.get(_SAME) in same and mark not in (None, planned.get(file)):
             paths.kept.mkdir(exist_ok=True)
             file.replace(paths.kept / f"{mark}-{file.name}")
 
 
-def prune(paths: RunPaths, same: str, selected: Callable[[], pa.Table]) -> None:
+def prune(paths: RunPaths, parts: Sequence[Part], selected: Callable[[], pa.Table]) -> None:
     """Delete the kept files that are of other settings, or of selected photos alone.
 
     Args:
         paths: of the run.
-        same: as in :func:`noted`.
+        parts: of the plan, all of them made.
         selected: reads the rows of the manifest that are selected; called where files were kept.
     """
-    files = _files(paths)
+    files, same = _files(paths), _marks(parts)
     now = _photo_marks(selected()) if files else {}
     for file in files:
         notes = read_notes(file)
         photos = json.loads(notes.get(_PHOTOS, "{}"))
-        if notes.get(_SAME) != same or photos.items() <= now.items():
+        if notes.get(_SAME) not in same or photos.items() <= now.items():
             file.unlink(missing_ok=True)
 
 
@@ -110,6 +115,11 @@ class Kept:
         places = pc.index_in(rows.column("image_id"), pa.array(ids))
         order = pc.sort_indices(pa.table({"at": places}), sort_keys=[("at", "ascending")])
         found.attributions = [rows.take(order)]
+
+
+def _marks(parts: Sequence[Part]) -> set[str]:
+    """What decides the rows of ``parts``, beside the photos."""
+    return {part.args["same"] for part in parts}
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xai_audit.engines._driver import Driver
 
 _SECONDS = 0.2  # between two looks at what workers said
-_REQUESTS = 4  # of each worker and stage: few enough to open things once, enough to end together
+_REQUESTS = 4  # of each worker and stage, at least: few enough to open things once
 _SHARES = "the same command with shard=i/n in each of n processes, then this one again"
 
 
@@ -74,7 +74,7 @@ class LocalEngine:
 
     def _deal(self, folder: Path, stage: str, numbers: Sequence[int]) -> None:
         """Hand out the parts until all are made or set aside."""
-        waiting = deque(pieces(numbers, self._count * _REQUESTS))
+        waiting = deque(pieces(numbers, self._count))
         deaths = Deaths(stage, most=DEATHS)
         unready = 0
         while waiting or any(worker.parts for worker in self._workers.values()):
@@ -133,10 +133,18 @@ def _again(worker: Worker, deaths: Deaths) -> list[list[int]]:
     return [[in_hand], *([rest] if rest else [])]
 
 
-def pieces(numbers: Sequence[int], count: int) -> list[list[int]]:
-    """``numbers`` in at most ``count`` pieces of their order, as even as can be."""
-    size = max(1, -(-len(numbers) // count))
-    return [list(numbers[start : start + size]) for start in range(0, len(numbers), size)]
+def pieces(numbers: Sequence[int], workers: int) -> list[list[int]]:
+    """``numbers`` in pieces of their order, the last ones small.
+
+    The last parts may take a thousand times as long as the first, so that what is left is cut for
+    all workers to have some of it.
+    """
+    most, found, start = -(-len(numbers) // (workers * _REQUESTS)), [], 0
+    while left := len(numbers) - start:
+        size = max(1, min(most, left // (2 * workers)))
+        found.append([*numbers[start : start + size]])
+        start += size
+    return found
 
 
 def _gpus() -> list[str]:

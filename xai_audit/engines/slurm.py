@@ -18,7 +18,6 @@ from xai_audit.engines import _slurm_queue as queue
 from xai_audit.engines._deaths import DEATHS
 from xai_audit.engines._slurm_command import Command, Merge
 from xai_audit.engines._slurm_jobs import Job, Jobs
-from xai_audit.engines.local import pieces
 from xai_audit.errors import ConfigError, PoisonError, WorkerError
 
 if TYPE_CHECKING:
@@ -163,9 +162,13 @@ class SlurmEngine:
 
 
 def _dealt(todo: Sequence[int], deaths: Mapping[int, int], workers: int) -> list[list[int]]:
-    """The parts of each task: one by itself on which a task has died, the others evenly."""
+    """The parts of each task: one by itself on which a task has died, the others in turn.
+
+    In turn, as the last parts of a stage may take a thousand times as long as the first.
+    """
     alone = [[number] for number in todo if deaths.get(number)]
-    return [*alone, *pieces([number for number in todo if not deaths.get(number)], workers)]
+    others = [number for number in todo if not deaths.get(number)]
+    return [*alone, *(others[n::workers] for n in range(min(workers, len(others))))]
 
 
 def _base(job: Any) -> str:  # noqa: ANN401 - submitit's

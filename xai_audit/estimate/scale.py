@@ -132,8 +132,10 @@ def _parts(name: str, trial: Trial, plans: Mapping[str, tuple[int, int]]) -> int
     measured = trial.stages[name]
     if name in plans:
         return plans[name][0]
-    if name in ("score", "agreement"):
-        return plans[ATTRIBUTE.name][0] if measured.parts and ATTRIBUTE.name in plans else 0
+    if name in ("score", "agreement"):  # one for each, or one for all methods of some photos
+        explained = trial.stages.get(ATTRIBUTE.name)
+        ratio = measured.parts / explained.parts if explained and explained.parts else 0
+        return round(plans[ATTRIBUTE.name][0] * ratio) if ratio else 0
     if name in _A_CLASS:
         return math.ceil(measured.parts * len(sizes_of(trial.full)) / len(trial.classes))
     return measured.parts

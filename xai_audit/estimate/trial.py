@@ -212,7 +212,10 @@ def _forwards(
     paths: RunPaths, stage: Stage, parts: Sequence[Part], made: Sequence[Attempt]
 ) -> int | None:
     """What the parts note, or what was reported while they were made; None where neither is."""
-    if stage.name == "attribute":
-        return sum(one.size + one.forwards for one in made)
+    if stage.name == "attribute":  # each pass begins with the photos themselves
+        photos: dict[int, int] = {
+            part.number: part.args["stop"] - part.args["start"] for part in parts
+        }
+        return sum(photos[one.part] + one.forwards for one in made)
     noted = [read_notes(file).get(_FORWARDS) for file in files_of(paths, stage, parts)]
     return sum(map(int, filter(None, noted))) if any(noted) else None

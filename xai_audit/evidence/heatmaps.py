@@ -143,7 +143,10 @@ def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -
 
 
 def _one_each(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
-    """One row per image with a prediction, that with ``against``, of some parts at a time."""
+    """One row per image with a prediction, that with ``against``, of some parts at a time.
+
+    Of one method, for a photo's rows by others may lie in other files.
+    """
     for table in _together(files, ["image_id", "class_name", "label", "pred", "against"]):
         rows: pd.DataFrame = table.to_pandas()
         # Several rows of an image differ in nothing else; the last is kept.
@@ -154,10 +157,15 @@ def _one_each(files: Sequence[Path]) -> Iterator[pd.DataFrame]:
 
 
 def _together(files: Sequence[Path], columns: list[str]) -> Iterator[pa.Table]:
-    """The columns of ``files``, of as many at a time as make a table worth a look."""
+    """The rows of the first method in ``files``, of as many as make a table worth a look."""
     held: list[pa.Table] = []
+    method: str | None = None
     for file in files:
-        held.append(pq.read_table(file, columns=columns))
+        table = pq.read_table(file, columns=[*columns, "method"])
+        if not table.num_rows:
+            continue
+        method = method or table.column("method")[0].as_py()
+        held.append(table.filter(pc.equal(table.column("method"), method)).select(columns))
         if sum(table.num_rows for table in held) >= _ROWS:
             yield pa.concat_tables(held)
             held = []

@@ -84,6 +84,8 @@ class RunRecord:
             self.content["identity"] = mine
             return
         theirs = noted.get("identity", {})
+        if self._adds_methods(theirs):
+            theirs = self.content["identity"] = theirs | {"methods": mine["methods"]}
         for key in sorted({*mine, *theirs}):
             if mine.get(key) != theirs.get(key):
                 named = key == "model.checkpoint" and not self.content["config"].get("output_dir")
@@ -95,6 +97,11 @@ class RunRecord:
                     got=f"{key}={theirs.get(key)}",
                     remedy=f"{name}output_dir=ANOTHER_FOLDER",
                 )
+
+    def _adds_methods(self, theirs: Mapping[str, Any]) -> bool:
+        """Whether this command explains photos by the methods in the folder and by others."""
+        before, now = theirs.get("methods") or (), self._identity.get("methods") or ()
+        return "attribute" in (self.content["config"].get("stages") or ()) and {*before} < {*now}
 
     def is_current(self, stage: str, stage_fingerprint: str) -> bool:
         """Whether ``stage`` finished with this fingerprint."""
