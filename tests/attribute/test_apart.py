@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import tiny
+from tests.attribute.test_kept import SEEN
 from xai_audit.attribute import chance
 
 KEYS = ["image_id", "method", "target_kind"]
@@ -138,3 +139,38 @@ def test_a_method_that_is_left_out_is_another_audit(folder, several):
     done = tiny.audit(tiny.overrides(folder, several[0], "methods=[gradcam,saliency]"))
     assert done.returncode == 2
     assert "the output folder holds another audit" in done.stderr
+
+
+def test_shares_of_two_processes_are_the_bytes_of_one(folder, tmp_path):
+    more = ("methods=[lime,gradcam]", *SMALL, "limit=9")
+    out, one = tmp_path / "out", tmp_path / "one"
+    audited(folder, one, *more)
+    audited(folder, out, *more, "stages=[index]")
+    audited(folder, out, *more, "engine.workers=0")
+    for share in ("1/2", "0/2"):
+        audited(folder, out, *more, f"shard={share}")
+    assert methods_of(out) == methods_of(one) == [["gradcam"]] * 2 + [["lime"]] * 2
+    audited(folder, out, *more)
+    for name in TABLES:
+        for path in (one / name).glob("part-*"):
+            assert path.read_bytes() == (out / name / path.name).read_bytes(), path
+
+
+def test_another_selection_takes_the_heatmaps_of_every_group(folder, tmp_path):
+    more = ("methods=[lime,gradcam]", *SMALL)
+    more += ("model.factory=tests.attribute.test_kept:counting_net",)
+    out = tmp_path / "out"
+
+    def forwards(*keys):
+        SEEN.clear()
+        audited(folder, out, *more, *keys)
+        return sum(SEEN)
+
+    first = forwards("limit=9")
+    before = rows(out, "attributions")
+    opening = forwards("limit=9")
+    assert first - opening > 9 * 20
+    assert forwards("limit=6") == opening
+    assert len(rows(out, "attributions")) == len(before) * 6 / 9
+    assert forwards("limit=9") == opening
+    pd.testing.assert_frame_equal(rows(out, "attributions"), before)

@@ -19,7 +19,7 @@ from tests.work.test_local import differing
 from tests.work.test_workers import part_files
 from xai_audit.engines import _slurm_queue as queue
 from xai_audit.engines._slurm_command import Command
-from xai_audit.engines.slurm import SlurmEngine
+from xai_audit.engines.slurm import SlurmEngine, _dealt
 from xai_audit.errors import ConfigError
 
 pytestmark = [
@@ -293,3 +293,9 @@ def test_a_task_has_as_many_threads_as_cores(monkeypatch, given, threads):
     monkeypatch.setattr(subprocess, "Popen", popen)
     assert Command("nowhere")()["code"] == 0
     assert seen == [threads]
+
+
+def test_tasks_get_parts_in_turn_and_what_a_task_died_on_is_alone():
+    assert _dealt([*range(10)], {3: 1}, 4) == [[3], [0, 5, 9], [1, 6], [2, 7], [4, 8]]
+    assert _dealt([5, 6], {}, 4) == [[5], [6]]
+    assert _dealt([], {}, 4) == []
