@@ -103,6 +103,7 @@ def audit(spec: RunSpec) -> Path:
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
     groups = {stage.name: stage.group for stage in STAGES}
     record = RunRecord(paths, spec.config, identity(spec.keys), reads, groups)
+    record.content["arguments"] = [*spec.arguments]
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
     if spec.settings.shard is not None:
         record.check_owner()

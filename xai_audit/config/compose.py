@@ -108,6 +108,7 @@ def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
             methods=tuple(_with_args(_method_nodes(cfg, overrides, sources), settings)),
             cues=tuple(_plain(node) for node in _cue_nodes(cfg, folders)),
             config=_plain(cfg),
+            arguments=(*(f"--config-dir={folder}" for folder in folders), *overrides),
         )
 
 

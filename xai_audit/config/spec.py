@@ -27,6 +27,7 @@ class RunSpec:
         member: of a sweep, what tells its folder from the others'; empty where it needs no name.
         siblings: output folders of the members that ran before it.
         log_answer: whether the log ends with the answer; a sweep ends with that of all members.
+        arguments: of the command line that describes the same audit.
     """
 
     settings: AuditConfig
@@ -36,6 +37,7 @@ class RunSpec:
     member: str = ""
     siblings: tuple[Path, ...] = ()
     log_answer: bool = True
+    arguments: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values, without ``config`` and the sweep's."""

@@ -10,6 +10,7 @@ import platform
 import resource
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -136,6 +137,7 @@ class RunRecord:
         """Note that ``stage`` is whole and what its merge ``found``, and write the record."""
         self.content |= found
         self.content["fingerprints"][stage] = stage_fingerprint
+        self.content.setdefault("finished", {})[stage] = _now()
         self._add_up(self._groups[stage])
         self.write()
 
@@ -176,6 +178,11 @@ class RunRecord:
     def succeed(self) -> None:
         """Write ``SUCCESS``, the last file of a run."""
         write_text(self.paths.success, f"{__version__}\n")
+
+
+def _now() -> str:
+    """Date and time in UTC, to the second (ISO 8601)."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _cpu_seconds() -> float:
