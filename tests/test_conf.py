@@ -221,7 +221,8 @@ def test_composed_is_plain_and_picklable(tmp_path):
         {"_target_": "xai_audit.cues.border.Border", "name": "border", "width": 0.2},
     )
     again = RunSpec.from_json(json.loads(json.dumps(composed.to_json())))
-    assert replace(again, config=composed.config) == composed
+    told = {"config": composed.config, "arguments": composed.arguments}
+    assert replace(again, **told) == composed
 
 
 def test_experiment_beats_groups_and_the_command_line_beats_both(tmp_path):

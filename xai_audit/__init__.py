@@ -35,12 +35,12 @@ The modules by layer; each imports only from layers above its own in this table:
        10  attribute      photos and model -> heatmaps
        10  demo           the embedded data set: rendered flowers with known shortcuts
        10  discovery      clusters of heatmaps that become cues
-       10  report         tables and photos -> HTML
        11  evidence       availability, attention, reliance and the verdict of each cue
        12  faithfulness   whether the maps of a method can be trusted
        12  agreement      whether the methods agree
        12  confusion      what separates classes that the model confuses
        12  adversarial    the smallest changes that flip a decision
+       12  report         tables and photos -> HTML
        13  pipeline       the stages in their order
        14  estimate       what an audit would cost
        14  notebook       a run's answer, photos and proofs, as a notebook shows them

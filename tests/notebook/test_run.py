@@ -16,11 +16,19 @@ from PIL import Image
 import xai_audit
 from tests import tiny
 from xai_audit.errors import ConfigError, OutputError
+from xai_audit.notebook.photo import audit_of
 from xai_audit.notebook.shown import Shown
 from xai_audit.report import answers
+from xai_audit.report.draw import draw_pictures
+from xai_audit.report.facts import read_facts
+from xai_audit.report.pairs import drawn_pairs, view_of
+from xai_audit.report.picture import ReportSettings
+from xai_audit.report.proof import proofs
+from xai_audit.run.verdicts import kinds_of_run
 
 pytestmark = pytest.mark.xdist_group("notebook")
 
+CELL = ("circle", "border")
 PHOTO = "square/0003.jpg"  # 96 x 129 px: cropped left and right
 
 
@@ -109,6 +117,30 @@ def test_a_proof_is_what_the_model_was_asked(run):
             with torch.no_grad():
                 p = net(image[None].float()).softmax(1)[0, 0].item()
             assert p == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_report_shows_what_a_pair_was_measured_on(run, tmp_path):
+    """The three views of a proof are the notebook's of the same pair."""
+    audit, facts = audit_of(run), read_facts(run)
+    (found,) = (f for f in answers.read_findings(run) if (f.class_name, f.cue) == CELL)
+    proof = proofs(
+        *(run, [replace(found, question="reliance")], kinds_of_run(run)),
+        facts=facts, settings=ReportSettings(12, 320, 0), folder="plots",
+    )[CELL]  # fmt: skip
+    pictures = [panel.picture for panel in proof.panels]
+    assert draw_pictures(run, pictures, lambda _: None, tmp_path, view_of=view_of(audit)) == 3
+    ((_, panels),) = drawn_pairs(audit, [pictures[0].motif.pair])
+    plain, *views = (np.asarray(view, float) for view in panels)
+    changed = (views[0] != views[1]).any(2)
+    shown = []
+    for picture in pictures:
+        with Image.open(tmp_path / picture.file) as file:
+            assert file.size == (picture.width, picture.height) == panels[0].size
+            shown.append(np.asarray(file, float))
+    assert np.abs(shown[0] - plain).mean() < 8  # it is a JPEG
+    for end in (0, 1):
+        off = [np.abs(shown[1 + end] - view)[changed].mean() for view in views]
+        assert off[end] < off[1 - end]
 
 
 def test_a_pull_is_shown_on_photos_of_other_classes(run, monkeypatch):

@@ -517,7 +517,7 @@ def test_the_limits_shown_are_those_that_the_evidence_was_judged_with(answered):
         "0.65; and a false discovery rate of 0.05",
     ):
         assert told in words
-    assert "0.33" not in words[: words.index("The run")]
+    assert "0.33" not in words[: words.index("Facts, versions")]
 
 
 def test_the_matrix_is_worst_first_with_ties_in_the_models_order():

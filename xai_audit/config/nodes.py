@@ -179,12 +179,14 @@ class StoreConfig:
 
 @dataclass
 class ReportConfig:
-    """The number and size of the photos in the galleries."""
+    """What the report shows, and how large."""
 
     # Images per class and reason.
     per_reason: int = field(default=12, metadata={"min": 1})
     # Shorter side of a photo in the galleries, px.
     tile: int = field(default=320, metadata={"min": 1})
+    # Whether the page has ~ for home folders and *** for tokens; run.json keeps both.
+    redact: bool = True
 
 
 @dataclass

@@ -8,26 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
-from PIL import Image
 
 from xai_audit.errors import OutputError
-from xai_audit.evidence.plan import Pair, discovered
 from xai_audit.notebook.photo import audit_of
 from xai_audit.notebook.shown import Shown, side_by_side
 from xai_audit.report.answers import read_findings
+from xai_audit.report.pairs import drawn_pairs
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import cue_words
-from xai_audit.schema import DISCOVERED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import torch
+    from collections.abc import Mapping
 
     from xai_audit.notebook.run import AuditRun
     from xai_audit.report.answers import Finding
-    from xai_audit.work.audit import Audit
 
 _SHOWN = 3
 
@@ -63,38 +58,6 @@ def _labels(row: Mapping[str, Any], words: str) -> tuple[str, str, str]:
     return "as it is", f"with a {name}'s {words}", f"with that of {theirs} class"
 
 
-def drawn_pairs(
-    audit: Audit, rows: Sequence[dict[str, Any]]
-) -> list[tuple[dict[str, Any], list[Image.Image]]]:
-    """Each row of TRANSPLANTS with the model's view of its photo, with the cue and without it.
-
-    A pair whose photos can no longer be read or changed is left out.
-    """
-    from xai_audit.evidence.source import cues_of
-    from xai_audit.evidence.views import PairViews
-    from xai_audit.vision.canvas import Source, seen
-
-    source = Source(
-        rows=audit.usable(),
-        masks=audit.masks,
-        root=audit.dataset.root,
-        preprocess=audit.noted_facts().preprocess,
-        max_pixels=audit.settings.max_pixels,
-        num_workers=0,
-        opener=audit.opener,
-    )
-    views, found = PairViews(source, cues_of(audit)), []
-    for row in rows:
-        (one,) = views[[[_pair(row)]]].by_photo()
-        canvas = source.read(row["image_id"])
-        if one is None or canvas is None or not one.done:
-            continue
-        photo = seen(canvas.photo, canvas.preprocess)
-        panels = [_image(view) for view in (photo, *(one.views[end] for end in one.ends))]
-        found.append((row, panels))
-    return found
-
-
 def _finding(run: AuditRun, class_name: str, cue: str) -> Finding:
     findings = read_findings(run)
     for finding in findings:
@@ -118,19 +81,3 @@ def _pairs(run: AuditRun, finding: Finding) -> list[dict[str, Any]]:
     where &= ds.field("p_with").is_valid() & ds.field("p_without").is_valid()
     rows = rows_of(run.collect("transplants", where=where))
     return sorted(rows, key=lambda row: row["p_without"] - row["p_with"])[:_SHOWN]
-
-
-def _pair(row: Mapping[str, Any]) -> Pair:
-    name, cue = str(row["class_name"]), str(row["cue"])
-    return Pair(
-        class_name=name,
-        cue=discovered(cue, name) if cue.startswith(DISCOVERED) else cue,
-        question=str(row["question"]),
-        image=str(row["image_id"]),
-        donor_with=str(row["donor_with"]),
-        donor_without=str(row["donor_without"]),
-    )
-
-
-def _image(view: torch.Tensor) -> Image.Image:
-    return Image.fromarray(view.permute(1, 2, 0).contiguous().numpy())

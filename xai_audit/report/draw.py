@@ -14,6 +14,7 @@ from xai_audit.report.material import read_heatmaps
 from xai_audit.report.overlay import draw
 from xai_audit.report.picture import MAP_SIDE, MeanMap, Overlay
 from xai_audit.report.spotlight import lit
+from xai_audit.report.transplanted import Transplanted
 from xai_audit.run.files import replacing
 from xai_audit.vision.geometry import Geometry
 
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.report.gallery import Key
-    from xai_audit.report.picture import Picture
+    from xai_audit.report.picture import Picture, Spotlight
     from xai_audit.run.reader import Run
     from xai_audit.vision.opening import Opener
 
     MaskOf = Callable[[str], NDArray[np.generic] | None]
+    ViewOf = Callable[[Transplanted], Image.Image | None]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ def draw_pictures(
     mask_of: MaskOf,
     folder: Path,
     opener: Opener | None = None,
+    view_of: ViewOf | None = None,
 ) -> int:
     """The number of pictures drawn: those of ``pictures`` that ``folder`` lacks.
 
@@ -56,6 +59,8 @@ def draw_pictures(
             raise MaskProblem.
         folder: of the report.
         opener: the dataset's, which reads its photos; None for local files.
+        view_of: gives the model's view of a changed photo, None where it cannot be made; without
+            it such pictures are not drawn.
 
     Raises:
         OutputError: the heatmaps cannot be read.
@@ -64,7 +69,10 @@ def draw_pictures(
     heatmaps = _heatmaps(run, missing)
     drawn = 0
     for picture in missing:
-        image = _image(picture, heatmaps, mask_of, opener)
+        if isinstance(picture.motif, Transplanted):
+            image = None if view_of is None else view_of(picture.motif)
+        else:
+            image = _image(picture.motif, heatmaps, mask_of, opener)
         if image is None:
             continue
         with replacing(folder / picture.file) as temporary:
@@ -89,13 +97,12 @@ def _heatmaps(run: Run, pictures: Iterable[Picture]) -> dict[Key, NDArray[np.flo
 
 
 def _image(
-    picture: Picture,
+    motif: Overlay | Spotlight | MeanMap,
     heatmaps: dict[Key, NDArray[np.float32]],
     mask_of: MaskOf,
     opener: Opener | None,
 ) -> Image.Image | None:
     """The picture drawn, None where its photo cannot be read."""
-    motif = picture.motif
     if isinstance(motif, MeanMap):
         return _mean_map(motif)
     mask = None if motif.masks is None else _mask(motif.photo.image_id, mask_of)

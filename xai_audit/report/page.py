@@ -11,14 +11,18 @@ import jinja2
 from xai_audit.config.nodes import STAGES
 from xai_audit.flags.outliers import MIN_IMAGES, REASONS
 from xai_audit.report.heat import css_gradient
-from xai_audit.report.sections import GALLERY, PLOTS, read_sections
+from xai_audit.report.measured import measured
+from xai_audit.report.redact import redacted
+from xai_audit.report.sections import GALLERY, LISTS, PLOTS, read_sections
 from xai_audit.report.tables import (
     border_never_seen,
     class_table,
     failures,
     flag_counts,
+    habits,
     method_tables,
     score_problems,
+    unusual,
 )
 from xai_audit.report.words import TITLES, fact, percent, times, two, whole
 from xai_audit.run.files import write_text
@@ -82,6 +86,8 @@ def _rendered(
     if sections.agreement is not None:
         plot = templates.get_template("agreement.svg.j2")
         files[_AGREEMENT] = plot.render(plot=sections.agreement.matrix)
+    if sections.actions is not None:
+        files |= {each.file: each.content for each in sections.actions.shown if each.file}
     if not inline:
         template = templates.get_template("class.html.j2")
         for gallery in sections.galleries:
@@ -98,8 +104,8 @@ def _write(file: Path, text: str) -> None:
 
 
 def _delete_others(folder: Path, files: set[str]) -> None:
-    """Delete what lies in the folders of pictures and plots and is not among ``files``."""
-    for home in (folder / GALLERY, folder / PLOTS):
+    """Delete what lies in the folders of pictures, plots and lists and is not among ``files``."""
+    for home in (folder / GALLERY, folder / PLOTS, folder / LISTS):
         home.mkdir(parents=True, exist_ok=True)
         for path in sorted(home.rglob("*"), reverse=True):  # what is inside a folder before it
             if path.is_dir() and not path.is_symlink():
@@ -120,18 +126,33 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
-    templates.filters |= {"two": two}
+    templates.filters |= {"two": two, "json": _json}
     return templates
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, Any]:
     """Everything that the templates show."""
-    facts, kinds = sections.facts, sections.kinds
+    facts, kinds, clean = sections.facts, sections.kinds, redacted if settings.redact else _plain
     statuses, examples = failures(run)
     flagged, by_reason = flag_counts(run)
     methods = method_tables(class_table(run, kinds), kinds, facts, flagged)
     scored = methods[0]["all"]["n"] if methods else 0
-    shown = ("galleries", "answer", "strategies", "confused", "agreement", "trust", "adversarial")
+    sizes = {row["class_name"]: row["n"] for row in methods[0]["rows"]} if methods else {}
+    habitual = habits(by_reason, sizes)
+    shown = (
+        "galleries",
+        "answer",
+        "actions",
+        "strategies",
+        "confused",
+        "agreement",
+        "trust",
+        "adversarial",
+    )
     return {
         **{name: getattr(sections, name) for name in shown},
         "title": _title(run, facts),
@@ -146,6 +167,9 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "examples": examples,
         "flagged": flagged,
         "by_reason": by_reason,
+        "habits": habitual,
+        "sizes": sizes,
+        "unusual": unusual(run, habitual),
         "folders": {gallery.class_name: gallery.folder for gallery in sections.galleries},
         "problems": score_problems(run, kinds),
         "unseen": _unseen(run, facts),
@@ -157,8 +181,14 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "gallery_folder": GALLERY,
         "forest": _FOREST,
         "agreement_plot": _AGREEMENT,
-        "run": _run(run),
+        "measured": measured(run),
+        "clean": clean,
+        "run": clean(_run(run)),
     }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - of JSON
+    return value
 
 
 def _title(run: Run, facts: RunFacts) -> str:
@@ -193,9 +223,5 @@ def _run(run: Run) -> dict[str, Any]:
         "facts": {key.replace("_", " "): value for key, value in known.items()},
         "timings": record.get("timings") or {},
         "versions": record.get("versions") or {},
-        "json": {
-            key: json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-            for key, value in {"config": run.config, **rest}.items()
-            if value
-        },
+        "json": {key: value for key, value in {"config": run.config, **rest}.items() if value},
     }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xai_audit.report.transplanted import Transplanted
+
 # Raised whenever the same motif is drawn differently, so that every picture is drawn anew.
 DRAWING = 2
 # Side of a drawn mean map, px.
@@ -141,7 +143,7 @@ class Picture:
     class_name: str
     width: int
     height: int
-    motif: Overlay | Spotlight | MeanMap
+    motif: Overlay | Spotlight | Transplanted | MeanMap
 
 
 @dataclass(frozen=True)
@@ -204,9 +206,11 @@ class ReportSettings:
         tile: shorter side of a photo in a picture, px.
         seed: draws the unflagged images shown for comparison.
         masks: fingerprint of the object masks; pictures with masks of another one are drawn anew.
+        redact: whether home folders and tokens are replaced.
     """
 
     per_reason: int
     tile: int
     seed: int
     masks: str = ""
+    redact: bool = True

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.report.actions import actions
 from xai_audit.report.adversarial_section import adversarial
 from xai_audit.report.agreement_section import agreement
 from xai_audit.report.confused import confused
@@ -21,6 +22,7 @@ from xai_audit.schema import RANDOM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xai_audit.report.actions import Actions
     from xai_audit.report.agreement_section import Agreement
     from xai_audit.report.confused import Confused
     from xai_audit.report.facts import RunFacts
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from xai_audit.report.verdicts import Answer
     from xai_audit.run.reader import Run
 
-# Folders inside the report's: of the galleries and of plots.
-GALLERY, PLOTS = "gallery", "plots"
+# Folders inside the report's: of the galleries, of plots, and of lists of photos.
+GALLERY, PLOTS, LISTS = "gallery", "plots", "lists"
 # Photos named under a strategy.
 _NAMED = 3
 # Column, heading, and what it says.
@@ -56,6 +58,7 @@ class Sections:
         kinds: method -> target kind that the tables are about.
         galleries: photos to look at, by class.
         answer: of the evidence.
+        actions: what to do about its findings.
         strategies: of discovery, by class.
         confused: pairs of classes.
         agreement: of the methods.
@@ -67,6 +70,7 @@ class Sections:
     kinds: dict[str, str]
     galleries: list[ClassGallery]
     answer: Answer | None
+    actions: Actions | None
     strategies: list[dict[str, Any]]
     confused: list[Confused]
     agreement: Agreement | None
@@ -86,6 +90,8 @@ class Sections:
         if self.answer is not None:
             yield from (card.picture for card in self.answer.cards if card.picture is not None)
             yield from (picture for card in self.answer.cards for picture in card.carriers)
+            proofs = [card.proof for card in self.answer.cards if card.proof is not None]
+            yield from (panel.picture for proof in proofs for panel in proof.panels)
         if self.adversarial is not None:
             yield from (row["picture"] for row in self.adversarial["pictures"])
 
@@ -102,6 +108,7 @@ def read_sections(run: Run, settings: ReportSettings) -> Sections:
         kinds=kinds,
         galleries=galleries(run, kinds, facts=facts, settings=settings, folder=GALLERY),
         answer=build_answer(run, kinds, facts=facts, settings=settings, folder=PLOTS),
+        actions=actions(run, facts, folder=LISTS),
         strategies=strategies(run, facts, folder=GALLERY),
         confused=confused(run, facts, settings=settings, folder=GALLERY),
         agreement=agreement(run, facts, settings=settings, folder=GALLERY),

@@ -61,7 +61,7 @@ def spotlights(
     shown = {cell: [image_id] for cell, image_id in chosen.items()} | _carriers(run, findings)
     wanted = {image_id for ids in shown.values() for image_id in ids}
     files = photos(run, wanted, facts.dataset_root)
-    regions = _discovered(run, findings)
+    regions = discovered_regions(run, findings)
     look = Look(facts.preprocess, None, settings.tile)
     found: dict[tuple[str, str], list[Picture]] = {}
     for (name, cue), ids in shown.items():
@@ -121,7 +121,7 @@ def _chosen(
     return {cell: image_id for cell, (_, _, image_id) in best.items()}
 
 
-def _discovered(run: Run, findings: Sequence[Finding]) -> dict[tuple[str, str], Cells]:
+def discovered_regions(run: Run, findings: Sequence[Finding]) -> dict[tuple[str, str], Cells]:
     """(class, cue) -> the discovered region that the cue is."""
     wanted = {(f.class_name, f.cue) for f in findings if f.cue.startswith(DISCOVERED)}
     if not wanted or not run.has("clusters"):

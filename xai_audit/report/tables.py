@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from xai_audit.flags.outliers import MISTAKE
 from xai_audit.run.verdicts import of_kinds
 from xai_audit.schema import BANDS, OK, REGIONS, SCORES
 from xai_audit.vision.geometry import border_seen, view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from xai_audit.report.facts import RunFacts
     from xai_audit.run.reader import Run
     from xai_audit.types import Preprocess
 
+# A reason for which more of a class's photos are flagged is a habit of the class.
+_HABIT = 0.5
 CORNERS = tuple(band for band in BANDS if band.startswith("corner_"))
 # Column of the table -> the regions of the score table that it adds up.
 _PARTS = {**{region: (region,) for region in REGIONS}, "corners": CORNERS}
@@ -157,6 +160,34 @@ def flag_counts(run: Run) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
                 reasons[class_name, reason] += 1
             images.add((class_name, image_id))
     return dict(Counter(class_name for class_name, _ in images)), dict(reasons)
+
+
+def habits(
+    by_reason: Mapping[tuple[str, str], int], sizes: Mapping[str, int]
+) -> dict[tuple[str, str], int]:
+    """(class, reason) -> photos, of the reasons that most photos of a class are flagged for.
+
+    They say something about the class, not about a photo. A wrong prediction always does.
+
+    Args:
+        by_reason: (class, reason) -> photos flagged for it.
+        sizes: class -> its photos.
+    """
+    return {
+        (name, reason): count
+        for (name, reason), count in by_reason.items()
+        if reason != MISTAKE and count > sizes.get(name, count) * _HABIT
+    }
+
+
+def unusual(run: Run, habitual: Collection[tuple[str, str]]) -> int:
+    """Photos flagged for a reason that is no habit of their class."""
+    found: set[str] = set()
+    for frame in run.scan("flags", ["image_id", "class_name", "reason"]):
+        for image_id, class_name, reason in frame.itertuples(index=False):
+            if (class_name, reason) not in habitual:
+                found.add(image_id)
+    return len(found)
 
 
 def score_problems(run: Run, kinds: dict[str, str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from xai_audit.report.answers import (
 )
 from xai_audit.report.forest import Forest, forest
 from xai_audit.report.lead import lead
+from xai_audit.report.proof import proofs
 from xai_audit.report.spotlight import spotlights
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.picture import Picture, ReportSettings
+    from xai_audit.report.proof import Proof
     from xai_audit.run.reader import Run
 
 # What one page can hold; evidence.parquet and groups.parquet hold everything.
@@ -52,6 +54,7 @@ class Card:
         explains: words of the wider cues that this one explains.
         picture: a photo of the class, or None.
         carriers: pictures of more photos that carry the cue.
+        proof: a photo with and without the cue, or None.
     """
 
     finding: Finding
@@ -60,6 +63,7 @@ class Card:
     explains: tuple[str, ...]
     picture: Picture | None
     carriers: tuple[Picture, ...] = ()
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ def build_answer(
     pictures = spotlights(
         run, confirmed[:MOST_CARDS], kinds, facts=facts, settings=settings, folder=folder
     )
+    proved = proofs(run, confirmed, kinds, facts=facts, settings=settings, folder=folder)
     summary = _summary(rows_of(run.summary) if run.has("summary") else [])
     groups = rows_of(run.groups) if run.has("groups") else []
     cues = tuple((cue, cue_words(cue)) for cue in dict.fromkeys(f.cue for f in findings))
@@ -145,7 +150,7 @@ def build_answer(
         classes=len({f.class_name for f in findings}),
         decided=len({name for f in confirmed for name in f.names}),
         cues=cues,
-        cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures),
+        cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures, proved),
         matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
         open=tuple(undecided(findings)),
         summary=tuple(summary),
@@ -191,6 +196,7 @@ def _cards(
     confirmed: Sequence[Finding],
     findings: Iterable[Finding],
     pictures: dict[tuple[str, str], list[Picture]],
+    proved: dict[tuple[str, str], Proof],
 ) -> tuple[Card, ...]:
     known = probabilities(run, confirmed)
     explains: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -205,7 +211,8 @@ def _cards(
         explained = tuple(dict.fromkeys(words for each in others for words in each))
         first, *more = pictures.get(cell, [None])
         carriers = tuple(picture for picture in more if picture is not None)
-        cards.append(Card(finding, with_cue, without_cue, explained, first, carriers))
+        proof = proved.get(cell)
+        cards.append(Card(finding, with_cue, without_cue, explained, first, carriers, proof))
     return tuple(cards)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xai_audit.report.draw import MaskOf
+    from xai_audit.report.draw import MaskOf, ViewOf
     from xai_audit.report.picture import ReportSettings
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
@@ -32,7 +33,8 @@ def settings_of(audit: Audit) -> ReportSettings:
     from xai_audit.report.picture import ReportSettings
 
     chosen, masks = audit.settings.report, fingerprint(audit.mask_mark(audit.selected()))
-    return ReportSettings(chosen.per_reason, chosen.tile, audit.settings.seed, masks)
+    seed = audit.settings.seed
+    return ReportSettings(chosen.per_reason, chosen.tile, seed, masks, chosen.redact)
 
 
 def plan(audit: Audit) -> Plan:
@@ -63,12 +65,19 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.run.reader import Run
 
     run, mask_of = Run(audit.paths.root), _mask_of(audit)
-    planned = plan_pictures(run, settings_of(audit))
+    planned, folder = plan_pictures(run, settings_of(audit)), audit.paths.report
+    view_of = cache(partial(_view_of, audit))
     for part in parts:
         pictures = planned[part.args["class_name"]]
-        draw_pictures(run, pictures, mask_of, audit.paths.report, audit.opener)
+        draw_pictures(run, pictures, mask_of, folder, audit.opener, lambda motif: view_of()(motif))
         progress(part.size)
         yield Finished(part, pa.table({"file": [picture.file for picture in pictures]}))
+
+
+def _view_of(audit: Audit) -> ViewOf:
+    from xai_audit.report.pairs import view_of  # loads torch, where such a picture is missing
+
+    return view_of(audit)
 
 
 def _mask_of(audit: Audit) -> MaskOf:

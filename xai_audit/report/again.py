@@ -1,0 +1,48 @@
+"""The command that makes the same audit again, of some cues alone, in a folder of its own."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from xai_audit.schema import DISCOVERED
+from xai_audit.store.address import spelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xai_audit.run.reader import Run
+
+_PROGRAM = ("python", "-m", "xai_audit")
+# Keys of the earlier command that would narrow the new one, or that are set anew.
+_OWN = ("cues", "stages", "output_dir", "shard", "budget", "progress")
+# What was given to ``xai_audit.audit`` in memory, which no command line has.
+_IN_MEMORY = ("dataset=memory", "model=memory")
+
+
+def command(run: Run, cues: Sequence[str] = ()) -> str | None:
+    """The command, quoted for a shell; None where a command line cannot make this audit.
+
+    Args:
+        run: whose command it was.
+        cues: names of those that are examined; none, or a discovered one among them: all.
+    """
+    given = run.record.get("arguments")
+    if given is None or {*_IN_MEMORY} & {*given}:
+        return None
+    kept = [each for each in given if each.lstrip("+~").partition("=")[0] not in _OWN]
+    if cues and not any(cue.startswith(DISCOVERED) for cue in cues):
+        kept.append(f"cues=[{','.join(cues)}]")
+    return shlex.join([*_PROGRAM, *kept, f"output_dir={_folder(run)}-again"])
+
+
+def own_command(run: Run) -> str | None:
+    """The run's own command, quoted for a shell; None where it had none."""
+    given = run.record.get("arguments")
+    if given is None or {*_IN_MEMORY} & {*given}:
+        return None
+    return shlex.join([*_PROGRAM, *given])
+
+
+def _folder(run: Run) -> str:
+    return spelled(run.root).rstrip("/")

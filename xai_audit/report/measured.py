@@ -1,0 +1,79 @@
+"""How it was measured: when, of which photos and weights, with what, and how to cite it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from xai_audit import __version__
+from xai_audit.report.again import own_command
+from xai_audit.run.files import read_json
+
+if TYPE_CHECKING:
+    from xai_audit.run.reader import Run
+
+# Of CITATION.cff, which an installed package does not have.
+TITLE = "xai_audit: tells whether an image classifier is right for the right reasons"
+AUTHOR, URL = "The xai_audit maintainers", "https://github.com/xai-audit/xai_audit"
+_PHOTO = ["image_id", "class_name", "file_bytes", "width", "height"]
+_DRAWING = ("gallery", "page", "report")  # stages that measure nothing
+_SHOWN = ("xai_audit", "python", "torch", "torchvision", "timm")
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """``rows``, (heading, text) of what is known, ``command``, or None, and ``cite``, BibTeX.
+
+    Raises:
+        OutputError: the manifest is broken.
+    """
+    record, versions = run.record, run.record.get("versions") or {}
+    known = {
+        "Measured": _date(run),
+        "Photos": _photos(run),
+        "Weights": _weights(run),
+        "Versions": ", ".join(f"{name} {versions[name]}" for name in _SHOWN if name in versions),
+        "Device": _joined(record.get("device"), record.get("precision")),
+        "Seed": None if record.get("seed") is None else str(record["seed"]),
+    }
+    rows = [(heading, text) for heading, text in known.items() if text]
+    return {"rows": rows, "command": own_command(run), "cite": _cite(run)}
+
+
+def _date(run: Run) -> str | None:
+    """Date and time at which the last stage that measures was finished."""
+    dates = run.record.get("finished") or {}
+    known = [when for stage, when in dates.items() if stage not in _DRAWING]
+    return f"{datetime.fromisoformat(max(known)):%Y-%m-%d %H:%M} UTC" if known else None
+
+
+def _photos(run: Run) -> str | None:
+    """Their number and a hash of their names, classes and sizes."""
+    digest, count = hashlib.sha256(), 0
+    for frame in run.scan("manifest", [*_PHOTO, "selected"]):
+        chosen = frame[frame["selected"]]
+        for row in chosen[_PHOTO].itertuples(index=False):
+            digest.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
+        count += len(chosen)
+    if not count:
+        return None
+    return f"{count:,}, sha256 {digest.hexdigest()[:16]} of their names, classes and sizes"
+
+
+def _weights(run: Run) -> str | None:
+    """A hash of parameters, layers and transform."""
+    noted = read_json(run.paths.model_json)
+    weights = (noted.get("facts") or {}).get("weights") if isinstance(noted, dict) else None
+    return f"sha256 {weights[:16]} of parameters, layers and transform" if weights else None
+
+
+def _joined(*parts: object) -> str | None:
+    return ", ".join(str(part) for part in parts if part) or None
+
+
+def _cite(run: Run) -> str:
+    version = (run.record.get("versions") or {}).get("xai_audit", __version__)
+    return (
+        f"@software{{xai_audit,\n  author = {{{{{AUTHOR}}}}},\n  title = {{{TITLE}}},\n"
+        f"  version = {{{version}}},\n  url = {{{URL}}}\n}}"
+    )
