@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,8 @@ def test_files_and_columns(finished):
         "oom_retries": 0, "nonfinite_retries": 0,
     }  # fmt: skip
     assert run["images_per_second"] > 0
+    assert {"dataset=imagefolder", f"output_dir={finished}"} <= {*run["arguments"]}
+    assert datetime.fromisoformat(run["finished"]["score"]).utcoffset() == timedelta(0)
     assert {"attribute_seconds", "attribute_cpu_seconds"} <= set(run["timings"])
     assert run["batch_size"] == {"asked": 32, "used": 32}
 

@@ -11,6 +11,7 @@ import pytest
 from tests.report.conftest import table
 from tests.report.test_page import check_links, reported
 from tests.report.test_verdicts import EMPTY, answered, cell, finding, relied, write
+from xai_audit.config.compose import compose
 from xai_audit.report import actions as actions_module
 from xai_audit.report.actions import actions
 from xai_audit.report.again import command, own_command
@@ -164,6 +165,19 @@ def test_the_command_is_the_run_s_own_with_the_cue(answered):
     assert shlex.split(command(run, ["cluster_1"])) == [*start, *kept, place]
     assert shlex.split(own_command(run))[4:] == given
     assert command(run, ["border"]) in reported(answered).text
+
+
+def test_the_command_is_one_that_the_program_takes(answered):
+    """What the page prints composes to the audit that was, of one cue in another folder."""
+    given = ["dataset=imagefolder", "dataset.root=my photos", "method=lime", "method.samples=9"]
+    before = compose([*given, "model.arch=resnet18", "cues=[border,colour]", "limit=5"])
+    noted(answered, arguments=[*before.arguments])
+    line = command(Run(answered.root), ["border"])
+    after = compose(shlex.split(line)[3:])
+    same = {"cues": before.config["cues"], "output_dir": None}
+    assert after.config | same == before.config
+    assert after.settings.cues == ["border"]
+    assert after.settings.output_dir == f"{answered.root}-again"
 
 
 def test_what_was_in_memory_has_no_command(answered):

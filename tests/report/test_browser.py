@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.report.conftest import reported
+from tests.report.test_actions import HOSTILE
+from tests.report.test_verdicts import answered, cell, relied, write
 from xai_audit.report.picture import ReportSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+__all__ = ["answered"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Rows of photos that are wider than a phone.
 WIDE = ReportSettings(per_reason=9, tile=200, seed=0)
@@ -86,11 +89,9 @@ def browser(profile: Path) -> Iterator[Browser]:
         os.close(replies)
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_path):
-    reported(tiny_run, WIDE)
-    with browser(tmp_path / "profile") as chromium:
+def probed(page: Path, profile: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What a phone of 380 px shows of a page, and what it complains of."""
+    with browser(profile) as chromium:
         target = chromium.ask("Target.createTarget", url="about:blank")["targetId"]
         attached = chromium.ask("Target.attachToTarget", targetId=target, flatten=True)
         chromium.session = attached["sessionId"]
@@ -101,7 +102,7 @@ def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_p
             **{"width": 380, "height": 800, "deviceScaleFactor": 1, "mobile": False},
         )
         chromium.events.clear()
-        chromium.ask("Page.navigate", url=tiny_run.index_html.as_uri())
+        chromium.ask("Page.navigate", url=page.as_uri())
         chromium.wait_for("Page.loadEventFired")
         seen = chromium.ask(
             "Runtime.evaluate", expression=PROBE, awaitPromise=True, returnByValue=True
@@ -111,6 +112,27 @@ def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_p
             for event in chromium.events
             if event["method"]
             in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+            or event["method"] == "Page.javascriptDialogOpening"
         ]
+    return seen, complaints
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_phone_shows_every_image_without_overflow_or_complaint(tiny_run, tmp_path):
+    reported(tiny_run, WIDE)
+    seen, complaints = probed(tiny_run.index_html, tmp_path / "profile")
     assert seen == {"width": 380, "overflow": 0, "broken": [], "images": 22, "columns": 2}
     assert complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_hostile_names_in_the_answer_do_not_widen_a_phone(answered, tmp_path):
+    write(answered, [cell(name, "border", "confirmed", **relied(0.5)) for name in HOSTILE])
+    record = json.loads(answered.run_json.read_text())
+    record["arguments"] = [f"dataset.root={name}" for name in HOSTILE]
+    answered.run_json.write_text(json.dumps(record))
+    reported(answered)
+    seen, complaints = probed(answered.index_html, tmp_path / "profile")
+    assert (seen["overflow"], seen["broken"], complaints) == (0, [], [])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
-_VERSION = 1
+_VERSION = 2
 
 
 def settings_of(audit: Audit) -> ReportSettings:

@@ -12,7 +12,7 @@ from xai_audit.work.stage import Part, Plan, Stage
 if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
 
-_VERSION = 2
+_VERSION = 3
 
 
 def plan(audit: Audit) -> Plan:
