@@ -134,6 +134,13 @@ def test_command(arguments, place, request):
         assert shown.returncode == 0, shown.stderr
         assert "max_failed_fraction" in shown.stdout
         return
+    if arguments[3] == "gate":  # of an audit that is made here, whose model is as it was drawn
+        own = next(words[3:] for words in commands() if "dataset.root=photos" in words)
+        request.getfixturevalue("ended")(own)
+        shown = run(tiny.command(arguments[3:]), place)
+        assert shown.returncode in (0, 3), shown.stderr
+        assert re.search(r"^  result: (passed|failed) \| ", shown.stdout, re.MULTILINE)
+        return
     if arguments[3] in VERBS:  # about what there is, not about an audit
         shown = run(tiny.command(arguments[3:]), place)
         assert shown.returncode == 0, shown.stderr
@@ -145,7 +152,8 @@ def test_command(arguments, place, request):
         words = [word.replace(SERVICE, address) for word in words]
         words += ["model.preprocess.resize=48", "model.preprocess.crop=48", "cues=[border]"]
     done, folder = request.getfixturevalue("ended")(words)
-    assert done.returncode == 0, done.stderr
+    gated = any(argument.startswith("gate.") for argument in arguments)
+    assert done.returncode in ((0, 3) if gated else (0,)), done.stderr
     if any(argument.startswith("stages=") for argument in arguments):  # a part of an audit
         return
     reports = re.findall(r"report: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)

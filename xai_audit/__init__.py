@@ -41,13 +41,14 @@ The modules by layer; each imports only from layers above its own in this table:
        12  confusion      what separates classes that the model confuses
        12  adversarial    the smallest changes that flip a decision
        12  report         tables and photos -> HTML
-       13  pipeline       the stages in their order
-       14  estimate       what an audit would cost
-       14  notebook       a run's answer, photos and proofs, as a notebook shows them
-       15  arguments      arguments from Python -> overrides of the command line
-       15  verbs          what the command line can do, one file a verb
-       16  cli            command line -> verb -> exit code
-       17  __main__       python -m xai_audit, python -m xai_audit.work
+       13  gate           whether an audit holds to the rules that its user set
+       14  pipeline       the stages in their order
+       15  estimate       what an audit would cost
+       15  notebook       a run's answer, photos and proofs, as a notebook shows them
+       16  arguments      arguments from Python -> overrides of the command line
+       16  verbs          what the command line can do, one file a verb
+       17  cli            command line -> verb -> exit code
+       18  __main__       python -m xai_audit, python -m xai_audit.work
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ AuditError                     anything that ends the run with a line instead of
 │   ├── DatasetError           a folder, a table, a class list                      exit 2
 │   └── OutputError            an output folder that is not ours or not writable    exit 2
 ├── PluginError                a plugin broke its contract (names plugin and images) exit 1
+├── GateError                  a rule of ``gate.*`` does not hold                  exit 3
 ├── TooManyFailuresError       more images failed than ``max_failed_fraction``      exit 4
 ├── LostReaderError            a process that reads photos ended                   exit 1
 ├── WorkerError                what a worker process says, with its exit code
@@ -92,6 +93,12 @@ class OutputError(ConfigError):
 
 class PluginError(AuditError):
     """A plugin that broke its contract; names the plugin and the images."""
+
+
+class GateError(AuditError):
+    """A rule of ``gate.*`` does not hold; the audit itself is finished."""
+
+    exit_code = 3
 
 
 class TooManyFailuresError(AuditError):

@@ -40,7 +40,7 @@ from xai_audit.attribute.targets import resolved
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
-from xai_audit.errors import OutputError, StoppedError, TooManyFailuresError
+from xai_audit.errors import GateError, OutputError, StoppedError, TooManyFailuresError
 from xai_audit.evidence.stages.attention import ATTENTION
 from xai_audit.evidence.stages.availability import AVAILABILITY
 from xai_audit.evidence.stages.carriers import CARRIERS
@@ -51,6 +51,7 @@ from xai_audit.evidence.stages.verdict import VERDICT
 from xai_audit.evidence.store import borrow
 from xai_audit.faithfulness.stage import TRUST
 from xai_audit.flags.stage import FLAG
+from xai_audit.gate.judge import check_gate, is_asked
 from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
 from xai_audit.report.stages.gallery import GALLERY
@@ -96,6 +97,7 @@ def audit(spec: RunSpec) -> Path:
         AuditError: what the user can fix, before anything computed earlier is touched.
     """
     check_methods(spec.methods)
+    check_gate(spec.settings.gate, [str(node["name"]) for node in spec.cues])
     _check_machine(spec)
     dataset = build("dataset", spec.settings.dataset)
     configure(**vars(spec.settings.store))
@@ -215,6 +217,7 @@ def _finish(job: Audit, record: RunRecord) -> None:
         from xai_audit.report.in_short import log_answer
 
         log_answer(job.paths)
+    gate = _asked(job) if is_asked(job.settings.gate) else None
     failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
     if failed > most:
         raise TooManyFailuresError(
@@ -225,3 +228,18 @@ def _finish(job: Audit, record: RunRecord) -> None:
             remedy="see statuses.parquet and the manifest's columns status and error, or raise "
             "max_failed_fraction",
         )
+    if gate is not None:
+        raise gate
+
+
+def _asked(job: Audit) -> GateError | None:
+    """What the gate says, logged and written: the error where it failed."""
+    from xai_audit.gate.lines import lines
+    from xai_audit.gate.output import ask, failure
+    from xai_audit.run.reader import Run
+
+    run = Run(job.paths.root)
+    result = ask(run, job.settings.gate)
+    for line in lines(run.paths, result):
+        log.info("gate: %s", line)
+    return failure(run, result)

@@ -20,7 +20,7 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
-from xai_audit.config.spec import RunSpec
+from xai_audit.config.spec import GROUPS, RunSpec
 from xai_audit.config.validation import FOREIGN, check_demo, translated, unknown, validate
 from xai_audit.errors import ConfigError
 
@@ -34,9 +34,9 @@ _FIXED = ("hydra", "main", "schema")
 # Keys of a method that are no settings.
 _FIXED_KEYS = ("_target_", "name")
 # Nodes whose keys are the user's own.
-_OPEN = re.compile(r"\+{0,2}(method_args|(dataset|masks|model|method|engine)\.kwargs)(\.[^=]*)?=")
-# GlobalHydra is one for all threads.
-_LOCK = threading.Lock()
+_KWARGS = "|".join([*GROUPS, "method"])
+_OPEN = re.compile(rf"\+{{0,2}}(method_args|gate\.max_reliance|({_KWARGS})\.kwargs)(\.[^=]*)?=")
+_LOCK = threading.Lock()  # GlobalHydra is one for all threads
 
 ConfigStore.instance().store(name="audit_schema", node=AuditConfig)
 

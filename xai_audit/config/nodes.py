@@ -190,6 +190,37 @@ class ReportConfig:
 
 
 @dataclass
+class GateConfig:
+    """What has to hold, else the exit code is 3; ``xai-audit gate DIR`` asks finished runs."""
+
+    # Most confirmed findings.
+    max_confirmed: int | None = field(default=None, metadata={"min": 0})
+    # Most reliance of any class on a cue, by cue: gate.max_reliance.border=0.2.
+    max_reliance: dict[str, float] = field(default_factory=dict, metadata={"min": 0, "max": 1})
+    # Least accuracy of the model on the photos as they are.
+    min_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    # Least accuracy by the object alone, its surroundings from other classes.
+    min_core_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    # Most undetermined cells, as a share of all; max_confirmed then passes in spite of these.
+    max_undetermined: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    # Output folder of an earlier audit, or its address: no cell and no accuracy may be worse.
+    no_worse_than: str | None = None
+    # Cells of the file ``accepted`` that no rule counts, as [daisy/background]; null: all of them.
+    allow: list[str] | None = None
+    # YAML file of accepted cells: cell, reason, by, until; null: accepted.yaml of the current
+    # folder, where there is one.
+    accepted: str | None = None
+    # error: exit code 3; warn: the same lines, exit code 0.
+    level: str = field(default="error", metadata={"choices": ("error", "warn")})
+    # Whether a rule fails whose quantity was not measured; else it is not applicable.
+    fail_if_not_run: bool = True
+    # Rules that may stay without an answer, for too few photos; null: any number.
+    max_cannot_tell: int | None = field(default=0, metadata={"min": 0})
+    # Rules that may be about nothing in this run; null: any number.
+    max_not_applicable: int | None = field(default=None, metadata={"min": 0})
+
+
+@dataclass
 class AuditConfig:
     """Every key of the command line; the groups hold a plugin's own keys."""
 
@@ -227,6 +258,7 @@ class AuditConfig:
     report: ReportConfig = field(default_factory=ReportConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
     # i/n: this process makes the i-th share of the planned parts, and nothing else.
     shard: str | None = None
     limit: int | None = field(default=None, metadata={"min": 1})  # Photos of a stratified sample.

@@ -37,6 +37,9 @@ def validate(settings: AuditConfig) -> None:
             continue
         if limits.get("distinct"):
             _check_list(key, value, limits)
+        elif isinstance(value, dict):
+            for name, each in value.items() if limits else ():
+                _check_value(f"{key}.{name}", each, limits)
         elif limits:
             _check_value(key, value, limits)
     if settings.cues == [] and "evidence" in settings.stages:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_audit.config.nodes import STAGES
+from xai_audit.report.accuracy import accuracy
 from xai_audit.report.answers import (
     Finding,
     decisions,
@@ -22,7 +23,7 @@ from xai_audit.report.sections import trust
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
 from xai_audit.run.reader import Run
-from xai_audit.run.verdicts import CONFIRMED, GRAVITY, kinds_of_run, of_kinds
+from xai_audit.run.verdicts import CONFIRMED, GRAVITY
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def in_short(run: Run) -> InShort:
     facts, findings = read_facts(run), read_findings(run)
     distinct = decisions(findings, tuple(facts.classes.values()))
     confirmed = worst_first([f for f in distinct if f.verdict == CONFIRMED])
-    known = (only_requested(run), _accuracy(run), _counts(distinct), _trusted(run))
+    known = (only_requested(run), _accuracy(run), _counts(distinct), trusted_words(run))
     return InShort(
-        lead=_lead(run, distinct),
+        lead=answer_sentence(run, distinct),
         findings=tuple(confirmed[:_SHOWN]),
         more=len(confirmed[_SHOWN:]),
         facts=tuple(text for text in known if text),
@@ -93,7 +94,7 @@ def log_answer(paths: RunPaths) -> None:
         log.info("read this first: %s", text)
     log.info("answer: %s", short.lead)
     for finding in short.findings:
-        log.info("confirmed: %s", _finding_line(finding))
+        log.info("confirmed: %s", finding_line(finding))
     if short.more:
         log.info("confirmed: and %d more", short.more)
     for text in (*short.facts, *short.open):
@@ -115,7 +116,13 @@ def _progress(run: Run) -> Iterator[str]:
         yield f"not computed: {', '.join(left)} (add to stages what is wanted){also}"
 
 
-def _lead(run: Run, findings: Sequence[Finding]) -> str:
+def answer_sentence(run: Run, findings: Sequence[Finding]) -> str:
+    """The answer in one or two sentences, or what there is in its place.
+
+    Args:
+        run: with its tables.
+        findings: those of one decision once; may be none.
+    """
     if findings:
         return lead(findings, rows_of(run.summary) if run.has("summary") else [])
     if run.has("evidence"):
@@ -123,7 +130,7 @@ def _lead(run: Run, findings: Sequence[Finding]) -> str:
     return "The evidence has not been measured yet."
 
 
-def _finding_line(finding: Finding) -> str:
+def finding_line(finding: Finding) -> str:
     """``rose by its border, 0.93 (95 % interval 0.90 to 0.95)``."""
     whose = "the" if finding.both else "its"
     text = f"{finding.subject} by {whose} {finding.words}"
@@ -136,16 +143,8 @@ def _finding_line(finding: Finding) -> str:
 
 def _accuracy(run: Run) -> str:
     """How many photos are predicted right, where labels are known."""
-    if not run.finished("score"):  # there may be scores of other photos
-        return ""
-    kinds = kinds_of_run(run)
-    one = of_kinds(dict([*kinds.items()][:1]))  # predictions are the same whatever the method
-    rows = run.collect("scores", ["image_id", "label", "pred"], one)
-    rows = rows[rows["label"].ge(0) & rows["pred"].notna()].drop_duplicates("image_id")
-    if rows.empty:
-        return ""
-    right = int((rows["label"] == rows["pred"]).sum())
-    return f"accuracy {right / len(rows):.1%} of {len(rows):,} photos"
+    known = accuracy(run)
+    return "" if known is None else f"accuracy {known.value:.1%} of {known.n:,} photos"
 
 
 def _counts(findings: Sequence[Finding]) -> str:
@@ -154,8 +153,8 @@ def _counts(findings: Sequence[Finding]) -> str:
     return f"class × cue: {', '.join(known)}" if known else ""
 
 
-def _trusted(run: Run) -> str:
-    """Which methods' maps depend on what the model has learned."""
+def trusted_words(run: Run) -> str:
+    """Which methods' maps depend on what the model has learned; empty where not checked."""
     checked = trust(run)
     if checked is None:
         return ""

@@ -32,8 +32,10 @@ from xai_audit.store.home import withdraw
 from xai_audit.work.folder import given_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from xai_audit.report.accepted import Acceptance
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.picture import ReportSettings
     from xai_audit.report.sections import Sections
@@ -49,7 +51,12 @@ _FACTS = (
 )
 
 
-def write_page(run: Run, settings: ReportSettings, sections: Sections | None = None) -> None:
+def write_page(
+    run: Run,
+    settings: ReportSettings,
+    sections: Sections | None = None,
+    accepted: Sequence[Acceptance] = (),
+) -> None:
     """Write ``index.html``, a page a class where there are many, and the plots; from tables alone.
 
     A file that would not change is left as it is. A picture that is not drawn yet is left out, and
@@ -59,6 +66,7 @@ def write_page(run: Run, settings: ReportSettings, sections: Sections | None = N
         run: with its tables; its pictures lie in ``run.paths.report``.
         settings: of the report.
         sections: of the same run and settings, where they have been read already.
+        accepted: the cells that somebody has accepted.
 
     Raises:
         OutputError: a table of the run is missing or broken.
@@ -66,7 +74,8 @@ def write_page(run: Run, settings: ReportSettings, sections: Sections | None = N
     sections = read_sections(run, settings) if sections is None else sections
     folder = run.paths.report
     drawn = {p.file for p in sections.pictures() if (folder / p.file).is_file()}
-    files = _rendered(run, sections, _page(run, sections, settings), drawn)
+    shown = _page(run, sections, settings) | {"accepted": accepted}
+    files = _rendered(run, sections, shown, drawn)
     for name, text in files.items():  # the first page last: it links to all others
         _write(folder / name, text)
     _delete_others(folder, drawn | {*files})

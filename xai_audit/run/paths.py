@@ -220,6 +220,21 @@ class RunPaths:
         return self.report / "index.html"
 
     @property
+    def summary_json(self) -> Path:
+        """The answer for scripts, of the version and schema that it names."""
+        return self.report / "summary.json"
+
+    @property
+    def summary_md(self) -> Path:
+        """The answer for a model card or a pull request."""
+        return self.report / "summary.md"
+
+    @property
+    def junit_xml(self) -> Path:
+        """The rules of the gate that was asked last, as test cases."""
+        return self.report / "junit.xml"
+
+    @property
     def gallery(self) -> Path:
         """The folder of pictures, one folder a class."""
         return self.report / "gallery"

@@ -4,6 +4,7 @@
 VERBS = {
     "run": "an audit; also where no verb is given",
     "status": "how far the audit in a folder is",
+    "gate": "whether finished audits hold to the rules gate.KEY=VALUE",
     "plan": "what an audit would take, without running it",
     "open": "the report of an audit in the browser",
     "methods": "the attribution methods, what each needs and costs",

@@ -1,15 +1,18 @@
-"""page: tables -> ``report/index.html``; no photo is read."""
+"""page: tables -> ``report/index.html``, ``summary.json``, ``summary.md``; no photo is read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.report.accepted import read_accepted
 from xai_audit.report.stages.gallery import settings_of
 from xai_audit.run.record import fingerprint
+from xai_audit.store.home import withdraw
 from xai_audit.work.parts import parts_mark
 from xai_audit.work.stage import Part, Plan, Stage
 
 if TYPE_CHECKING:
+    from xai_audit.report.accepted import Acceptance
     from xai_audit.work.audit import Audit
 
 _VERSION = 3
@@ -17,18 +20,29 @@ _VERSION = 3
 
 def plan(audit: Audit) -> Plan:
     """No parts: the page is one."""
-    mark = fingerprint(vars(settings_of(audit)), parts_mark(audit.paths, "gallery"))
-    return Plan(mark, outputs=(audit.paths.index_html,))
+    paths, accepted = audit.paths, [str(each) for each in _accepted(audit)]
+    mark = fingerprint(vars(settings_of(audit)), parts_mark(paths, "gallery"), accepted)
+    return Plan(mark, outputs=(paths.index_html, paths.summary_json, paths.summary_md))
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the page, then delete the pictures that it does not show."""
     from xai_audit.report.page import write_page
+    from xai_audit.report.summary import write_summary
     from xai_audit.run.reader import Run
 
     del parts
-    write_page(Run(audit.paths.root), settings_of(audit))
+    run = Run(audit.paths.root)
+    write_page(run, settings_of(audit), accepted=_accepted(audit))
+    write_summary(run)
+    withdraw(audit.paths.junit_xml)  # of a gate that was asked of other tables
     return {}
+
+
+def _accepted(audit: Audit) -> tuple[Acceptance, ...]:
+    """The cells that somebody has accepted, which the page shows."""
+    gate = audit.settings.gate
+    return read_accepted(gate.accepted, gate.allow)
 
 
 PAGE = Stage(

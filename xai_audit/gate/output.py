@@ -1,0 +1,88 @@
+"""What a gate leaves behind: ``report/junit.xml``, and its part of ``summary.json`` and ``.md``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.errors import GateError, OutputError
+from xai_audit.gate.judge import judged
+from xai_audit.gate.junit import junit
+from xai_audit.gate.lines import DOC, place
+from xai_audit.report.summary import number, write_summary
+from xai_audit.run.files import write_text
+from xai_audit.store.address import spelled
+
+if TYPE_CHECKING:
+    from xai_audit.config.nodes import GateConfig
+    from xai_audit.gate.outcome import Outcome, Result
+    from xai_audit.run.paths import RunPaths
+    from xai_audit.run.reader import Run
+
+_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+def ask(run: Run, settings: GateConfig) -> Result:
+    """What became of the rules of ``settings`` in ``run``, once it is written.
+
+    Raises:
+        ConfigError: the accepted cells cannot be read.
+        OutputError: a table cannot be read, or the report's folder not be written.
+    """
+    result = judged(run, settings)
+    try:
+        write_summary(run, as_json(run.paths, result))
+        write_text(run.paths.junit_xml, _HEAD + junit(run.paths, result))
+    except OSError as exc:
+        raise OutputError(
+            "cannot write what the gate found",
+            where=run.paths.report,
+            got=exc.strerror,
+            remedy="allow writing there",
+        ) from exc
+    return result
+
+
+def failure(run: Run, result: Result) -> GateError | None:
+    """The error that ends a command whose gate failed; None where it did not."""
+    if not result.failed:
+        return None
+    where, page = spelled(run.root), spelled(run.paths.junit_xml.absolute())
+    return GateError(
+        "the gate failed", where=where, got="; ".join(result.why), remedy=f"see {page}"
+    )
+
+
+def as_json(paths: RunPaths, result: Result) -> dict[str, Any]:
+    """The result as ``summary.schema.json`` describes it."""
+    return {
+        "failed": result.failed,
+        "level": result.level,
+        "date": result.today.isoformat(),
+        "counts": result.counts,
+        "why": [*result.why],
+        "rules": [_rule(paths, result, each) for each in result.outcomes],
+        "accepted": [
+            asdict(each) | {"until": each.until.isoformat(), "state": state}
+            for each, state in result.accepted
+        ],
+    }
+
+
+def _rule(paths: RunPaths, result: Result, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "id": outcome.rule,
+        "group": outcome.group,
+        "blocks": result.blocks(outcome),
+        "measured": outcome.measured,
+        "expected": outcome.expected,
+        "found": outcome.found,
+        "value": number(outcome.value),
+        "low": number(outcome.low),
+        "high": number(outcome.high),
+        "reads": outcome.reads,
+        "remedy": outcome.remedy,
+        "cells": [*outcome.cells],
+        "where": place(paths, outcome),
+        "doc": DOC,
+    }
