@@ -101,6 +101,7 @@ def audit(
 
     Raises:
         ConfigError: a key, a value, a dataset, a model or an output folder that cannot work.
+        GateError: a rule of ``gate`` does not hold; the run is complete, in the error's ``folder``.
         TooManyFailuresError: more images failed than ``max_failed_fraction``; the run is complete.
         StoppedError: a signal ended it.
         PluginError: a plugin broke its contract.

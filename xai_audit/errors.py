@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
 # Parts of the messages of CPU allocators that fail; CUDA raises a type of its own.
 _CPU_SIGNS = (
@@ -96,9 +97,19 @@ class PluginError(AuditError):
 
 
 class GateError(AuditError):
-    """A rule of ``gate.*`` does not hold; the audit itself is finished."""
+    """A rule of ``gate.*`` does not hold; the audit itself is finished.
+
+    Args:
+        folder: its output folder.
+        rules: what does not hold.
+        remedy: where to look.
+    """
 
     exit_code = 3
+
+    def __init__(self, folder: Path, rules: str, remedy: str) -> None:
+        super().__init__("the gate failed", where=folder, got=rules, remedy=remedy)
+        self.folder = folder
 
 
 class TooManyFailuresError(AuditError):

@@ -17,12 +17,12 @@
     adversarial photos and the model        -> adversarial.parquet: how little flips a decision
     flag        scores                      -> flags.parquet
     gallery     photos and tables           -> report/gallery/
-    page        tables                      -> report/index.html
+    page        tables                      -> report/index.html, summary.json, summary.md
 
 Each stage is a plan of parts, the work on a part and a merge (:mod:`xai_audit.work.stage`), in the
 file named beside it below. A stage whose fingerprint (its settings, its version, the stages that
 it reads) still holds is skipped, so that changing a threshold redoes only what depends on it, and
-the same command again resumes.
+the same command again resumes. Where ``gate.*`` has rules, what of them holds is said in the end.
 """
 
 from __future__ import annotations

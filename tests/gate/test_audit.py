@@ -128,3 +128,13 @@ def test_the_schema_is_one_and_describes_every_value(audited):
     for broken in ({"schema_version": 2}, {"answer": None}, {"cells": -1}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(found | broken, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_a_sweep_ends_with_3_and_shows_what_failed(audited, folder, tmp_path):
+    """Of the index alone: nothing is measured, which a gate does not let through."""
+    words = tiny.overrides(folder, tmp_path / "out", "stages=[index]", "gate.max_confirmed=0")
+    done = tiny.audit(["-m", *words, "seed=0,1"])
+    assert done.returncode == 3, done.stderr
+    page = (tmp_path / "out" / "sweep.html").read_text(encoding="utf-8")
+    assert page.count("seed=") >= 2
+    assert done.stderr.count("found not measured") == 2

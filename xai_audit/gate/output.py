@@ -47,10 +47,8 @@ def failure(run: Run, result: Result) -> GateError | None:
     """The error that ends a command whose gate failed; None where it did not."""
     if not result.failed:
         return None
-    where, page = spelled(run.root), spelled(run.paths.junit_xml.absolute())
-    return GateError(
-        "the gate failed", where=where, got="; ".join(result.why), remedy=f"see {page}"
-    )
+    page = spelled(run.paths.junit_xml.absolute())
+    return GateError(run.root, "; ".join(result.why), f"see {page}")
 
 
 def as_json(paths: RunPaths, result: Result) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xai_audit.config.compose import completed, translating, with_open_nodes
 from xai_audit.config.nodes import CONF_DIR
-from xai_audit.errors import AuditError, ConfigError, StoppedError
+from xai_audit.errors import AuditError, ConfigError, GateError, StoppedError
 from xai_audit.verbs.help import show_help
 from xai_audit.verbs.sweep import Member, Sweep, swept
 
@@ -127,7 +127,11 @@ def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
     written = keys["output_dir"]
     place, siblings = sweep.placed(overrides, written), sweep.folders()
     alone = not sweep.keys
-    member.folder = audit(replace(spec, member=place, siblings=siblings, log_answer=alone))
+    try:
+        member.folder = audit(replace(spec, member=place, siblings=siblings, log_answer=alone))
+    except GateError as exc:
+        member.folder = exc.folder  # finished, and shown on the sweep's page
+        raise
 
 
 def config_dirs(arguments: Sequence[str]) -> list[Path]:
