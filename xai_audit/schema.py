@@ -423,3 +423,40 @@ BOUNDARIES = pa.schema(
         ("margins", pa.list_(pa.float32())),
     ]
 )
+
+# A class and cue in two runs, of which the one that was given first is the reference.
+WORDS = ("better", "worse", "appeared", "vanished", "unclear", "no change")
+COMPARISON = pa.schema(
+    [
+        *_keys("run", "class_name", "cue", "word", "because"),
+        # The question whose effect is compared; null where none is.
+        *_fields(pa.string(), "verdict_reference", "verdict", "question"),
+        # Each run's own effects, of all its pairs; the difference, run less reference, is of what
+        # both were asked: ``pairs``, ``images`` (with other donors), or all, as ``unpaired``.
+        *_estimates("effect_reference", "effect", "difference"),
+        *_fields(pa.float64(), "difference_p", "difference_q"),
+        ("compared", pa.string()),
+        *_fields(pa.int32(), "n_compared", "n_reference", "n_run"),
+    ]
+)
+
+# Means over the photos of a class (class_name "": of all): accuracy, core_accuracy, mass_<region>;
+# rank_correlation of the two runs' maps of a photo, in ``value``.
+MEASURES = pa.schema(
+    [
+        *_keys("run", "class_name", "measure"),
+        *_fields(pa.string(), "method", "compared"),
+        ("n_images", pa.int32()),
+        *_estimates("reference", "value", "difference"),
+    ]
+)
+
+# A photo that two runs predict differently.
+DISAGREEMENTS = pa.schema(
+    [
+        *_keys("run", "image_id"),
+        *_fields(pa.string(), "class_name", "pred_reference", "pred"),
+        *_fields(pa.bool_(), "right_reference", "right"),
+        *_fields(pa.float32(), "confidence_reference", "confidence"),
+    ]
+)

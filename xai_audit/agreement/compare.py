@@ -84,7 +84,7 @@ def _pair(one: Maps, other: Maps) -> pd.DataFrame:
     """Two methods on the images that both have."""
     shared = [image for image in one.place if image in other.place]
     here, there = (np.array([maps.place[i] for i in shared], int) for maps in (one, other))
-    correlation = _correlations(one, here, other, there)
+    correlation = correlations(one, here, other, there)
     masses = [
         maps.rows[_MASS].to_numpy(np.float64)[rows] for maps, rows in ((one, here), (other, there))
     ]
@@ -100,7 +100,7 @@ def _pair(one: Maps, other: Maps) -> pd.DataFrame:
     return found
 
 
-def _correlations(
+def correlations(
     one: Maps, here: NDArray[np.intp], other: Maps, there: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Of row ``here[i]`` and row ``there[i]``, on the coarser of their grids; NaN if undefined."""

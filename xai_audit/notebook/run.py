@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from xai_audit.compare.comparison import Comparison
     from xai_audit.notebook.shown import Shown
 
 
@@ -120,6 +121,29 @@ class AuditRun(reader.Run):
             expected="an image_id, or cue and class_name",
             remedy='show("daisy/12.jpg") or show(cue="border", class_name="daisy")',
         )
+
+    def compare(self, *others: AuditRun | Path | str, noise: float | None = None) -> Comparison:
+        """What changed from this run to ``others``: the same transplants, asked of each model.
+
+        Example:
+            >>> found = run.compare("outputs/photos/resnet18-later/gradcam")
+            >>> found.table[found.table.word != "no change"]
+            >>> found.save("comparison")  # the page and its tables
+
+        Args:
+            *others: finished runs, their output folders, or the addresses of these.
+            noise: the smallest difference of an effect, a change of probability, that is a change;
+                None: 0.1.
+
+        Raises:
+            ConfigError: no other run, this one itself, or a threshold that is none.
+            OutputError: a run without verdicts, or one that shares nothing with this one.
+        """
+        from xai_audit import load
+        from xai_audit.compare import comparison
+
+        runs = [one if isinstance(one, AuditRun) else load(one) for one in others]
+        return comparison.compare([self, *runs], noise=comparison.NOISE if noise is None else noise)
 
     @property
     def report(self) -> Report:

@@ -6,6 +6,7 @@ VERBS = {
     "status": "how far the audit in a folder is",
     "gate": "whether finished audits hold to the rules gate.KEY=VALUE",
     "plan": "what an audit would take, without running it",
+    "compare": "what changed between finished audits",
     "open": "the report of an audit in the browser",
     "methods": "the attribution methods, what each needs and costs",
     "models": "what model= takes; models NAME searches the archs",

@@ -1,0 +1,1 @@
+"""Two audits compared: cell by cell, photo by photo, from their tables alone."""

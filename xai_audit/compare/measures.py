@@ -1,0 +1,235 @@
+"""Accuracy, core accuracy, masses and heatmaps of the photos that two runs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as ds
+
+from xai_audit.agreement.compare import Maps, correlations
+from xai_audit.compare.difference import IMAGES, UNPAIRED, unpaired
+from xai_audit.report.facts import read_facts
+from xai_audit.run.files import rows_of
+from xai_audit.run.sample import per_class
+from xai_audit.run.verdicts import kinds_of_run, of_kinds
+from xai_audit.schema import DISAGREEMENTS, REGIONS, RELIANCE
+from xai_audit.statistics.intervals import difference_interval, mean_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from xai_audit.compare.shared import Shared, Side
+
+ACCURACY, CORE, SIMILARITY = "accuracy", "core_accuracy", "rank_correlation"
+_ENDS = ("", "_low", "_high")
+_MASSES = [f"mass_{region}" for region in REGIONS]
+# Photos of a class whose heatmaps are compared, and how many are read at once.
+_MAPS, _TOGETHER = 100, 2048
+Columns = dict[str, Any]
+
+
+def methods_of(reference: Side, other: Side) -> dict[tuple[str, str], tuple[str, str]]:
+    """Methods whose maps are compared, of the reference and the run -> their target kinds.
+
+    Those that both have; where there is none, the first of each.
+    """
+    before, after = (kinds_of_run(side.run) for side in (reference, other))
+    both = [(name, name) for name in before if name in after]
+    if not both and before and after:
+        both = [(next(iter(before)), next(iter(after)))]
+    return {(one, two): (before[one], after[two]) for one, two in both}
+
+
+def predictions(side: Side) -> pd.DataFrame:
+    """By ``image_id``: ``class_name``, ``pred`` (a class), ``right``, ``confidence``."""
+    kinds = dict([*kinds_of_run(side.run).items()][:1])  # the same whatever the method
+    columns = ["image_id", "class_name", "label", "pred", "confidence"]
+    rows = side.run.collect("scores", columns, of_kinds(kinds))
+    rows = rows[rows["label"].ge(0) & rows["pred"].notna()].drop_duplicates("image_id")
+    facts = read_facts(side.run)
+    names = {number: facts.class_of(number) for number in rows["pred"].unique()}
+    return pd.DataFrame(
+        {
+            "class_name": rows["class_name"].to_numpy(),
+            "pred": rows["pred"].map(names).to_numpy(),
+            "right": (rows["label"] == rows["pred"]).to_numpy(),
+            "confidence": rows["confidence"].to_numpy(),
+        },
+        index=pd.Index(rows["image_id"], name="image_id"),
+    )
+
+
+def disagreements(reference: Side, other: Side, common: Shared) -> list[Columns]:
+    """The columns of DISAGREEMENTS, the photos that the run predicts surest first."""
+    both = _joined(predictions(reference), predictions(other), common)
+    rows = both[both["pred_reference"] != both["pred"]]
+    rows = rows.sort_values(["confidence", "image_id"], ascending=[False, True])
+    rows = rows.reset_index().assign(run=other.name, class_name=rows["class_name"].to_numpy())
+    return rows_of(rows[DISAGREEMENTS.names])
+
+
+def _joined(before: pd.DataFrame, after: pd.DataFrame, common: Shared) -> pd.DataFrame:
+    """The rows of shared photos, the reference's columns with a suffix."""
+    before = before[before.index.isin(common.photos)]
+    return before.add_suffix("_reference").join(after, how="inner").rename_axis("image_id")
+
+
+def measure_rows(reference: Side, other: Side, common: Shared) -> Iterator[Columns]:
+    """The columns of MEASURES, of all photos and of each class that both runs have.
+
+    Raises:
+        OutputError: a table is missing or broken.
+    """
+    sides = (reference, other)
+    means = _Means(common, other.clusters | reference.clusters)
+    values = [predictions(side).rename(columns={"right": "value"}) for side in sides]
+    found = [*means.rows(ACCURACY, None, *values)]
+    found += means.rows(CORE, None, *(_cores(side) for side in sides))
+    for (one, two), kinds in methods_of(reference, other).items():
+        name, methods = (one if one == two else f"{one}, {two}"), (one, two)
+        before, after = (_masses(*each) for each in zip(sides, methods, kinds, strict=True))
+        for column in _MASSES:
+            named = {column: "value"}
+            values = [one.rename(columns=named) for one in (before, after)]
+            found += means.rows(column, name, *values)
+        similar = _similar(sides, methods, kinds, common)
+        found += [row | {"method": name} for row in similar]
+    yield from ({"run": other.name, **row} for row in found)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means of a value of the photos of each class, in two runs.
+
+    Attributes:
+        common: what the runs share.
+        clusters: image id -> number of its cluster.
+    """
+
+    common: Shared
+    clusters: Mapping[str, int]
+
+    def rows(
+        self, measure: str, method: str | None, before: pd.DataFrame, after: pd.DataFrame
+    ) -> Iterator[Columns]:
+        """A row for all classes and each: photo by photo where photos are shared, else unpaired.
+
+        Args:
+            measure: what the value is.
+            method: of attribution, or None.
+            before: the reference's, by ``image_id``: ``class_name`` and ``value``.
+            after: the run's.
+        """
+        one, two = (each[["class_name", "value"]].dropna() for each in (before, after))
+        both = _joined(one, two, self.common)
+        if len(both):
+            one = both[["class_name", "value_reference"]].set_axis(["class_name", "value"], axis=1)
+            two = both[["class_name", "value"]]
+        was, now = (
+            {str(k): v for k, v in each.groupby("class_name")["value"]} for each in (one, two)
+        )
+        sides = [
+            (name, was[name], now[name])
+            for name in self.common.classes
+            if name in was and name in now
+        ]
+        if len(one) and len(two):
+            sides.insert(0, ("", one["value"], two["value"]))
+        for name, first, second in sides:
+            yield {
+                **{"class_name": name, "measure": measure, "method": method},
+                **{"compared": IMAGES if len(both) else UNPAIRED, "n_images": len(second)},
+                **self._estimates(first, second, is_paired=bool(len(both))),
+            }
+
+    def _estimates(self, before: pd.Series, after: pd.Series, *, is_paired: bool) -> Columns:
+        """Both means and their difference, each with its interval."""
+        sets = [
+            (one.to_numpy(np.float64), _clusters(one.index, self.clusters))
+            for one in (before, after)
+        ]
+        (was, own), (now, others) = sets
+        if is_paired:
+            value, ends = float((now - was).mean()), difference_interval(now - was, own)
+        else:
+            change = unpaired(was, own, now, others)
+            value, ends = float(now.mean() - was.mean()), (change.low, change.high)
+        return {
+            **_named("reference", float(was.mean()), *difference_interval(was, own)),
+            **_named("value", float(now.mean()), *difference_interval(now, others)),
+            **_named("difference", value, *ends),
+        }
+
+
+def _named(name: str, *ends: float) -> Columns:
+    return {f"{name}{end}": value for end, value in zip(_ENDS, ends, strict=True)}
+
+
+def _clusters(ids: pd.Index, clusters: Mapping[str, int]) -> NDArray[np.int64] | None:
+    """(n, 1) clusters of photos; None where each is its own, or where some are not known."""
+    found = [clusters.get(one) for one in ids]
+    if None in found or len({*found}) == len(found):
+        return None
+    return np.array(found, np.int64)[:, None]
+
+
+def _cores(side: Side) -> pd.DataFrame:
+    """By photo whether it is right by its object alone: the rest comes from other classes."""
+    columns = ["image_id", "class_name", "correct_without"]
+    where = (ds.field("cue") == "background") & (ds.field("question") == RELIANCE)
+    rows = side.run.collect("transplants", columns, where & ds.field("given").is_null())
+    rows = rows.dropna(subset=["correct_without"]).drop_duplicates("image_id")
+    rows = rows.assign(value=rows["correct_without"].astype(float)).set_index("image_id")
+    return rows[["class_name", "value"]]
+
+
+def _masses(side: Side, method: str, kind: str) -> pd.DataFrame:
+    """By photo the mass in each region; NaN where undefined."""
+    columns = ["image_id", "class_name", *_MASSES]
+    rows = side.run.collect("scores", columns, of_kinds({method: kind}))
+    return rows.drop_duplicates("image_id").set_index("image_id")
+
+
+def _similar(
+    sides: tuple[Side, Side], methods: tuple[str, str], kinds: tuple[str, str], common: Shared
+) -> Iterator[Columns]:
+    """Spearman's correlation of both runs' maps of a photo, on the coarser grid, and its mean.
+
+    Of at most 100 photos a class, some at a time, so that memory does not grow with the data set.
+    """
+    if not all(side.run.has("attributions") for side in sides):
+        return
+    photos = sides[0].photos
+    mine = photos[photos.index.isin(common.photos)].reset_index()
+    ids = sorted(per_class([mine[["image_id", "class_name"]]], _MAPS, 0)["image_id"])
+    classes, found = photos["class_name"], []
+    for start in range(0, len(ids), _TOGETHER):
+        some = ids[start : start + _TOGETHER]
+        maps = [
+            Maps(_heatmaps(side, method, kind, some))
+            for side, method, kind in zip(sides, methods, kinds, strict=True)
+        ]
+        both = [one for one in some if all(one in each.place for each in maps)]
+        places = [np.array([each.place[one] for one in both], int) for each in maps]
+        rho = correlations(maps[0], places[0], maps[1], places[1])
+        found.append(pd.DataFrame({"class_name": classes.loc[both].to_numpy(), "rho": rho}))
+    known = pd.concat(found).dropna() if found else pd.DataFrame()
+    for name in ("", *common.classes) if len(known) else ():
+        values = known["rho"][known["class_name"] == name] if name else known["rho"]
+        if len(values):
+            ends = mean_interval(values.to_numpy(np.float64))
+            row = {"class_name": name, "measure": SIMILARITY, "compared": IMAGES}
+            yield row | {"n_images": len(values)} | _named("value", *ends)
+
+
+def _heatmaps(side: Side, method: str, kind: str, ids: list[str]) -> pd.DataFrame:
+    """The stored heatmaps of some photos, a row each."""
+    columns = ["image_id", "heatmap", "heatmap_height", "heatmap_width"]
+    frames = [*side.run.scan("attributions", columns, of_kinds({method: kind}), ids=ids)]
+    rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return rows.drop_duplicates("image_id", ignore_index=True)

@@ -1,0 +1,111 @@
+"""The page of a comparison, with the report's own frame, and what a notebook shows of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from xai_audit.compare.answer import cells, facts, lead, points
+from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
+from xai_audit.compare.words import NO_CHANGE, UNCLEAR, signed
+from xai_audit.report.heat import css_gradient
+from xai_audit.report.page import environment
+from xai_audit.run.files import rows_of, write_text
+from xai_audit.run.verdicts import CONFIRMED, cue_words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from xai_audit.compare.comparison import Comparison
+
+# Rows of a table that the page shows; all are in the Parquet files beside it.
+_MOST, _PHOTOS, _SHORT = 200, 60, 8
+_MEASURES = {
+    ACCURACY: "accuracy",
+    CORE: "accuracy by the object alone",
+    "mass_object": "relevance on the object",
+    "mass_background": "relevance on the background",
+    "mass_border": "relevance on the border",
+    SIMILARITY: "rank correlation of heatmaps",
+}
+
+
+def write_page(comparison: Comparison, page: Path) -> Path:
+    """Write ``page`` and return it."""
+    html = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title="Comparison",
+            reference=comparison.names[0],
+            links=[(side.name, _link(side.run.root, page.parent)) for side in comparison.sides],
+            parts=[_part(comparison, name) for name in comparison.names[1:]],
+            noise=comparison.noise,
+            measures=_MEASURES,
+            signed=signed,
+            points=points,
+            gradient=css_gradient(),
+        )
+    )
+    write_text(page, html)
+    return page
+
+
+def answer_html(comparison: Comparison) -> str:
+    """The answer with the cells that changed, for a notebook."""
+    template = environment().get_template("comparison_answer.html.j2")
+    parts = [_part(comparison, name) for name in comparison.names[1:]]
+    return template.render(reference=comparison.names[0], parts=parts, short=_SHORT)
+
+
+def _part(comparison: Comparison, name: str) -> dict[str, Any]:
+    """What is said of one run against the reference."""
+    common = comparison.common[comparison.names[1:].index(name)]
+    rows = [row | {"words": cue_words(row["cue"])} for row in cells(comparison, name)]
+    both = [row for row in rows if row["verdict"] and row["verdict_reference"]]
+    told = [
+        row
+        for row in rows
+        if row["word"] not in (UNCLEAR, NO_CHANGE)
+        or CONFIRMED in (row["verdict"], row["verdict_reference"])
+    ]
+    rest = {word: [r for r in both if r["word"] == word and r not in told] for word in _REST}
+    other = comparison.disagreements
+    photos = rows_of(other[other["run"] == name].head(_PHOTOS))
+    return {
+        "name": name,
+        "lead": lead(comparison, name),
+        "facts": [*facts(comparison, name, common)],
+        "told": _cut(told),
+        "rest": {word: _cut(found) for word, found in rest.items() if found},
+        "alone": len(rows) - len(both),
+        "classes": _classes(comparison, name),
+        "photos": {"rows": photos, "count": int((other["run"] == name).sum())},
+    }
+
+
+_REST = (UNCLEAR, NO_CHANGE)
+
+
+def _cut(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"rows": rows[:_MOST], "count": len(rows)}
+
+
+def _classes(comparison: Comparison, name: str) -> dict[str, Any]:
+    """The rows of measures by class, that of all photos first; of several methods the first."""
+    table = comparison.measures
+    rows = rows_of(table[(table["run"] == name) & table["measure"].isin([*_MEASURES])])
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["class_name"], {}).setdefault(row["measure"], row)
+    known = [measure for measure in _MEASURES if any(measure in one for one in found.values())]
+    methods = {row["method"] for row in rows if row["method"]}
+    shown = [*found.items()][: _MOST + 1]
+    return {"known": known, "rows": shown, "count": max(len(found) - 1, 0), "methods": len(methods)}
+
+
+def _link(folder: Path, home: Path) -> str | None:
+    """The report of the audit in ``folder`` as seen from ``home``, None where there is none."""
+    index = folder / "report" / "index.html"
+    return quote(os.path.relpath(index, home)) if index.is_file() else None
