@@ -122,6 +122,12 @@ def ended(place, request) -> Callable[[list[str]], tuple[subprocess.CompletedPro
     return once
 
 
+@pytest.fixture(scope="module")
+def swept(ended) -> subprocess.CompletedProcess[str]:
+    """The README's sweep over two architectures, which are then compared."""
+    return ended(next(words[3:] for words in commands() if "-m" in words[3:]))[0]
+
+
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_command(arguments, place, request):
     if arguments[0] == "make":
@@ -140,6 +146,13 @@ def test_command(arguments, place, request):
         shown = run(tiny.command(arguments[3:]), place)
         assert shown.returncode in (0, 3), shown.stderr
         assert re.search(r"^  result: (passed|failed) \| ", shown.stdout, re.MULTILINE)
+        return
+    if arguments[3] == "compare":
+        assert request.getfixturevalue("swept").returncode == 0
+        done = run(tiny.command(arguments[3:]), place)
+        assert done.returncode == 0, done.stderr
+        (page,) = re.findall(r"comparison: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)
+        assert Path(page) == (place / arguments[5]).parent / "comparison" / "index.html"
         return
     if arguments[3] in VERBS:  # about what there is, not about an audit
         shown = run(tiny.command(arguments[3:]), place)
@@ -184,6 +197,15 @@ def test_pandas_lines(place, ended):
     assert "mass_border" in done.stdout
     photos = len([*(place / "photos").rglob("*.jpg")])
     assert re.search(rf"^ok +{photos}$", done.stdout, flags=re.MULTILINE), done.stdout
+
+
+def test_comparing_lines(place, swept):
+    assert swept.returncode == 0, swept.stderr
+    block = next(b for language, b in BLOCKS if language == "python" and ".compare(" in b)
+    done = run([sys.executable, "-c", block], place)
+    assert done.returncode == 0, done.stderr
+    assert "class × cue: " in done.stdout
+    assert (place / "comparison" / "index.html").is_file()
 
 
 def test_notebook_lines(demo):

@@ -108,7 +108,7 @@ def test_settings_that_differ_are_said(cured, tmp_path):
     other.cell("rose", "border", around(0.8, 20, 1))
     text = repr(compare([cured[0], other.write()]))
     assert "settings that differ: seed 0, then 7; regions.border None, then 0.12" in text
-    assert "shared: 48 photos (of 48 and 48), 1 classes, 1 cells" in text
+    assert "shared: 48 photos (of 48 and 48), 1 class, 1 class × cue" in text
     assert "; 4 in one audit alone" in text
 
 

@@ -112,7 +112,8 @@ def shared_line(common: Shared) -> str:
     """What both runs have of the photos, classes and cells."""
     before, after = common.counts
     photos = f"{len(common.photos):,} photos (of {before:,} and {after:,})"
-    text = f"shared: {photos}, {len(common.classes):,} classes, {len(common.cells):,} cells"
+    classes = f"{len(common.classes):,} class{'es' * (len(common.classes) != 1)}"
+    text = f"shared: {photos}, {classes}, {len(common.cells):,} class × cue"
     if common.changed:
         text += f"; behind {common.changed:,} names lie other photos"
     if not common.photos:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.compare.difference import PHOTOS, Difference, of_effects, unpaired
+from xai_audit.compare.shared import joined
 from xai_audit.run.verdicts import CONFIRMED
 from xai_audit.schema import CARRIER_PULL, CONFIRMING, PULL, RELIANCE, SCREENING
 
@@ -75,7 +76,7 @@ def cell_rows(reference: Side, other: Side, common: Shared) -> list[dict[str, An
     sides = (reference, other)
     pairs = [Pairs(side, common.photos) for side in sides]
     seed = int(reference.run.record.get("seed") or 0)
-    clusters = _joined(pairs[0].clusters, pairs[1].clusters)
+    clusters = joined(pairs[0].clusters, pairs[1].clusters)
     carriers = [_carriers(side) for side in sides]
     found = []
     for cell in dict.fromkeys([*reference.cells, *other.cells]):
@@ -133,12 +134,6 @@ def _columns(change: Difference) -> dict[str, Any]:
         "compared": change.compared,
         "n_compared": change.count,
     }
-
-
-def _joined(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """The clusters of both runs' photos: the reference's, others under numbers of their own."""
-    most = max(before.values(), default=0) + 1
-    return {one: number + most for one, number in after.items()} | dict(before)
 
 
 def _carriers(side: Side) -> dict[tuple[str, str], set[str]]:

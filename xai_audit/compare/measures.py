@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from xai_audit.agreement.compare import Maps, correlations
 from xai_audit.compare.difference import IMAGES, UNPAIRED, unpaired
+from xai_audit.compare.shared import joined
 from xai_audit.report.facts import read_facts
 from xai_audit.run.files import rows_of
 from xai_audit.run.sample import per_class
@@ -86,7 +87,7 @@ def measure_rows(reference: Side, other: Side, common: Shared) -> Iterator[Colum
         OutputError: a table is missing or broken.
     """
     sides = (reference, other)
-    means = _Means(common, other.clusters | reference.clusters)
+    means = _Means(common, joined(reference.clusters, other.clusters))
     values = [predictions(side).rename(columns={"right": "value"}) for side in sides]
     found = [*means.rows(ACCURACY, None, *values)]
     found += means.rows(CORE, None, *(_cores(side) for side in sides))

@@ -139,6 +139,12 @@ def shared(reference: Side, other: Side) -> Shared:
     )
 
 
+def joined(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """The clusters of both runs' photos: the reference's, others under numbers of their own."""
+    most = max(before.values(), default=0) + 1
+    return {one: number + most for one, number in after.items()} | dict(before)
+
+
 def _is_same(size: Any, other_size: Any, mark: Any, other_mark: Any) -> bool:  # noqa: ANN401
     """Whether two files of one id hold one photo: as many bytes, and nearly the same hash."""
     known = not (pd.isna(mark) or pd.isna(other_mark))
@@ -148,8 +154,11 @@ def _is_same(size: Any, other_size: Any, mark: Any, other_mark: Any) -> bool:  #
 
 
 def _differing(reference: Run, other: Run) -> list[str]:
-    """The settings that bear on a comparison and differ: ``regions.border 0.08, here 0.12``."""
+    """The settings that bear on a comparison and differ: ``regions.border 0.08, then 0.12``."""
     found = []
+    methods = [(run.record.get("identity") or {}).get("methods") for run in (reference, other)]
+    if methods[0] != methods[1]:
+        found.append(f"methods {methods[0]}, then {methods[1]}")
     for before, after, keys in (
         (reference.record, other.record, _SETTINGS),
         (reference.config, other.config, _KEYS),
