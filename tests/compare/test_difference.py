@@ -51,6 +51,7 @@ def test_only_pairs_that_both_have_count():
     found = of_effects(one, two, numbered(one, two), seed=0)
     assert (found.compared, found.count) == (PAIRS, 8)
     assert found.value == pytest.approx(-0.1 + noise.mean())
+    assert found.p == pytest.approx(stats.ttest_1samp(noise - 0.1, 0).pvalue)  # two-sided
     assert found.p < 1e-6  # all fell alike; sign patterns of 8 alone would end at 0.008
 
 
