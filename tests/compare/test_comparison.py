@@ -154,6 +154,26 @@ def test_two_seeds_of_one_model_change_hardly_a_cell(tmp_path):
     assert changed <= 0.05 * total
 
 
+def test_real_audits_ask_the_same_pairs_and_two_seeds_agree(folder, tmp_path):
+    """Of one network with two seeds, and of another network with the same seed."""
+    some = "stages=[index,attribute,score,evidence]"
+    for name, more in (("first", []), ("seed", ["seed=1"]), ("other", ["+model.kwargs.seed=1"])):
+        given = tiny.overrides(folder, tmp_path / name, some, "cues=[border,background]", *more)
+        done = tiny.audit(given)
+        assert done.returncode == 0, done.stderr
+    runs = {name: xai_audit.load(tmp_path / name) for name in ("first", "seed", "other")}
+    again = runs["first"].compare(runs["seed"])
+    assert {*again.table["word"]} <= {"no change", "unclear"}
+    assert again.disagreements.empty
+    rank = again.measures[again.measures["measure"] == "rank_correlation"]
+    assert rank["value"].to_numpy() == pytest.approx(1)
+    other = runs["first"].compare(runs["other"])
+    reliant = other.table[other.table["question"] == "reliance"]
+    assert {*reliant["compared"]} <= {"pairs", "images"}
+    assert "pairs" in {*reliant["compared"]}
+    assert len(other.common[0].photos) == 18
+
+
 def test_carriers_that_one_run_alone_found_are_asked_in_both(tmp_path):
     """Where nobody carries any more, the effect of the same donors is that of the screening."""
     runs = []
