@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -69,22 +70,63 @@ def refused(arch: str, file: Path, **changes: object) -> str:
     return str(caught.value)
 
 
-def test_what_is_between_two_linear_layers_is_not_guessed(tmp_path: Path) -> None:
-    file = tmp_path / "c.pth"
-    head = nn.Sequential(nn.Linear(512, 32), ReLU(), Drop(), nn.Linear(32, 5, bias=False))
-    network = trained("resnet18", "fc", head, file)
-    text = refused("resnet18", file)
+# Architecture, where the new classifier is, what it is, how its linear layers are told.
+SEVERAL = {
+    "two": (
+        "resnet18", "fc",
+        nn.Sequential(nn.Linear(512, 32), ReLU(), Drop(), nn.Linear(32, 5, bias=False)),
+        "0: 512 to 32, 3: 32 to 5",
+    ),
+    "behind dropout": (
+        "vit_b_32", "heads",
+        nn.Sequential(Drop(), nn.Linear(768, 32), ReLU(), Drop(), nn.Linear(32, 5)),
+        "1: 768 to 32, 4: 32 to 5",
+    ),
+    "normalised": (
+        "resnet18", "fc",
+        nn.Sequential(nn.LayerNorm(512), nn.Linear(512, 32), nn.BatchNorm1d(32), ReLU(), Drop(),
+                      nn.Linear(32, 5)),
+        "1: 512 to 32, 5: 32 to 5",
+    ),
+    "named": (
+        "resnet18", "fc",
+        nn.Sequential(OrderedDict(
+            fc1=nn.Linear(512, 32), norm=nn.BatchNorm1d(32), relu=ReLU(), fc2=nn.Linear(32, 16),
+            again=ReLU(), fc3=nn.Linear(16, 5))),
+        "fc1: 512 to 32, fc2: 32 to 16, fc3: 16 to 5",
+    ),
+    "of the network's kind, of another width": (
+        "mobilenet_v3_small", "classifier",
+        nn.Sequential(nn.Linear(576, 100), nn.Hardswish(), Drop(), nn.Linear(100, 5)),
+        "0: 576 to 100, 3: 100 to 5",
+    ),
+    "in place of one layer of a container": (
+        "mobilenet_v2", "classifier.1",
+        nn.Sequential(nn.Linear(1280, 100), ReLU(), nn.Linear(100, 5)),
+        "0: 1280 to 100, 2: 100 to 5",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_what_is_between_two_linear_layers_is_not_guessed(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (arch, place, head, got), file = SEVERAL[case], tmp_path / "c.pth"
+    network = trained(arch, place, head, file)
+    text = refused(arch, file)
     assert "classifier has several linear layers" in text
-    assert f"{file}: fc | got 0: 512 to 32, 3: 32 to 5" in text
-    assert "model=custom model.factory=mine:build" in text
-    # The line of the remedy works as it is.
-    names: dict[str, object] = {}
-    exec(re.search(r"mine\.py: (def build.*return net)", text)[1], names)
-    built = names["build"]().eval()
-    built.load_state_dict(network.state_dict())
-    image = torch.randn(1, 3, 64, 64)
+    assert f"{file}: {place} | got {got} | remedy" in text
+    # The line of the remedy works as it is, pasted into a file.
+    found = re.search(r"as in (mine\.py): (def build.*) -- and give (model=custom .*)$", text)
+    assert found[3] == "model=custom model.factory=mine:build model.checkpoint=FILE"
+    (tmp_path / found[1]).write_text(f"{found[2]}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    spec = build("custom", factory="mine:build", checkpoint=str(file))
+    image = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        assert torch.equal(built(image), network(image))
+        assert torch.equal(spec.module.eval()(image), network(image))
 
 
 @pytest.mark.parametrize(
