@@ -1,5 +1,5 @@
 """The main pass: photos in, part files of predictions, heatmaps and scores out.
 
-``explain`` turns batches of photos into heatmaps; ``parts`` puts loading, explaining and scoring
-together.
+``groups`` says which methods share a pass; ``explain`` turns batches of photos into heatmaps;
+``passes`` puts loading, explaining and scoring together.
 """
