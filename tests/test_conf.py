@@ -182,6 +182,9 @@ def nodes(kind=AuditConfig, prefix=""):
 
 
 NUMBERS = {key: limits for key, types, limits in nodes() if types & {int, float}}
+# Numbers by a name of the user's: types are those of the name and of the number.
+BY_NAME = {key: limits for key, types, limits in nodes() if {str, float} == types}
+NUMBERS = {key: limits for key, limits in NUMBERS.items() if key not in BY_NAME}
 
 
 def test_every_number_has_limits():
@@ -189,6 +192,14 @@ def test_every_number_has_limits():
     assert without == []
     known = {"min", "max", "above", "choices", "forms", "distinct"}
     assert {name for _, _, limits in nodes() for name in limits} <= known
+
+
+@pytest.mark.parametrize("key", BY_NAME)
+def test_a_number_by_name_outside_its_limits_is_refused(key):
+    for value in (BY_NAME[key]["min"] - 1, BY_NAME[key]["max"] + 1):
+        line = rf"^bad value: {re.escape(key)}\.border \| expected .+ \| got {value}(\.0)?$"
+        with pytest.raises(ConfigError, match=line):
+            compose([f"{key}.border={value}"])
 
 
 @pytest.mark.parametrize("key", NUMBERS)
