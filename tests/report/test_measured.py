@@ -13,10 +13,12 @@ from tests.report.test_verdicts import answered
 from xai_audit.report import measured
 from xai_audit.report.page import write_page
 from xai_audit.report.redact import redacted
+from xai_audit.report.summary import write_summary
 from xai_audit.run.reader import Run
 from xai_audit.schema import MANIFEST
 
 __all__ = ["answered"]
+NOT_REDACTED = {"report": {"redact": False}}
 CITATION = Path(__file__).resolve().parents[2] / "CITATION.cff"
 
 
@@ -124,3 +126,24 @@ def test_the_page_gives_no_home_and_no_token_away_unless_it_is_to(answered):
     plain = Page(answered.index_html).words
     assert f"cannot read {home}/x.jpg" in plain
     assert secret in plain
+
+
+def test_the_summary_holds_the_page_s_date_and_checksum_and_no_secret(answered):
+    token = "hf_" + "a" * 20
+    noted(
+        answered,
+        arguments=["dataset.root=/home/ada/photos", f"model.token={token}"],
+        finished={"verdict": "2026-03-04T05:06:07+00:00", "page": "2027-01-01T00:00:00+00:00"},
+    )
+    run = Run(answered.root)
+    found = write_summary(run)
+    text = answered.summary_json.read_text() + answered.summary_md.read_text()
+    assert "ada" not in text
+    assert token not in text
+    assert "~/photos" in text
+    identity = found["identity"]
+    shown = dict(measured.measured(run)["rows"])
+    assert identity["dataset"]["listing_sha256"][:16] in shown["Photos"]
+    assert identity["date"] == "2026-03-04T05:06:07+00:00"
+    noted(answered, config=NOT_REDACTED)
+    assert token in json.dumps(write_summary(Run(answered.root)))

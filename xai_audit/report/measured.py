@@ -40,24 +40,35 @@ def measured(run: Run) -> dict[str, Any]:
     return {"rows": rows, "command": own_command(run), "cite": _cite(run)}
 
 
-def _date(run: Run) -> str | None:
-    """Date and time at which the last stage that measures was finished."""
+def measured_at(run: Run) -> str | None:
+    """When the last stage that measures was finished, in UTC (ISO 8601)."""
     dates = run.record.get("finished") or {}
-    known = [when for stage, when in dates.items() if stage not in _DRAWING]
-    return f"{datetime.fromisoformat(max(known)):%Y-%m-%d %H:%M} UTC" if known else None
+    return max((when for stage, when in dates.items() if stage not in _DRAWING), default=None)
 
 
-def _photos(run: Run) -> str | None:
-    """Their number and a hash of their names, classes and sizes."""
+def _date(run: Run) -> str | None:
+    when = measured_at(run)
+    return None if when is None else f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M} UTC"
+
+
+def listing(run: Run) -> tuple[int, str]:
+    """How many photos were audited, and the SHA-256 of their names, classes and sizes.
+
+    Raises:
+        OutputError: the manifest is broken.
+    """
     digest, count = hashlib.sha256(), 0
     for frame in run.scan("manifest", [*_PHOTO, "selected"]):
         chosen = frame[frame["selected"]]
         for row in chosen[_PHOTO].itertuples(index=False):
             digest.update(repr(tuple(row)).encode("utf-8", "surrogatepass"))
         count += len(chosen)
-    if not count:
-        return None
-    return f"{count:,}, sha256 {digest.hexdigest()[:16]} of their names, classes and sizes"
+    return count, digest.hexdigest()
+
+
+def _photos(run: Run) -> str | None:
+    count, mark = listing(run)
+    return f"{count:,}, sha256 {mark[:16]} of their names, classes and sizes" if count else None
 
 
 def _weights(run: Run) -> str | None:

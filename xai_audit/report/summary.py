@@ -6,8 +6,6 @@ null. The version is raised when one is dropped or means something else; one mor
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
 from dataclasses import asdict
@@ -24,6 +22,8 @@ from xai_audit.report.answers import (
 )
 from xai_audit.report.facts import read_facts
 from xai_audit.report.in_short import answer_sentence, finding_line, trusted_words
+from xai_audit.report.measured import listing, measured_at
+from xai_audit.report.redact import redacted
 from xai_audit.report.summary_page import summary_page
 from xai_audit.run.files import read_json, rows_of, write_json, write_text
 from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, SUSPECTED
@@ -40,11 +40,12 @@ if TYPE_CHECKING:
 SUMMARY_SCHEMA = Path(__file__).with_name("summary.schema.json")
 SUMMARY_VERSION = 1
 _NAMED = 12  # carriers and victim classes of a finding; the tables have all
-_LISTED = ("image_id", "class_name", "status", "selected", "file_bytes")
 
 
 def write_summary(run: Run, gate: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Write ``summary.json`` and ``summary.md``, and return what the first holds.
+
+    Both are made to be passed on: without home folders and tokens unless ``report.redact`` is off.
 
     Args:
         run: with its tables.
@@ -53,7 +54,9 @@ def write_summary(run: Run, gate: Mapping[str, Any] | None = None) -> dict[str, 
     Raises:
         OutputError: a table is broken.
     """
-    found = summary_of(run) | {"gate": gate}
+    found: dict[str, Any] = summary_of(run) | {"gate": gate}
+    if (run.config.get("report") or {}).get("redact", True):
+        found = redacted(found)
     write_json(run.paths.summary_json, found)
     write_text(run.paths.summary_md, summary_page(found))
     return found
@@ -186,14 +189,13 @@ def _identity(run: Run) -> dict[str, Any]:
     root = record.get("dataset_root")
     noted = read_json(run.paths.model_json)
     facts = noted.get("facts", {}) if isinstance(noted, dict) else {}
-    dates = record.get("finished") or {}
     return {
         "dataset": {
             "name": (given_name(dataset) if isinstance(dataset, dict) else None)
             or (Path(root).name if root else None),
             "photos": (record.get("counts") or {}).get("ok"),
             "classes": len(record.get("classes") or {}),
-            "listing_sha256": _listing(run),
+            "listing_sha256": listing(run)[1] if run.has("manifest") else None,
         },
         "model": {
             "name": given_name(model) if isinstance(model, dict) else model,
@@ -204,21 +206,8 @@ def _identity(run: Run) -> dict[str, Any]:
         "methods": [*((record.get("identity") or {}).get("methods") or ())],
         "command": record.get("arguments"),
         "seed": record.get("seed"),
-        "date": max(dates.values(), default=None),
+        "date": measured_at(run),
         "versions": record.get("versions") or {},
         "device": record.get("device"),
         "limits": record.get("limits") or {},
     }
-
-
-def _listing(run: Run) -> str | None:
-    """A hash of path, class, status and size of every photo found; its pixels are not read."""
-    if not run.has("manifest"):
-        return None
-    digest = hashlib.sha256()
-    for frame in run.scan("manifest", _LISTED):
-        for image_id, name, status, selected, size in frame.itertuples(index=False, name=None):
-            known = None if size is None or size != size else int(size)
-            line = json.dumps([image_id, name, status, bool(selected), known])
-            digest.update(f"{line}\n".encode())
-    return digest.hexdigest()
