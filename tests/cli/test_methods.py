@@ -70,7 +70,8 @@ def test_several_in_one_pass_are_the_rows_of_each_alone(folder, tmp_path):
     result = tiny.audit(tiny.overrides(folder, together, f"methods=[{','.join(names)}]", "limit=6"))
     assert result.returncode == 0, result.stderr
     whole = pd.read_parquet(together / "scores")
-    assert list(whole.method.unique()) == names
+    # A method of many forwards has parts of its own, after the pass that the others share.
+    assert list(whole.method.unique()) == ["gradcam", "saliency", "occlusion"]
     for name in names:
         alone = tmp_path / name
         arguments = tiny.overrides(folder, alone, f"method={name}", "limit=6")

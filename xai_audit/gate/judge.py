@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from xai_audit.config.nodes import CONF_DIR, GateConfig
-from xai_audit.config.validation import unknown
 from xai_audit.errors import ConfigError
 from xai_audit.gate.baseline import no_worse
 from xai_audit.gate.cells import Cells, cell_of, confirmed, reliance, undetermined
@@ -69,6 +68,8 @@ def check_gate(settings: GateConfig, cues: Iterable[str]) -> None:
     read_accepted(settings.accepted, settings.allow)
     if not is_asked(settings):
         return
+    from xai_audit.config.validation import unknown  # loads Hydra, which status does without
+
     known = {*cues, *(file.stem for file in (CONF_DIR / "cue").glob("*.yaml"))}
     for cue in settings.max_reliance:
         if cue not in known and not cue.startswith(DISCOVERED):
