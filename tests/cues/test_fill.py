@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.cues.canvases import auroc, canvas, painted, shape, texture
+from xai_audit.cues import _fill
 from xai_audit.cues._fill import averaged, cleared, filled, grown, halo, halved
 
 SIZE = (64, 80)
@@ -169,3 +172,17 @@ def test_half_the_size_keeps_means_and_all_of_the_object():
     assert small.photo.shape == (3, 16, 20)
     assert float(small.photo[1, 3, 4]) == pytest.approx(photo[1, 6:8, 8:10].mean(), abs=0.51)
     assert small.object.nonzero().tolist() == [[3, 4]]
+
+
+def test_a_donor_is_filled_once_and_again_where_any_of_its_pixels_differ(monkeypatch):
+    filling = []
+    monkeypatch.setattr(_fill, "filled", lambda *a, **k: filling.append(1) or filled(*a, **k))
+    donor = canvas(np.random.default_rng(7).integers(0, 256, (3, *SIZE)), hole("disc"))
+    first = cleared(donor)
+    assert cleared(donor) is first
+    assert len(filling) == 1
+    inverted = replace(donor, photo=255 - donor.photo)
+    moved = replace(donor, object=donor.object.roll(9, 1))
+    for other in (inverted, moved):
+        assert torch.equal(cleared(other), filled(other.photo, halo(other.object)))
+    assert len(filling) == 3

@@ -8,7 +8,10 @@ import sys
 
 import pytest
 
+from xai_audit.config.compose import compose
 from xai_audit.network import allocator
+from xai_audit.run.paths import RunPaths
+from xai_audit.work.audit import Audit
 
 # Faults of ten blocks of 64 MiB, each written, freed and made again, after a first.
 FAULTS = """
@@ -53,3 +56,11 @@ def test_an_allocator_that_the_user_has_set_is_left_alone():
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
     assert allocator.keep_freed() is False
+
+
+def test_every_process_that_computes_asks_for_it(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(allocator, "keep_freed", lambda: asked.append(True))
+    spec = compose(["dataset=flowers", "compute.device=cpu"])
+    assert Audit(RunPaths(tmp_path), spec, lambda _: False).compute.device == "cpu"
+    assert asked == [True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from xai_audit.types import Canvas
 from xai_audit.vision.decode import decoded
 from xai_audit.vision.geometry import view
 from xai_audit.vision.loader import placed
+from xai_audit.vision.remembered import LastUsed
 from xai_audit.vision.transform import Coverage, resized, to_view
 
 if TYPE_CHECKING:
@@ -95,18 +95,11 @@ class Canvases:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._kept: OrderedDict[str, Canvas | None] = OrderedDict()
-        self._bytes = 0
+        self._kept: LastUsed[Canvas | None] = LastUsed(_KEPT, _bytes)
 
     def __getitem__(self, image_id: str) -> Canvas | None:
         """The canvas of ``image_id``, None for a photo that cannot be decoded."""
-        if image_id not in self._kept:
-            self._kept[image_id] = self._source.read(image_id)
-            self._bytes += _bytes(self._kept[image_id])
-            while self._bytes > _KEPT and len(self._kept) > 1:
-                self._bytes -= _bytes(self._kept.popitem(last=False)[1])
-        self._kept.move_to_end(image_id)
-        return self._kept[image_id]
+        return self._kept.get(image_id, lambda: self._source.read(image_id))
 
 
 def _bytes(canvas: Canvas | None) -> int:
