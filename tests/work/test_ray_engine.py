@@ -219,15 +219,15 @@ def test_an_address_where_nothing_listens_is_one_line_at_once(address):
 
 def test_the_job_for_kubernetes_runs_our_command_where_the_data_is():
     readme = (tiny.REPO / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", readme, flags=re.DOTALL)
-    jobs = [each for each in map(yaml.safe_load, blocks) if each.get("kind") == "RayJob"]
-    assert len(jobs) == 1
-    command = shlex.split(jobs[0]["spec"]["entrypoint"])
+    (block,) = re.findall(r"```yaml\n(# rayjob\.yaml\n.*?)```", readme, flags=re.DOTALL)
+    job = yaml.safe_load(block)
+    assert job["kind"] == "RayJob"
+    command = shlex.split(job["spec"]["entrypoint"])
     assert command[:3] == ["python", "-m", "xai_audit"]
     settings = compose(command[3:]).settings
     assert settings.engine["_target_"] == "xai_audit.engines.ray.RayEngine"
     assert settings.engine["address"] == "auto"
-    cluster = jobs[0]["spec"]["rayClusterSpec"]
+    cluster = job["spec"]["rayClusterSpec"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         pod = group["template"]["spec"]
         mounted = {
