@@ -269,7 +269,7 @@ def test_not_finite_is_null_with_a_reason(folder, tmp_path):
 
 
 def test_report_loads_no_torch(finished, folder):
-    more = ("stages=[flag,report]", "report.per_reason=3")
+    more = ("stages=[flag,report]", "report.per_reason=3", "report.self_contained=true")
     code = (
         "import sys\n"
         f"sys.argv = ['xai_audit', *{tiny.overrides(folder, finished, *more)!r}]\n"
@@ -281,6 +281,8 @@ def test_report_loads_no_torch(finished, folder):
         [sys.executable, "-c", code], cwd=tiny.REPO, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    page = (finished / "report" / "self_contained.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/jpeg;') > 0
 
 
 def test_score_alone_needs_no_model(folder, tmp_path):

@@ -187,6 +187,8 @@ class ReportConfig:
     tile: int = field(default=320, metadata={"min": 1})
     # Whether the page has ~ for home folders and *** for tokens; run.json keeps both.
     redact: bool = True
+    # Whether the page is also written as one file to send, self_contained.html, below 20 MB.
+    self_contained: bool = False
 
 
 @dataclass

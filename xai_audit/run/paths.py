@@ -220,6 +220,11 @@ class RunPaths:
         return self.report / "index.html"
 
     @property
+    def self_contained_html(self) -> Path:
+        """The first page with all that it shows inside it: ``report.self_contained``."""
+        return self.report / "self_contained.html"
+
+    @property
     def summary_json(self) -> Path:
         """The answer for scripts, of the version and schema that it names."""
         return self.report / "summary.json"

@@ -1,4 +1,4 @@
-"""page: tables -> ``report/index.html``, ``summary.json``, ``summary.md``; no photo is read."""
+"""page: tables -> ``report/index.html`` and what goes with it; no photo is read."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ _VERSION = 3
 def plan(audit: Audit) -> Plan:
     """No parts: the page is one."""
     paths, accepted = audit.paths, [str(each) for each in _accepted(audit)]
-    mark = fingerprint(vars(settings_of(audit)), parts_mark(paths, "gallery"), accepted)
-    return Plan(mark, outputs=(paths.index_html, paths.summary_json, paths.summary_md))
+    alone = audit.settings.report.self_contained
+    mark = fingerprint(vars(settings_of(audit)), parts_mark(paths, "gallery"), accepted, alone)
+    outputs = (paths.index_html, paths.summary_json, paths.summary_md)
+    return Plan(mark, outputs=(*outputs, paths.self_contained_html) if alone else outputs)
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the page, then delete the pictures that it does not show."""
     from xai_audit.report.page import write_page
+    from xai_audit.report.self_contained import write_self_contained
     from xai_audit.report.summary import write_summary
     from xai_audit.run.reader import Run
 
@@ -35,6 +38,10 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     run = Run(audit.paths.root)
     write_page(run, settings_of(audit), accepted=_accepted(audit))
     write_summary(run)
+    if audit.settings.report.self_contained:
+        write_self_contained(audit.paths)
+    else:
+        withdraw(audit.paths.self_contained_html)
     withdraw(audit.paths.junit_xml)  # of a gate that was asked of other tables
     return {}
 
