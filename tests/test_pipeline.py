@@ -21,16 +21,11 @@ from xai_audit.config.nodes import STAGES as GROUPS
 from xai_audit.pipeline import STAGES
 from xai_audit.schema import MANIFEST, REGIONS, SCORES
 
-pytestmark = pytest.mark.xdist_group("pipeline")  # they share a run
 
-
-@pytest.fixture(scope="module")
-def finished(folder, tmp_path_factory) -> Path:
-    """An uninterrupted run of the small folder."""
-    out = tmp_path_factory.mktemp("run") / "out"
-    result = tiny.audit(tiny.overrides(folder, out, tiny.WHOLE))
-    assert result.returncode == 0, result.stderr
-    return out
+@pytest.fixture
+def again(finished, tmp_path) -> Path:
+    """The finished run, to be gone on with."""
+    return shutil.copytree(finished, tmp_path / "again")
 
 
 def table(out: Path, name: str) -> pd.DataFrame:
@@ -117,11 +112,9 @@ def test_rows_do_not_depend_on_batches_workers_or_parts(finished, folder, tmp_pa
     same_scores(finished, tmp_path / "out", tolerance=1e-4)
 
 
-def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder, tmp_path):
-    out = tmp_path / "out"
+def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder, again, tmp_path):
+    out = again
     whole = tiny.overrides(folder, out, tiny.WHOLE)
-    first = tiny.audit(whole)
-    assert first.returncode == 0, first.stderr
 
     def stamps(name: str) -> dict[str, int]:
         return {p.name: p.stat().st_mtime_ns for p in (out / name).glob("*.parquet")}
@@ -134,6 +127,7 @@ def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder,
     page = (out / "report" / "index.html").stat().st_mtime_ns
     assert tiny.audit(whole).returncode == 0
     assert (maps, scores) == (stamps("attributions"), stamps("scores"))
+    assert len(maps) == len(scores) == 4
     assert page == (out / "report" / "index.html").stat().st_mtime_ns
     # Another border width: scored again from the stored heatmaps, not explained again.
     assert tiny.audit([*whole, "regions.border=0.2"]).returncode == 0
@@ -220,7 +214,8 @@ def test_too_many_failures_exit_4_with_everything_finished(folder, tmp_path):
     shutil.copytree(folder, root)
     for number in range(3):
         (root / "images" / "circle" / f"bad{number}.jpg").write_bytes(b"\xff\xd8\xff bad")
-    result = tiny.audit(tiny.overrides(root, tmp_path / "out", tiny.WHOLE))
+    stages = "stages=[index,attribute,score,discover,flag,report]"
+    result = tiny.audit(tiny.overrides(root, tmp_path / "out", stages))
     assert result.returncode == 4
     assert "expected at most 5.0% | got 14.3%" in result.stderr
     assert (tmp_path / "out" / "report" / "index.html").is_file()
@@ -268,11 +263,11 @@ def test_not_finite_is_null_with_a_reason(folder, tmp_path):
     assert json.loads((out / "run.json").read_text())["counts"]["nonfinite_retries"] == 1
 
 
-def test_report_loads_no_torch(finished, folder):
+def test_report_loads_no_torch(again, folder):
     more = ("stages=[flag,report]", "report.per_reason=3", "report.self_contained=true")
     code = (
         "import sys\n"
-        f"sys.argv = ['xai_audit', *{tiny.overrides(folder, finished, *more)!r}]\n"
+        f"sys.argv = ['xai_audit', *{tiny.overrides(folder, again, *more)!r}]\n"
         "from xai_audit.cli import main\n"
         "code = main()\n"
         "sys.exit(99 if 'torch' in sys.modules else code)\n"
@@ -281,7 +276,7 @@ def test_report_loads_no_torch(finished, folder):
         [sys.executable, "-c", code], cwd=tiny.REPO, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    page = (finished / "report" / "self_contained.html").read_text(encoding="utf-8")
+    page = (again / "report" / "self_contained.html").read_text(encoding="utf-8")
     assert page.count('<img src="data:image/jpeg;') > 0
 
 
@@ -428,9 +423,9 @@ def test_flags_of_another_sample_are_refused(folder, tmp_path):
     assert "add attribute and score to stages" in result.stderr
 
 
-def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
+def test_a_change_undoes_what_reads_it_and_nothing_else(folder, again):
     """A limit of the checks re-judges the evidence; clusters, flags and attacks stay."""
-    out = tmp_path / "out"
+    out = again
     given = ("trust.images=6", "adversarial.images=2", "adversarial.steps=2", tiny.WHOLE)
     assert tiny.audit(tiny.overrides(folder, out, *given)).returncode == 0
     names = ("clusters", "flags", "adversarial", "agreement", "evidence", "methods")
@@ -446,13 +441,11 @@ def test_a_change_undoes_what_reads_it_and_nothing_else(folder, tmp_path):
     assert {*GROUPS} - {*record} == {"evidence", "boundary", "report"}
 
 
-def test_the_report_says_which_stages_are_not_in_it(folder, tmp_path):
-    out = tmp_path / "out"
-    assert tiny.audit(tiny.overrides(folder, out, tiny.WHOLE)).returncode == 0
-    page = out / "report" / "index.html"
+def test_the_report_says_which_stages_are_not_in_it(folder, again):
+    page = again / "report" / "index.html"
     assert "Not in this report" not in page.read_text(encoding="utf-8")
-    again = tiny.overrides(folder, out, "trust.images=5", "stages=[trust,flag,report]")
-    assert tiny.audit(again).returncode == 0
+    words = tiny.overrides(folder, again, "trust.images=5", "stages=[trust,flag,report]")
+    assert tiny.audit(words).returncode == 0
     text = page.read_text(encoding="utf-8")
     stages = "stages not run with these settings): evidence, boundary"
     assert f"Not in this report ({stages}" in text

@@ -23,6 +23,7 @@ from xai_audit.cli import main
 from xai_audit.config.nodes import STAGES
 
 REPO = Path(__file__).resolve().parent.parent
+STARTUP = REPO / "tests" / "startup"  # read by every Python that a test starts
 CLASSES = ("circle", "square", "stripes")
 # The README's audit of the demo.
 DEMO = ["dataset=flowers", "method=gradcam"]

@@ -33,11 +33,8 @@ PHOTO = "square/0003.jpg"  # 96 x 129 px: cropped left and right
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("notebook") / "out"
-    given = tiny.overrides(folder, out, tiny.WHOLE, "methods=[gradcam,saliency]")
-    assert tiny.audit(given).returncode == 0
-    return xai_audit.load(out)
+def run(two_methods):
+    return xai_audit.load(two_methods)
 
 
 def stored(run, image_id, method, target):

@@ -9,16 +9,43 @@ import pytest
 from PIL import Image
 
 from tests import tiny
-from tests.work.processes import arguments
+from tests.work.processes import arguments, audited
 
 
-@pytest.fixture(scope="module")
-def whole(folder, tmp_path_factory) -> Path:
-    """What one process, never disturbed, writes."""
-    out = tmp_path_factory.mktemp("whole") / "out"
-    done = tiny.audit(arguments(folder, out))
-    assert done.returncode == 0, done.stderr
-    return out
+@pytest.fixture(scope="session")
+def whole(folder, made_once) -> Path:
+    """What one process, never disturbed, writes; do not change it."""
+
+    def make(place: Path) -> None:
+        done = tiny.audit(arguments(folder, place / "out"))
+        assert done.returncode == 0, done.stderr
+
+    return made_once("whole", make) / "out"
+
+
+@pytest.fixture(scope="session")
+def undisturbed(folder, made_once) -> Path:
+    """What two workers write; do not change it."""
+
+    def make(place: Path) -> None:
+        done = audited(folder, place / "out", "tests.work.dying:once")
+        assert done.returncode == 0, done.stderr
+
+    return made_once("undisturbed", make) / "out"
+
+
+@pytest.fixture(scope="session")
+def killed(folder, made_once) -> Path:
+    """What two workers write of which one was killed at its first part; do not change it."""
+
+    def make(place: Path) -> None:
+        flag = place / "once"
+        dies = {"XAI_AUDIT_TEST_DIES": str(flag)}
+        done = audited(folder, place / "out", "tests.work.dying:once", **dies)
+        assert done.returncode == 0, done.stderr
+        assert flag.is_file()
+
+    return made_once("killed", make) / "out"
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ _WHITE = 2.0  # normalised
 class _Once(nn.Module):
     """Ends the first process that makes a part, where the test asks for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, flag: str | None) -> None:
         super().__init__()
-        self.body = net()
+        self.body, self.flag = net(), flag
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
-        flag = os.environ.get("XAI_AUDIT_TEST_DIES")
+        flag = self.flag
         working = len(photos) > 1  # opening the model runs it on one
         if working and flag and not Path(flag).exists():
             Path(flag).touch()
@@ -50,13 +50,20 @@ class _OnWhite(nn.Module):
 
 
 def once() -> nn.Module:
-    """See :class:`_Once`."""
-    return _Once()
+    """Ends the first process that makes a part, or that has one on disk and has not said so.
+
+    ``XAI_AUDIT_TEST_DIES`` is the file that notes it, ``XAI_AUDIT_TEST_MOMENT=committed`` the
+    second moment.
+    """
+    flag = os.environ.get("XAI_AUDIT_TEST_DIES")
+    if os.environ.get("XAI_AUDIT_TEST_MOMENT") == "committed":
+        _end_once_committed(flag)
+        flag = None
+    return _Once(flag)
 
 
-def committed() -> nn.Module:
-    """The first process that has a part on disk ends before it can say so; see :class:`_Once`."""
-    commit, flag = runner.commit, os.environ.get("XAI_AUDIT_TEST_DIES")
+def _end_once_committed(flag: str | None) -> None:
+    commit = runner.commit
 
     def dying(paths: RunPaths, stage: Stage, finished: Finished) -> None:
         commit(paths, stage, finished)
@@ -65,7 +72,6 @@ def committed() -> nn.Module:
             os.kill(os.getpid(), signal.SIGKILL)
 
     runner.commit = dying
-    return net()
 
 
 def unexpected() -> nn.Module:

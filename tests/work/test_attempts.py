@@ -9,8 +9,7 @@ import time
 import pytest
 
 from tests import tiny
-from tests.work.processes import arguments, made_by
-from tests.work.test_local import MAIN, audited
+from tests.work.processes import MAIN, arguments, made_by
 from xai_audit.errors import StoppedError
 from xai_audit.run.paths import RunPaths
 from xai_audit.work.attempts import noting, read_attempts
@@ -100,12 +99,8 @@ def test_a_worker_of_any_scheduler_has_a_file_of_its_own(folder, tmp_path):
     assert [(line["stage"], line["part"]) for line in found] == [("attribute", 1)] * 2
 
 
-def test_a_killed_workers_part_is_named_and_made_again_by_another(folder, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    monkeypatch.setenv("XAI_AUDIT_TEST_DIES", str(tmp_path / "once"))
-    done = audited(folder, out, "tests.work.dying:once")
-    assert done.returncode == 0, done.stderr
-    attempts = read_attempts(RunPaths(out))
+def test_a_killed_workers_part_is_named_and_made_again_by_another(killed):
+    attempts = read_attempts(RunPaths(killed))
     (death,) = [one for one in attempts if one.error]
     assert death.error.startswith("signal 9")
     assert death.stage == "attribute"

@@ -13,13 +13,10 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from tests.work.processes import arguments
+from tests.work.processes import MAIN, WORKERS, arguments, audited
 from tests.work.test_workers import TABLES, part_files
 from xai_audit.engines.local import LocalEngine, pieces
 from xai_audit.errors import ConfigError
-
-WORKERS = "engine.workers=2"
-MAIN = "stages=[index,attribute,score]"
 
 
 def differing(left, right, names=TABLES):
@@ -57,26 +54,17 @@ def test_two_workers_write_what_one_process_writes(folder, whole, tmp_path):
     assert f"xai_audit.work {out}" not in listed.stdout
 
 
-def audited(folder, out, model, *more):
-    """An audit in a process of its own, whose workers can see ``tests``."""
-    command = [*arguments(folder, out, WORKERS, MAIN, "compute.part_size=4", *more)]
-    command = [each for each in command if not each.startswith("model.factory=")]
-    return subprocess.run(
-        [sys.executable, "-m", "xai_audit", *command, f"model.factory={model}"],
-        cwd=tiny.REPO, capture_output=True, text=True, check=False, timeout=280,
-    )  # fmt: skip
+def test_a_worker_that_dies_at_work_costs_its_parts_alone(killed, undisturbed):
+    assert part_files(killed) == part_files(undisturbed)
 
 
-@pytest.mark.parametrize("moment", ["once", "committed"])
-def test_a_worker_that_dies_once_costs_its_parts_alone(folder, tmp_path, monkeypatch, moment):
-    monkeypatch.setenv("XAI_AUDIT_TEST_DIES", str(tmp_path / "once"))
-    done = audited(folder, tmp_path / "out", f"tests.work.dying:{moment}")
+def test_a_worker_that_dies_with_a_part_committed_costs_nothing(folder, undisturbed, tmp_path):
+    flag = tmp_path / "once"
+    moment = {"XAI_AUDIT_TEST_DIES": str(flag), "XAI_AUDIT_TEST_MOMENT": "committed"}
+    done = audited(folder, tmp_path / "out", "tests.work.dying:once", **moment)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "once").is_file()
-    monkeypatch.delenv("XAI_AUDIT_TEST_DIES")
-    plain = audited(folder, tmp_path / "plain", f"tests.work.dying:{moment}")
-    assert plain.returncode == 0, plain.stderr
-    assert part_files(tmp_path / "out") == part_files(tmp_path / "plain")
+    assert flag.is_file()
+    assert part_files(tmp_path / "out") == part_files(undisturbed)
 
 
 def test_a_part_that_kills_its_worker_twice_is_set_aside(with_white, tmp_path):
@@ -92,7 +80,8 @@ def test_a_part_that_kills_its_worker_twice_is_set_aside(with_white, tmp_path):
 
 def test_a_mistake_of_the_user_s_is_one_line_from_any_worker(with_white, tmp_path):
     done = audited(with_white, tmp_path / "out", "tests.work.dying:raising")
-    alone = audited(with_white, tmp_path / "alone", "tests.work.dying:raising", "engine.workers=1")
+    more = (MAIN, "compute.part_size=4", "model.factory=tests.work.dying:raising")
+    alone = tiny.audit(arguments(with_white, tmp_path / "alone", *more))
     assert done.returncode == alone.returncode != 0
     assert "Traceback" not in done.stderr
     last = [each.stderr.strip().splitlines()[-1] for each in (done, alone)]
@@ -114,7 +103,10 @@ def test_a_stop_ends_workers_and_resumes(folder, tmp_path):
     assert driver.returncode == 130, said
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
     assert f"xai_audit.work {out}" not in listed.stdout
-    assert tiny.audit(command).returncode == 0
+    kept = {path: path.stat().st_mtime_ns for path in (out / "attributions").glob("part-*")}
+    assert tiny.audit([*command, "engine.workers=1"]).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(list((out / "attributions").glob("part-*"))) == 9
 
 
 @pytest.mark.parametrize("workers", ["many", -1, 1.5, True])

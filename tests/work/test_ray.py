@@ -18,8 +18,8 @@ import pytest
 from tests import tiny
 from tests.work import dying
 from tests.work.namespaces import ENVIRONMENT, TwoNodes
-from tests.work.processes import arguments
-from tests.work.test_local import MAIN, differing
+from tests.work.processes import MAIN, arguments
+from tests.work.test_local import differing
 from xai_audit.engines._ray_cluster import Cluster
 from xai_audit.errors import ConfigError
 
@@ -217,13 +217,9 @@ def test_a_temporary_folder_too_long_for_sockets_is_one_line(tmp_path, monkeypat
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_without_ray_the_error_names_the_extra(folder, tmp_path):
-    code = "import sys; sys.modules['ray'] = None\nfrom xai_audit.cli import main; sys.exit(main())"
-    command = arguments(folder, tmp_path / "out", *RAY, MAIN)
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command],
-        cwd=tiny.REPO, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_without_ray_the_error_names_the_extra(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = tiny.audit(arguments(folder, tmp_path / "out", *RAY, MAIN))
     assert done.returncode == 2, done.stderr
     assert done.stderr.endswith(
         "ray is not installed: engine=ray | remedy: pip install 'xai-audit[ray]'\n"

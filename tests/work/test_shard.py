@@ -17,7 +17,7 @@ ELSEWHERE = "engine.workers=0"
 
 
 def test_shares_make_what_one_process_makes(folder, whole, tmp_path):
-    """Plan and merge here, parts in three processes, in turns, until nothing is left."""
+    """Plan and merge here, parts in two processes, in turns, until nothing is left."""
     out, waited = tmp_path / "out", []
     for _ in range(20):
         done = tiny.audit(arguments(folder, out, ELSEWHERE))
@@ -27,8 +27,8 @@ def test_shares_make_what_one_process_makes(folder, whole, tmp_path):
             break
         assert waits[1] == waits[2]
         waited.append(waits[3])
-        for number in range(3):
-            made = tiny.audit(arguments(folder, out, f"shard={number}/3"))
+        for number in range(2):
+            made = tiny.audit(arguments(folder, out, f"shard={number}/2"))
             assert made.returncode == 0, made.stderr
     assert (out / "SUCCESS").is_file()
     assert len(waited) == len({*waited})

@@ -21,7 +21,7 @@ from xai_audit.engines._ray_worker import Maker
 from xai_audit.pipeline import STAGES
 from xai_audit.run.files import remove_leftovers, replacing
 from xai_audit.run.home import paths_of
-from xai_audit.work.__main__ import made, opened
+from xai_audit.work.__main__ import made, main, opened
 from xai_audit.work.parts import read_parts
 
 TABLES = (
@@ -56,9 +56,8 @@ def test_parts_made_by_other_processes_are_the_same_bytes(folder, whole, tmp_pat
     same_tables(whole, out)
 
 
-def test_two_workers_on_one_part_leave_one_whole_file(folder, whole, tmp_path):
-    out = tmp_path / "out"
-    assert tiny.audit(arguments(folder, out)).returncode == 0
+def test_two_workers_on_one_part_leave_one_whole_file(whole, tmp_path):
+    out = shutil.copytree(whole, tmp_path / "out")
     part = out / "attributions" / "part-00001.parquet"
     part.unlink()
     workers = [made_by(out, "attribute", [1]) for _ in range(2)]
@@ -120,25 +119,15 @@ def test_a_part_that_an_engine_left_out_is_named_and_made_by_the_next_command(fo
     assert tiny.audit(tiny.overrides(folder, out, *more)).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("stage", "numbers", "line"),
-    [
-        ("attribute", "99", "no such part of stage attribute"),
-        ("elsewhere", "0", "unknown stage"),
-    ],
-)
-def test_a_worker_s_mistake_is_one_line(whole, stage, numbers, line):
-    command = [sys.executable, "-m", "xai_audit.work", str(whole), stage, numbers]
+def test_a_worker_s_mistake_is_one_line(whole, tmp_path, capsys):
+    command = [sys.executable, "-m", "xai_audit.work", str(whole), "attribute", "99"]
     done = subprocess.run(command, cwd=tiny.REPO, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"xai_audit: {line}")
-
-
-def test_a_worker_without_a_plan_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "xai_audit.work", str(tmp_path), "attribute", "0"]
-    done = subprocess.run(command, cwd=tiny.REPO, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "no plan yet" in done.stderr
+    assert done.stderr.startswith("xai_audit: no such part of stage attribute")
+    assert main([str(whole), "elsewhere", "0"]) == 2
+    assert capsys.readouterr().err.startswith("xai_audit: unknown stage")
+    assert main([str(tmp_path), "attribute", "0"]) == 2
+    assert "no plan yet" in capsys.readouterr().err
 
 
 @pytest.mark.slow
