@@ -11,6 +11,8 @@ import pytest
 from tests import tiny
 from xai_audit.types import Entry
 
+pytestmark = pytest.mark.xdist_group("archive")  # they share two runs
+
 STAGES = "stages=[index,attribute,score,evidence,flag,report]"
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests import golden
 from xai_audit.pipeline import STAGES
 
+pytestmark = pytest.mark.xdist_group("golden")  # they share a run
+
 # Kernels differ between processors; an error in a formula does not stay below this.
 _RELATIVE, _ABSOLUTE = 2e-3, 2e-3
 

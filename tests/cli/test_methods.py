@@ -84,12 +84,9 @@ def test_several_in_one_pass_are_the_rows_of_each_alone(folder, tmp_path):
         )
 
 
-def test_an_audit_with_methods_on_grids_of_their_own(folder, tmp_path):
+def test_an_audit_with_methods_on_grids_of_their_own(two_methods):
     """All stages; evidence asks attention of each method, reliance once."""
-    out = tmp_path / "out"
-    more = (tiny.WHOLE, "methods=[gradcam,saliency]", "evidence.images_per_class=6")
-    result = tiny.audit(tiny.overrides(folder, out, *more))
-    assert result.returncode == 0, result.stderr
+    out = two_methods
     assert json.loads((out / "run.json").read_text())["counts"]["ok"] == 18
     evidence = pd.read_parquet(out / "evidence.parquet")
     assert {*evidence.method} == {"gradcam", "saliency"}

@@ -101,6 +101,7 @@ def _pairs(out):
     return {*rows[columns].fillna("").itertuples(index=False, name=None)}
 
 
+@pytest.mark.xdist_group("budget")  # they share three runs
 def test_forwards_stay_within_the_budget_and_pairs_only_grow(audits):
     spent = {
         budget: json.loads((out / "run.json").read_text())["evidence"]["forwards"]
@@ -112,6 +113,7 @@ def test_forwards_stay_within_the_budget_and_pairs_only_grow(audits):
     assert _pairs(audits["60"]) < _pairs(audits["200"]) < _pairs(audits["null"])
 
 
+@pytest.mark.xdist_group("budget")  # they share three runs
 def test_what_was_not_reached_is_undetermined_and_says_so(audits):
     rows = pd.read_parquet(audits["60"] / "evidence.parquet")
     told = rows[rows["because"].str.contains("the budget of 60 forwards was spent before")]

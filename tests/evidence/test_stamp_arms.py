@@ -14,6 +14,8 @@ from tests.evidence import framed
 from xai_audit.evidence.added import added_cell
 from xai_audit.evidence.plan import Roster
 
+pytestmark = pytest.mark.xdist_group("stamp_arms")  # they share a run
+
 SIDE = 80
 
 

@@ -54,6 +54,7 @@ def table(place, run: str, name: str) -> pd.DataFrame:
     return pd.read_parquet(place / run / name)
 
 
+@pytest.mark.xdist_group("callable")  # they share two runs
 def test_where_the_evidence_for_the_margin_lies_is_the_same(both) -> None:
     # A margin of logarithms of probabilities is a margin of logits.
     rows = [table(both, run, "scores") for run in ("network", "function")]
@@ -64,12 +65,14 @@ def test_where_the_evidence_for_the_margin_lies_is_the_same(both) -> None:
         np.testing.assert_allclose(margins[0][column], margins[1][column], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.xdist_group("callable")  # they share two runs
 def test_reliance_and_pull_are_the_same(both) -> None:
     rows = [table(both, run, "evidence.parquet") for run in ("network", "function")]
     for column in ("reliance", "pull", "availability"):
         np.testing.assert_allclose(rows[0][column], rows[1][column], atol=1e-4)
 
 
+@pytest.mark.xdist_group("callable")  # they share two runs
 def test_what_needs_weights_or_gradients_is_left_out(both) -> None:
     assert len(table(both, "network", "adversarial.parquet")) > 0
     assert len(table(both, "function", "adversarial.parquet")) == 0
