@@ -36,7 +36,7 @@ from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.agreement.stage import AGREEMENT
 from xai_audit.attribute.methods import check_methods, check_possible
 from xai_audit.attribute.stage import ATTRIBUTE
-from xai_audit.attribute.targets import resolved
+from xai_audit.attribute.targets import targets_of
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
@@ -69,6 +69,7 @@ from xai_audit.work.folder import folder_of, identity
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
 from xai_audit.work.shard import Share, check_plan, work_share
+from xai_audit.work.thresholds import log_decisions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,7 +118,7 @@ def audit(spec: RunSpec) -> Path:
     job.dataset.prepare()
     if {*_WITH_MODEL} & {*spec.settings.stages}:
         # What does not fit is an error before anything is written.
-        resolved(spec.settings.targets, job.labels, job.facts.num_outputs)
+        targets_of(job)
         check_possible(spec.methods, forward_only=job.facts.forward_only)
     with owned(paths), stop, driver.status.at_end():
         record.check_owner()  # again: another audit may have come while the model loaded
@@ -177,6 +178,9 @@ def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:
 
 def _log_layer(job: Audit) -> None:
     """Log the layer that CAM methods explain, and whether it was found or given."""
+    if job.thresholds is not None:
+        given = bool(job.settings.model.get("head"))
+        log_decisions(job.several_labels, job.thresholds, head_given=given)
     if job.facts.forward_only:
         log.info("the model gives outputs only: no weights are drawn anew and no attack is made")
         return

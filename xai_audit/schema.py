@@ -17,6 +17,10 @@ REGIONS = ("object", "background", *BANDS)
 
 OK = "ok"
 
+# Of photos with several labels a row is of one class. As a label: the photo lacks the class, and is
+# decided for it all the same. As a prediction: it is not decided for the class, which it has.
+ABSENT = -2
+
 # Of several target kinds the first of these is tabulated: the margin separates classes best
 # (DESIGN.md), the prediction says least about the class.
 PREFERRED_KINDS = ("contrast", "label", "pred")
@@ -319,6 +323,18 @@ GROUPS = pa.schema(
         *[(name, pa.string()) for name in ("class_name", "group")],
         ("n_images", pa.int32()),
         ("accuracy", pa.float32()),
+    ]
+)
+
+# Of photos with several labels: the decisions for a class, of the photos that have it and of those
+# that lack it; a share is null where there is no such photo.
+DECISIONS = pa.schema(
+    [
+        pa.field("class_name", pa.string(), nullable=False),
+        ("threshold", pa.float64()),
+        *_fields(pa.int64(), "n_with", "n_without", "found", "missed", "false_alarms"),
+        *_fields(pa.float64(), "accuracy", "balanced_accuracy"),
+        *_fields(pa.float64(), "recall", "specificity", "precision"),
     ]
 )
 

@@ -75,6 +75,9 @@ class Entry:
 class DatasetSource(Protocol):
     """A dataset plugin: the photos and their classes.
 
+    Optional: ``several_labels: str``, how it is known that a photo may have several labels, empty
+    where it may not; an entry's class is then their set, see :mod:`~xai_audit.run.labelling`.
+
     Attributes:
         name: names the output folder.
         root: entries are relative to it.
@@ -170,6 +173,8 @@ class LoadedModel:
         device: of its weights, ``cpu`` or ``cuda:0``.
         head: how logits become probabilities, one of ``xai_audit.network.inputs.HEADS``.
         single_logit: whether it has one logit z: outputs (0, z), whose softmax is z's sigmoid.
+        thresholds: of photos with several labels: the probability (K,) from which on one is decided
+            for a class. None: decided for the highest score.
     """
 
     module: torch.nn.Module
@@ -180,6 +185,7 @@ class LoadedModel:
     device: str
     head: str = "softmax"
     single_logit: bool = False
+    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

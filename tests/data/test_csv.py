@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(20)
 
 def source(file, **options):
     defaults = {"name": None, "root": None, "split": None, "class_to_idx": None}
+    defaults |= {"separator": "|", "classes": None}
     return CsvTable(**defaults | {"file": str(file)} | options)
 
 

@@ -165,7 +165,10 @@ def test_a_dataset_without_open_has_local_files(tmp_path):
     assert opener_of(object()) is local
     table = tmp_path / "t.csv"
     table.write_text("path,label\na.jpg,x\n")
-    table = CsvTable(name=None, file=str(table), root=None, split=None, class_to_idx=None)
+    table = CsvTable(
+        name=None, file=str(table), root=None, split=None, class_to_idx=None,
+        separator="|", classes=None,
+    )  # fmt: skip
     assert opener_of(table) is anywhere  # its paths may be addresses
     assert (
         opener_of(ImageFolder(name=None, root=str(tmp_path), class_to_idx=None, split=None))

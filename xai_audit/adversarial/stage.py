@@ -33,7 +33,10 @@ _FORWARDS, _RETRIES = "forwards", "oom_retries"
 
 
 def plan(audit: Audit) -> Plan:
-    """Parts of eight sampled images; none with ``adversarial.images`` 0 or without gradients."""
+    """Parts of eight sampled images; none with ``adversarial.images`` 0 or without gradients.
+
+    Nor are there any where photos have several labels: no class has to have the highest score.
+    """
     rows, settings, regions = _sampled(audit), audit.settings, audit.settings.regions
     chosen = settings.adversarial
     mark = fingerprint(
@@ -58,8 +61,9 @@ def plan(audit: Audit) -> Plan:
 
 def _sampled(audit: Audit) -> pa.Table:
     """The rows of the manifest that are attacked."""
-    # The attacks follow gradients.
-    images = 0 if audit.facts.forward_only else audit.settings.adversarial.images
+    # The attacks follow gradients, to where another class has the highest score.
+    able = not (audit.facts.forward_only or audit.several_labels)
+    images = audit.settings.adversarial.images if able else 0
     return drawn(audit.selected(), images, audit.settings.seed)
 
 
@@ -104,7 +108,10 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     table = pa.concat_tables([COLUMNS.empty_table(), *map(pq.read_table, files)])
     write_table(audit.paths.adversarial, table)
     flipped = pc.sum(pc.equal(table.column("status"), OK)).as_py() or 0
-    log.info("adversarial: %d of %d attacks flip the decision", flipped, table.num_rows)
+    if audit.several_labels:
+        log.info("adversarial: photos with several labels are not attacked, which is not supported")
+    else:
+        log.info("adversarial: %d of %d attacks flip the decision", flipped, table.num_rows)
     notes = [read_notes(file) for file in files]
     spent = {name: sum(int(n[name]) for n in notes) for name in (_FORWARDS, _RETRIES)}
     return {"adversarial": {"max_epsilon": audit.settings.adversarial.max_epsilon, **spent}}

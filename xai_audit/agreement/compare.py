@@ -135,18 +135,20 @@ class Maps:
     """The maps of one method and target kind in a part; each grid's ranks are made once.
 
     Args:
-        rows: one an image: ``image_id``, ``heatmap``, ``heatmap_height``, ``heatmap_width``.
+        rows: one an image and class: ``image_id``, ``class_name``, ``heatmap``,
+            ``heatmap_height``, ``heatmap_width``.
 
     Attributes:
         rows: as given.
-        place: image id -> its row.
+        place: image id and class -> its row.
         shapes: (h, w) of each map; (0, 0) without one.
         status: ``ok``, or why a map is undefined.
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
         self.rows = rows
-        self.place = {image_id: row for row, image_id in enumerate(rows["image_id"])}
+        cases = zip(rows["image_id"], rows["class_name"], strict=True)
+        self.place = {case: row for row, case in enumerate(cases)}
         self._heatmaps = list(rows["heatmap"])
         sizes = zip(rows["heatmap_height"], rows["heatmap_width"], strict=True)
         self.shapes: list[Grid] = [

@@ -11,18 +11,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 import torch.nn.functional as F
 
+from xai_audit.attribute.calls import call_method
+from xai_audit.attribute.cases import cases_of
 from xai_audit.attribute.request import CachedRequest, MethodServices, ignore
 from xai_audit.attribute.targets import follows_logits, make_targets
-from xai_audit.errors import AuditError, PluginError, is_out_of_memory
-from xai_audit.network.inputs import AdaptiveBatch, Inputs, is_from, model_errors, probabilities
+from xai_audit.errors import PluginError
+from xai_audit.network.inputs import (
+    AdaptiveBatch,
+    Inputs,
+    decided,
+    model_errors,
+    probabilities,
+)
+from xai_audit.schema import ABSENT
 from xai_audit.score.rows import Explained, quantised
 from xai_audit.types import Attribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xai_audit.attribute.references import References
     from xai_audit.attribute.targets import NamedClass
@@ -34,7 +44,6 @@ T = TypeVar("T")
 # Of a heatmap as stored: 4 px of a 224 px view, and 6 KB a row.
 _MOST_CELLS = 56
 log = logging.getLogger(__name__)
-_SHOWN = 3
 
 
 class Explainer:
@@ -65,6 +74,27 @@ class Explainer:
         self.adaptive = AdaptiveBatch(batch_size)
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
+
+    def cases(self, batch: Batch, names: Mapping[int, str]) -> Batch:
+        """What of ``batch`` is explained: itself, or its cases where photos have several labels.
+
+        Args:
+            batch: photos.
+            names: model output -> class name.
+        """
+        if self.model.thresholds is None or batch.photos is None:
+            return batch
+        photos, ids = batch.photos, [record.image_id for record in batch.records]
+        logits = torch.full((len(ids), self.model.num_outputs), torch.nan)
+
+        def predicted(piece: slice) -> torch.Tensor:
+            with model_errors(self.model.module, ids[piece]):
+                return self._inputs.logits(self.model.module, photos[piece])
+
+        for piece, found in self.adaptive.over(len(ids), predicted):
+            if found is not None:
+                logits[piece] = found
+        return cases_of(batch, logits, names, self.model.thresholds)
 
     def explain(
         self, methods: Sequence[Attributor], batch: Batch, finish: Callable[[Explained], T]
@@ -146,8 +176,7 @@ def _explained(
     logits, targets = request.logits.float(), request.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    # For a multi-label model, too, pred is the one class with the highest score.
-    confidence, pred = probabilities(logits, request.model.head).amax(1), logits.argmax(1)
+    pred, confidence = _decisions(request, logits)
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
         [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1
@@ -170,6 +199,10 @@ def _explained(
         "target": _int32(index.cpu().numpy(), known | ~follows),
         "against": _int32(other, known & (other >= 0)),
     }
+    if batch.absent is not None:
+        absent = np.array(batch.absent[piece]).repeat(kinds)
+        rows["label"] = pc.if_else(absent, pa.scalar(ABSENT, pa.int32()), rows["label"])
+        rows["target_kind"] = pc.if_else(absent, "pred", rows["target_kind"])
     error = found.completeness_error
     missing = torch.full_like(index, torch.nan, dtype=torch.float32) if error is None else error
     return Explained(
@@ -182,58 +215,19 @@ def _explained(
     )
 
 
+def _decisions(request: Request, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The decision of each image, and its probability: for the highest score.
+
+    Of photos with several labels it is for the class that is explained, or ABSENT.
+    """
+    model = request.model
+    if model.thresholds is None:
+        return logits.argmax(1), probabilities(logits, model.head).amax(1)
+    index = request.targets[0].index
+    yes, p = decided(logits, index, model.thresholds)
+    return torch.where(yes, index, ABSENT), torch.where(yes, p, 1 - p).float()
+
+
 def _int32(values: np.ndarray, known: np.ndarray) -> pa.Array:
     """An int32 column, null where not ``known``."""
     return pa.array(values.astype(np.int32), mask=~known)
-
-
-def call_method(method: Attributor, request: Request) -> Attribution:
-    """The attribution that ``method`` returns for ``request``, checked.
-
-    Errors of memory, of the model and of this package pass unchanged.
-
-    Raises:
-        PluginError: the method failed, or broke its contract.
-    """
-    try:
-        found = method.attribute(request)
-    except AuditError:
-        raise
-    except Exception as exc:  # a user's method may raise anything
-        ours = type(method).__module__.startswith("xai_audit.")  # a bug here shows its traceback
-        if ours or is_out_of_memory(exc) or is_from(exc, request.model.module):
-            raise
-        log.debug("method %s failed", method.name, exc_info=exc)
-        raise PluginError(
-            f"method {method.name} failed",
-            where=_ids(request),
-            got=f"{type(exc).__name__}: {str(exc)[:200]}",
-        ) from exc
-    _check(method, request, found)
-    return found
-
-
-def _check(method: Attributor, request: Request, found: object) -> None:
-    shape = (len(request.images), len(request.targets))
-    if not isinstance(found, Attribution) or not isinstance(found.maps, torch.Tensor):
-        got = found.maps if isinstance(found, Attribution) else found
-        raise _broken(method, request, "an Attribution of a tensor", type(got).__name__)
-    maps, error = found.maps, found.completeness_error
-    if maps.ndim != 4 or maps.shape[:2] != shape or len(request.logits) != shape[0]:
-        raise _broken(method, request, f"attribution ({shape[0]}, {shape[1]}, h, w)", maps.shape)
-    if error is not None and error.shape != shape:
-        raise _broken(method, request, f"completeness_error {shape}", error.shape)
-
-
-def _broken(method: Attributor, request: Request, expected: str, got: object) -> PluginError:
-    shown = tuple(got) if isinstance(got, torch.Size) else got
-    return PluginError(
-        f"method {method.name} broke its contract",
-        where=_ids(request),
-        expected=expected,
-        got=shown,
-    )
-
-
-def _ids(request: Request) -> str:
-    return ", ".join(request.image_ids[:_SHOWN])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xai_audit.schema import ATTRIBUTIONS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -28,6 +28,7 @@ class Pass:
         photos: the selected rows of the manifest.
         load: how they are read.
         scorer: None leaves scoring for later.
+        names: model output -> class name.
     """
 
     explainer: Explainer
@@ -35,6 +36,7 @@ class Pass:
     photos: Photos
     load: LoadSettings
     scorer: Scorer | None
+    names: Mapping[int, str]
 
 
 @dataclass
@@ -95,6 +97,7 @@ def _explain(work: Pass, batch: Batch, found: Explanations) -> None:
     from xai_audit.score.rows import attribution_rows
 
     found.problems.update(batch.problems)
+    batch = work.explainer.cases(batch, work.names)
     if not batch.records:
         return
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xai_audit.attribute.kept import Kept, noted
 from xai_audit.attribute.main_pass import Explanations, Pass, explained_parts
-from xai_audit.attribute.targets import resolved
+from xai_audit.attribute.targets import targets_of
 from xai_audit.run.paths import RunPaths
 from xai_audit.score.stage import scorer_of
 from xai_audit.work.stage import Finished
@@ -96,7 +96,7 @@ def _pass(
     load = audit.load(batch_size=compute.batch_size, num_workers=compute.num_workers)
     explainer = Explainer(
         model,
-        targets=resolved(audit.settings.targets, audit.labels, model.num_outputs),
+        targets=targets_of(audit),
         precision=compute.precision,
         batch_size=compute.batch_size,
         references=references_of(audit),
@@ -108,6 +108,7 @@ def _pass(
         photos=audit.photos(rows, load),
         load=load,
         scorer=scorer_of(audit, compute.device) if with_scores else None,
+        names={output: name for name, output in audit.labels.items()},
     )
 
 

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.attribute.groups import SharedProgress, grouped, log_costs, shares
 from xai_audit.attribute.kept import keep, prune
 from xai_audit.attribute.passes import BATCH, COUNTS, PROBLEMS, finished_parts
-from xai_audit.attribute.targets import resolved
+from xai_audit.attribute.targets import targets_of
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.manifest import content_fingerprint, counted, statuses_table
 from xai_audit.run.record import fingerprint
 from xai_audit.score.stage import part_mark, score_mark
+from xai_audit.store.home import withdraw
 from xai_audit.work.parts import files_of
 from xai_audit.work.stage import Part, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from xai_audit.attribute.groups import Group
     from xai_audit.run.progress import Progress
@@ -73,8 +75,7 @@ def plan(audit: Audit) -> Plan:
 
 
 def _groups(audit: Audit) -> list[Group]:
-    kinds = resolved(audit.settings.targets, audit.labels, audit.facts.num_outputs)
-    return grouped(audit.spec.methods, targets=len(kinds))
+    return grouped(audit.spec.methods, targets=len(targets_of(audit)))
 
 
 def _own_marks(audit: Audit, group: Group) -> list[Any]:
@@ -84,7 +85,7 @@ def _own_marks(audit: Audit, group: Group) -> list[Any]:
         audit.facts.mark,
         {k: v for k, v in settings.model.items() if k not in _NOT_THE_FUNCTION},
         list(group.nodes),
-        list(settings.targets),
+        ["label"] if audit.several_labels else list(settings.targets),
         audit.facts.precision,
     ]
 
@@ -111,8 +112,6 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     others have of it stay. Where the model is no better than chance it is asked again, on some
     photos.
     """
-    from xai_audit.attribute.chance import checked
-
     problems: dict[str, tuple[str, str]] = {}
     retries, smallest = {"oom_retries": 0, "nonfinite_retries": 0}, []
     files = files_of(audit.paths, ATTRIBUTE, parts)
@@ -139,7 +138,18 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
             "used": min(smallest, default=audit.compute.batch_size),
         },
         "model": model | facts.noted(),
-    } | checked(audit, once)
+    } | _judged(audit, once)
+
+
+def _judged(audit: Audit, once: Sequence[Path]) -> dict[str, Any]:
+    """How right the model is, for ``run.json``."""
+    from xai_audit.attribute.chance import checked
+    from xai_audit.attribute.decisions import decisions
+
+    if audit.several_labels:
+        return decisions(audit, once)
+    withdraw(audit.paths.decisions)
+    return checked(audit, once)
 
 
 ATTRIBUTE = Stage(

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.config.nodes import TARGET_KINDS
 from xai_audit.errors import ConfigError
 from xai_audit.types import Target
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import torch
+
+    from xai_audit.work.audit import Audit
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,26 @@ def resolved(
     if len(set(found)) < len(found):
         raise ConfigError("named twice", where="targets", got=", ".join(request))
     return found
+
+
+def targets_of(audit: Audit) -> list[str | NamedClass]:
+    """What is explained of each photo, see :func:`resolved`.
+
+    Of photos with several labels it is each label, and each class that the photo is decided for
+    without having it; against no other class, for their decisions are independent of each other.
+
+    Raises:
+        ConfigError: as :func:`resolved`, or a target that photos with several labels do not have.
+    """
+    targets, labels = audit.settings.targets, audit.labels
+    if not audit.several_labels:
+        return resolved(targets, labels, audit.facts.num_outputs)
+    if other := [kind for kind in targets if kind not in TARGET_KINDS]:
+        raise ConfigError(
+            "not a target of photos with several labels", where="targets", got=", ".join(other),
+            expected="label: each label, and each class that is wrongly decided for",
+        )  # fmt: skip
+    return ["label"]
 
 
 def make_target(kind: str | NamedClass, logits: torch.Tensor, labels: torch.Tensor) -> Target:

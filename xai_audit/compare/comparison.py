@@ -107,7 +107,8 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
 
     Raises:
         ConfigError: fewer runs than two, one twice, or a threshold that is none.
-        OutputError: a run without verdicts, or one that shares nothing with the first.
+        OutputError: a run without verdicts or with several labels a photo, or one that shares
+            nothing with the first.
     """
     folders = [run.root for run in runs]
     if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
@@ -126,6 +127,12 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
                 "this audit has no verdicts yet",
                 where=run.root,
                 remedy="add evidence to stages and run the same command again",
+            )
+        if run.has("decisions"):
+            raise OutputError(
+                "audits of photos with several labels are not compared yet",
+                where=run.root,
+                expected="one label a photo",
             )
     sides = tuple(Side(name, run) for name, run in zip(names_of(folders), runs, strict=True))
     return _compared(sides, noise)

@@ -244,6 +244,9 @@ class AuditConfig:
         default_factory=lambda: ["label", "contrast"],
         metadata={"distinct": True, "choices": TARGET_KINDS, "forms": TARGET_FORMS},
     )
+    # Of photos with several labels: the probability from which on a photo is decided for a class;
+    # one number, {class: number}, or a JSON or YAML file of that. Others have 0.5.
+    thresholds: Any = 0.5
     # What is done, in this order.
     stages: list[str] = field(
         default_factory=lambda: list(STAGES), metadata={"distinct": True, "choices": STAGES}

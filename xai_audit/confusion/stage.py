@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.run.record import fingerprint
+from xai_audit.schema import BOUNDARIES
 from xai_audit.work.parts import parts_mark, publish
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -41,16 +45,17 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     """What separates the most confused pairs of classes."""
     from xai_audit.confusion.output import boundaries
 
+    if audit.several_labels:
+        log.info("boundary: no classes are compared: a photo of several labels may be of both")
     pairs = audit.settings.boundary.pairs
     names = {output: name for name, output in audit.labels.items()}
     for part in parts:
-        table = boundaries(
-            audit.paths,
-            names,
-            pairs=pairs,
-            evidence=_evidence(audit),
-            progress=progress,
-        )
+        table = BOUNDARIES.empty_table()
+        if not audit.several_labels:
+            evidence = _evidence(audit)
+            table = boundaries(
+                audit.paths, names, pairs=pairs, evidence=evidence, progress=progress
+            )
         yield Finished(part, table)
 
 

@@ -15,7 +15,7 @@ from xai_audit.errors import DatasetError
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 COLUMNS = ("path", "label", "mask", "split", "group")
@@ -29,15 +29,15 @@ _EXPECTED = "path,label[,mask][,split][,group]"
 Row = tuple[str | None, str | None, str | None, str | None, str | None]
 
 
-def check_table(file: Path, *, need_split: bool) -> list[str]:
+def check_table(file: Path, needed: Sequence[str] = _NEEDED, *, need_split: bool) -> list[str]:
     """The columns of ``file``, once those that are needed are known to be there.
 
     Raises:
         DatasetError: if the file cannot be read or lacks one; names the columns found.
     """
-    found = _header(file)
-    needed = (*_NEEDED, "split") if need_split else _NEEDED
-    missing = [column for column in needed if column not in found]
+    found = header(file)
+    wanted = (*needed, "split") if need_split else needed
+    missing = [column for column in wanted if column not in found]
     if missing:
         raise DatasetError(
             f"the table lacks the column {', '.join(missing)}", where=spelled(file),
@@ -58,21 +58,30 @@ def read_rows(file: Path) -> Iterator[Row]:
     Raises:
         DatasetError: if the file cannot be read or lacks a column.
     """
-    found = check_table(file, need_split=False)
-    present = [column for column in COLUMNS if column in found]
+    check_table(file, need_split=False)
+    for path, label, mask, split, group in read_cells(file, COLUMNS):
+        yield path, _valid(label), mask, _valid(split), _valid(group)
+
+
+def read_cells(file: Path, columns: Sequence[str]) -> Iterator[tuple[str | None, ...]]:
+    """The cells of ``columns`` as text, row by row; None where one is empty or the column absent.
+
+    Raises:
+        DatasetError: if the file cannot be read.
+    """
+    present = [column for column in columns if column in header(file)]
     with _translated(file):
         for batch in _batches(file, present):
             cells = [
                 [_text(value) for value in batch.column(column).to_pylist()]
                 if column in present
                 else [None] * batch.num_rows
-                for column in COLUMNS
+                for column in columns
             ]
-            for path, label, mask, split, group in zip(*cells, strict=True):
-                yield path, _valid(label), mask, _valid(split), _valid(group)
+            yield from zip(*cells, strict=True)
 
 
-def _header(file: Path) -> list[str]:
+def header(file: Path) -> list[str]:
     """The names of the table's columns."""
     if not file.is_file():
         # A pipe would hang, and the table is read more than once.
@@ -110,8 +119,11 @@ def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
     Spreadsheets of many countries separate with semicolons: what separates the header's names does.
     """
     with file.open("rb") as opened:
-        header = opened.readline(_HEADER_BYTES).decode("utf-8-sig", "replace").rstrip("\r\n")
-    delimiter = next((mark for mark in _DELIMITERS if _names(header, mark) >= {*_NEEDED}), ",")
+        first = opened.readline(_HEADER_BYTES).decode("utf-8-sig", "replace").rstrip("\r\n")
+    # Photos with several labels have no column label.
+    needed = ({*_NEEDED}, {_NEEDED[0]})
+    fits = (mark for some in needed for mark in _DELIMITERS if _names(first, mark) >= some)
+    delimiter = next(fits, ",")
     return pa.csv.ParseOptions(newlines_in_values=True, delimiter=delimiter)
 
 

@@ -1,16 +1,22 @@
-"""A table of photos: CSV or Parquet with the columns ``path,label[,mask][,split][,group]``."""
+"""A table of photos: CSV or Parquet with the columns ``path,label[,mask][,split][,group]``.
+
+In the place of ``label`` there may be ``labels``, several joined, or a column of 0 and 1 a class.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.data._classes import ordered, read_class_to_idx
+from xai_audit.data._label_sets import JOINED, class_columns, read_label_sets
 from xai_audit.data._names import absolute, shown
 from xai_audit.data._table import check_table, read_rows
 from xai_audit.errors import DatasetError
+from xai_audit.run.labelling import labels_of
 from xai_audit.run.paths import safe_name
 from xai_audit.store.address import is_address, is_remote, placed, spelled
 from xai_audit.store.files import local_copy
@@ -19,6 +25,8 @@ from xai_audit.vision.opening import anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from xai_audit.data._table import Row
 
 log = logging.getLogger(__name__)
 _NO_LABEL = ("no_class", "the table gives no label")
@@ -34,9 +42,12 @@ class CsvTable:
         root: what relative paths start from; None: the file's own folder.
         split: keep only the rows of this split; None: all.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
+        separator: of several labels in the column ``labels``.
+        classes: columns of 0 and 1, a class each; None: all but the known ones, where the table
+            has neither ``label`` nor ``labels``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a dataset's own keys
         self,
         *,
         name: str | None,
@@ -44,6 +55,8 @@ class CsvTable:
         root: str | None,
         split: str | None,
         class_to_idx: str | None,
+        separator: str,
+        classes: list[str] | None,
     ) -> None:
         """Read ``class_to_idx``; the table itself is not touched yet."""
         self._file: Path = absolute(file)
@@ -52,6 +65,25 @@ class CsvTable:
         self._where = spelled(self._file)
         self._split = None if split is None else str(split)
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
+        self._separator, self._classes = separator, classes
+
+    @cached_property
+    def _columns(self) -> list[str] | None:
+        """The columns of several labels; None for one label a photo."""
+        return class_columns(self._table, self._classes)
+
+    @property
+    def several_labels(self) -> str:
+        """How the table says that a photo may have several labels; empty where it does not."""
+        if self._columns is None:
+            return ""
+        columns = f"the column {JOINED}" if self._columns == [JOINED] else "a column a class"
+        return f"{self._file.name} has {columns}"
+
+    def _rows(self) -> Iterator[Row]:
+        if self._columns is None:
+            return read_rows(self._table)
+        return read_label_sets(self._table, self._columns, self._separator)
 
     def prepare(self) -> None:
         """Check that the table has its columns, a class and a row of the split.
@@ -59,13 +91,17 @@ class CsvTable:
         Raises:
             DatasetError: if not.
         """
-        check_table(self._table, need_split=self._split is not None)
+        needed = ("path",) if self._columns else ("path", "label")
+        check_table(self._table, needed, need_split=self._split is not None)
         self.class_names()
         next(self.entries())
 
     def class_names(self) -> tuple[str, ...]:
         """Every label, whatever its split, in the order of the model's outputs."""
-        labels = {label for _, label, *_ in read_rows(self._table) if label is not None}
+        labels = {label for _, label, *_ in self._rows() if label is not None}
+        if self._columns is not None:
+            labels = {label for each in labels for label in labels_of(each)}
+            labels |= {*self._columns} - {JOINED}
         if not labels:
             raise DatasetError(
                 "the table has no label", where=self._where, expected="rows of path,label",
@@ -78,7 +114,7 @@ class CsvTable:
         seen: set[str] = set()
         repeated = nameless = 0
         splits: set[str] = set()
-        for path, label, mask, split, group in read_rows(self._table):
+        for path, label, mask, split, group in self._rows():
             if self._split is not None and split != self._split:
                 splits.add(split or "")
                 continue

@@ -53,7 +53,7 @@ def discover(
     counts = {"classes": 0, "too_few": 0, "left_out": 0}
     for method, kind in kinds_of_run(paths).items():
         sample = read_sample(paths, method, kind, images=settings.images, seed=settings.seed)
-        masses = read_masses(paths, method, kind, sample.image_ids.tolist())
+        masses = read_masses(paths, method, kind, sample)
         counts["left_out"] += int((~sample.usable).sum())
         for name, chosen, others in _classes(sample):
             enough = len(chosen) >= max(2, settings.min_images)

@@ -19,11 +19,10 @@ from xai_audit.run.verdicts import kinds_in
 from xai_audit.schema import ATTRIBUTIONS, REGIONS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 _GRID = ["heatmap_height", "heatmap_width"]
+_CASE = ["image_id", "class_name"]
 # A strategy is a place, not a contour: no side of the grid has more cells than this.
 MOST_CELLS = 16
 
@@ -75,27 +74,28 @@ def read_sample(paths: RunPaths, method: str, kind: str, *, images: int, seed: i
     drawn = per_class(found, images, seed).reindex(columns=columns)
     sizes = Counter(drawn[_GRID].dropna().astype(int).itertuples(index=False, name=None))
     grid = common_grid(dict(sizes)) if sizes else (1, 1)
-    place = dict(zip(drawn["image_id"], range(len(drawn)), strict=True))
+    place = dict(zip(zip(*(drawn[c] for c in _CASE), strict=True), range(len(drawn)), strict=True))
     shares = np.full((len(drawn), *grid), np.nan, np.float16)
     wanted = where & ds.field("image_id").isin(pa.array(drawn["image_id"], pa.string()))
-    for frame in scan(files, ATTRIBUTIONS, ["image_id", "heatmap", *_GRID], wanted):
-        for image_id, heatmap, height, width in frame.itertuples(index=False):
+    for frame in scan(files, ATTRIBUTIONS, [*_CASE, "heatmap", *_GRID], wanted):
+        for *case, heatmap, height, width in frame.itertuples(index=False):
             shape = (0, 0) if heatmap is None else (int(height), int(width))
-            if (shared := cell_shares(heatmap, shape, grid)) is not None:
-                shares[place[image_id]] = shared
+            at, shared = place.get(tuple(case)), cell_shares(heatmap, shape, grid)
+            if at is not None and shared is not None:
+                shares[at] = shared
     image_ids, classes = (drawn[name].to_numpy(object) for name in ("image_id", "class_name"))
     return Sample(image_ids, classes, shares)
 
 
-def read_masses(paths: RunPaths, method: str, kind: str, image_ids: Sequence[str]) -> pd.DataFrame:
-    """``mass_<region>`` and ``area_<region>`` of images in their order; NaN where undefined."""
+def read_masses(paths: RunPaths, method: str, kind: str, sample: Sample) -> pd.DataFrame:
+    """``mass_<region>`` and ``area_<region>`` of the sample's maps; NaN where undefined."""
     names = [f"{what}_{region}" for what in ("mass", "area") for region in REGIONS]
-    where = _of(method, kind) & ds.field("image_id").isin(pa.array(image_ids, pa.string()))
-    frames = list(scan(RunPaths.parts(paths.scores), SCORES, ["image_id", *names], where))
-    empty = pd.DataFrame(columns=["image_id", *names], dtype=np.float64)
+    where = _of(method, kind) & ds.field("image_id").isin(pa.array(sample.image_ids, pa.string()))
+    frames = list(scan(RunPaths.parts(paths.scores), SCORES, [*_CASE, *names], where))
+    empty = pd.DataFrame(columns=[*_CASE, *names], dtype=np.float64)
     scores = pd.concat(frames) if frames else empty
-    masses: pd.DataFrame = scores.set_index("image_id")[names].astype(np.float64)
-    return masses.reindex(pd.Index(image_ids, dtype=object))
+    masses: pd.DataFrame = scores.set_index(_CASE)[names].astype(np.float64)
+    return masses.reindex(pd.MultiIndex.from_arrays([sample.image_ids, sample.classes]))
 
 
 def _of(method: str, kind: str) -> ds.Expression:

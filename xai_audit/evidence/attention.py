@@ -138,7 +138,7 @@ def attended_table(
     Args:
         survey: what was read of every cue.
         cue: its key.
-        maps: heatmaps of the photos of the survey, by method and target kind.
+        maps: heatmaps of the cases of the survey, by method and target kind.
         names: of the classes, in the order of the rows; those without photos are left out.
         grid: (h, w) of the heatmaps.
         seed: of the sign flips.
@@ -146,10 +146,12 @@ def attended_table(
     regions, areas = survey.regions(cue, grid), survey.readings[cue].areas
     if regions is None:
         return ATTENTION.empty_table()
-    present = [name for name in names if (survey.classes == name).any()]
+    present, (places, classes) = survey.present(names), survey.cases
     rows = []
     for of in maps:
-        found = attention(of.maps, regions, areas, survey.classes, classes=present, seed=seed)
+        found = attention(
+            of.maps, regions[places], areas[places], classes, classes=present, seed=seed
+        )
         for name, one in found.items():
             numbers = {**vars(one.estimate), "mass": one.mass, "area": one.area}
             row = {key: None if np.isnan(value) else value for key, value in numbers.items()}

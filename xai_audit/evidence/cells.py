@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from xai_audit.evidence.added import added_cell
 from xai_audit.evidence.own_share import photos_included, spared, with_whole
 from xai_audit.evidence.plan import Roster, Separation, cell, owner
 from xai_audit.evidence.readings import CueReading, SurveyTables
+from xai_audit.run.labelling import labels_of, names_of
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import hash_order
@@ -38,12 +39,31 @@ class Planning:
         names: classes with photos in the survey, in the order of the labels.
         seed: of the run.
         budget: pairs a cell at most.
+        viewed_from: where photos have several labels, the class from which they are seen: ``names``
+            are it and the sets of labels that lack it.
     """
 
     survey: SurveyTables
     names: Sequence[str]
     seed: int
     budget: int
+    viewed_from: str | None = None
+
+    def of(self, name: str) -> Planning:
+        """The planning of the cells of class ``name``: where photos have several labels, its own.
+
+        Donors and photos that are pulled are then of sets that lack the class.
+        """
+        if self.survey.wrong is None or self.viewed_from is not None:
+            return self
+        if name not in self._views:
+            names = names_of(self.survey.seen_from(name), name)
+            self._views[name] = replace(self, names=names, viewed_from=name)
+        return self._views[name]
+
+    @cached_property
+    def _views(self) -> dict[str, Planning]:
+        return {}
 
     @cached_property
     def roster(self) -> Roster:
@@ -53,7 +73,7 @@ class Planning:
             confusion.setdefault(row["class_name"], {})[row["other_class"]] = row["photos"]
         return Roster(
             ids=self.survey.ids,
-            classes=self.survey.classes,
+            classes=self.survey.seen_from(self.viewed_from or ""),
             names=self.names,
             confusion=confusion,
             seed=self.seed,
@@ -72,7 +92,21 @@ class Planning:
                 lists = [[one.values.to_numpy() for one in table.column(c)] for c in _LISTS]
                 by_class = (dict(zip(names, each, strict=True)) for each in (values, *lists))
                 found[table.column("cue")[0].as_py()] = Separation(*by_class)
-        return found
+        viewed = self.viewed_from
+        return found if viewed is None else {c: self._seen(s, viewed) for c, s in found.items()}
+
+    def _seen(self, known: Separation, viewed: str) -> Separation:
+        """What a cue tells of class ``viewed``; a set is as distinct as its most distinct label."""
+        of = {
+            text: [known.distinct.get(one, np.nan) for one in labels_of(text)]
+            for text in self.names
+        }
+        distinct = {text: float(np.fmax.reduce(each)) for text, each in of.items() if each}
+        distinct[viewed] = known.distinct.get(viewed, np.nan)
+        own = (
+            {viewed: of[viewed]} if viewed in of else {} for of in (known.presence, known.likeness)
+        )
+        return Separation(distinct, *own)
 
     @cached_property
     def clusters(self) -> dict[str, int]:
@@ -101,6 +135,8 @@ class Planning:
 
     def cells(self, name: str) -> list[Cell]:
         """The cells of class ``name`` in the order of the cues; that of all cues is the last."""
+        if (own := self.of(name)) is not self:
+            return own.cells(name)
         roster, budget = self.roster, self.budget
         if not roster.ids:
             return []

@@ -39,6 +39,9 @@ PHOTOS = pa.schema(
         pa.field("correct", pa.bool_(), nullable=False),
     ]
 )
+# A further column of PHOTOS where photos have several labels, so that class_name is their set: the
+# classes for which the photo is wrongly decided, for or not.
+WRONG = pa.field("wrong", pa.list_(pa.string()))
 
 CUES = pa.schema(
     [

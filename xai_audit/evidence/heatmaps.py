@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from xai_audit.run.paths import RunPaths
+from xai_audit.schema import ABSENT
 from xai_audit.vision.transform import pull_down
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ class Shares:
 
 
 def view_shares(
-    paths: RunPaths, ids: Sequence[str], *, grid: tuple[int, int], size: tuple[int, int]
+    paths: RunPaths,
+    ids: Sequence[str],
+    *,
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    classes: Sequence[str] | None = None,
 ) -> list[Shares]:
     """The heatmaps of ``ids`` by method and target kind, read part by part.
 
@@ -56,41 +62,50 @@ def view_shares(
     Args:
         paths: of the run.
         ids: n image ids.
+        classes: of photos with several labels, the class that each of the n maps is for.
         grid: (h, w) that maps of another size are brought to.
         size: (H, W) of the model's view.
     """
-    place = pd.Index(ids)
+    place = pd.Index(ids if classes is None else list(zip(ids, classes, strict=True)))
     weight = pull_down(torch.ones(size, dtype=torch.float64), grid).numpy()
     found: dict[tuple[str, str], NDArray[np.float32]] = {}
-    for method, kind, image_ids, cells in _maps_of(paths, ids):
+    for method, kind, of, cells in _maps_of(paths, ids, several=classes is not None):
         maps = found.setdefault(
             (method, kind), np.full((len(ids), *grid), np.nan, dtype=np.float32)
         )
         cells = _on_grid(cells, grid)
         total = (cells * weight).sum((1, 2))
         known = np.isfinite(total) & (total > 0)
-        maps[place.get_indexer(image_ids[known])] = cells[known] / total[known, None, None]
+        maps[place.get_indexer(of[known])] = cells[known] / total[known, None, None]
     return [Shares(method, kind, maps) for (method, kind), maps in sorted(found.items())]
 
 
 def _maps_of(
-    paths: RunPaths, ids: Sequence[str]
-) -> Iterator[tuple[str, str, NDArray[np.object_], NDArray[np.float64]]]:
-    """Method, target kind, image ids (m,) and maps (m, h, w) of equal size, part by part."""
+    paths: RunPaths, ids: Sequence[str], *, several: bool
+) -> Iterator[tuple[str, str, pd.Index, NDArray[np.float64]]]:
+    """Method, target kind, image ids (m,) and maps (m, h, w) of equal size, part by part.
+
+    Of photos with ``several`` labels image ids with the class, and the maps of labels alone.
+    """
+    names = ["image_id", "class_name"] if several else ["image_id"]
     wanted = pa.array(ids, pa.string())
     for path in RunPaths.parts(paths.attributions):
-        table = pq.read_table(path, columns=[*_KEYS, "image_id", "heatmap"])
+        table = pq.read_table(path, columns=[*_KEYS, *names, "heatmap"])
         ours = pc.and_(
             pc.is_in(table.column("image_id"), value_set=wanted),
             pc.is_valid(table.column("heatmap")),
         )
+        if several:
+            ours = pc.and_(ours, pc.equal(table.column("target_kind"), "label"))
         table = table.filter(ours)
         keys = table.select(_KEYS).to_pandas()
         for (method, kind, height, width), rows in keys.groupby(_KEYS).indices.items():
             some = table.take(rows)
             flat = some.column("heatmap").combine_chunks().flatten().to_numpy()
             cells = flat.astype(np.float64).reshape(-1, height, width)
-            yield method, kind, some.column("image_id").to_numpy(), cells
+            of = [some.column(name).to_numpy() for name in names]
+            index = pd.MultiIndex.from_arrays(of) if several else pd.Index(of[0])
+            yield method, kind, index, cells
 
 
 def _on_grid(cells: NDArray[np.float64], grid: tuple[int, int]) -> NDArray[np.float64]:
@@ -118,6 +133,47 @@ class Predictions:
 
     correct: dict[str, bool]
     confusion: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Decided(Predictions):
+    """The decisions for unmodified photos that have several labels.
+
+    Attributes:
+        wrong: of the requested photos, image id -> the classes for which it is wrongly decided.
+    """
+
+    wrong: dict[str, list[str]]
+
+
+def decided(paths: RunPaths, ids: Sequence[str], sets: Mapping[str, str]) -> Decided:
+    """Which decisions for ``ids`` are wrong, and how often sets are decided for a class they lack.
+
+    Args:
+        paths: of the run.
+        ids: of the requested images; one without a row is decided rightly for every class.
+        sets: image id -> the text of its labels, of all images.
+    """
+    wrong: dict[str, set[str]] = {one: set() for one in ids}
+    taken: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for table in _together(
+        RunPaths.parts(paths.scores), ["image_id", "class_name", "label", "pred"]
+    ):
+        rows: pd.DataFrame = table.to_pandas()
+        rows = rows[rows["pred"] != rows["label"]]
+        for one, name, label in zip(*(rows[c] for c in list(rows)[:3]), strict=True):
+            if one in wrong:
+                wrong[one].add(name)
+            if label == ABSENT:
+                taken[name, sets[one]].add(one)
+    confusion: dict[str, dict[str, float]] = defaultdict(dict)
+    for (name, other), photos in taken.items():
+        confusion[name][other] = float(len(photos))
+    return Decided(
+        correct={one: not names for one, names in wrong.items()},
+        confusion=dict(confusion),
+        wrong={one: sorted(names) for one, names in wrong.items()},
+    )
 
 
 def predictions(paths: RunPaths, ids: Sequence[str], names: Mapping[int, str]) -> Predictions:

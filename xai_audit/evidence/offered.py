@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from xai_audit.evidence.availability import availability
 from xai_audit.evidence.columns import AVAILABILITY
+from xai_audit.run.labelling import names_of
 from xai_audit.run.paths import RunPaths
-from xai_audit.schema import GROUPS
+from xai_audit.schema import ABSENT, GROUPS
 from xai_audit.statistics.estimate import UNKNOWN
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xai_audit.evidence.readings import SurveyTables
+    from xai_audit.statistics.estimate import Estimate
 
 _COLUMNS = 64
 
@@ -41,39 +43,44 @@ def offered_table(
     descriptors = survey.descriptors(cue)
     if descriptors is None:
         return AVAILABILITY.empty_table()
-    classes = survey.classes
-    present = [name for name in names if (classes == name).any()]
-    correct = survey.photos.column("correct").to_numpy()
-    found = availability(
-        descriptors,
-        classes,
-        survey.clusters,
-        classes=present,
-        permutations=permutations,
-        seed=seed,
-    )
-    likeness = _means(found.presence, survey.readings[cue].usable, classes, present)
+    present = survey.present(names)
+    if survey.wrong is None:
+        views = [(survey.classes, present, present)]
+    else:  # each class against the sets that lack it
+        seen = {name: survey.seen_from(name) for name in present}
+        views = [(of, [name], names_of(of, name)) for name, of in seen.items()]
     rows = []
-    for column, name in enumerate(present):
-        presence = found.presence[:, column].astype(np.float64)
-        sides = harm(presence, classes == name, correct)
-        estimate = found.estimates.get(name, UNKNOWN)
-        numbers = {
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "p": estimate.p,
-            "accuracy_agree": sides.agree,
-            "accuracy_disagree": sides.disagree,
-        }
-        row: dict[str, Any] = {
-            name: None if np.isnan(value) else value for name, value in numbers.items()
-        }
-        row |= {"n_agree": sides.n_agree, "n_disagree": sides.n_disagree}
-        row |= {"n_groups": found.groups[name]}
-        row |= {"presence": presence[classes == name], "likeness": likeness[:, column]}
-        rows.append(row | {"cue": cue, "class_name": name})
+    for classes, measured, groups in views:
+        found = availability(
+            descriptors,
+            classes,
+            survey.clusters,
+            classes=measured,
+            permutations=permutations,
+            seed=seed,
+        )
+        likeness = _means(found.presence, survey.readings[cue].usable, classes, groups)
+        for column, name in enumerate(measured):
+            presence = found.presence[:, column].astype(np.float64)
+            sides = harm(presence, classes == name, survey.correct(name))
+            row = _row(found.estimates.get(name, UNKNOWN), sides) | {"n_groups": found.groups[name]}
+            row |= {"presence": presence[classes == name], "likeness": likeness[:, column]}
+            rows.append(row | {"cue": cue, "class_name": name})
     return pa.Table.from_pylist(rows, schema=AVAILABILITY)
+
+
+def _row(estimate: Estimate, sides: Harm) -> dict[str, Any]:
+    """The numbers of a row, None where unknown."""
+    numbers = {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "p": estimate.p,
+        "accuracy_agree": sides.agree,
+        "accuracy_disagree": sides.disagree,
+    }
+    known = {name: None if np.isnan(value) else value for name, value in numbers.items()}
+    return known | {"n_agree": sides.n_agree, "n_disagree": sides.n_disagree}
 
 
 def _means(
@@ -82,7 +89,7 @@ def _means(
     classes: NDArray[np.str_],
     names: Sequence[str],
 ) -> NDArray[np.float64]:
-    """The mean (K, K) over each class's usable photos of each class's scores; NaN unknown."""
+    """The mean (names, K) over each name's usable photos of each class's scores; NaN unknown."""
     mine, found = classes[usable], []
     for at in range(0, presence.shape[1], _COLUMNS):  # of thousands not all in double precision
         scores = pd.DataFrame(presence[usable, at : at + _COLUMNS], dtype=np.float64)
@@ -142,7 +149,7 @@ def groups(paths: RunPaths) -> pa.Table:
     for path in RunPaths.parts(paths.scores) if group_of else ():
         for row in pq.read_table(path, columns=columns).to_pylist():
             group = group_of.get(row["image_id"])
-            if group is not None and row["pred"] is not None:
+            if group is not None and row["pred"] is not None and row["label"] != ABSENT:
                 found = counts.setdefault((row["class_name"], group), {})
                 found[row["image_id"]] = row["pred"] == row["label"]
     rows = [

@@ -15,12 +15,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xai_audit.errors import CueProblem, PluginError
-from xai_audit.evidence.columns import SURVEY
+from xai_audit.evidence.columns import SURVEY, WRONG
 from xai_audit.evidence.left_out import counted
+from xai_audit.run.labelling import labels_of, seen_from
 from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,6 +86,45 @@ class SurveyTables:
     def classes(self) -> NDArray[np.str_]:
         """(n,) class names."""
         return np.array(self.photos.column("class_name").to_pylist(), dtype=str)
+
+    @cached_property
+    def wrong(self) -> list[list[str]] | None:
+        """(n,) where photos have several labels, the classes they are wrongly decided for, or not.
+
+        :attr:`classes` are then sets of labels. None elsewhere.
+        """
+        if WRONG.name not in self.photos.column_names:
+            return None
+        found: list[list[str]] = self.photos.column(WRONG.name).to_pylist()
+        return found
+
+    def seen_from(self, name: str) -> NDArray[np.str_]:
+        """(n,) class names; of several labels ``name`` where a photo has it, else its set."""
+        return self.classes if self.wrong is None else seen_from(name, self.classes)
+
+    def correct(self, name: str) -> NDArray[np.bool_]:
+        """(n,) whether the model is right; of several labels, in its decision for ``name``."""
+        if self.wrong is None:
+            return np.asarray(self.photos.column("correct").to_numpy())
+        return np.array([name not in names for names in self.wrong], dtype=bool)
+
+    def present(self, names: Iterable[str]) -> list[str]:
+        """Those of the classes ``names`` that a photo has."""
+        held = {*self.classes.tolist()}
+        if self.wrong is not None:
+            held = {label for text in held for label in labels_of(text)}
+        return [name for name in names if name in held]
+
+    @cached_property
+    def cases(self) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+        """Places of photos and the class of each: one a photo, of several labels one a label."""
+        if self.wrong is None:
+            return np.arange(len(self.ids)), self.classes
+        found = [
+            (n, one) for n, text in enumerate(self.classes.tolist()) for one in labels_of(text)
+        ]
+        places = np.array([place for place, _ in found], np.int64)
+        return places, np.array([name for _, name in found], dtype=str)
 
     @cached_property
     def clusters(self) -> NDArray[np.int64]:

@@ -45,8 +45,15 @@ class Screening:
     planning: Planning
     method: str
 
+    def of(self, name: str) -> Screening:
+        """That of class ``name``: where photos have several labels, as it sees them."""
+        planning = self.planning.of(name)
+        return self if planning is self.planning else Screening(planning, self.method)
+
     def screens(self, name: str) -> list[Screen]:
         """The screens of class ``name`` in the order of the cues."""
+        if (own := self.of(name)) is not self:
+            return own.screens(name)
         found = [
             self._screen(name, key)
             for key, reading in self.planning.survey.readings.items()
@@ -71,7 +78,7 @@ class Screening:
         columns = ["cue", "class_name", "method", "target_kind", "masses"]
         for file in RunPaths.parts(self.planning.survey.paths.attention):
             rows = pq.read_table(file, columns=columns).to_pylist()
-            mine = [row for row in rows if row["method"] == self.method]
+            mine = [r for r in rows if r["method"] == self.method and self._sees(r["class_name"])]
             kinds = {row["target_kind"] for row in mine}
             for row in mine:
                 if row["target_kind"] == (preferred_kind(kinds) or min(kinds)):
@@ -103,6 +110,9 @@ class Screening:
             recipients={other: photos for other, photos in given.items() if photos},
             without=tuple(roster.ids[place] for place in neutral[:_WITHOUT]),
         )
+
+    def _sees(self, name: str) -> bool:
+        return self.planning.viewed_from in (None, name)
 
     @cached_property
     def _correct(self) -> list[bool]:

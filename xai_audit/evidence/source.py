@@ -52,6 +52,7 @@ def transplanter_of(audit: Audit, sets: Mapping[str, Sequence[str]] | None = Non
         audit.model,
         precision=compute.precision,
         batch_size=compute.batch_size,
+        labels=audit.labels,
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS
+from xai_audit.evidence.columns import CONFUSION, CUES, PHOTOS, WRONG
 from xai_audit.evidence.plan import OTHERS, shown
 from xai_audit.schema import DISCOVERED, PULL, RELIANCE, SUMMARY, TRANSPLANTS, WHOLE
 from xai_audit.statistics.intervals import difference_interval
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xai_audit.evidence.heatmaps import Predictions
     from xai_audit.types import Cue
 
 CLASS_WIDE = (RELIANCE, PULL, WHOLE)
@@ -29,17 +30,18 @@ def photo_table(
     hashes: Mapping[str, int],
     class_of: Mapping[str, str],
     group_of: Mapping[str, str | None],
-    correct: Mapping[str, bool],
+    seen: Predictions,
 ) -> pa.Table:
-    """The photos of the survey in PHOTOS.
+    """The photos of the survey in PHOTOS, with WRONG where they have several labels.
 
     Args:
         hashes: image id -> perceptual hash, in the order of the survey.
         class_of: image id -> class.
         group_of: image id -> the dataset's own group; None or absent where it has none.
-        correct: image id -> whether the model is right; absent is taken as wrong.
+        seen: what the model says of them; a photo of which it says nothing is taken as wrong.
     """
     # Loads torch; verdicts need this module too.
+    from xai_audit.evidence.heatmaps import Decided
     from xai_audit.evidence.near import clusters, near_groups
 
     ids, near = list(hashes), near_groups(list(hashes.values()))
@@ -48,9 +50,12 @@ def photo_table(
         "class_name": [class_of[one] for one in ids],
         "near_group": near,
         "cluster": clusters(near, [group_of.get(one) for one in ids]),
-        "correct": [correct.get(one, False) for one in ids],
+        "correct": [seen.correct.get(one, False) for one in ids],
     }
-    return pa.table(columns, schema=PHOTOS)
+    table = pa.table(columns, schema=PHOTOS)
+    if not isinstance(seen, Decided):
+        return table
+    return table.append_column(WRONG, pa.array([seen.wrong[one] for one in ids], WRONG.type))
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, float]]) -> pa.Table:

@@ -18,8 +18,9 @@ import torch
 from xai_audit.evidence.batch import Batch
 from xai_audit.evidence.plan import shown
 from xai_audit.evidence.views import Packed, PairViews
-from xai_audit.network.inputs import AdaptiveBatch, Inputs, log_odds, model_errors
-from xai_audit.schema import TRANSPLANTS
+from xai_audit.network.inputs import AdaptiveBatch, Inputs, decided, log_odds, model_errors
+from xai_audit.run.labelling import labels_of
+from xai_audit.schema import ABSENT, TRANSPLANTS
 from xai_audit.vision.workers import Workers
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Transplanter:
         model: prepared.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         batch_size: photos a forward.
+        labels: class -> model output; None: as the rows of the source have them, a class each.
 
     Attributes:
         cues: by key.
@@ -83,18 +85,19 @@ class Transplanter:
         *,
         precision: str,
         batch_size: int,
+        labels: Mapping[str, int] | None = None,
     ) -> None:
         self._source, self.cues, self._model = source, dict(cues), model
-        self._inputs, self._precision = Inputs(model, precision), precision
+        self._inputs = Inputs(model, precision)
         self.adaptive = AdaptiveBatch(batch_size)
         self.forwards: Counter[str] = Counter()
         self.problems: dict[Pair, CueProblem] = {}
         self.before: Measured | None = None
-        ids, classes, labels = (
+        ids, classes, own = (
             source.rows.column(name).to_pylist() for name in ("image_id", "class_name", "label")
         )
         self._class_of = dict(zip(ids, classes, strict=True))
-        self._label_of = dict(zip(classes, labels, strict=True))
+        self._label_of = labels or dict(zip(classes, own, strict=True))
         self._place = {image_id: place for place, image_id in enumerate(ids)}
         # The same for all calls, the photos' pairs being their sampler: they keep their canvases.
         self._requested: list[list[list[Pair]]] = []
@@ -180,7 +183,11 @@ class Transplanter:
         logits = logits[batch.ends]
         label = torch.tensor([self._label_of[pair.class_name] for pair in pairs])
         odds = log_odds(logits.double(), label.repeat_interleave(2), self._model.head)
-        pred = logits.argmax(1).masked_fill(~logits.isfinite().all(1), -1)
+        named, limits = label.repeat_interleave(2), self._model.thresholds
+        pred = logits.argmax(1)
+        if limits is not None:
+            pred = torch.where(decided(logits, named, limits)[0], named, ABSENT)
+        pred = pred.masked_fill(~logits.isfinite().all(1), -1)
         numbers = (values.view(-1, 2).tolist() for values in (odds.sigmoid(), odds, pred))
         for pair, views_of, *found in zip(pairs, batch.forwards, *numbers, strict=True):
             row = self._row(pair, *found)
@@ -196,7 +203,7 @@ class Transplanter:
         pred: Sequence[int] = (-1, -1),
     ) -> Row:
         """The row of a pair from what the model gives with and without the cue; -1 failed."""
-        own = self._class_of[pair.image]
+        own = self._seen(pair.image, pair.class_name)
         row: Row = {
             "class_name": pair.class_name,
             "cue": shown(pair.cue),
@@ -206,26 +213,28 @@ class Transplanter:
             "image_class": own,
             "donor_with": pair.donor_with,
             "donor_without": pair.donor_without,
-            "donor_without_class": self._class_of[pair.donor_without],
+            "donor_without_class": self._seen(pair.donor_without, pair.class_name),
         }
         for place, end in enumerate(("with", "without")):
             row[f"p_{end}"] = None if math.isnan(p[place]) else p[place]
             row[f"log_odds_{end}"] = None if math.isnan(log_odds[place]) else log_odds[place]
-            row[f"correct_{end}"] = None if -1 in pred else pred[place] == self._label_of[own]
             named = self._label_of[pair.class_name]
+            right = self._label_of[own] if self._model.thresholds is None else ABSENT
+            right = named if own == pair.class_name else right
+            row[f"correct_{end}"] = None if -1 in pred else pred[place] == right
             row[f"predicted_{end}"] = None if -1 in pred else pred[place] == named
         return row
 
+    def _seen(self, image_id: str, name: str) -> str:
+        """The class of a photo; of several labels ``name`` where it has it, else their set."""
+        own = self._class_of[image_id]
+        several = self._model.thresholds is not None
+        return name if several and name in labels_of(own) else own
+
     def _logits(self, views: torch.Tensor, ids: list[str]) -> torch.Tensor:
         """(B, K) float32 on the CPU, of views of the photos ``ids``."""
-        images = self._inputs.normalised(views)
-        with torch.no_grad(), model_errors(self._model.module, list(dict.fromkeys(ids))):
-            with self._inputs.autocast():
-                logits = self._model.module(images)
-            if self._precision != "fp32" and not bool(torch.isfinite(logits).all()):
-                logits = self._model.module(images)
-        found: torch.Tensor = logits.float().cpu()
-        return found
+        with model_errors(self._model.module, list(dict.fromkeys(ids))):
+            return self._inputs.logits(self._model.module, views)
 
 
 def _packed(groups: Sequence[list[Pair]], workers: int) -> Iterator[list[list[Pair]]]:

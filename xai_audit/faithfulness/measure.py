@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from xai_audit.attribute.explain import call_method, stored_size
+from xai_audit.attribute.calls import call_method
+from xai_audit.attribute.explain import stored_size
 from xai_audit.attribute.request import CachedRequest, MethodServices
 from xai_audit.attribute.targets import kind_of, make_targets
 from xai_audit.errors import PluginError

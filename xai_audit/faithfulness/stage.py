@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from xai_audit.attribute.targets import kind_of, resolved
+from xai_audit.attribute.targets import kind_of, targets_of
 from xai_audit.faithfulness.output import DRAWS, draw_of, methods_table
 from xai_audit.run.files import write_table
+from xai_audit.run.labelling import one_label_each
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import drawn
@@ -62,12 +63,14 @@ def plan(audit: Audit) -> Plan:
 
 
 def _sampled(audit: Audit) -> pa.Table:
-    return drawn(audit.selected(), audit.settings.trust.images, audit.settings.seed)
+    rows = audit.selected()
+    rows = one_label_each(rows, audit.labels) if audit.several_labels else rows
+    return drawn(rows, audit.settings.trust.images, audit.settings.seed)
 
 
 def _kind(audit: Audit) -> str | NamedClass:
     """The one target that maps are checked for."""
-    kinds = resolved(audit.settings.targets, audit.labels, audit.facts.num_outputs)
+    kinds = targets_of(audit)
     return preferred_kind(kind_of(kind) for kind in kinds) or kinds[0]
 
 

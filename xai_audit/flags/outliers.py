@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from xai_audit.run.files import write_table
 from xai_audit.run.verdicts import kinds_of_run, of_kinds, preferred_kinds
-from xai_audit.schema import BANDS, FLAGS
+from xai_audit.schema import ABSENT, BANDS, FLAGS
 
 if TYPE_CHECKING:
     from xai_audit.run.reader import Run
@@ -41,7 +42,8 @@ def find_flags(scores: pd.DataFrame, *, z: float, min_excess: float) -> pd.DataF
 
     A region's mass is flagged where it lies ``z`` robust standard deviations (1.4826 MAD of its
     class and method) and ``min_excess`` from the class's median, on the suspicious side. Each
-    method is judged by its ``contrast`` target where present, else ``label``, else ``pred``.
+    method is judged by its ``contrast`` target where present, else ``label``, else ``pred``. Of
+    photos with several labels a mistake is a decision for a class, or not for it.
 
     Args:
         scores: rows of ``schema.SCORES``.
@@ -54,7 +56,9 @@ def find_flags(scores: pd.DataFrame, *, z: float, min_excess: float) -> pd.DataF
         _unusual(rows, reason, side=side, z=z, min_excess=min_excess)
         for reason, side in _SIDES.items()
     ]
-    found += [_off_object(rows), _mistakes(rows)]
+    alarms = scores[scores["label"].eq(ABSENT)]
+    judged = pd.concat([rows, alarms], ignore_index=True) if len(alarms) else rows
+    found += [_off_object(rows), _mistakes(judged)]
     filled = [frame for frame in found if len(frame)]
     return _ranked(pd.concat(filled or found[:1], ignore_index=True))
 
@@ -66,7 +70,8 @@ def write_flags(run: Run, *, z: float, min_excess: float) -> pd.DataFrame:
         OutputError: the scores are missing or broken.
     """
     kinds = kinds_of_run(run)
-    scores = run.collect("scores", _NEEDED, of_kinds(kinds))
+    alarm = ds.field("label") == ABSENT  # explained as the prediction that it is
+    scores = run.collect("scores", _NEEDED, of_kinds(kinds) | alarm)
     flags = find_flags(scores, z=z, min_excess=min_excess)
     write_table(run.paths.flags, pa.Table.from_pandas(flags, schema=FLAGS, preserve_index=False))
     log.info("flag: %d flags on %d images", len(flags), flags["image_id"].nunique())
@@ -105,10 +110,11 @@ def _off_object(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mistakes(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per image with a wrong prediction, however many methods explained it."""
-    known = rows["label"].notna() & (rows["label"] >= 0) & rows["pred"].notna()
-    wrong = rows[known & (rows["pred"] != rows["label"])]
-    wrong = wrong.sort_values(["method", "image_id"]).drop_duplicates("image_id")
+    """One row per image and wrong prediction, however many methods explained it."""
+    labelled = rows["label"].notna() & ((rows["label"] >= 0) | (rows["label"] == ABSENT))
+    wrong = rows[labelled & rows["pred"].notna() & (rows["pred"] != rows["label"])]
+    wrong = wrong.sort_values(["method", "image_id"])
+    wrong = wrong.drop_duplicates(["image_id", "class_name"])
     confidence = wrong["confidence"].astype("float64")
     measured = pd.DataFrame({"value": confidence, "distance": confidence}, columns=[*_MEASURED])
     return _flagged(wrong, MISTAKE, measured)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xai_audit.errors import AuditError, DatasetError, ImageProblem, PluginError
+from xai_audit.run.labelling import labels_of
 from xai_audit.run.sample import stratified
 from xai_audit.schema import LISTING, MANIFEST, OK
 from xai_audit.store.address import is_remote, spelled
@@ -55,10 +56,11 @@ def listed(dataset: DatasetSource) -> pa.Table:
 def _batches(dataset: DatasetSource) -> Iterator[pa.RecordBatch]:
     entries: list[Entry] = []
     names = {*dataset.class_names()}
+    sets = bool(getattr(dataset, "several_labels", ""))
     with ThreadPoolExecutor(_THREADS) as pool:
 
         def batch() -> pa.RecordBatch:
-            rows = list(pool.map(lambda entry: _row(entry, dataset, names), entries))
+            rows = list(pool.map(lambda entry: _row(entry, dataset, names, sets=sets), entries))
             entries.clear()
             return pa.RecordBatch.from_pylist(rows, schema=LISTING)
 
@@ -90,9 +92,12 @@ def _checked(dataset: DatasetSource) -> Iterator[Entry]:
         raise PluginError(f"dataset {dataset.name} failed", where="entries", got=got) from exc
 
 
-def _row(entry: Entry, dataset: DatasetSource, names: Collection[str]) -> dict[str, Any]:
+def _row(
+    entry: Entry, dataset: DatasetSource, names: Collection[str], *, sets: bool
+) -> dict[str, Any]:
     status, error = entry.problem or (None, None)
-    if status is None and entry.class_name not in names:
+    own = labels_of(entry.class_name or "") if sets else (entry.class_name,)
+    if status is None and not {*own} <= {*names}:
         known = "no class" if entry.class_name is None else f"class {entry.class_name}"
         status, error = (
             "no_class",

@@ -68,6 +68,19 @@ class Inputs:
         seen: torch.Tensor = tv.rgb_to_grayscale(images) if self._grey else images
         return seen
 
+    def logits(self, module: torch.nn.Module, photos: torch.Tensor) -> torch.Tensor:
+        """(B, K) float32 on the CPU, of RGB photos (B, 3, H, W) uint8, without a graph.
+
+        Such as are not finite in the run's precision are computed in fp32.
+        """
+        images = self.normalised(photos)
+        with torch.no_grad():
+            with self.autocast():
+                found: torch.Tensor = module(images)
+            if self._dtype is not None and not bool(torch.isfinite(found).all()):
+                found = module(images)
+        return found.float().cpu()
+
     def autocast(self) -> AbstractContextManager[object]:
         """The block in which the forward runs."""
         if self._dtype is None:
@@ -105,6 +118,25 @@ def log_odds(logits: torch.Tensor, index: torch.Tensor, head: str) -> torch.Tens
     if head == "sigmoid":
         return mine
     return mine - logits.scatter(1, index[:, None], -torch.inf).logsumexp(1)
+
+
+def decided(
+    logits: torch.Tensor, index: torch.Tensor, thresholds: Sequence[float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether photos are decided for a class, (B,) bool, and its probability, (B,) float64.
+
+    The one rule of multi-label decisions: the sigmoid of the class's logit is at least its
+    threshold. NaN is not.
+
+    Args:
+        logits: (B, K).
+        index: (B,) int64, the class of each row.
+        thresholds: (K,), 0..1.
+    """
+    mine = index.to(logits.device)[:, None]
+    p = probabilities(logits.double().gather(1, mine), "sigmoid")[:, 0]
+    limits = torch.tensor(thresholds, dtype=torch.float64, device=logits.device)
+    return p >= limits[mine[:, 0]], p
 
 
 class AdaptiveBatch:

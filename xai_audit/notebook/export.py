@@ -35,6 +35,13 @@ def photo_table(run: AuditRun) -> pd.DataFrame:
     Raises:
         OutputError: nothing was scored, or the photos are no files of this machine.
     """
+    if run.has("decisions"):
+        raise OutputError(
+            "photos with several labels are not handed to other tools",
+            where=run.root,
+            expected="a data set of one label a photo",
+            remedy="the tables of the run, run.scores among them, have a row a photo and label",
+        )
     facts, kinds = read_facts(run), dict([*kinds_of_run(run).items()][:1])
     table = run.collect("scores", where=of_kinds(kinds))
     found = photos(run, table["image_id"], facts.dataset_root)

@@ -15,6 +15,7 @@ from xai_audit.report.heat import on_photo
 from xai_audit.report.material import gather, photos, read_heatmaps
 from xai_audit.report.overlay import Look, draw, open_photo
 from xai_audit.report.words import caption_of
+from xai_audit.run.labelling import labels_of
 from xai_audit.run.manifest import record_of
 from xai_audit.run.verdicts import CONFIRMED, kinds_of_run
 from xai_audit.store.address import is_address
@@ -46,13 +47,14 @@ def audit_of(run: AuditRun) -> Audit:
 
 
 def heatmap_on_photo(
-    run: AuditRun, image_id: str, method: str | None, kind: str
+    run: AuditRun, image_id: str, method: str | None, kind: str, class_name: str | None
 ) -> NDArray[np.float32]:
     """(H, W) float32: see :meth:`~xai_audit.notebook.run.AuditRun.heatmap`."""
     facts = read_facts(run)
     photo = _photo(run, facts, image_id)
     name = _method(run, facts, method)
-    found = dict(read_heatmaps(run, {(image_id, name)}, {name: kind}))
+    of = _class_of(run, photo, class_name)
+    found = dict(read_heatmaps(run, {(image_id, name)}, {name: kind}, class_name=of))
     if not found:
         raise OutputError(
             "no heatmap of this photo",
@@ -64,7 +66,13 @@ def heatmap_on_photo(
     return on_photo(found[image_id, name], view((photo.height, photo.width), facts.preprocess))
 
 
-def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | None) -> Shown:
+def shown_photo(
+    run: AuditRun,
+    image_id: str,
+    method: str | None,
+    target: str | None,
+    class_name: str | None,
+) -> Shown:
     """The photo and its overlay: see :meth:`~xai_audit.notebook.run.AuditRun.show`."""
     facts, audit = read_facts(run), audit_of(run)
     photo = _photo(run, facts, image_id)
@@ -78,15 +86,16 @@ def shown_photo(run: AuditRun, image_id: str, method: str | None, target: str | 
         )
     name = _method(run, facts, method)
     kind = target or kinds_of_run(run).get(name, "label")
-    heatmap = dict(read_heatmaps(run, {(image_id, name)}, {name: kind})).get((image_id, name))
+    key, of = (image_id, name), _class_of(run, photo, class_name)
+    heatmap = dict(read_heatmaps(run, {key}, {name: kind}, class_name=of)).get(key)
     look = Look(facts.preprocess, facts.border, _TILE)
     overlay = draw(photo.path, heatmap, look=look, mask=_mask(audit, image_id), opener=opener)
     panels = [drawn[0], *([] if overlay is None else [overlay])]
-    under = f"{name}, {kind}" if heatmap is not None else "no heatmap"
+    under = f"{name}, {of or kind}" if heatmap is not None else "no heatmap"
     return Shown(
         title=image_id,
         image=side_by_side([panels]),
-        rows=_words(run, facts, image_id, name, kind),
+        rows=_words(run, facts, key, kind, of),
         labels=("photo", under)[: len(panels)],
     )
 
@@ -97,10 +106,26 @@ def _status(run: AuditRun, image_id: str) -> str:
     return str(rows["status"].iloc[0]) if len(rows) else "unknown"
 
 
-def _words(run: AuditRun, facts: RunFacts, image_id: str, method: str, kind: str) -> dict[str, str]:
+def _class_of(run: AuditRun, photo: Photo, given: str | None) -> str | None:
+    """Of photos with several labels the class to show: the one given, else the first label."""
+    if not run.has("decisions"):
+        return None
+    own = labels_of(photo.class_name)
+    if given is None and not own:
+        raise OutputError(
+            "this photo has no label",
+            where=photo.image_id,
+            remedy="class_name=NAME, of a class that it is wrongly decided for",
+        )
+    return given or own[0]
+
+
+def _words(
+    run: AuditRun, facts: RunFacts, key: tuple[str, str], kind: str, of: str | None
+) -> dict[str, str]:
     """Prediction, flags and masses of a photo, and what is confirmed of its class."""
-    key = image_id, method
-    material = gather(run, {key}, {method: kind}, root=None)
+    image_id, method = key
+    material = gather(run, {key}, {method: kind}, root=None, class_name=of)
     row, rows = material.scores.get(key), {}
     name = material.photos[image_id].class_name
     if row is not None:

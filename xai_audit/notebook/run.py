@@ -62,7 +62,12 @@ class AuditRun(reader.Run):
         return polars.LazyFrame(polars.from_arrow(TABLES[table].schema.empty_table()))
 
     def heatmap(
-        self, image_id: str, *, method: str | None = None, target: str = "label"
+        self,
+        image_id: str,
+        *,
+        method: str | None = None,
+        target: str = "label",
+        class_name: str | None = None,
     ) -> NDArray[np.float32]:
         """The relevance (H, W) on the photo as stored, up to a factor; NaN outside of the view.
 
@@ -70,13 +75,14 @@ class AuditRun(reader.Run):
             image_id: as in the tables.
             method: None: the run's first.
             target: a target kind of the run: ``label``, ``contrast``, ``pred``, ...
+            class_name: of a photo with several labels; None: the first of them.
 
         Raises:
             OutputError: the run has no such photo, or no heatmap of it.
         """
         from xai_audit.notebook.photo import heatmap_on_photo
 
-        return heatmap_on_photo(self, image_id, method, target)
+        return heatmap_on_photo(self, image_id, method, target, class_name)
 
     def show(
         self,
@@ -99,7 +105,7 @@ class AuditRun(reader.Run):
         Args:
             image_id: of a photo.
             cue: of a cell, with ``class_name``.
-            class_name: of a cell.
+            class_name: of a cell; or of a photo with several labels, None: the first of them.
             method: of the heatmap; None: the run's first.
             target: kind of the heatmap; None: as in the report.
 
@@ -107,10 +113,11 @@ class AuditRun(reader.Run):
             ConfigError: neither a photo nor a cell, or both.
             OutputError: the run has no such photo or cell.
         """
-        if image_id is not None and cue is None and class_name is None:
+        of_photo = class_name is None or self.has("decisions")
+        if image_id is not None and cue is None and of_photo:
             from xai_audit.notebook.photo import shown_photo
 
-            return shown_photo(self, image_id, method, target)
+            return shown_photo(self, image_id, method, target, class_name)
         if image_id is None and cue is not None and class_name is not None:
             from xai_audit.notebook.proof import shown_cell
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.report.decided import decided
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import kinds_of_run, of_kinds
 from xai_audit.statistics.shares import wilson_interval
@@ -45,6 +46,8 @@ class Share:
 def predictions(run: Run) -> pd.DataFrame | None:
     """``image_id``, ``class_name`` and ``right`` of each photo with a label; None: not known.
 
+    Of photos with several labels a row for each of them: whether the photo is decided for it.
+
     Raises:
         OutputError: the scores are broken.
     """
@@ -53,12 +56,19 @@ def predictions(run: Run) -> pd.DataFrame | None:
     kinds = kinds_of_run(run)
     one = of_kinds(dict([*kinds.items()][:1]))  # predictions are the same whatever the method
     rows = run.collect("scores", ["image_id", "class_name", "label", "pred"], one)
-    rows = rows[rows["label"].ge(0) & rows["pred"].notna()].drop_duplicates("image_id")
+    rows = rows[rows["label"].ge(0) & rows["pred"].notna()]
+    rows = rows.drop_duplicates(["image_id", "class_name"])
     return rows.assign(right=rows["label"] == rows["pred"])[["image_id", "class_name", "right"]]
 
 
 def accuracy(run: Run) -> Share | None:
-    """The share of photos whose predicted class is their own; None where not known."""
+    """The share of photos whose predicted class is their own; None where not known.
+
+    Of photos with several labels it is the share of right decisions. Those of one photo are not
+    independent, so that its interval counts photos.
+    """
+    if run.finished("score") and (several := decided(run)) is not None:
+        return Share.of(several.share, several.photos, several.lowest)
     rows = predictions(run)
     if rows is None or rows.empty:
         return None

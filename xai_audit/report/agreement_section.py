@@ -170,7 +170,8 @@ def _strips(
     folder: str,
 ) -> tuple[Strip, ...]:
     """The photos on which the methods agree least, each beside its heatmaps."""
-    least = _least_agreed(run, kind)
+    # Of photos with several labels a photo has a row for each of them.
+    least = [] if run.has("decisions") else _least_agreed(run, kind)
     keys = {(image_id, method) for _, image_id in least for method in methods}
     material = gather(run, keys, dict.fromkeys(methods, kind), root=facts.dataset_root)
     look = Look(facts.preprocess, facts.border, settings.tile)

@@ -66,25 +66,34 @@ def draw_pictures(
         OutputError: the heatmaps cannot be read.
     """
     missing = [picture for picture in pictures if not (folder / picture.file).is_file()]
-    heatmaps = _heatmaps(run, missing)
+    # Of photos with several labels a photo has a heatmap for each.
+    several = {p.class_name for p in missing} if run.has("decisions") else {None}
     drawn = 0
-    for picture in missing:
-        if isinstance(picture.motif, Transplanted):
-            image = None if view_of is None else view_of(picture.motif)
-        else:
-            image = _image(picture.motif, heatmaps, mask_of, opener)
-        if image is None:
-            continue
-        with replacing(folder / picture.file) as temporary:
-            if picture.file.endswith(".png"):
-                image.save(temporary, format="PNG")
+    for name in sorted(several, key=str):
+        mine = [p for p in missing if name in (None, p.class_name)]
+        heatmaps = _heatmaps(run, mine, name)
+        for picture in mine:
+            if isinstance(picture.motif, Transplanted):
+                image = None if view_of is None else view_of(picture.motif)
             else:
-                image.save(temporary, format="JPEG", quality=_QUALITY)
-        drawn += 1
+                image = _image(picture.motif, heatmaps, mask_of, opener)
+            if image is not None:
+                _save(image, folder / picture.file)
+                drawn += 1
     return drawn
 
 
-def _heatmaps(run: Run, pictures: Iterable[Picture]) -> dict[Key, NDArray[np.float32]]:
+def _save(image: Image.Image, file: Path) -> None:
+    with replacing(file) as temporary:
+        if file.suffix == ".png":
+            image.save(temporary, format="PNG")
+        else:
+            image.save(temporary, format="JPEG", quality=_QUALITY)
+
+
+def _heatmaps(
+    run: Run, pictures: Iterable[Picture], class_name: str | None
+) -> dict[Key, NDArray[np.float32]]:
     """The heatmaps of the attributions that ``pictures`` show."""
     kinds: dict[str, str] = {}
     keys: set[Key] = set()
@@ -93,7 +102,7 @@ def _heatmaps(run: Run, pictures: Iterable[Picture]) -> dict[Key, NDArray[np.flo
         if isinstance(motif, Overlay) and motif.method is not None and motif.kind is not None:
             kinds[motif.method] = motif.kind
             keys.add((motif.photo.image_id, motif.method))
-    return dict(read_heatmaps(run, keys, kinds)) if keys else {}
+    return dict(read_heatmaps(run, keys, kinds, class_name=class_name)) if keys else {}
 
 
 def _image(

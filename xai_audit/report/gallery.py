@@ -64,9 +64,11 @@ def galleries(
     picks = pick(run, kinds, per_reason=settings.per_reason, seed=settings.seed)
     look = Look(facts.preprocess, facts.border, settings.tile)
     found = []
-    for names in _batches(facts.classes_first(picks), picks):
+    order, several = facts.classes_first(picks), run.has("decisions")
+    for names in [[name] for name in order] if several else _batches(order, picks):
         keys = {key for name in names for keys in picks[name].values() for key in keys}
-        material = gather(run, keys, kinds, root=facts.dataset_root)
+        own = names[0] if several else None
+        material = gather(run, keys, kinds, root=facts.dataset_root, class_name=own)
         found += [
             _class_gallery(
                 name,

@@ -17,6 +17,7 @@ from xai_audit.report.answers import (
     undecided,
     worst_first,
 )
+from xai_audit.report.decided import decided
 from xai_audit.report.facts import read_facts
 from xai_audit.report.lead import lead
 from xai_audit.report.sections import trust
@@ -143,6 +144,8 @@ def finding_line(finding: Finding) -> str:
 
 def _accuracy(run: Run) -> str:
     """How many photos are predicted right, where labels are known."""
+    if (several := decided(run)) is not None:
+        return several.words
     known = accuracy(run)
     return "" if known is None else f"accuracy {known.value:.1%} of {known.n:,} photos"
 

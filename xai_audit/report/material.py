@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.dataset as ds
 
 from xai_audit.report.picture import Overlay, Photo, digest
 from xai_audit.run.verdicts import of_kinds
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import pyarrow.dataset as ds
     from numpy.typing import NDArray
 
     from xai_audit.report.gallery import Key
@@ -62,7 +62,12 @@ class Material:
 
 
 def gather(
-    run: Run, keys: Collection[Key], kinds: dict[str, str], *, root: Path | None
+    run: Run,
+    keys: Collection[Key],
+    kinds: dict[str, str],
+    *,
+    root: Path | None,
+    class_name: str | None = None,
 ) -> Material:
     """The data of the pictures ``keys``; of the heatmaps only their hashes stay in memory.
 
@@ -71,25 +76,39 @@ def gather(
         keys: image and method of each picture.
         kinds: method -> target kind.
         root: of the dataset, None where unknown.
+        class_name: of photos with several labels, the class whose rows are meant; they are of that
+            class here.
     """
     theirs = {image_id for image_id, _ in keys}
-    scores = dict(_rows(run, "scores", _SCORE, theirs, of_kinds(kinds)))
+    scores = dict(_rows(run, "scores", _SCORE, theirs, _about(kinds, class_name)))
     flags: dict[str, list[dict[str, Any]]] = {}
-    for (image_id, _), row in _rows(run, "flags", _FLAG, theirs) if run.has("flags") else ():
+    own = None if class_name is None else ds.field("class_name") == class_name
+    for (image_id, _), row in _rows(run, "flags", _FLAG, theirs, own) if run.has("flags") else ():
         flags.setdefault(image_id, []).append(row)
     heatmaps = {
         key: digest(heatmap.shape, heatmap.tobytes())
-        for key, heatmap in read_heatmaps(run, keys, kinds)
+        for key, heatmap in read_heatmaps(run, keys, kinds, class_name=class_name)
     }
-    return Material(kinds, heatmaps, scores, flags, photos(run, theirs, root))
+    files = photos(run, theirs, root)
+    if class_name is not None:
+        files = {one: replace(photo, class_name=class_name) for one, photo in files.items()}
+    return Material(kinds, heatmaps, scores, flags, files)
+
+
+def _about(kinds: dict[str, str], class_name: str | None) -> ds.Expression:
+    """The rows to show: of these kinds, or the only one of a photo for one of several labels."""
+    return of_kinds(kinds) if class_name is None else ds.field("class_name") == class_name
 
 
 def read_heatmaps(
-    run: Run, keys: Collection[Key], kinds: dict[str, str]
+    run: Run, keys: Collection[Key], kinds: dict[str, str], *, class_name: str | None = None
 ) -> Iterator[tuple[Key, NDArray[np.float32]]]:
-    """(key, relevance (h, w) up to a factor) of those of ``keys`` that have a heatmap."""
+    """(key, relevance (h, w) up to a factor) of those of ``keys`` that have a heatmap.
+
+    ``class_name`` is that of :func:`gather`.
+    """
     theirs = {image_id for image_id, _ in keys}
-    for key, row in _rows(run, "attributions", _HEATMAP, theirs, of_kinds(kinds)):
+    for key, row in _rows(run, "attributions", _HEATMAP, theirs, _about(kinds, class_name)):
         if key in keys and row["heatmap"] is not None:
             shape = int(row["heatmap_height"]), int(row["heatmap_width"])
             yield key, np.asarray(row["heatmap"], np.float32).reshape(shape)

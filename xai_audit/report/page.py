@@ -10,6 +10,7 @@ import jinja2
 
 from xai_audit.config.nodes import STAGES
 from xai_audit.flags.outliers import MIN_IMAGES, REASONS
+from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.measured import measured
 from xai_audit.report.redact import redacted
@@ -149,7 +150,10 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     statuses, examples = failures(run)
     flagged, by_reason = flag_counts(run)
     methods = method_tables(class_table(run, kinds), kinds, facts, flagged)
+    several = decided(run)
     scored = methods[0]["all"]["n"] if methods else 0
+    if several:  # a photo has a row for each of its labels
+        scored = statuses[OK]
     sizes = {row["class_name"]: row["n"] for row in methods[0]["rows"]} if methods else {}
     habitual = habits(by_reason, sizes)
     shown = (
@@ -165,6 +169,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     return {
         **{name: getattr(sections, name) for name in shown},
         "title": _title(run, facts),
+        "decided": several,
         "facts": facts,
         "methods": methods,
         "found": statuses.total(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from xai_audit.errors import OutputError
+from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.page import environment
 from xai_audit.run.files import write_text
@@ -59,9 +60,11 @@ def _row(name: str, folder: Path, home: Path) -> dict[str, Any]:
 
 
 def _accuracy(folder: Path) -> float | None:
-    """The share of right predictions; None where nothing was predicted."""
+    """The share of right predictions, or decisions; None where nothing was predicted."""
     columns = ["image_id", "label", "pred"]
     try:
+        if (several := decided(Run(folder))) is not None:
+            return several.share
         seen: dict[str, bool] = {}
         for frame in Run(folder).scan("scores", columns):
             known = frame.dropna(subset=["label", "pred"])

@@ -151,12 +151,12 @@ def flag_counts(run: Run) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     """Class -> images flagged for any reason, and (class, reason) -> images flagged for it."""
     images: set[tuple[str, str]] = set()
     reasons: Counter[tuple[str, str]] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     for frame in run.scan("flags", ["image_id", "class_name", "reason"]):
         for image_id, class_name, reason in frame.itertuples(index=False):
             # Several methods may flag an image for one reason.
-            if (image_id, reason) not in seen:
-                seen.add((image_id, reason))
+            if (image_id, class_name, reason) not in seen:
+                seen.add((image_id, class_name, reason))
                 reasons[class_name, reason] += 1
             images.add((class_name, image_id))
     return dict(Counter(class_name for class_name, _ in images)), dict(reasons)

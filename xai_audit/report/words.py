@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.material import SHOWN_REGIONS
 from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.schema import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,12 +82,17 @@ def caption_of(
         method: given where the run has several.
     """
     known = row["pred"] is not None and not math.isnan(row["pred"])
+    name, predicted = row["class_name"], facts.class_of(row["pred"]) if known else None
     judged = known and row["label"] is not None and row["label"] >= 0
+    if row["label"] == ABSENT:
+        name, judged = f"no {name}", known
+    elif known and row["pred"] == ABSENT:
+        predicted = f"no {name}"
     order = sorted(flags, key=lambda flag: REASONS.index(flag["reason"]))
     tail = "" if method is None else f" · {method}"
     return Caption(
-        class_name=row["class_name"],
-        predicted=facts.class_of(row["pred"]) if known else None,
+        class_name=name,
+        predicted=predicted,
         confidence=float(row["confidence"]) if known else None,
         right=bool(row["pred"] == row["label"]) if judged else None,
         reasons={flag["reason"]: _measured(flag) for flag in order},

@@ -180,6 +180,11 @@ class RunPaths:
         return self.root / "clusters.parquet"
 
     @property
+    def decisions(self) -> Path:
+        """One row a class of photos with several labels: how right its decisions are."""
+        return self.root / "decisions.parquet"
+
+    @property
     def agreement(self) -> Path:
         """One row a class, pair of methods and target kind: how far they agree."""
         return self.root / "agreement.parquet"

@@ -120,6 +120,11 @@ class Run:
         return self.collect("scores")
 
     @cached_property
+    def decisions(self) -> pd.DataFrame:
+        """How right the decisions for each class are, where photos have several labels."""
+        return self.collect("decisions")
+
+    @cached_property
     def evidence(self) -> pd.DataFrame:
         """One row a class, cue and method (``schema.EVIDENCE``), null as NaN or None."""
         return self.collect("evidence")

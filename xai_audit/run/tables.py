@@ -31,6 +31,7 @@ _PAIRS = ("part", "carriers", "joint")
 TABLES = {
     "manifest": Table(schema.MANIFEST, "index", "index"),
     "attributions": Table(schema.ATTRIBUTIONS, "attribute", "attribute", ("part",)),
+    "decisions": Table(schema.DECISIONS, "attribute", "attribute"),
     "scores": Table(schema.SCORES, "score", "score", ("part",)),
     "methods": Table(schema.METHODS, "trust", "trust"),
     "clusters": Table(schema.CLUSTERS, "discover", "discover"),

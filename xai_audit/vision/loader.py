@@ -48,6 +48,8 @@ class Batch:
             masks are not in use.
         mask_status: B statuses.
         problems: image_id -> (status, message) of the rows that are not usable.
+        absent: of photos with several labels, where a record is of a photo and a class: B, whether
+            the photo lacks the class; None elsewhere.
     """
 
     records: list[ImageRecord]
@@ -55,6 +57,7 @@ class Batch:
     coverage: torch.Tensor | None
     mask_status: list[str]
     problems: dict[str, tuple[str, str]]
+    absent: list[bool] | None = None
 
     def images(self, piece: slice) -> Batch:
         """The images ``piece`` of the batch."""
@@ -64,6 +67,7 @@ class Batch:
             coverage=None if self.coverage is None else self.coverage[piece],
             mask_status=self.mask_status[piece],
             problems=self.problems,
+            absent=None if self.absent is None else self.absent[piece],
         )
 
     def pin_memory(self) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from xai_audit.schema import OK
 from xai_audit.store.settings import configure
 from xai_audit.work.facts import ModelFacts, model_key
 from xai_audit.work.labels import check_outputs, outputs_of
+from xai_audit.work.thresholds import thresholds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +102,17 @@ class Audit:
         return outputs_by_name(self.settings.model, self.dataset.class_names())
 
     @cached_property
+    def several_labels(self) -> str:
+        """How it is known that photos may have several labels; empty where they have one."""
+        return str(getattr(self.dataset, "several_labels", ""))
+
+    @cached_property
+    def thresholds(self) -> dict[str, float] | None:
+        """Class -> from which probability on a photo is decided for it; None of single labels."""
+        given, several = self.settings.thresholds, self.several_labels
+        return thresholds_of(given, [*self.labels]) if several else None
+
+    @cached_property
     def facts(self) -> ModelFacts:
         """What opening the model showed; opened only where ``model.json`` does not say.
 
@@ -109,13 +122,19 @@ class Audit:
         """
         if self._planned:
             return self.noted_facts()
-        key, noted = model_key(self.spec, len(self.labels)), read_json(self.paths.model_json)
+        key, noted = self._model_key, read_json(self.paths.model_json)
         if key is not None and isinstance(noted, dict) and noted.get("key") == key:
             facts = ModelFacts.from_json(noted["facts"])
             self._check_outputs(facts.num_outputs)
-            return facts
-        model, weights = self._opened
-        return ModelFacts.of(model, weights, self.compute.precision)
+        else:
+            model, weights = self._opened
+            facts = ModelFacts.of(model, weights, self.compute.precision)
+        return replace(facts, thresholds=self.thresholds)
+
+    @property
+    def _model_key(self) -> str | None:
+        key, several = model_key(self.spec, len(self.labels)), self.several_labels
+        return f"{key}-several" if key and several else key
 
     def noted_facts(self) -> ModelFacts:
         """The facts of the model that the heatmaps were made with.
@@ -134,7 +153,7 @@ class Audit:
 
     def note_facts(self) -> None:
         """Write :attr:`facts` for workers and later commands; the driver's."""
-        content = {"key": model_key(self.spec, len(self.labels)), "facts": self.facts.to_json()}
+        content = {"key": self._model_key, "facts": self.facts.to_json()}
         if read_json(self.paths.model_json) != content:
             write_json(self.paths.model_json, content)
 
@@ -155,26 +174,16 @@ class Audit:
 
     @property
     def model(self) -> LoadedModel:
-        """The model, ready for the hot loop and checked against the dataset; loads torch."""
+        """The model, prepared and checked against the dataset; loads torch."""
         return self._opened[0]
 
     @cached_property
     def _opened(self) -> tuple[LoadedModel, str]:
         """The prepared model and the fingerprint of its weights."""
-        from xai_audit.network.prepare import fingerprint, prepare
+        from xai_audit.work.opening import opened
 
-        classes = len(self.dataset.class_names())
-        spec = build("model", self.settings.model, num_classes_of_dataset=classes)
-        if len(spec.preprocess.mean) not in (1, 3):  # photos are decoded as RGB
-            raise ConfigError(
-                "photos have three channels, or one for a grey-scale model",
-                where="model.preprocess.mean",
-                expected="3 values or 1",
-                got=len(spec.preprocess.mean),
-                remedy="model=custom with a module that makes its other channels from RGB",
-            )
-        weights = fingerprint(spec)  # before folding changes them
-        model = prepare(spec, device=self.compute.device)
+        node, device, limits = self.settings.model, self.compute.device, self.thresholds
+        model, weights = opened(node, self.labels, device=device, thresholds=limits)
         self._check_outputs(model.num_outputs)
         return model, weights
 

@@ -40,6 +40,8 @@ class ModelFacts:
         head: how logits become probabilities.
         preprocess: its eval transform.
         precision: what ``compute.precision`` came to, so that every worker takes the same.
+        thresholds: of a multi-label data set, class -> from which probability on a photo is decided
+            for it; else None.
     """
 
     weights: str
@@ -49,6 +51,7 @@ class ModelFacts:
     head: str
     preprocess: Preprocess
     precision: str
+    thresholds: dict[str, float] | None = None
 
     @classmethod
     def of(cls, model: LoadedModel, weights: str, precision: str) -> ModelFacts:
@@ -83,12 +86,14 @@ class ModelFacts:
     def noted(self) -> dict[str, Any]:
         """What ``run.json`` says of the model that the configuration does not."""
         names = ("target_layer", "head", "num_outputs")
-        return {name: getattr(self, name) for name in names} | {"grid": list(self.grid)}
+        found = {name: getattr(self, name) for name in names} | {"grid": list(self.grid)}
+        return found if self.thresholds is None else found | {"thresholds": self.thresholds}
 
     @property
     def mark(self) -> list[Any]:
         """Everything of the model that decides what it says, for fingerprints."""
-        return [self.weights, self.target_layer, self.head, asdict(self.preprocess)]
+        own = [] if self.thresholds is None else [sorted(self.thresholds.items())]
+        return [self.weights, self.target_layer, self.head, asdict(self.preprocess), *own]
 
 
 def model_key(spec: RunSpec, classes: int) -> str | None:

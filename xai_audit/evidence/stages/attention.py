@@ -43,7 +43,14 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.evidence.heatmaps import view_shares
 
     survey, facts = SurveyTables(audit.paths), audit.noted_facts()
-    maps = view_shares(audit.paths, survey.ids, grid=facts.grid, size=facts.preprocess.crop)
+    places, classes = survey.cases
+    maps = view_shares(
+        audit.paths,
+        [survey.ids[place] for place in places],
+        classes=None if survey.wrong is None else classes.tolist(),
+        grid=facts.grid,
+        size=facts.preprocess.crop,
+    )
     for part in parts:
         progress(0)
         table = attended_table(

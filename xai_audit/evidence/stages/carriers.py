@@ -135,7 +135,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
             notes |= note(failed)
             if part is some[-1]:
                 notes["oom_retries"] = str(spent.oom_retries)
-            presence = {key: of.get(name, {}) for key, of in screening.presence.items()}
+            presence = {k: of.get(name, {}) for k, of in screening.of(name).presence.items()}
             made = (
                 carried_table(mine, clusters=clusters, seed=settings.seed),
                 carriers_table(mine, presence),

@@ -20,6 +20,7 @@ from xai_audit.work.stage import Finished, Part, Plan, Stage
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from xai_audit.evidence.heatmaps import Predictions
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
 
@@ -95,7 +96,6 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the photos that were read with their near-duplicates, and who is confused with whom."""
-    from xai_audit.evidence.heatmaps import predictions
     from xai_audit.evidence.offered import groups
     from xai_audit.evidence.source import cues_of
     from xai_audit.evidence.summary import confusion_table, cue_table, photo_table
@@ -104,12 +104,23 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     paths, cues = audit.paths, cues_of(audit)
     hashes = _hashes(audit, parts, len(cues))
     class_of, group_of = _known(audit, list(hashes))
-    seen = predictions(paths, list(hashes), {i: name for name, i in audit.labels.items()})
-    write_table(paths.surveyed, photo_table(hashes, class_of, group_of, seen.correct))
+    seen = _seen(audit, list(hashes))
+    write_table(paths.surveyed, photo_table(hashes, class_of, group_of, seen))
     write_table(paths.confusion, confusion_table(seen.confusion))
     write_table(paths.cues, cue_table(cues))
     write_table(paths.groups, groups(paths))
     return {}
+
+
+def _seen(audit: Audit, ids: list[str]) -> Predictions:
+    """What the model says of the photos ``ids``, and who is confused with whom."""
+    from xai_audit.evidence.heatmaps import decided, predictions
+
+    if not audit.several_labels:
+        return predictions(audit.paths, ids, {i: name for name, i in audit.labels.items()})
+    rows = audit.usable()
+    every = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
+    return decided(audit.paths, ids, dict(zip(*every, strict=True)))
 
 
 def _known(audit: Audit, ids: Collection[str]) -> list[dict[str, Any]]:

@@ -35,8 +35,7 @@ _TOGETHER, _SMALL = 4, 256
 def planning_of(audit: Audit) -> Planning:
     """What decides which photos are transplanted."""
     survey = SurveyTables(audit.paths)
-    present = {*survey.classes.tolist()}
-    names = [name for name in audit.labels if name in present]
+    names = survey.present(audit.labels)
     return Planning(survey, names, audit.settings.seed, audit.settings.evidence.images_per_class)
 
 
@@ -136,12 +135,12 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         places = frame.groupby("class_name").indices
         for part in some:
             name = part.args["class_name"]
-            mine = places.get(name, np.empty(0, np.intp))
+            mine, pools = places.get(name, np.empty(0, np.intp)), planning.of(name).pools
             effects = effects_table(
                 cells[part.number],
                 frame.iloc[mine],
                 cues={
-                    key: CueFacts(way, len(planning.pools[key][name]), planning.included[key])
+                    key: CueFacts(way, len(pools[key][name]), planning.included[key])
                     for key, way in planning.survey.ways.items()
                 },
                 clusters=planning.clusters,

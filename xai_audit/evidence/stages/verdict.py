@@ -13,6 +13,7 @@ from xai_audit.evidence.plan import MIN_IMAGES
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.stages.joint import JOINT, limits_of, trusted
 from xai_audit.run.files import read_notes, write_table
+from xai_audit.run.labelling import labels_of
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import EVIDENCE
 from xai_audit.work.parts import files_of, parts_mark, read_parts
@@ -58,6 +59,8 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
     many = Counter(audit.usable().column("class_name").to_pylist())
+    if audit.several_labels:
+        many = Counter(label for text in many.elements() for label in labels_of(text))
     most = audit.settings.evidence.read_per_class
     frame["sampled"] = [many[name] > most for name in frame["class_name"]]
     stages = (JOINT, TRANSPLANT, CARRIERS)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.data.test_csv import source, write
+from xai_audit.errors import DatasetError
+from xai_audit.index.listing import listed
+from xai_audit.run.labelling import NO_LABEL, joined, labels_of, one_label_each, seen_from
+
+
+def labels(dataset):
+    dataset.prepare()
+    return dataset.class_names(), [(e.path, e.class_name, e.group) for e in dataset.entries()]
+
+
+def test_a_column_of_joined_labels(tmp_path):
+    file = write(tmp_path, "path,labels,group\na.jpg,nodule|effusion,p1\nb.jpg,,p2\nc.jpg,mass,\n")
+    names, found = labels(source(file))
+    assert names == ("effusion", "mass", "nodule")
+    assert found == [
+        ("a.jpg", "effusion|nodule", "p1"), ("b.jpg", NO_LABEL, "p2"), ("c.jpg", "mass", None),
+    ]  # fmt: skip
+    assert source(file).several_labels == "t.csv has the column labels"
+
+
+def test_another_separator_and_spaces(tmp_path):
+    file = write(tmp_path, 'path,labels\na.jpg,"x, y , x"\nb.jpg,y\nc.jpg,"x,"\n')
+    found = labels(source(file, separator=","))[1]
+    assert [name for _, name, _ in found] == ["x|y", "y", "x"]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_column_a_class(tmp_path, mark):
+    text = "path,x,y,z,split\na.jpg,1,0,0,v\nb.jpg,0,,False,v\nc.jpg,True,1,0,v\n"
+    names, found = labels(source(write(tmp_path, text.replace(",", mark))))
+    assert names == ("x", "y", "z")  # z too, which no photo has: the model has an output for it
+    assert [name for _, name, _ in found] == ["x", NO_LABEL, "x|y"]
+
+
+def test_named_columns_beside_others(tmp_path):
+    file = write(tmp_path, "path,age,x,label,y\na.jpg,61,1,x,1\nb.jpg,7,0,y,1\nc.jpg,8,0,y,0\n")
+    found = labels(source(file, classes=["y", "x"]))[1]
+    assert [name for _, name, _ in found] == ["x|y", "y", NO_LABEL]
+    assert source(file).several_labels == ""  # it has a column label
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("path,age,x\na.jpg,61,1\n", {}, "age says neither 0 nor 1.*photo a.jpg.*got 61.*classes="),
+        ("path,x\na.jpg,1\n", {"classes": ["y"]}, "lacks the column y.*got path,x"),
+        ("path,labels\na.jpg,x|y\n", {"separator": ";"}, "not a name of a class.*x|y.*separator"),
+        (f"path,labels\na.jpg,{NO_LABEL}\n", {}, "not a name of a class"),
+        ("path\na.jpg\n", {}, "lacks the column label"),
+    ],
+)
+def test_tables_that_cannot_be_read(tmp_path, text, options, message):
+    with pytest.raises(DatasetError, match=message) as caught:
+        labels(source(write(tmp_path, text), **options))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_photo_is_listed_with_or_without_labels(tmp_path):
+    file = write(tmp_path, "path,labels\na.jpg,x|y\nb.jpg,\nmissing.jpg,x\n")
+    listing = listed(source(file))
+    assert listing.column("status").to_pylist() == [None, None, "unreadable"]
+
+
+def test_a_set_is_text_and_back():
+    assert labels_of(joined(["b", "a", "b"])) == ("a", "b")
+    assert labels_of(joined([])) == ()
+
+
+def test_photos_seen_from_a_class_are_of_it_or_of_a_set_that_lacks_it():
+    sets = np.array(["a", "a|b", "ab", "b", NO_LABEL])
+    assert seen_from("a", sets).tolist() == ["a", "a", "ab", "b", NO_LABEL]
+    assert seen_from("b", sets).tolist() == ["a", "b", "ab", "b", NO_LABEL]
+
+
+def test_one_label_each_takes_those_of_a_set_in_turn():
+    rows = pa.table(
+        {
+            "image_id": ["1", "2", "3", "4"],
+            "class_name": ["a|b", NO_LABEL, "a|b", "b"],
+            "label": pa.array([None, None, None, 1], pa.int32()),
+        }
+    )
+    found = one_label_each(rows, {"a": 0, "b": 1}).to_pydict()
+    assert found == {"image_id": ["1", "3", "4"], "class_name": ["a", "b", "b"], "label": [0, 1, 1]}
