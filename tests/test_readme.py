@@ -57,6 +57,9 @@ def place(tmp_path_factory, folder) -> Path:
     tar_of(folder / "images", root / "shards" / "photos.tar")
     parquet_of(folder / "images", root / "photos.parquet")
     saved_of(folder / "images", root / "saved")
+    several = ["path,labels", *(f"photos/{p.parent.name}/{p.name},{p.parent.name}|square"
+                                for p in sorted((root / "photos").rglob("*.jpg")))]  # fmt: skip
+    (root / "xrays.csv").write_text("\n".join(several), encoding="utf-8")
     torch.manual_seed(0)
     for arch in ("resnet18", "resnet34"):
         torch.save(models.get_model(arch, num_classes=3).state_dict(), root / f"{arch}.pth")
@@ -283,7 +286,7 @@ def test_every_key_named_exists():
     for key in re.findall(r"`([a-z_]+\.[a-z_]+)=", TEXT):
         group, _, name = key.partition(".")
         known = f"\n  {key}=" in done.stdout or any(
-            f"\n{name}:" in "\n" + path.read_text(encoding="utf-8")
+            re.search(rf"^ *{name}:", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
             for path in (tiny.REPO / "conf" / group).glob("*.yaml")
         )
         assert known, key
