@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from PIL import Image
 
 from tests.report.built import build_report
 from xai_audit.flags.outliers import write_flags
+from xai_audit.report import page
 from xai_audit.report.picture import ReportSettings
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.reader import Run
 from xai_audit.schema import ATTRIBUTIONS, MANIFEST, REGIONS, SCORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FLAGS_AT = {"z": 3.5, "min_excess": 0.1}
@@ -157,3 +159,12 @@ def tiny_run(builder: RunBuilder) -> RunPaths:
         | {"status": "ok", "width": 80, "height": 60},
     ]
     return builder.write()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plots_drawn_once() -> Iterator[None]:
+    """Most reports of these tests have the same plots."""
+    drawn = page.files_of
+    page.files_of = lru_cache(maxsize=64)(drawn)
+    yield
+    page.files_of = drawn

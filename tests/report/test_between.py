@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -19,8 +18,6 @@ from xai_audit.report.agreement_section import agreement
 from xai_audit.report.confused import confused
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.matrix import matrix
-from xai_audit.report.page import environment
 from xai_audit.run.files import write_table
 from xai_audit.run.reader import Run
 
@@ -135,35 +132,6 @@ def test_the_sentence_says_how_far_they_agree(compared):
     told = table.assign(rank_correlation=np.nan)
     write_table(compared.agreement, agreement_table(compared).from_pandas(told))
     assert "unknown" in section(agreement, compared).sentence
-
-
-def test_the_matrix_has_every_two_methods_both_ways_and_families_together():
-    names = [f"m{n:02d}" for n in range(24)]
-    families = {name: number % 3 for number, name in enumerate(names)}
-    values = {
-        (a, b): 0.9 if families[a] == families[b] else -0.1
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-    }
-    values["m00", "m01"] = float("nan")
-    drawn = matrix(values)
-    assert len(drawn.squares) == 24 * 23
-    order = [families[name] for name in drawn.names]
-    assert sum(a != b for a, b in zip(order, order[1:], strict=False)) == 2
-    svg = environment().get_template("agreement.svg.j2").render(plot=drawn)
-    root = ET.fromstring(svg)
-    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert (texts.count(".90"), texts.count("–")) == (2 * 3 * 28, 2)
-    assert texts.count("-.10") == 2 * (3 * 64 - 1)
-    assert max(s.x + drawn.side for s in drawn.squares) <= drawn.width
-    assert max(s.y + drawn.side for s in drawn.squares) <= drawn.height
-    # The number stands where row and column of its methods meet.
-    place = {name: drawn.top + drawn.side * row for row, name in enumerate(drawn.names)}
-    for square in drawn.squares:
-        name, other = square.text.split(" ")[0], square.text.split(" ")[2]
-        assert square.y == place[name]
-        assert square.x - drawn.left == place[other] - drawn.top
-    assert "m00 and m01 –" in drawn.alt or "m01 and m00 –" in drawn.alt
 
 
 def test_confused_pairs_with_their_photos(compared, tmp_path):

@@ -58,7 +58,8 @@ def stamps(folder: Path) -> dict[str, int]:
 
 
 def pictures(folder: Path) -> set[str]:
-    return {name for name in stamps(folder) if name.endswith((".jpg", ".png"))}
+    drawn = {name for name in stamps(folder) if name.endswith((".jpg", ".png"))}
+    return drawn - {name for name in drawn if name.startswith("plots/") and name.endswith(".png")}
 
 
 def rebuild(paths, settings=SMALL, mask_of=no_mask) -> None:

@@ -13,8 +13,8 @@ MODULES = "import pkgutil, sys, xai_audit.report as r\n" + (
     "write_flags(run, z=3.5, min_excess=0.1)\n"
     "build_report(run, ReportSettings(2, 64, 0), lambda i: None)\n"
     "assert run.paths.index_html.exists()\n"
-    "heavy = ('torch', 'torchvision', 'matplotlib', 'scipy', 'sklearn', 'skimage')\n"
-    "print(sorted({m.split('.')[0] for m in sys.modules} & {*heavy}))"
+    "heavy = ('torch', 'torchvision', 'pyplot', 'scipy', 'sklearn', 'skimage')\n"
+    "print(sorted({part for m in sys.modules for part in m.split('.')[:2]} & {*heavy}))"
 )
 
 

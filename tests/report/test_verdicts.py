@@ -5,7 +5,6 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +19,6 @@ from xai_audit.report import answers, page, verdicts
 from xai_audit.report.answers import Finding, probabilities, read_findings, worst_first
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.forest import MOST_ROWS, forest
 from xai_audit.report.lead import lead
 from xai_audit.report.spotlight import spotlights
 from xai_audit.report.verdicts import matrix
@@ -195,15 +193,16 @@ def test_a_clean_run_says_so(tiny_run):
     assert "No cue is confirmed" in seen.words
     assert "undetermined;" not in seen.words
     assert "What is undetermined" not in seen.words
-    assert not any(image["src"].startswith("plots/") for image in seen.all("img"))
-    assert list((tiny_run.report / "plots").iterdir()) == []
+    shown = {image["src"] for image in seen.all("img") if image["src"].startswith("plots/")}
+    assert shown == {"plots/masses.svg"}
+    assert {path.stem for path in (tiny_run.report / "plots").iterdir()} == {"masses"}
 
 
 def test_without_evidence_the_page_is_as_before(tiny_run):
     told = reported(tiny_run).words
     assert "What the model relies on" not in told
     assert "Undetermined" not in told
-    assert list((tiny_run.report / "plots").iterdir()) == []
+    assert {path.stem for path in (tiny_run.report / "plots").iterdir()} == {"masses"}
 
 
 def test_evidence_that_has_to_run_again_is_not_shown(answered, builder):
@@ -537,64 +536,6 @@ def test_the_matrix_is_worst_first_with_ties_in_the_models_order():
     assert [row.class_name for row in rows] == order
     assert rows[0].cells == (found[-2], found[-1])
     assert rows[1].cells[1] is None
-
-
-# The forest plot.
-def test_the_forest_is_to_scale_and_sorted():
-    drawn = forest(
-        [
-            finding("b", effect=0.5),
-            finding("a", effect=0.75),
-            finding("c", verdict="clear", effect=0.9),
-            finding("d", verdict="undetermined", effect=None),
-            finding("e", "colour", "suspected", -0.2, explained_by="corner_top_left"),
-        ]
-    )
-    assert [row.label for row in drawn.rows] == ["a · border", "b · border", "e · colour cast"]
-    assert (drawn.left_out, drawn.unmeasured) == (0, 1)
-    px = drawn.right - drawn.zero
-    for row, (low, value, high) in zip(
-        drawn.rows, [(0.65, 0.75, 0.8), (0.4, 0.5, 0.55), (-0.3, -0.2, -0.15)], strict=True
-    ):
-        at = [(x - drawn.zero) / px for x in (row.low, row.x, row.high)]
-        assert at == pytest.approx([low, value, high], abs=0.002)
-    assert dict(map(reversed, drawn.ticks))["+0.5"] == pytest.approx(drawn.zero + px / 2, abs=0.1)
-    assert drawn.rows[2].low >= drawn.left
-    assert [row.comment for row in drawn.rows] == [
-        *("confirmed", "confirmed", "due to its top left corner"),
-    ]
-    assert [row.y for row in drawn.rows] == sorted({row.y for row in drawn.rows})
-    assert drawn.rows[-1].y < drawn.height
-    assert "a · border 0.75 (0.65 to 0.80), confirmed; b" in drawn.alt
-
-
-def test_an_effect_without_interval_is_a_point():
-    (row,) = forest([Finding("a", "b", "suspected", "", "pull", 0.4, None, None, EMPTY)]).rows
-    assert row.low == row.x == row.high
-    assert row.pull
-    assert row.text == "a · b 0.40, suspected"
-
-
-def test_the_forest_has_an_end():
-    drawn = forest([finding(f"c{i:02}", effect=i / 100) for i in range(MOST_ROWS + 3)])
-    assert len(drawn.rows) == MOST_ROWS
-    assert drawn.left_out == 3
-    assert drawn.rows[0].label == f"c{MOST_ROWS + 2} · border"
-    assert drawn.alt.endswith(f"; and {MOST_ROWS - 5} more.")
-    assert forest([finding(effect=None)]) is None
-    assert forest([finding(verdict="clear")]) is None
-
-
-def test_the_plot_is_svg_with_any_class_name_in_it(tiny_run):
-    names = ['<b> & "x"', "two\nlines", "雛菊" * 40, "$x^2$"]
-    write(tiny_run, [cell(name, "border", "confirmed", **relied(0.5)) for name in names])
-    check_links(reported(tiny_run))
-    root = ElementTree.parse(tiny_run.report / "plots" / "effects.svg").getroot()
-    texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert '<b> & "x" · border' in texts
-    assert "$x^2$ · border" in texts
-    assert all(len(text) <= 60 for text in texts)
-    assert any(text.startswith("雛菊") and text.endswith("…") for text in texts)
 
 
 # The pictures.

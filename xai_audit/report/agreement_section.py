@@ -10,9 +10,9 @@ import pyarrow.dataset as ds
 
 from xai_audit.report.gallery import overlay_picture
 from xai_audit.report.material import gather
-from xai_audit.report.matrix import Matrix, matrix
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Shown
+from xai_audit.report.plots.matrix import Matrix, matrix
 from xai_audit.report.words import caption_of, masses, two
 from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import PREFERRED_KINDS, REGIONS
@@ -44,7 +44,7 @@ class Agreement:
     Attributes:
         kind: target kind of the heatmaps.
         sentence: the answer in one or two sentences.
-        matrix: the picture.
+        matrix: the plot.
         classes: those with the least agreement first: ``class_name``, ``n``, ``rank``, ``mass``,
             ``pair`` (two names), ``least``, ``low``, ``high`` of that pair; None where undefined.
         left_out: classes that are not shown.

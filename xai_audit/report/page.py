@@ -13,6 +13,8 @@ from xai_audit.flags.outliers import MIN_IMAGES, REASONS
 from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.measured import measured
+from xai_audit.report.plots.canvas import files_of
+from xai_audit.report.plots.masses import masses
 from xai_audit.report.redact import redacted
 from xai_audit.report.sections import GALLERY, LISTS, PLOTS, read_sections
 from xai_audit.report.tables import (
@@ -26,7 +28,7 @@ from xai_audit.report.tables import (
     unusual,
 )
 from xai_audit.report.words import TITLES, fact, percent, times, two, whole
-from xai_audit.run.files import write_text
+from xai_audit.run.files import write_bytes
 from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import OK
 from xai_audit.store.home import withdraw
@@ -39,13 +41,12 @@ if TYPE_CHECKING:
     from xai_audit.report.accepted import Acceptance
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.picture import ReportSettings
+    from xai_audit.report.plots.canvas import Plot
     from xai_audit.report.sections import Sections
     from xai_audit.run.reader import Run
 
 # With more classes than this each has a page of its own, so that the first one stays light.
 _INLINE_CLASSES = 40
-# The plots of effects and of agreement, in the folder of plots.
-_FOREST, _AGREEMENT = f"{PLOTS}/effects.svg", f"{PLOTS}/agreement.svg"
 _FACTS = (
     *("device", "seed", "batch_size", "images_per_second"),
     *("schema_version", "fingerprint", "dataset_root"),
@@ -77,25 +78,21 @@ def write_page(
     drawn = {p.file for p in sections.pictures() if (folder / p.file).is_file()}
     shown = _page(run, sections, settings) | {"accepted": accepted}
     files = _rendered(run, sections, shown, drawn)
-    for name, text in files.items():  # the first page last: it links to all others
-        _write(folder / name, text)
+    for name, content in files.items():  # the first page last: it links to all others
+        _write(folder / name, content)
     _delete_others(folder, drawn | {*files})
 
 
 def _rendered(
     run: Run, sections: Sections, page: dict[str, Any], drawn: set[str]
-) -> dict[str, str]:
-    """File, relative to the report's folder -> its text."""
+) -> dict[str, str | bytes]:
+    """File, relative to the report's folder -> its content."""
     templates, inline = environment(), len(sections.galleries) <= _INLINE_CLASSES
     index = run.paths.index_html.name
     page |= {"inline": inline, "drawn": drawn}
-    files = {}
-    if sections.answer is not None and sections.answer.plot is not None:
-        plot = templates.get_template("forest.svg.j2")
-        files[_FOREST] = plot.render(plot=sections.answer.plot)
-    if sections.agreement is not None:
-        plot = templates.get_template("agreement.svg.j2")
-        files[_AGREEMENT] = plot.render(plot=sections.agreement.matrix)
+    files: dict[str, str | bytes] = {}
+    for plot in page["plots"]:
+        files |= {f"{PLOTS}/{name}": content for name, content in files_of(plot).items()}
     if sections.actions is not None:
         files |= {each.file: each.content for each in sections.actions.shown if each.file}
     if not inline:
@@ -107,10 +104,11 @@ def _rendered(
     return files
 
 
-def _write(file: Path, text: str) -> None:
-    """Put ``text`` at ``file``, atomically, unless that is what it holds."""
-    if not file.is_file() or file.read_bytes() != text.encode():
-        write_text(file, text)
+def _write(file: Path, content: str | bytes) -> None:
+    """Put ``content`` at ``file``, atomically, unless that is what it holds."""
+    data = content.encode() if isinstance(content, str) else content
+    if not file.is_file() or file.read_bytes() != data:
+        write_bytes(file, data)
 
 
 def _delete_others(folder: Path, files: set[str]) -> None:
@@ -156,6 +154,10 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         scored = statuses[OK]
     sizes = {row["class_name"]: row["n"] for row in methods[0]["rows"]} if methods else {}
     habitual = habits(by_reason, sizes)
+    answer, compared = sections.answer, sections.agreement
+    drawn_masses = masses(methods[0] if methods else None)
+    plots: list[Plot | None] = [drawn_masses, compared.matrix if compared else None]
+    plots += [answer.plot, answer.doses] if answer else []
     shown = (
         "galleries",
         "answer",
@@ -193,8 +195,9 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "min_images": MIN_IMAGES,
         "gradient": css_gradient(),
         "gallery_folder": GALLERY,
-        "forest": _FOREST,
-        "agreement_plot": _AGREEMENT,
+        "masses": drawn_masses,
+        "plots": [plot for plot in plots if plot is not None],
+        "plots_folder": PLOTS,
         "measured": measured(run),
         "clean": clean,
         "run": clean(_run(run)),

@@ -17,8 +17,9 @@ from xai_audit.report.answers import (
     undecided,
     worst_first,
 )
-from xai_audit.report.forest import Forest, forest
 from xai_audit.report.lead import lead
+from xai_audit.report.plots.carriers import Doses, doses
+from xai_audit.report.plots.forest import Forest, forest
 from xai_audit.report.proof import proofs
 from xai_audit.report.spotlight import spotlights
 from xai_audit.run.files import rows_of
@@ -94,6 +95,7 @@ class Answer:
         groups: rows of GROUPS, lowest accuracy first, as many as shown.
         groups_left_out: how many are not shown.
         plot: the forest plot, or None.
+        doses: the plot of carriers, or None.
         limits: those that the verdicts were decided with (``evidence.limits.Limits``), by name;
             empty where run.json does not have them.
     """
@@ -113,6 +115,7 @@ class Answer:
     groups: tuple[dict[str, Any], ...]
     groups_left_out: int
     plot: Forest | None
+    doses: Doses | None
     limits: dict[str, float]
 
 
@@ -157,6 +160,7 @@ def build_answer(
         groups=tuple(_lowest(groups)[:MOST_GROUPS]),
         groups_left_out=max(0, len(groups) - MOST_GROUPS),
         plot=forest(findings),
+        doses=doses(findings),
         limits=run.record.get("limits") or {},
     )
 

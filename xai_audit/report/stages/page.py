@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from xai_audit.report.accepted import Acceptance
     from xai_audit.work.audit import Audit
 
-_VERSION = 3
+_VERSION = 4
 
 
 def plan(audit: Audit) -> Plan:

@@ -1,0 +1,1 @@
+"""Plots of the report, drawn by matplotlib from the tables alone."""
