@@ -28,7 +28,7 @@ from xai_audit.report.tables import (
     unusual,
 )
 from xai_audit.report.words import TITLES, fact, percent, times, two, whole
-from xai_audit.run.files import write_bytes
+from xai_audit.run.files import replacing
 from xai_audit.run.verdicts import REGION_WORDS
 from xai_audit.schema import OK
 from xai_audit.store.home import withdraw
@@ -108,7 +108,8 @@ def _write(file: Path, content: str | bytes) -> None:
     """Put ``content`` at ``file``, atomically, unless that is what it holds."""
     data = content.encode() if isinstance(content, str) else content
     if not file.is_file() or file.read_bytes() != data:
-        write_bytes(file, data)
+        with replacing(file) as temporary:
+            temporary.write_bytes(data)
 
 
 def _delete_others(folder: Path, files: set[str]) -> None:

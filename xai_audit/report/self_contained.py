@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Bytes: what mail servers and trackers commonly take.
 _LIMIT = 20_000_000
 # The templates write every link so, and escape quotes in whatever else they write.
-_IMAGE = re.compile(r'<img src="(?P<file>[^"]+)"(?P<rest>[^>]*?)>')
+_IMAGE = re.compile(r'<img(?P<first>[^>]*) src="(?P<file>(?!data:)[^"]+)"(?P<rest>[^>]*)>')
 _LINK = re.compile(r' href="(?P<file>(?![#"]|[a-z]+:)[^"]+)"')
 _ALT = re.compile(r' alt="[^"]*"')
 _DIGITS = re.compile(r"-[0-9a-f]{10}$")
@@ -62,7 +62,7 @@ def contained(page: str, folder: Path, *, limit: int) -> str:
     def image(match: re.Match[str]) -> str:
         data = kept.get(match["file"])
         if data is not None:
-            return f'<img src="{data}"{match["rest"]}>'
+            return f'<img{match["first"]} src="{data}"{match["rest"]}>'
         alt = _ALT.search(match["rest"])
         label = alt[0].replace(" alt=", " aria-label=") if alt else ""
         return f'<span class="unreadable" role="img"{label}>left out of this file</span>'

@@ -76,13 +76,8 @@ def _fsync(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Put ``text`` at ``path``, atomically."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``, atomically."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:
