@@ -633,7 +633,7 @@ def test_a_photo_that_cannot_be_read_costs_a_picture_only(answered, builder):
 def test_the_page_shows_the_picture(answered):
     seen = reported(answered)
     shown = [image for image in seen.all("img") if image["src"].startswith("plots/")]
-    assert [image["src"].rsplit(".", 1)[1] for image in shown] == ["jpg", "svg"]
+    assert [image["src"].rsplit(".", 1)[1] for image in shown] == ["jpg", "svg", "svg"]
     assert shown[0]["alt"] == "A photo of daisy; all but the border is dimmed."
 
 
