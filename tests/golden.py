@@ -42,6 +42,7 @@ TABLES = {
     "adversarial": ("adversarial.parquet",),
     "flag": ("flags.parquet",),
     "gallery": (),
+    "explore": (),
     "page": (),
 }
 # Of the machine or of the day.

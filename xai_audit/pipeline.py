@@ -17,6 +17,7 @@
     adversarial photos and the model        -> adversarial.parquet: how little flips a decision
     flag        scores                      -> flags.parquet
     gallery     photos and tables           -> report/gallery/
+    explore     photos and tables           -> report/explore.html, report/explore/
     page        tables                      -> report/index.html, summary.json, summary.md
 
 Each stage is a plan of parts, the work on a part and a merge (:mod:`xai_audit.work.stage`), in the
@@ -40,7 +41,7 @@ from xai_audit.attribute.targets import targets_of
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
-from xai_audit.errors import GateError, OutputError, StoppedError, TooManyFailuresError
+from xai_audit.errors import OutputError, StoppedError, TooManyFailuresError
 from xai_audit.evidence.stages.attention import ATTENTION
 from xai_audit.evidence.stages.availability import AVAILABILITY
 from xai_audit.evidence.stages.carriers import CARRIERS
@@ -54,6 +55,7 @@ from xai_audit.flags.stage import FLAG
 from xai_audit.gate.judge import check_gate, is_asked
 from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
+from xai_audit.report.stages.explore import EXPLORE
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
 from xai_audit.run.limits import check_address_space
@@ -83,7 +85,7 @@ log = logging.getLogger(__name__)
 STAGES = (
     INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
     SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, CARRIERS, JOINT, VERDICT,
-    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, PAGE,
+    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, EXPLORE, PAGE,
 )  # fmt: skip
 
 # The stages that run the model.
@@ -221,7 +223,11 @@ def _finish(job: Audit, record: RunRecord) -> None:
         from xai_audit.report.in_short import log_answer
 
         log_answer(job.paths)
-    gate = _asked(job) if is_asked(job.settings.gate) else None
+    gate = None
+    if is_asked(job.settings.gate):
+        from xai_audit.gate.output import asked
+
+        gate = asked(job.paths, job.settings.gate)
     failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
     if failed > most:
         raise TooManyFailuresError(
@@ -234,16 +240,3 @@ def _finish(job: Audit, record: RunRecord) -> None:
         )
     if gate is not None:
         raise gate
-
-
-def _asked(job: Audit) -> GateError | None:
-    """What the gate says, logged and written: the error where it failed."""
-    from xai_audit.gate.lines import lines
-    from xai_audit.gate.output import ask, failure
-    from xai_audit.run.reader import Run
-
-    run = Run(job.paths.root)
-    result = ask(run, job.settings.gate)
-    for line in lines(run.paths, result):
-        log.info("gate: %s", line)
-    return failure(run, result)

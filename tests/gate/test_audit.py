@@ -69,7 +69,7 @@ def test_the_summary_says_what_the_log_and_the_tables_say(audited):
     assert re.fullmatch(r"[0-9a-f]{64}", identity["dataset"]["listing_sha256"])
     facts = json.loads((out / "model.json").read_text())["facts"]
     assert identity["model"]["weights_sha256"] == facts["weights"]
-    drawn = ("gallery", "page")
+    drawn = ("gallery", "explore", "page")
     dates = [when for stage, when in run.record["finished"].items() if stage not in drawn]
     assert identity["date"] == max(dates)
     text = (out / "report" / "summary.md").read_text(encoding="utf-8")

@@ -185,6 +185,8 @@ class ReportConfig:
     per_reason: int = field(default=12, metadata={"min": 1})
     # Shorter side of a photo in the galleries, px.
     tile: int = field(default=320, metadata={"min": 1})
+    # Photos with a picture on the page that explores all of them; the others have their numbers.
+    explore_images: int = field(default=2000, metadata={"min": 0})
     # Whether the page has ~ for home folders and *** for tokens; run.json keeps both.
     redact: bool = True
     # Whether the page is also written as one file to send, self_contained.html, below 20 MB.

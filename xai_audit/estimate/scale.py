@@ -31,7 +31,7 @@ GROWS_WITH = {
     "survey": SURVEYED, "availability": AVAILABLE, "attention": SURVEYED, "transplant": PAIRS,
     "carriers": PAIRS, "joint": PAIRS, "verdict": CLASSES, "agreement": PHOTOS,
     "boundary": PHOTOS, "adversarial": SAMPLE, "flag": PHOTOS, "gallery": CLASSES,
-    "page": CLASSES,
+    "explore": PHOTOS, "page": CLASSES,
 }  # fmt: skip
 MEASURED, SCALED, AT_MOST, UNKNOWN = "measured", "scaled", "at most", "not measured"
 # Stages with a part a class.

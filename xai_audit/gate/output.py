@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import GateError, OutputError
 from xai_audit.gate.judge import judged
 from xai_audit.gate.junit import junit
-from xai_audit.gate.lines import DOC, place
+from xai_audit.gate.lines import DOC, lines, place
 from xai_audit.report.summary import number, write_summary
 from xai_audit.run.files import write_text
+from xai_audit.run.reader import Run
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from xai_audit.config.nodes import GateConfig
     from xai_audit.gate.outcome import Outcome, Result
     from xai_audit.run.paths import RunPaths
-    from xai_audit.run.reader import Run
+
+log = logging.getLogger(__name__)
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+def asked(paths: RunPaths, settings: GateConfig) -> GateError | None:
+    """What an audit says of its gate in the end, logged and written: the error where it failed.
+
+    Raises:
+        ConfigError, OutputError: as those of :func:`ask`.
+    """
+    run = Run(paths.root)
+    result = ask(run, settings)
+    for line in lines(paths, result):
+        log.info("gate: %s", line)
+    return failure(run, result)
 
 
 def ask(run: Run, settings: GateConfig) -> Result:

@@ -89,7 +89,7 @@ def shown_photo(
     key, of = (image_id, name), _class_of(run, photo, class_name)
     heatmap = dict(read_heatmaps(run, {key}, {name: kind}, class_name=of)).get(key)
     look = Look(facts.preprocess, facts.border, _TILE)
-    overlay = draw(photo.path, heatmap, look=look, mask=_mask(audit, image_id), opener=opener)
+    overlay = draw(photo.path, heatmap, look=look, mask=mask_of(audit, image_id), opener=opener)
     panels = [drawn[0], *([] if overlay is None else [overlay])]
     under = f"{name}, {of or kind}" if heatmap is not None else "no heatmap"
     return Shown(
@@ -166,7 +166,7 @@ def _method(run: AuditRun, facts: RunFacts, method: str | None) -> str:
     )
 
 
-def _mask(audit: Audit, image_id: str) -> NDArray[np.generic] | None:
+def mask_of(audit: Audit, image_id: str) -> NDArray[np.generic] | None:
     """The object (H, W) in the photo; None where there is no mask of it."""
     rows = audit.manifest()
     rows = rows.filter(pc.equal(rows.column("image_id"), image_id))

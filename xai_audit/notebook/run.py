@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import webbrowser
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import AuditError, ConfigError, OutputError
+from xai_audit.notebook.report import Report
 from xai_audit.run import reader
 from xai_audit.run.tables import TABLES
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from xai_audit.compare.comparison import Comparison
     from xai_audit.notebook.shown import Shown
+    from xai_audit.notebook.view import View
 
 
 class AuditRun(reader.Run):
@@ -129,6 +130,27 @@ class AuditRun(reader.Run):
             remedy='show("daisy/12.jpg") or show(cue="border", class_name="daisy")',
         )
 
+    def view(self, **chosen: Any) -> View:  # noqa: ANN401 - the attributes of Choice
+        """Photos chosen by what was found of them: a gallery in a notebook, else the explore page.
+
+        Outside of a notebook the page opens in the browser; ``.url`` is its address, ``.photos``
+        the frame of the photos.
+
+        Example:
+            >>> run.view(class_name="daisy", wrong=True, sort="mass_border").photos
+
+        Args:
+            **chosen: ``class_name``, ``cue``, ``verdict``, ``reason``, ``wrong``, ``carrier``,
+                ``method``, ``sort``: see :class:`~xai_audit.notebook.view.Choice`.
+
+        Raises:
+            ConfigError: a word that this run does not have.
+            OutputError: a table is missing or broken.
+        """
+        from xai_audit.notebook.view import shown_view
+
+        return shown_view(self, chosen)
+
     def compare(self, *others: AuditRun | Path | str, noise: float | None = None) -> Comparison:
         """What changed from this run to ``others``: the same transplants, asked of each model.
 
@@ -195,41 +217,3 @@ class AuditRun(reader.Run):
         from xai_audit.notebook.answer import answer_html
 
         return answer_html(self)
-
-
-class Report:
-    """The report of a run.
-
-    Attributes:
-        path: of its first page.
-        is_current: whether it is of the tables as they are, not of an earlier command.
-    """
-
-    def __init__(self, path: Path, *, is_current: bool) -> None:
-        self.path, self.is_current = path, is_current
-
-    def page(self) -> Path:
-        """Its first page.
-
-        Raises:
-            OutputError: it has not been made.
-        """
-        if not self.path.is_file():
-            raise OutputError(
-                "this run has no report",
-                where=self.path,
-                remedy="add report to stages and run the same command again",
-            )
-        return self.path.absolute()
-
-    def open(self) -> bool:
-        """Show it in the browser; False where there is none.
-
-        Raises:
-            OutputError: it has not been made.
-        """
-        return webbrowser.open(self.page().as_uri())
-
-    def __repr__(self) -> str:
-        """Where it is."""
-        return f"Report({str(self.path)!r}{'' if self.is_current else ', out of date'})"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TITLE = "xai_audit: tells whether an image classifier is right for the right reasons"
 AUTHOR, URL = "The xai_audit maintainers", "https://github.com/xai-audit/xai_audit"
 _PHOTO = ["image_id", "class_name", "file_bytes", "width", "height"]
-_DRAWING = ("gallery", "page", "report")  # stages that measure nothing
+_DRAWING = ("gallery", "explore", "page", "report")  # stages that measure nothing
 _SHOWN = ("xai_audit", "python", "torch", "torchvision", "timm")
 
 

@@ -79,7 +79,7 @@ def write_page(
     shown = _page(run, sections, settings) | {"accepted": accepted}
     files = _rendered(run, sections, shown, drawn)
     for name, content in files.items():  # the first page last: it links to all others
-        _write(folder / name, content)
+        write_if_new(folder / name, content)
     _delete_others(folder, drawn | {*files})
 
 
@@ -104,7 +104,7 @@ def _rendered(
     return files
 
 
-def _write(file: Path, content: str | bytes) -> None:
+def write_if_new(file: Path, content: str | bytes) -> None:
     """Put ``content`` at ``file``, atomically, unless that is what it holds."""
     data = content.encode() if isinstance(content, str) else content
     if not file.is_file() or file.read_bytes() != data:
@@ -171,7 +171,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     )
     return {
         **{name: getattr(sections, name) for name in shown},
-        "title": _title(run, facts),
+        "title": title_of(run, facts),
         "decided": several,
         "facts": facts,
         "methods": methods,
@@ -201,6 +201,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "plots_folder": PLOTS,
         "measured": measured(run),
         "clean": clean,
+        "explore": run.paths.explore_html.name if run.paths.explore_html.is_file() else None,
         "run": clean(_run(run)),
     }
 
@@ -209,7 +210,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - of JSON
     return value
 
 
-def _title(run: Run, facts: RunFacts) -> str:
+def title_of(run: Run, facts: RunFacts) -> str:
     """Dataset and model, as far as they are known."""
     dataset = _name(run.config.get("dataset"))
     if dataset is None and facts.dataset_root is not None:

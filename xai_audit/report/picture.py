@@ -207,6 +207,7 @@ class ReportSettings:
         seed: draws the unflagged images shown for comparison.
         masks: fingerprint of the object masks; pictures with masks of another one are drawn anew.
         redact: whether home folders and tokens are replaced.
+        explore_images: photos with a picture on the page that explores all.
     """
 
     per_reason: int
@@ -214,3 +215,4 @@ class ReportSettings:
     seed: int
     masks: str = ""
     redact: bool = True
+    explore_images: int = 0

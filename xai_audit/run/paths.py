@@ -230,6 +230,16 @@ class RunPaths:
         return self.report / "self_contained.html"
 
     @property
+    def explore_html(self) -> Path:
+        """The page that filters and sorts all photos."""
+        return self.report / "explore.html"
+
+    @property
+    def explore(self) -> Path:
+        """The folder of that page's data: columns, rows, sheets of pictures."""
+        return self.report / "explore"
+
+    @property
     def summary_json(self) -> Path:
         """The answer for scripts, of the version and schema that it names."""
         return self.report / "summary.json"

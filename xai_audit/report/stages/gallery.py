@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,14 @@ def settings_of(audit: Audit) -> ReportSettings:
 
     chosen, masks = audit.settings.report, fingerprint(audit.mask_mark(audit.selected()))
     seed = audit.settings.seed
-    return ReportSettings(chosen.per_reason, chosen.tile, seed, masks, chosen.redact)
+    return ReportSettings(
+        per_reason=chosen.per_reason,
+        tile=chosen.tile,
+        seed=seed,
+        masks=masks,
+        redact=chosen.redact,
+        explore_images=chosen.explore_images,
+    )
 
 
 def plan(audit: Audit) -> Plan:
@@ -55,7 +63,7 @@ def plan(audit: Audit) -> Plan:
             made.append(part)
         return made
 
-    return Plan(fingerprint(vars(settings)), parts)
+    return Plan(fingerprint(vars(replace(settings, explore_images=0))), parts)
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
@@ -64,7 +72,7 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
     from xai_audit.report.sections import plan_pictures
     from xai_audit.run.reader import Run
 
-    run, mask_of = Run(audit.paths.root), _mask_of(audit)
+    run, mask_of = Run(audit.paths.root), masks_of(audit)
     planned, folder = plan_pictures(run, settings_of(audit)), audit.paths.report
     view_of = cache(partial(_view_of, audit))
     for part in parts:
@@ -80,7 +88,8 @@ def _view_of(audit: Audit) -> ViewOf:
     return view_of(audit)
 
 
-def _mask_of(audit: Audit) -> MaskOf:
+def masks_of(audit: Audit) -> MaskOf:
+    """Gives the object's mask of a photo of the audit, None where there is none."""
     rows = audit.selected()
     place = {image_id: row for row, image_id in enumerate(rows.column("image_id").to_pylist())}
 

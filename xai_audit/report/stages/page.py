@@ -53,6 +53,6 @@ def _accepted(audit: Audit) -> tuple[Acceptance, ...]:
 
 
 PAGE = Stage(
-    "page", "report", _VERSION, "report", plan, merge, needs=("gallery",),
+    "page", "report", _VERSION, "report", plan, merge, needs=("gallery", "explore"),
     reads=("trust", "discover", "verdict", "agreement", "boundary", "adversarial"),
 )  # fmt: skip

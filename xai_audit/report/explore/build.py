@@ -1,0 +1,184 @@
+"""The explore page and its data, written from the tables and the sheets that have been drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from xai_audit.flags.outliers import REASONS
+from xai_audit.report.explore.beside import read_beside
+from xai_audit.report.explore.chosen import chosen
+from xai_audit.report.explore.listed import MEASURED, read_listed
+from xai_audit.report.explore.sheets import (
+    MASK,
+    SIDE,
+    TILE,
+    Source,
+    draw_sheet,
+    missing,
+    plan_sheets,
+    tile_size,
+)
+from xai_audit.report.explore.slices import SLICE, carried, columns, packed, script, slices
+from xai_audit.report.facts import read_facts
+from xai_audit.report.heat import css_gradient, palette
+from xai_audit.report.page import environment, title_of, write_if_new
+from xai_audit.report.picture import digest
+from xai_audit.report.words import TITLES
+from xai_audit.run.verdicts import REGION_WORDS, cue_words, kinds_of_run
+from xai_audit.schema import VERDICTS
+from xai_audit.store.home import withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xai_audit.report.draw import MaskOf
+    from xai_audit.report.explore.beside import Beside
+    from xai_audit.report.explore.listed import Listed
+    from xai_audit.report.explore.sheets import Sheet
+    from xai_audit.report.facts import RunFacts
+    from xai_audit.report.picture import ReportSettings
+    from xai_audit.run.reader import Run
+    from xai_audit.vision.opening import Opener
+
+_WORDS = {"rank_accuracy": "rank accuracy", "pointing_hit": "pointing hit", "entropy": "entropy"}
+_WORDS |= {"relevance_total": "relevance in all", "confidence": "confidence"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the page is made of.
+
+    Attributes:
+        facts: of the run.
+        kinds: method -> target kind that is drawn and sorted by.
+        listed: the photos.
+        beside: what other tables say of them.
+        sheets: of the pictures.
+    """
+
+    facts: RunFacts
+    kinds: dict[str, str]
+    listed: Listed
+    beside: Beside
+    sheets: list[Sheet]
+
+
+def read_material(run: Run, settings: ReportSettings) -> Material:
+    """What the page of ``run`` is made of; tables are read, and no photo is.
+
+    Raises:
+        OutputError: a table of the run is missing or broken.
+    """
+    facts, every = read_facts(run), kinds_of_run(run)
+    kinds = {method: every[method] for method in facts.methods_first(every)}
+    listed, beside = read_listed(run, facts), read_beside(run)
+    rows = chosen(listed, beside, most=settings.explore_images, seed=settings.seed)
+    photos = [(row, str(listed.ids[row])) for row in rows]
+    sheets = plan_sheets(run, photos, kinds, facts=facts, masks=settings.masks)
+    return Material(facts, kinds, listed, beside, sheets)
+
+
+def draw_sheets(
+    run: Run,
+    material: Material,
+    numbers: Sequence[int],
+    mask_of: MaskOf,
+    opener: Opener | None = None,
+) -> None:
+    """Draw the sheets ``numbers`` that are not there yet."""
+    source = Source(material.kinds, material.facts.preprocess, mask_of, opener)
+    folder = run.paths.explore
+    for sheet in missing([material.sheets[number] for number in numbers], folder):
+        draw_sheet(run, sheet, source, folder)
+
+
+def write_explore(run: Run, material: Material) -> None:
+    """Write ``explore.html`` and the data in ``explore/``, delete what no longer belongs there.
+
+    A sheet that has not been drawn is left out.
+    """
+    folder, listed, beside = run.paths.explore, material.listed, material.beside
+    undrawn = {sheet.name for sheet in missing(material.sheets, folder)}
+    sheets = [sheet for sheet in material.sheets if sheet.name not in undrawn]
+    kept = {file.name for sheet in sheets for file in sheet.files(folder)}
+
+    def write(name: str, value: object) -> str:
+        """Put a file of data into the folder; a hash of its content."""
+        text = script(name, value)
+        write_if_new(folder / f"{name}.js", text)
+        kept.add(f"{name}.js")
+        return digest(text)
+
+    found = columns(listed, beside, material.kinds)
+    marks = [
+        write(f"column-{number}", packed(values)) for number, values in enumerate(found.values())
+    ]
+    for number, part in enumerate(slices(listed, beside)):
+        marks.append(write(f"rows-{number:05d}", part))
+    marks.append(write("carriers", carried(listed, beside)))
+    index = {
+        **_index(material, sheets),
+        "columns": {name: [n, values.dtype.name] for n, (name, values) in enumerate(found.items())},
+        "mark": digest(marks),
+    }
+    write("index", index)
+    _write_page(run, material)
+    for file in folder.iterdir():
+        if file.name not in kept:
+            withdraw(file)
+
+
+def _index(material: Material, sheets: list[Sheet]) -> dict[str, Any]:
+    """What the page knows before it reads a column or a row."""
+    listed, cells = material.listed, material.beside.cells
+    place = {name: number for number, name in enumerate(listed.names[: listed.n_classes])}
+    verdicts: dict[str, list[str]] = {}
+    for name, cue, verdict in cells.itertuples(index=False, name=None):
+        if cue not in verdicts:
+            verdicts[cue] = ["."] * listed.n_classes
+        if name in place:
+            verdicts[cue][place[name]] = str(VERDICTS.index(verdict))
+    cues = {*verdicts, *material.beside.carriers["cue"], *material.beside.pairs["cue"]}
+    width, height = tile_size(material.facts.preprocess, TILE)
+    return {
+        "count": len(listed.ids),
+        "names": listed.names,
+        "classes": listed.n_classes,
+        "first": [str(listed.ids[row]) for row in range(0, len(listed.ids), SLICE)],
+        "slice": SLICE,
+        "sets": listed.sets,
+        "kinds": material.kinds,
+        "measured": {name: score_words(name) for name in (*MEASURED, "confidence")},
+        "verdicts": VERDICTS,
+        "cells": {cue: "".join(codes) for cue, codes in verdicts.items()},
+        "cues": {cue: cue_words(cue) for cue in sorted(cues)},
+        "reasons": [[reason, TITLES[reason][0]] for reason in REASONS],
+        "sheets": [[sheet.name, [*sheet.rows]] for sheet in sheets],
+        "tile": [width, height, SIDE],
+        "mask": tile_size(material.facts.preprocess, MASK),
+        "colours": packed(palette()[0]),
+    }
+
+
+def score_words(name: str) -> str:
+    """A column of the score table in plain words."""
+    kind, _, region = name.partition("_")
+    if region in REGION_WORDS:
+        return f"{kind}, {REGION_WORDS[region]}"
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def _write_page(run: Run, material: Material) -> None:
+    source = resources.files("xai_audit.report") / "templates"
+    page = environment().get_template("explore.html.j2").render(
+        title=title_of(run, material.facts),
+        count=len(material.listed.ids),
+        pictures=sum(len(sheet.rows) for sheet in material.sheets),
+        gradient=css_gradient(),
+        code=Markup((source / "explore.js").read_text(encoding="utf-8")),  # noqa: S704 - our own
+    )  # fmt: skip
+    write_if_new(run.paths.explore_html, page)

@@ -1,0 +1,73 @@
+"""explore: tables and photos -> ``report/explore.html`` and the data beside it, in slices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from xai_audit.report.stages.gallery import masks_of, settings_of
+from xai_audit.run.record import fingerprint
+from xai_audit.store.home import withdraw
+from xai_audit.work.parts import part_file
+from xai_audit.work.stage import Finished, Part, Plan, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from xai_audit.run.progress import Progress
+    from xai_audit.work.audit import Audit
+
+_VERSION = 1
+
+
+def plan(audit: Audit) -> Plan:
+    """A part for every sheet of pictures; what it shows is in its name."""
+    from xai_audit.report.explore.build import read_material
+    from xai_audit.report.explore.sheets import missing
+    from xai_audit.run.reader import Run
+
+    paths, settings = audit.paths, settings_of(audit)
+
+    def parts() -> list[Part]:
+        sheets = read_material(Run(paths.root), settings).sheets
+        gone, made = {sheet.name for sheet in missing(sheets, paths.explore)}, []
+        for number, sheet in enumerate(sheets):
+            if sheet.name in gone:
+                withdraw(part_file(paths, EXPLORE, number))
+            mark = fingerprint(_VERSION, sheet.name)
+            made.append(Part(number, mark, {"sheet": sheet.name}, len(sheet.rows)))
+        return made
+
+    shown = settings.explore_images, settings.seed, settings.masks
+    return Plan(fingerprint(shown), parts, outputs=(paths.explore_html,))
+
+
+def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
+    """Draw the sheets that are not there yet."""
+    from xai_audit.report.explore.build import draw_sheets, read_material
+    from xai_audit.run.reader import Run
+
+    run, mask_of = Run(audit.paths.root), masks_of(audit)
+    material = read_material(run, settings_of(audit))
+    for part in parts:
+        draw_sheets(run, material, [part.number], mask_of, audit.opener)
+        progress(part.size)
+        yield Finished(part, pa.table({"sheet": [material.sheets[part.number].name]}))
+
+
+def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
+    """Write the page and its data, then delete the sheets that it does not show."""
+    from xai_audit.report.explore.build import read_material, write_explore
+    from xai_audit.run.reader import Run
+
+    del parts
+    run = Run(audit.paths.root)
+    write_explore(run, read_material(run, settings_of(audit)))
+    return {}
+
+
+EXPLORE = Stage(
+    "explore", "report", _VERSION, "explore", plan, merge, work, needs=("flag",),
+    reads=("verdict",),
+)  # fmt: skip
