@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 TEXT = (tiny.REPO / "README.md").read_text(encoding="utf-8")
 pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1000)]
+CURE = ["python", "-m", "xai_audit.demo.cure", "--out", "cured.pt"]
+# Of the demo's 600 photos and its cues: what an audit of another network of it is run with here.
+SMALL = [
+    "limit=30", "cues=[border]", "evidence.images_per_class=4", "evidence.permutations=20",
+    "stages=[index,attribute,score,evidence]",
+]  # fmt: skip
 SERVICE = "http://127.0.0.1:8000/predict"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.DOTALL)
 
@@ -131,6 +137,9 @@ def ended(place, request) -> Callable[[list[str]], tuple[subprocess.CompletedPro
         if key not in known:
             given = {word.partition("=")[0] for word in words}
             few = [f"{name}={number}" for name, number in FEW.items() if name not in given]
+            if "model.checkpoint=cured.pt" in words:
+                assert request.getfixturevalue("cured").is_file()
+                few = SMALL
             if known and not {*IN_PROCESSES} & {*words}:
                 with contextlib.chdir(place), warnings.catch_warnings():
                     warnings.simplefilter("default")  # as outside of the tests
@@ -143,6 +152,14 @@ def ended(place, request) -> Callable[[list[str]], tuple[subprocess.CompletedPro
 
 
 @pytest.fixture(scope="module")
+def cured(place) -> Path:
+    """The weights of the README's cure, of fewer photos."""
+    done = run([sys.executable, *CURE[1:], "--photos", "2"], place)
+    assert done.returncode == 0, done.stderr
+    return place / CURE[-1]
+
+
+@pytest.fixture(scope="module")
 def swept(ended) -> subprocess.CompletedProcess[str]:
     """The README's sweep over two architectures, which are then compared."""
     return ended(next(words[3:] for words in commands() if "-m" in words[3:]))[0]
@@ -150,34 +167,16 @@ def swept(ended) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("arguments", commands(), ids=" ".join)
 def test_command(arguments, place, request):
+    if arguments == CURE:
+        assert request.getfixturevalue("cured").is_file()
+        return
     if arguments[0] == "make":
         dry = run(["make", "-C", str(tiny.REPO), "-n", *arguments[1:]], place)
         assert dry.returncode == 0, dry.stderr
         return
     assert arguments[:3] == ["python", "-m", "xai_audit"]
-    if arguments[3:] == ["--help"]:
-        shown = run(tiny.command(arguments[3:]), place)
-        assert shown.returncode == 0, shown.stderr
-        assert "max_failed_fraction" in shown.stdout
-        return
-    if arguments[3] == "gate":  # of an audit that is made here, whose model is as it was drawn
-        own = next(words[3:] for words in commands() if "dataset.root=photos" in words)
-        request.getfixturevalue("ended")(own)
-        shown = run(tiny.command(arguments[3:]), place)
-        assert shown.returncode in (0, 3), shown.stderr
-        assert re.search(r"^  result: (passed|failed) \| ", shown.stdout, re.MULTILINE)
-        return
-    if arguments[3] == "compare":
-        assert request.getfixturevalue("swept").returncode == 0
-        done = run(tiny.command(arguments[3:]), place)
-        assert done.returncode == 0, done.stderr
-        (page,) = re.findall(r"comparison: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)
-        assert Path(page) == (place / arguments[5]).parent / "comparison" / "index.html"
-        return
-    if arguments[3] in VERBS:  # about what there is, not about an audit
-        shown = run(tiny.command(arguments[3:]), place)
-        assert shown.returncode == 0, shown.stderr
-        assert shown.stdout
+    if arguments[3] == "--help" or arguments[3] in VERBS:
+        _of_verb(arguments[3:], place, request)
         return
     words = arguments[3:]
     if any(SERVICE in word for word in words):  # a small view: its pixels go as text
@@ -187,7 +186,8 @@ def test_command(arguments, place, request):
     done, folder = request.getfixturevalue("ended")(words)
     gated = any(argument.startswith("gate.") for argument in arguments)
     assert done.returncode in ((0, 3) if gated else (0,)), done.stderr
-    if any(argument.startswith("stages=") for argument in arguments):  # a part of an audit
+    short = "model.checkpoint=cured.pt" in arguments
+    if short or any(argument.startswith("stages=") for argument in arguments):  # a part of an audit
         return
     reports = re.findall(r"report: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)
     if "-m" in arguments[3:]:  # a member whose report is current writes none
@@ -201,6 +201,38 @@ def test_command(arguments, place, request):
     for report in reports:
         assert (folder / report).is_file()
         assert (folder / report).parents[1].joinpath("SUCCESS").is_file()
+
+
+def _of_verb(words: list[str], place: Path, request: pytest.FixtureRequest) -> None:
+    """A verb with its arguments, run on audits that are made for it."""
+    if words[0] == "gate":  # of an audit that is made here, whose model is as it was drawn
+        own = next(words[3:] for words in commands() if "dataset.root=photos" in words)
+        request.getfixturevalue("ended")(own)
+    elif "outputs/flowers/cured/gradcam" in words:
+        _audit_both(place, request)
+    elif words[0] == "compare":
+        assert request.getfixturevalue("swept").returncode == 0
+    done = run(tiny.command(words), place)
+    assert done.returncode in ((0, 3) if words[0] == "gate" else (0,)), done.stderr
+    if words[0] == "gate":
+        assert re.search(r"^  result: (passed|failed) \| ", done.stdout, re.MULTILINE)
+    elif words[0] == "compare":
+        (page,) = re.findall(r"comparison: (\S+index\.html)$", done.stderr, flags=re.MULTILINE)
+        assert Path(page) == (place / words[2]).parent / "comparison" / "index.html"
+    else:  # about what there is, not about an audit
+        assert done.stdout
+        assert words != ["--help"] or "max_failed_fraction" in done.stdout
+
+
+def _audit_both(place: Path, request: pytest.FixtureRequest) -> None:
+    """The audit of the demo, where the README has it, and that of its cured network."""
+    demo = place / "outputs" / "flowers" / "flowers"
+    if not demo.exists():
+        demo.parent.mkdir(parents=True, exist_ok=True)
+        demo.symlink_to(request.getfixturevalue("demo")[1].parent)
+    words = next(words[3:] for words in commands() if "model.checkpoint=cured.pt" in words)
+    done, _ = request.getfixturevalue("ended")(words)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_demo_is_the_readmes():
@@ -234,10 +266,11 @@ def test_notebook_lines(demo):
     codes = [line.partition("  #")[0] for line in block.splitlines() if line.startswith("run")]
     shown = [code for code in codes if not code.startswith("run =") and "report" not in code]
     (loading,) = (code for code in codes if code.startswith("run ="))
-    code = "\n".join(["import xai_audit", loading, *(f"print({code})" for code in shown)])
+    quiet = "import webbrowser; webbrowser.open = lambda url: True"
+    code = "\n".join(["import xai_audit", quiet, loading, *(f"print({code})" for code in shown)])
     done = run([sys.executable, "-c", code], demo[1].parents[3])
     assert done.returncode == 0, done.stderr
-    assert len(shown) == 5
+    assert len(shown) == 6
     assert "marguerite by its border" in done.stdout
     falls = re.search(r"probability of marguerite: (\S+) → (\S+),", done.stdout).groups()
     said = "takes the probability of marguerite from {} to {}".format(*falls)
@@ -265,6 +298,18 @@ def test_audits_of_objects_in_memory(place, folder, monkeypatch):
         exec("import xai_audit\n" + line, scope)  # noqa: S102 - the README's own
         assert scope["run"].scores["image_id"].nunique() == 18
     assert scope["run"].config["limit"] == 200
+
+
+def test_training_lines():
+    block = next(b for language, b in BLOCKS if language == "python" and "import mixed" in b)
+    photos, labels = torch.rand(4, 3, 32, 32), torch.arange(4) % 3
+    scope = {
+        "loader": [(photos, labels, (torch.rand(4, 1, 32, 32) > 0.5).float())],
+        "model": tiny.net(), "normalise": lambda images: images - 0.5,
+        "criterion": torch.nn.functional.cross_entropy,
+    }  # fmt: skip
+    exec(block, scope)  # noqa: S102 - the README's own
+    assert float(scope["loss"].detach()) > 0
 
 
 def test_truth_table_is_the_packages_own():

@@ -32,6 +32,7 @@ The modules by layer; each imports only from layers above its own in this table:
         9  index          image folder -> manifest
         9  score          heatmaps and regions -> where the relevance lies
         9  flags          images that are unusual for their class
+        9  mixing         training photos whose surroundings say nothing of their class
        10  attribute      photos and model -> heatmaps
        10  demo           the embedded data set: rendered flowers with known shortcuts
        10  discovery      clusters of heatmaps that become cues

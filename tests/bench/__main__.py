@@ -27,8 +27,8 @@ _SUMMARY = "Run benches and print a table; the exit code is 1 where a bound is n
 # A module of this folder each, with run(shared, quick) -> rows, all or one by one; in this order.
 BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
-    "starved", "planted", "stamps", "coverage", "compare", "intervals", "frozen", "earlier",
-    "house", "steps", "classes", "engines", "million", "scale", "black_box",
+    "starved", "planted", "stamps", "coverage", "compare", "cure", "intervals", "frozen",
+    "earlier", "house", "steps", "classes", "engines", "million", "scale", "black_box",
 )  # fmt: skip
 
 

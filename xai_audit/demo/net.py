@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from xai_audit.models._options import Options, finish, load
 from xai_audit.types import ModelSpec, Preprocess
 
 INPUT_SIZE = 224
@@ -70,9 +71,24 @@ def save_flower_net(model: nn.Module, path: Path) -> None:
     torch.save(state, path)
 
 
-def build(*, num_classes_of_dataset: int, name: str, target_layer: str | None) -> ModelSpec:
-    """The shipped flower classifier with its weights."""
+def build(
+    *, num_classes_of_dataset: int, checkpoint: str | None, name: str, target_layer: str | None
+) -> ModelSpec:
+    """The flower classifier with the weights of a checkpoint, else with those that ship.
+
+    Raises:
+        ModelError: the checkpoint cannot be read, or is of another network.
+    """
+    options = Options(
+        checkpoint=checkpoint or str(WEIGHTS),
+        trust_checkpoint=False,
+        weights_key=None,
+        num_classes=num_classes_of_dataset,
+        target_layer=target_layer,
+        head=None,
+        preprocess={},
+        name=name,
+    )
     module = flower_net(num_classes_of_dataset)
-    state = torch.load(WEIGHTS, map_location="cpu", weights_only=True)
-    module.load_state_dict({key: value.float() for key, value in state.items()})
-    return ModelSpec(module, PREPROCESS, name, target_layer)
+    load(module, options)
+    return finish(module, options, base=PREPROCESS, name=name)

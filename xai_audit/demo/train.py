@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch.nn import functional as nnf
 from xai_audit.demo import camera, generate, net, species, truth
 
 log = logging.getLogger(__name__)
+
+Vary = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,11 +88,23 @@ def training_set(cache: Path, per_class: int) -> tuple[torch.Tensor, torch.Tenso
     return torch.cat(blocks), labels
 
 
-def fit(images: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> nn.Module:
-    """Return a network trained with a one-cycle rate; same recipe and machine, same weights."""
+def fit(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    recipe: Recipe,
+    *,
+    model: nn.Module | None = None,
+    vary: Vary | None = None,
+) -> nn.Module:
+    """Return a network trained with a one-cycle rate; same recipe and machine, same weights.
+
+    `model` is trained on, a new one where it is left out. `vary` makes the network's inputs
+    (B, 3, H, W) from a batch of `images` (N, C, 224, 224), `augmented` where it is left out.
+    """
     torch.manual_seed(recipe.seed)
     rng = np.random.Generator(np.random.PCG64(recipe.seed))
-    model = net.flower_net(len(species.CLASSES)).to(memory_format=torch.channels_last)
+    model, vary = model or net.flower_net(len(species.CLASSES)), vary or augmented
+    model = model.train().to(memory_format=torch.channels_last)
     steps = len(labels) // recipe.batch
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
     total = steps * sum(epochs for _, epochs in recipe.stages)
@@ -102,7 +117,7 @@ def fit(images: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> nn.Module
             started, losses = time.monotonic(), []
             order = torch.from_numpy(rng.permutation(len(labels))[: steps * recipe.batch])
             for chosen in order.view(steps, recipe.batch):
-                batch = augmented(sized[chosen], rng).to(memory_format=torch.channels_last)
+                batch = vary(sized[chosen], rng).to(memory_format=torch.channels_last)
                 losses.append(_step(model, batch, labels[chosen], optimiser, recipe.smoothing))
                 plan.step()
             spent = time.monotonic() - started
