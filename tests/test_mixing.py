@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import chi2_contingency
 
+from xai_audit.errors import ConfigError
 from xai_audit.mixing import emptied, mixed, recoloured
 
 SIDE = 40
@@ -93,3 +94,9 @@ def test_same_rng_same_photos():
     one, again, other = (mixed(photos, objects, rng=rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+
+
+def test_masks_of_255_are_one_line():
+    photos, objects = flowers(torch.arange(2))
+    with pytest.raises(ConfigError, match=r"0 to 255 \| remedy: divide masks of 0 and 255 by 255"):
+        mixed(photos, 255 * objects, rng=rng())

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from xai_audit.errors import ConfigError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -50,7 +52,16 @@ def mixed(
             1 a shortcut still comes with its class in the others, and is learned from them.
         border: least and largest width of the border, as shares of the shorter side.
         corner: the same of the sides of corners.
+
+    Raises:
+        ConfigError: ``objects`` are not 0 to 1.
     """
+    if objects is not None and not 0 <= objects.min() <= objects.max() <= 1:
+        raise ConfigError(
+            "masks of objects are 1 on the object and 0 elsewhere", where="mixed(objects=)",
+            expected="0 to 1", got=f"{objects.min():g} to {objects.max():g}",
+            remedy="divide masks of 0 and 255 by 255",
+        )  # fmt: skip
     given = photos.float()
     keep = torch.zeros_like(given[:, :1]) if objects is None else objects.to(given)
     around = 1.0 - keep

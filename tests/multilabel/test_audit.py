@@ -11,6 +11,7 @@ import pytest
 import xai_audit
 from tests import tiny
 from tests.multilabel import rendered
+from xai_audit.errors import OutputError
 from xai_audit.schema import ABSENT
 
 NAMES = ("bright", "marked")
@@ -152,3 +153,12 @@ def test_what_does_not_fit_is_one_line(photos, tmp_path, more, message):
     (line,) = done.stderr.strip().splitlines()[-1:]
     assert pd.Series([line]).str.contains(message).all(), line
     assert not (tmp_path / "out" / "manifest.parquet").exists()
+
+
+def test_the_page_of_one_label_a_photo_is_left_out(audited):
+    log, out = audited
+    assert "explore: left out" in log
+    assert not (out / "report" / "explore.html").exists()
+    assert "explore.html" not in (out / "report" / "index.html").read_text(encoding="utf-8")
+    with pytest.raises(OutputError, match="several labels are not chosen from yet"):
+        xai_audit.load(out).view(class_name="marked")

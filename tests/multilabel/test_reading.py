@@ -5,9 +5,12 @@ import pyarrow as pa
 import pytest
 
 from tests.data.test_csv import source, write
-from xai_audit.errors import DatasetError
+from xai_audit.errors import ConfigError, DatasetError
 from xai_audit.index.listing import listed
 from xai_audit.run.labelling import NO_LABEL, joined, labels_of, one_label_each, seen_from
+from xai_audit.types import Preprocess
+from xai_audit.work.facts import ModelFacts
+from xai_audit.work.folder import identity
 
 
 def labels(dataset):
@@ -33,7 +36,7 @@ def test_another_separator_and_spaces(tmp_path):
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_a_column_a_class(tmp_path, mark):
-    text = "path,x,y,z,split\na.jpg,1,0,0,v\nb.jpg,0,,False,v\nc.jpg,True,1,0,v\n"
+    text = "path,x,y,z,split\na.jpg,1,0,0,v\nb.jpg,0,,False,v\nc.jpg,True,1.0,0.0,v\n"
     names, found = labels(source(write(tmp_path, text.replace(",", mark))))
     assert names == ("x", "y", "z")  # z too, which no photo has: the model has an output for it
     assert [name for _, name, _ in found] == ["x", NO_LABEL, "x|y"]
@@ -89,3 +92,29 @@ def test_one_label_each_takes_those_of_a_set_in_turn():
     )
     found = one_label_each(rows, {"a": 0, "b": 1}).to_pydict()
     assert found == {"image_id": ["1", "3", "4"], "class_name": ["a", "b", "b"], "label": [0, 1, 1]}
+
+
+def test_an_empty_separator_is_one_line(tmp_path):
+    file = write(tmp_path, "path,labels\na.jpg,x\n")
+    with pytest.raises(
+        ConfigError, match=r"dataset\.separator \| expected a character, such as \|"
+    ):
+        source(file, separator="")
+
+
+def test_keys_of_several_labels_are_no_other_audit():
+    """Their defaults are new: a folder of before has neither."""
+    keys = {"dataset": {"file": "t.csv"}, "model": {}, "methods": [{"name": "gradcam"}]}
+    with_them = {**keys, "dataset": {"file": "t.csv", "separator": "|", "classes": ["x"]}}
+    assert identity(with_them) == identity(keys)
+
+
+def test_another_output_of_a_class_is_another_model():
+    common = {"weights": "w", "target_layer": "l", "num_outputs": 3, "grid": (1, 1)}
+    common |= {"head": "sigmoid", "preprocess": Preprocess(), "precision": "fp32"}
+    marks = [
+        ModelFacts(**common, thresholds={"x": 0.5}, outputs=outputs).mark
+        for outputs in ({"x": 0}, {"x": 2})
+    ]
+    assert marks[0] != marks[1]
+    assert marks[0][:4] == ModelFacts(**common).mark  # of single labels as ever

@@ -8,6 +8,7 @@ it for more than that gets the real one. Python imports this file by its name, f
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType

@@ -215,8 +215,8 @@ def _similar(
             Maps(_heatmaps(side, method, kind, some))
             for side, method, kind in zip(sides, methods, kinds, strict=True)
         ]
-        both = [one for one in some if all(one in each.place for each in maps)]
-        places = [np.array([each.place[one] for one in both], int) for each in maps]
+        both = [one for one in some if all((one, "") in each.place for each in maps)]
+        places = [np.array([each.place[one, ""] for one in both], int) for each in maps]
         rho = correlations(maps[0], places[0], maps[1], places[1])
         found.append(pd.DataFrame({"class_name": classes.loc[both].to_numpy(), "rho": rho}))
     known = pd.concat(found).dropna() if found else pd.DataFrame()
@@ -229,8 +229,8 @@ def _similar(
 
 
 def _heatmaps(side: Side, method: str, kind: str, ids: list[str]) -> pd.DataFrame:
-    """The stored heatmaps of some photos, a row each."""
+    """The stored heatmaps of some photos, a row each, whatever class each side has a photo in."""
     columns = ["image_id", "heatmap", "heatmap_height", "heatmap_width"]
     frames = [*side.run.scan("attributions", columns, of_kinds({method: kind}), ids=ids)]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-    return rows.drop_duplicates("image_id", ignore_index=True)
+    return rows.drop_duplicates("image_id", ignore_index=True).assign(class_name="")

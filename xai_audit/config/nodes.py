@@ -189,7 +189,7 @@ class ReportConfig:
     explore_images: int = field(default=2000, metadata={"min": 0})
     # Whether the page has ~ for home folders and *** for tokens; run.json keeps both.
     redact: bool = True
-    # Whether the page is also written as one file to send, self_contained.html, below 20 MB.
+    # Whether the page is also one file to send, self_contained.html, with pictures up to 20 MB.
     self_contained: bool = False
 
 

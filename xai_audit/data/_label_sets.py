@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 JOINED = "labels"  # the column of joined labels
 _OTHERS = ("path", *COLUMNS[2:])
-# As CSV and Arrow spell a cell of 0 or 1; an empty one is 0.
-_VALUES = {None: False, "0": False, "1": True, "false": False, "true": True}
+# As CSV and Arrow spell a cell of 0 or 1, of whole numbers or not; an empty one is 0.
+_VALUES = {None: False, "0": False, "0.0": False, "false": False}
+_VALUES |= {"1": True, "1.0": True, "true": True}
 
 
 def class_columns(file: Path, given: Sequence[str] | None) -> list[str] | None:

@@ -69,7 +69,8 @@ def read_cells(file: Path, columns: Sequence[str]) -> Iterator[tuple[str | None,
     Raises:
         DatasetError: if the file cannot be read.
     """
-    present = [column for column in columns if column in header(file)]
+    known = {*header(file)}
+    present = [column for column in columns if column in known]
     with _translated(file):
         for batch in _batches(file, present):
             cells = [

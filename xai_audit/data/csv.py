@@ -15,7 +15,7 @@ from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.data._label_sets import JOINED, class_columns, read_label_sets
 from xai_audit.data._names import absolute, shown
 from xai_audit.data._table import check_table, read_rows
-from xai_audit.errors import DatasetError
+from xai_audit.errors import ConfigError, DatasetError
 from xai_audit.run.labelling import labels_of
 from xai_audit.run.paths import safe_name
 from xai_audit.store.address import is_address, is_remote, placed, spelled
@@ -65,6 +65,11 @@ class CsvTable:
         self._where = spelled(self._file)
         self._split = None if split is None else str(split)
         self.class_to_idx: dict[str, int] | None = read_class_to_idx(class_to_idx)
+        if not separator:
+            raise ConfigError(
+                "nothing separates the labels", where="dataset.separator", got=repr(separator),
+                expected="a character, such as |",
+            )  # fmt: skip
         self._separator, self._classes = separator, classes
 
     @cached_property

@@ -140,6 +140,13 @@ def shown_view(run: AuditRun, chosen: Mapping[str, Any]) -> View:
     names = Choice.__dataclass_fields__
     for name in chosen.keys() - names.keys():
         raise ConfigError("no such choice", where="view", expected=", ".join(names), got=name)
+    if run.has("decisions"):
+        raise OutputError(
+            "photos with several labels are not chosen from yet",
+            where=run.root,
+            expected="a data set of one label a photo",
+            remedy="the tables of the run, run.scores among them, have a row a photo and label",
+        )
     view = View(run, Choice(**chosen))
     if view.url is not None and not in_notebook():
         view.open()

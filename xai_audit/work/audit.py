@@ -109,8 +109,9 @@ class Audit:
     @cached_property
     def thresholds(self) -> dict[str, float] | None:
         """Class -> from which probability on a photo is decided for it; None of single labels."""
-        given, several = self.settings.thresholds, self.several_labels
-        return thresholds_of(given, [*self.labels]) if several else None
+        if self._planned or not self.several_labels:  # a file of them may have changed since
+            return self.noted_facts().thresholds if self._planned else None
+        return thresholds_of(self.settings.thresholds, [*self.labels])
 
     @cached_property
     def facts(self) -> ModelFacts:
@@ -129,7 +130,8 @@ class Audit:
         else:
             model, weights = self._opened
             facts = ModelFacts.of(model, weights, self.compute.precision)
-        return replace(facts, thresholds=self.thresholds)
+        outputs = self.labels if self.several_labels else None
+        return replace(facts, thresholds=self.thresholds, outputs=outputs)
 
     @property
     def _model_key(self) -> str | None:
@@ -145,10 +147,9 @@ class Audit:
         noted = read_json(self.paths.model_json)
         if not isinstance(noted, dict):
             raise ConfigError(
-                "no model has been opened for this output folder",
-                where=self.paths.model_json,
+                "no model has been opened for this output folder", where=self.paths.model_json,
                 remedy="add attribute to stages",
-            )
+            )  # fmt: skip
         return ModelFacts.from_json(noted["facts"])
 
     def note_facts(self) -> None:
@@ -188,8 +189,7 @@ class Audit:
         return model, weights
 
     def _check_outputs(self, outputs: int) -> None:
-        mapped = self._mapped is not None
-        check_outputs(self.labels, outputs, mapped=mapped, root=self.dataset.root)
+        check_outputs(self.labels, outputs, mapped=self._mapped is not None, root=self.dataset.root)
 
     def manifest(self) -> pa.Table:
         """The manifest with what decoding found of each photo.

@@ -42,6 +42,7 @@ class ModelFacts:
         precision: what ``compute.precision`` came to, so that every worker takes the same.
         thresholds: of a multi-label data set, class -> from which probability on a photo is decided
             for it; else None.
+        outputs: of a multi-label data set, class -> model output; else None.
     """
 
     weights: str
@@ -52,6 +53,7 @@ class ModelFacts:
     preprocess: Preprocess
     precision: str
     thresholds: dict[str, float] | None = None
+    outputs: dict[str, int] | None = None
 
     @classmethod
     def of(cls, model: LoadedModel, weights: str, precision: str) -> ModelFacts:
@@ -92,7 +94,8 @@ class ModelFacts:
     @property
     def mark(self) -> list[Any]:
         """Everything of the model that decides what it says, for fingerprints."""
-        own = [] if self.thresholds is None else [sorted(self.thresholds.items())]
+        several = [each for each in (self.thresholds, self.outputs) if each is not None]
+        own = [sorted(each.items()) for each in several]
         return [self.weights, self.target_layer, self.head, asdict(self.preprocess), *own]
 
 

@@ -52,6 +52,14 @@ def opened(
     if thresholds is None:
         return prepare(spec, device=device), weights
     model = prepare(replace(spec, head="sigmoid"), device=device)
+    if model.single_logit and 0 in labels.values():
+        raise ConfigError(
+            "one logit is the probability of one class",
+            where="model",
+            expected="an output a class where photos may have several labels",
+            got=f"1 output for {len(labels)} classes",
+            remedy="a table with a column label has one label a photo",
+        )
     by_output = {labels[name]: limit for name, limit in thresholds.items()}
     limits = tuple(by_output.get(output, DEFAULT) for output in range(model.num_outputs))
     return replace(model, thresholds=limits), weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
+
+log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -39,6 +42,8 @@ def plan(audit: Audit) -> Plan:
             made.append(Part(number, mark, {"sheet": sheet.name}, len(sheet.rows)))
         return made
 
+    if audit.several_labels:  # a photo would have a row for each label
+        return Plan(fingerprint("several labels"), list)
     shown = settings.explore_images, settings.seed, settings.masks
     return Plan(fingerprint(shown), parts, outputs=(paths.explore_html,))
 
@@ -62,6 +67,10 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     from xai_audit.run.reader import Run
 
     del parts
+    if audit.several_labels:
+        withdraw(audit.paths.explore_html)
+        log.info("explore: left out, its photos have one label each (report/index.html has yours)")
+        return {}
     run = Run(audit.paths.root)
     write_explore(run, read_material(run, settings_of(audit)))
     return {}

@@ -378,6 +378,7 @@ function listen() {
 }
 async function changed() {
   const before = state;
+  $("problem").hidden = true;
   state = read();
   show();
   if (FILTERS.some((key) => state[key] !== before[key])) { active = 0; await apply(); }
