@@ -225,9 +225,9 @@ def _finish(job: Audit, record: RunRecord) -> None:
         log_answer(job.paths)
     gate = None
     if is_asked(job.settings.gate):
-        from xai_audit.gate.output import asked
+        from xai_audit.gate.output import judge_and_log
 
-        gate = asked(job.paths, job.settings.gate)
+        gate = judge_and_log(job.paths, job.settings.gate)
     failed, most = failed_fraction(job.manifest()), job.settings.max_failed_fraction
     if failed > most:
         raise TooManyFailuresError(

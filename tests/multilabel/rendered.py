@@ -65,6 +65,12 @@ class TwoRules(nn.Module):
         return torch.stack([40 * (middle - 0.36), 10 * (corner - 0.6)], 1)
 
 
+def one_logit() -> nn.Module:
+    """A network of one class."""
+    layers = nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(4, 1))
+
+
 def overrides(photos: Path, out: Path, *more: str, table: str = "photos.csv") -> list[str]:
     """The command line of an audit up to the scores; the last word counts."""
     return [

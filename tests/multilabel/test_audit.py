@@ -155,6 +155,13 @@ def test_what_does_not_fit_is_one_line(photos, tmp_path, more, message):
     assert not (tmp_path / "out" / "manifest.parquet").exists()
 
 
+def test_one_logit_is_not_two_classes(photos, tmp_path):
+    more = "model.factory=tests.multilabel.rendered:one_logit"
+    done = tiny.audit(rendered.overrides(photos, tmp_path / "out", more))
+    assert done.returncode == 2
+    assert "one logit is the probability of one class: model" in done.stderr.splitlines()[-1]
+
+
 def test_the_page_of_one_label_a_photo_is_left_out(audited):
     log, out = audited
     assert "explore: left out" in log

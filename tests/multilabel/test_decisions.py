@@ -11,8 +11,9 @@ import torch
 from xai_audit.attribute.cases import cases_of
 from xai_audit.attribute.decisions import decisions_table
 from xai_audit.errors import ConfigError
-from xai_audit.network.inputs import decided
+from xai_audit.network.inputs import decided_for
 from xai_audit.run.labelling import joined, labels_of
+from xai_audit.schema import ABSENT
 from xai_audit.types import ImageRecord
 from xai_audit.vision.loader import Batch
 from xai_audit.work.thresholds import thresholds_of
@@ -27,10 +28,11 @@ def record(number: int, labels: str) -> ImageRecord:
 
 def test_a_decision_is_a_probability_at_its_threshold():
     logits = torch.tensor([[0.0, -2.0, 2.19], [-0.001, math.log(1 / 4) + 1e-6, 2.2]])
-    for k, want in enumerate([[True, False], [False, True], [False, True]]):
-        yes, p = decided(logits, torch.tensor([k, k]), THRESHOLDS)
-        assert yes.tolist() == want
-        np.testing.assert_allclose(p, 1 / (1 + np.exp(-logits[:, k].double().numpy())), rtol=1e-6)
+    yes, p = decided_for(logits, torch.tensor([[2, 0, 1]] * 2), THRESHOLDS)
+    assert yes.T.tolist() == [[False, True], [True, False], [False, True]]
+    np.testing.assert_allclose(
+        p, 1 / (1 + np.exp(-logits[:, [2, 0, 1]].double().numpy())), rtol=1e-6
+    )
 
 
 def test_cases_are_labels_and_wrong_decisions():
@@ -43,13 +45,20 @@ def test_cases_are_labels_and_wrong_decisions():
     )
     nan = [math.nan] * 3
     logits = torch.tensor([[1.0, 1.0, 1.0], [-1.0, -1.0, 5.0], [-9.0, -9.0, -9.0], nan])
-    found = cases_of(batch, logits, NAMES, THRESHOLDS)
+    (found,) = cases_of(batch, logits, NAMES, THRESHOLDS, most=9)
     assert [(r.image_id, r.class_name, r.label) for r in found.records] == [
         ("0", "a", 0), ("0", "b", 1), ("1", "c", 2), ("1", "b", 1), ("2", "c", 2), ("3", "b", 1),
     ]  # fmt: skip
-    assert found.absent == [False, False, True, True, False, False]
+    assert [one.absent for one in found.decisions] == [False, False, True, True, False, False]
+    assert [one.pred for one in found.decisions] == [0, 1, 2, 1, ABSENT, ABSENT]
+    sure = 1 / (1 + np.exp([-1.0, -1.0, -5.0, 1.0, -9.0, math.nan]))
+    np.testing.assert_allclose([one.confidence for one in found.decisions], sure, rtol=1e-6)
     assert found.photos.flatten().tolist() == [0, 0, 1, 1, 2, 3]
     assert found.mask_status == list("wwxxyz")
+    pieces = list(cases_of(batch, logits, NAMES, THRESHOLDS, most=4))
+    assert [len(piece.photos) for piece in pieces] == [4, 2]
+    assert [r for piece in pieces for r in piece.records] == found.records
+    assert [d for piece in pieces for d in piece.decisions][:5] == found.decisions[:5]
 
 
 def test_how_right_each_class_is():

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.data.test_csv import source, write
 from xai_audit.errors import ConfigError, DatasetError
+from xai_audit.evidence.donors import sample
 from xai_audit.index.listing import listed
-from xai_audit.run.labelling import NO_LABEL, joined, labels_of, one_label_each, seen_from
+from xai_audit.run.labelling import (
+    NO_LABEL,
+    joined,
+    label_each,
+    labels_of,
+    one_label_each,
+    seen_from,
+)
 from xai_audit.types import Preprocess
 from xai_audit.work.facts import ModelFacts
 from xai_audit.work.folder import identity
@@ -82,7 +92,7 @@ def test_photos_seen_from_a_class_are_of_it_or_of_a_set_that_lacks_it():
     assert seen_from("b", sets).tolist() == ["a", "b", "ab", "b", NO_LABEL]
 
 
-def test_one_label_each_takes_those_of_a_set_in_turn():
+def test_one_label_each_takes_the_rarer_of_a_set():
     rows = pa.table(
         {
             "image_id": ["1", "2", "3", "4"],
@@ -92,6 +102,21 @@ def test_one_label_each_takes_those_of_a_set_in_turn():
     )
     found = one_label_each(rows, {"a": 0, "b": 1}).to_pydict()
     assert found == {"image_id": ["1", "3", "4"], "class_name": ["a", "b", "b"], "label": [0, 1, 1]}
+
+
+def test_a_sample_by_labels_is_bounded_however_many_sets_there_are():
+    """600 photos of 600 sets of ten labels: a few of each label, not a few of each set."""
+    rng = np.random.default_rng(0)
+    drawn = [[f"k{k}" for k in range(10) if rng.random() < 0.6] for _ in range(600)]
+    sets = [joined([*own, f"u{i % 2}"]) for i, own in enumerate(drawn)]
+    ids = [f"{i:04d}.jpg" for i in range(600)]
+    assert len(sample(ids, sets, per_class=5, seed=0)) > 500
+    names = label_each(sets)
+    rows = sample(ids, names, per_class=5, seed=0)
+    counts = Counter(names[row] for row in rows)
+    assert set(counts.values()) == {5}
+    assert len(counts) == 12
+    assert all(name in labels_of(text) for name, text in zip(names, sets, strict=True))
 
 
 def test_an_empty_separator_is_one_line(tmp_path):

@@ -5,34 +5,20 @@ from __future__ import annotations
 import webbrowser
 from urllib.parse import parse_qs
 
-import pyarrow.parquet as pq
 import pytest
 
 import xai_audit
-from tests.report.conftest import builder, table, tiny_run
+from tests.report.conftest import builder, tiny_run, write_cells
 from tests.report.test_explore import written
 from xai_audit.errors import ConfigError, OutputError
 from xai_audit.notebook import view
-from xai_audit.schema import CARRIERS, EVIDENCE
 
 __all__ = ["builder", "tiny_run"]
 
 
 @pytest.fixture
 def run(tiny_run, monkeypatch):
-    cells = [
-        {
-            "class_name": name,
-            "cue": "border",
-            "method": "gradcam",
-            "verdict": verdict,
-            "because": "",
-        }
-        for name, verdict in (("daisy", "confirmed"), ("tulip", "clear"))
-    ]
-    pq.write_table(table(cells, EVIDENCE), tiny_run.evidence)
-    carrier = {"class_name": "daisy", "cue": "border", "image_id": "daisy/7.jpg", "sure": 0.9}
-    pq.write_table(table([carrier], CARRIERS), tiny_run.carriers)
+    write_cells(tiny_run, {"daisy": "confirmed", "tulip": "clear"}, "daisy/7.jpg")
     written(tiny_run)
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda url: bool(opened.append(url)) or True)

@@ -19,7 +19,7 @@ from xai_audit.report import page
 from xai_audit.report.picture import ReportSettings
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.reader import Run
-from xai_audit.schema import ATTRIBUTIONS, MANIFEST, REGIONS, SCORES
+from xai_audit.schema import ATTRIBUTIONS, CARRIERS, EVIDENCE, MANIFEST, REGIONS, SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,6 +55,18 @@ def reported(
 
 def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist([{k: row.get(k) for k in schema.names} for row in rows], schema)
+
+
+def write_cells(paths: RunPaths, verdicts: dict[str, str], carrier: str) -> None:
+    """Write a verdict on the border of each class, and the id of a daisy that carries it."""
+    cells = [
+        {"class_name": name, "cue": "border", "method": "gradcam", "verdict": verdict}
+        | {"because": ""}
+        for name, verdict in verdicts.items()
+    ]
+    pq.write_table(table(cells, EVIDENCE), paths.evidence)
+    row = {"class_name": "daisy", "cue": "border", "image_id": carrier, "sure": 0.9}
+    pq.write_table(table([row], CARRIERS), paths.carriers)
 
 
 @dataclass

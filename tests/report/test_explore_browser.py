@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.report.conftest import FLAGS_AT, ODD_NAMES, RunBuilder, table
+from tests.report.conftest import FLAGS_AT, ODD_NAMES, RunBuilder, table, write_cells
 from tests.report.tab import opened
 from tests.report.test_browser import CHROMIUM
 from xai_audit.flags.outliers import write_flags
 from xai_audit.report.explore.build import draw_sheets, read_material, write_explore
 from xai_audit.report.picture import ReportSettings
 from xai_audit.run.reader import Run
-from xai_audit.schema import CARRIERS, EVIDENCE, TRANSPLANTS
+from xai_audit.schema import TRANSPLANTS
 
 pytestmark = [
     pytest.mark.browser,
@@ -59,19 +59,7 @@ def page(tmp_path_factory):
             **wrong,
         )
     paths = builder.write(part=400)
-    cells = [
-        {
-            "class_name": name,
-            "cue": "border",
-            "method": "gradcam",
-            "verdict": verdict,
-            "because": "",
-        }
-        for name, verdict in (("daisy", "clear"), ("tulip", "confirmed"))
-    ]
-    pq.write_table(table(cells, EVIDENCE), paths.evidence)
-    carrier = {"class_name": "daisy", "cue": "border", "image_id": CARRIER, "sure": 0.9}
-    pq.write_table(table([carrier], CARRIERS), paths.carriers)
+    write_cells(paths, {"daisy": "clear", "tulip": "confirmed"}, CARRIER)
     pair = {"class_name": "daisy", "cue": "border", "question": "pull", "image_id": VICTIM}
     pair |= {"donor_with": CARRIER, "donor_without": "tulip/p002.jpg"}
     paths.transplants.mkdir()
@@ -80,7 +68,7 @@ def page(tmp_path_factory):
     write_flags(Run(paths.root), **FLAGS_AT)
     run, settings = Run(paths.root), ReportSettings(3, 64, 0, explore_images=1000)
     material = read_material(run, settings)
-    draw_sheets(run, material, range(len(material.sheets)), half)
+    draw_sheets(run, {sheet.name: sheet.image_ids for sheet in material.sheets}, half)
     write_explore(run, material)
     return paths.explore_html
 

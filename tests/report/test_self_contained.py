@@ -76,3 +76,4 @@ def test_the_whole_page_of_a_run(tiny_run: RunPaths) -> None:
     index = run.paths.index_html.read_text(encoding="utf-8")
     assert index.count("<img ") == len(re.findall(r'<img[^>]* src="data:', page)) > 0
     assert not re.findall(r' (?:src|href)="(?!#|data:|https:)', page)
+    assert index.count("As a file:") > page.count("As a file:") == 0

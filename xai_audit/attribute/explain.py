@@ -20,13 +20,7 @@ from xai_audit.attribute.cases import cases_of
 from xai_audit.attribute.request import CachedRequest, MethodServices, ignore
 from xai_audit.attribute.targets import follows_logits, make_targets
 from xai_audit.errors import PluginError
-from xai_audit.network.inputs import (
-    AdaptiveBatch,
-    Inputs,
-    decided,
-    model_errors,
-    probabilities,
-)
+from xai_audit.network.inputs import AdaptiveBatch, Inputs, model_errors, probabilities
 from xai_audit.schema import ABSENT
 from xai_audit.score.rows import Explained, quantised
 from xai_audit.types import Attribution
@@ -37,7 +31,7 @@ if TYPE_CHECKING:
     from xai_audit.attribute.references import References
     from xai_audit.attribute.targets import NamedClass
     from xai_audit.types import Attribution, Attributor, LoadedModel, Request
-    from xai_audit.vision.loader import Batch
+    from xai_audit.vision.loader import Batch, Decision
 
 T = TypeVar("T")
 
@@ -75,15 +69,18 @@ class Explainer:
         self.nonfinite_retries = 0
         self._inputs = Inputs(model, precision)
 
-    def cases(self, batch: Batch, names: Mapping[int, str]) -> Batch:
+    def cases(self, batch: Batch, names: Mapping[int, str]) -> Iterator[Batch]:
         """What of ``batch`` is explained: itself, or its cases where photos have several labels.
+
+        No batch has more images than a batch of photos.
 
         Args:
             batch: photos.
             names: model output -> class name.
         """
         if self.model.thresholds is None or batch.photos is None:
-            return batch
+            yield batch
+            return
         photos, ids = batch.photos, [record.image_id for record in batch.records]
         logits = torch.full((len(ids), self.model.num_outputs), torch.nan)
 
@@ -94,7 +91,8 @@ class Explainer:
         for piece, found in self.adaptive.over(len(ids), predicted):
             if found is not None:
                 logits[piece] = found
-        return cases_of(batch, logits, names, self.model.thresholds)
+        most = self.adaptive.requested
+        yield from cases_of(batch, logits, names, self.model.thresholds, most=most)
 
     def explain(
         self, methods: Sequence[Attributor], batch: Batch, finish: Callable[[Explained], T]
@@ -176,7 +174,12 @@ def _explained(
     logits, targets = request.logits.float(), request.targets
     images, kinds = relevance.shape[:2]
     heatmap, scale = quantised(relevance.flatten(0, 1))
-    pred, confidence = _decisions(request, logits)
+    # argmax of NaN logits would be class 0: null instead.
+    known = logits.isfinite().all(1).cpu().numpy()
+    pred, confidence = _decided(request, logits, batch.images(piece).decisions)
+    known, pred, confidence = (
+        each.repeat(kinds) for each in (known & np.isfinite(confidence), pred, confidence)
+    )
     index = torch.stack([target.index for target in targets], 1).flatten()
     against = torch.stack(
         [torch.full_like(t.index, -1) if t.against is None else t.against for t in targets], 1
@@ -184,23 +187,21 @@ def _explained(
     values = torch.stack([target.score(logits) for target in targets], 1).flatten()
     owner = torch.arange(images).repeat_interleave(kinds)
     records = [batch.records[piece][i] for i in owner.tolist()]
-    # argmax of NaN logits would be class 0: null instead.
-    known = logits.isfinite().all(1).cpu().numpy().repeat(kinds)
     follows = np.array([follows_logits(target.kind) for target in targets] * images)
     other = against.cpu().numpy()
     rows = {
         "image_id": pa.array([record.image_id for record in records]),
         "class_name": pa.array([record.class_name for record in records]),
         "label": pa.array([record.label for record in records], pa.int32()),
-        "pred": _int32(pred.cpu().numpy().repeat(kinds), known),
-        "confidence": pa.array(confidence.cpu().numpy().repeat(kinds), from_pandas=True),
+        "pred": _int32(pred, known),
+        "confidence": pa.array(confidence, from_pandas=True),
         "method": pa.array([method.name] * len(records)),
         "target_kind": pa.array([target.kind for target in targets] * images),
         "target": _int32(index.cpu().numpy(), known | ~follows),
         "against": _int32(other, known & (other >= 0)),
     }
-    if batch.absent is not None:
-        absent = np.array(batch.absent[piece]).repeat(kinds)
+    if batch.decisions is not None:
+        absent = np.array([one.absent for one in batch.decisions[piece]]).repeat(kinds)
         rows["label"] = pc.if_else(absent, pa.scalar(ABSENT, pa.int32()), rows["label"])
         rows["target_kind"] = pc.if_else(absent, "pred", rows["target_kind"])
     error = found.completeness_error
@@ -215,17 +216,20 @@ def _explained(
     )
 
 
-def _decisions(request: Request, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The decision of each image, and its probability: for the highest score.
+def _decided(
+    request: Request, logits: torch.Tensor, decisions: Sequence[Decision] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The decision (B,) int64 of each image and its probability (B,) float32.
 
-    Of photos with several labels it is for the class that is explained, or ABSENT.
+    It is for the highest score; of photos with several labels as decided when they became cases:
+    a second forward, in another batch, may round to the other side of a threshold.
     """
-    model = request.model
-    if model.thresholds is None:
-        return logits.argmax(1), probabilities(logits, model.head).amax(1)
-    index = request.targets[0].index
-    yes, p = decided(logits, index, model.thresholds)
-    return torch.where(yes, index, ABSENT), torch.where(yes, p, 1 - p).float()
+    if decisions is None:
+        confidence = probabilities(logits, request.model.head).amax(1)
+        return logits.argmax(1).cpu().numpy(), confidence.cpu().numpy()
+    found = [(one.pred, one.confidence) for one in decisions]
+    pred, shares = zip(*found, strict=True)
+    return np.array(pred), np.array(shares, np.float32)
 
 
 def _int32(values: np.ndarray, known: np.ndarray) -> pa.Array:

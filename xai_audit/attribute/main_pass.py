@@ -93,22 +93,22 @@ def explained_parts(
         yield found
 
 
-def _explain(work: Pass, batch: Batch, found: Explanations) -> None:
+def _explain(work: Pass, photos: Batch, found: Explanations) -> None:
     from xai_audit.score.rows import attribution_rows
 
-    found.problems.update(batch.problems)
-    batch = work.explainer.cases(batch, work.names)
-    if not batch.records:
-        return
+    found.problems.update(photos.problems)
+    for batch in work.explainer.cases(photos, work.names):
+        if not batch.records:
+            continue
 
-    def rows(block: Explained) -> tuple[pa.Table, pa.Table | None]:
-        scores = None if work.scorer is None else work.scorer.rows(block, batch)
-        return attribution_rows(block), scores
+        def rows(block: Explained, of: Batch = batch) -> tuple[pa.Table, pa.Table | None]:
+            scores = None if work.scorer is None else work.scorer.rows(block, of)
+            return attribution_rows(block), scores
 
-    tables, problems = work.explainer.explain(work.methods, batch, rows)
-    found.problems.update(problems)
-    found.attributions += [attributions for attributions, _ in tables]
-    found.scores += [scores for _, scores in tables if scores is not None]
+        tables, problems = work.explainer.explain(work.methods, batch, rows)
+        found.problems.update(problems)
+        found.attributions += [attributions for attributions, _ in tables]
+        found.scores += [scores for _, scores in tables if scores is not None]
 
 
 def _counts(explainer: Explainer) -> dict[str, int]:

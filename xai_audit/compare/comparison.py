@@ -16,6 +16,7 @@ from xai_audit.compare.shared import Side, names_of, shared
 from xai_audit.compare.words import with_words
 from xai_audit.errors import ConfigError, OutputError
 from xai_audit.run.files import write_table
+from xai_audit.run.labelling import check_one_label
 from xai_audit.schema import COMPARISON, DISAGREEMENTS, MEASURES
 
 if TYPE_CHECKING:
@@ -128,12 +129,7 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
                 where=run.root,
                 remedy="add evidence to stages and run the same command again",
             )
-        if run.has("decisions"):
-            raise OutputError(
-                "audits of photos with several labels are not compared yet",
-                where=run.root,
-                expected="one label a photo",
-            )
+        check_one_label(run, "are not compared yet")
     sides = tuple(Side(name, run) for name, run in zip(names_of(folders), runs, strict=True))
     return _compared(sides, noise)
 

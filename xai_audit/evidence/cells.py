@@ -58,6 +58,7 @@ class Planning:
             return self
         if name not in self._views:
             names = names_of(self.survey.seen_from(name), name)
+            self._views.clear()  # each holds all photos, and parts come class by class
             self._views[name] = replace(self, names=names, viewed_from=name)
         return self._views[name]
 

@@ -136,7 +136,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Decided(Predictions):
+class WrongDecisions(Predictions):
     """The decisions for unmodified photos that have several labels.
 
     Attributes:
@@ -146,7 +146,7 @@ class Decided(Predictions):
     wrong: dict[str, list[str]]
 
 
-def decided(paths: RunPaths, ids: Sequence[str], sets: Mapping[str, str]) -> Decided:
+def wrong_decisions(paths: RunPaths, ids: Sequence[str], sets: Mapping[str, str]) -> WrongDecisions:
     """Which decisions for ``ids`` are wrong, and how often sets are decided for a class they lack.
 
     Args:
@@ -169,7 +169,7 @@ def decided(paths: RunPaths, ids: Sequence[str], sets: Mapping[str, str]) -> Dec
     confusion: dict[str, dict[str, float]] = defaultdict(dict)
     for (name, other), photos in taken.items():
         confusion[name][other] = float(len(photos))
-    return Decided(
+    return WrongDecisions(
         correct={one: not names for one, names in wrong.items()},
         confusion=dict(confusion),
         wrong={one: sorted(names) for one, names in wrong.items()},

@@ -116,7 +116,8 @@ class Screening:
 
     @cached_property
     def _correct(self) -> list[bool]:
-        found: list[bool] = self.planning.survey.photos.column("correct").to_pylist()
+        right = self.planning.survey.correct(self.planning.viewed_from or "")
+        found: list[bool] = right.tolist()
         return found
 
     def _by_id(self, name: str, values: Sequence[float]) -> dict[str, float]:

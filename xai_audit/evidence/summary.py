@@ -41,7 +41,7 @@ def photo_table(
         seen: what the model says of them; a photo of which it says nothing is taken as wrong.
     """
     # Loads torch; verdicts need this module too.
-    from xai_audit.evidence.heatmaps import Decided
+    from xai_audit.evidence.heatmaps import WrongDecisions
     from xai_audit.evidence.near import clusters, near_groups
 
     ids, near = list(hashes), near_groups(list(hashes.values()))
@@ -53,7 +53,7 @@ def photo_table(
         "correct": [seen.correct.get(one, False) for one in ids],
     }
     table = pa.table(columns, schema=PHOTOS)
-    if not isinstance(seen, Decided):
+    if not isinstance(seen, WrongDecisions):
         return table
     return table.append_column(WRONG, pa.array([seen.wrong[one] for one in ids], WRONG.type))
 

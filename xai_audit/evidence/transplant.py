@@ -18,7 +18,7 @@ import torch
 from xai_audit.evidence.batch import Batch
 from xai_audit.evidence.plan import shown
 from xai_audit.evidence.views import Packed, PairViews
-from xai_audit.network.inputs import AdaptiveBatch, Inputs, decided, log_odds, model_errors
+from xai_audit.network.inputs import AdaptiveBatch, Inputs, decided_for, log_odds, model_errors
 from xai_audit.run.labelling import labels_of
 from xai_audit.schema import ABSENT, TRANSPLANTS
 from xai_audit.vision.workers import Workers
@@ -186,7 +186,7 @@ class Transplanter:
         named, limits = label.repeat_interleave(2), self._model.thresholds
         pred = logits.argmax(1)
         if limits is not None:
-            pred = torch.where(decided(logits, named, limits)[0], named, ABSENT)
+            pred = torch.where(decided_for(logits, named[:, None], limits)[0][:, 0], named, ABSENT)
         pred = pred.masked_fill(~logits.isfinite().all(1), -1)
         numbers = (values.view(-1, 2).tolist() for values in (odds.sigmoid(), odds, pred))
         for pair, views_of, *found in zip(pairs, batch.forwards, *numbers, strict=True):

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def asked(paths: RunPaths, settings: GateConfig) -> GateError | None:
+def judge_and_log(paths: RunPaths, settings: GateConfig) -> GateError | None:
     """What an audit says of its gate in the end, logged and written: the error where it failed.
 
     Raises:

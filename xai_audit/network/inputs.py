@@ -120,23 +120,22 @@ def log_odds(logits: torch.Tensor, index: torch.Tensor, head: str) -> torch.Tens
     return mine - logits.scatter(1, index[:, None], -torch.inf).logsumexp(1)
 
 
-def decided(
-    logits: torch.Tensor, index: torch.Tensor, thresholds: Sequence[float]
+def decided_for(
+    logits: torch.Tensor, outputs: torch.Tensor, thresholds: Sequence[float]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whether photos are decided for a class, (B,) bool, and its probability, (B,) float64.
+    """Whether photos are decided for classes, (B, N) bool, and their probabilities (B, N) float64.
 
     The one rule of multi-label decisions: the sigmoid of the class's logit is at least its
     threshold. NaN is not.
 
     Args:
         logits: (B, K).
-        index: (B,) int64, the class of each row.
+        outputs: (B, N) int64, of the classes asked of each photo.
         thresholds: (K,), 0..1.
     """
-    mine = index.to(logits.device)[:, None]
-    p = probabilities(logits.double().gather(1, mine), "sigmoid")[:, 0]
-    limits = torch.tensor(thresholds, dtype=torch.float64, device=logits.device)
-    return p >= limits[mine[:, 0]], p
+    outputs = outputs.to(logits.device)
+    p = probabilities(logits.double().gather(1, outputs), "sigmoid")
+    return p >= torch.tensor(thresholds, dtype=p.dtype, device=p.device)[outputs], p
 
 
 class AdaptiveBatch:

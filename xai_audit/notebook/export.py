@@ -12,6 +12,7 @@ from xai_audit.errors import OutputError
 from xai_audit.report.facts import read_facts
 from xai_audit.report.heat import samplings, upsampled
 from xai_audit.report.material import photos, read_heatmaps
+from xai_audit.run.labelling import check_one_label
 from xai_audit.run.verdicts import kinds_of_run, of_kinds
 from xai_audit.vision.geometry import view
 
@@ -35,13 +36,7 @@ def photo_table(run: AuditRun) -> pd.DataFrame:
     Raises:
         OutputError: nothing was scored, or the photos are no files of this machine.
     """
-    if run.has("decisions"):
-        raise OutputError(
-            "photos with several labels are not handed to other tools",
-            where=run.root,
-            expected="a data set of one label a photo",
-            remedy="the tables of the run, run.scores among them, have a row a photo and label",
-        )
+    check_one_label(run, "are not handed to other tools")
     facts, kinds = read_facts(run), dict([*kinds_of_run(run).items()][:1])
     table = run.collect("scores", where=of_kinds(kinds))
     found = photos(run, table["image_id"], facts.dataset_root)

@@ -18,6 +18,7 @@ from xai_audit.report.explore.listed import MEASURED, in_order
 from xai_audit.report.facts import read_facts
 from xai_audit.report.page import environment
 from xai_audit.report.words import caption_of
+from xai_audit.run.labelling import check_one_label
 from xai_audit.run.verdicts import GRAVITY, kinds_of_run, of_kinds
 
 if TYPE_CHECKING:
@@ -140,13 +141,7 @@ def shown_view(run: AuditRun, chosen: Mapping[str, Any]) -> View:
     names = Choice.__dataclass_fields__
     for name in chosen.keys() - names.keys():
         raise ConfigError("no such choice", where="view", expected=", ".join(names), got=name)
-    if run.has("decisions"):
-        raise OutputError(
-            "photos with several labels are not chosen from yet",
-            where=run.root,
-            expected="a data set of one label a photo",
-            remedy="the tables of the run, run.scores among them, have a row a photo and label",
-        )
+    check_one_label(run, "are not chosen from yet")
     view = View(run, Choice(**chosen))
     if view.url is not None and not in_notebook():
         view.open()

@@ -25,6 +25,8 @@ _LINK = re.compile(r' href="(?P<file>(?![#"]|[a-z]+:)[^"]+)"')
 _ALT = re.compile(r' alt="[^"]*"')
 _DIGITS = re.compile(r"-[0-9a-f]{10}$")
 _NAMED = 5  # classes of which pictures are left out
+# What tells of files beside the page.
+_FILES = re.compile(r'<p class="note screen">As a file: .*?</p>\n?')
 _MAIN = '<main id="main">\n'
 
 
@@ -73,17 +75,17 @@ def contained(page: str, folder: Path, *, limit: int) -> str:
             return f' href="{kept[file]}" download="{PurePosixPath(file).name}"'
         return ""  # browsers open no picture by such an address
 
-    page = _LINK.sub(link, _IMAGE.sub(image, page))
+    page = _LINK.sub(link, _IMAGE.sub(image, _FILES.sub("", page)))
     return page.replace(_MAIN, _MAIN + _note(left, pages), 1)
 
 
-def _fitting(files: list[str], folder: Path, room: int) -> dict[str, str]:
-    """File -> its data address, from the first on until ``room`` bytes are full."""
+def _fitting(files: list[str], folder: Path, space: int) -> dict[str, str]:
+    """File -> its data address, from the first on until ``space`` bytes are full."""
     kept: dict[str, str] = {}
     for file in files:
         data = _data(folder / html.unescape(file))
-        room -= len(data)
-        if room < 0:
+        space -= len(data)
+        if space < 0:
             break
         kept[file] = data
     return kept

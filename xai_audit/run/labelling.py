@@ -8,15 +8,21 @@ photos of another class) holds of every class of a multi-label data set.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from xai_audit.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
+
+    from xai_audit.run.reader import Run
 
 # Joins the labels of a photo; no class of a multi-label data set has it in its name.
 SEPARATOR = "|"
@@ -50,25 +56,44 @@ def names_of(classes: NDArray[np.str_], first: str) -> list[str]:
     return [first, *sorted({*classes.tolist()} - {first})]
 
 
+def label_each(sets: Iterable[str]) -> list[str]:
+    """Of each photo the label of its own that fewest got before; :data:`NO_LABEL` of none."""
+    taken: Counter[str] = Counter()
+    names = []
+    for text in sets:
+        name = min(labels_of(text) or (NO_LABEL,), key=taken.__getitem__)
+        taken[name] += 1
+        names.append(name)
+    return names
+
+
 def one_label_each(rows: pa.Table, labels: Mapping[str, int]) -> pa.Table:
     """``rows`` of a manifest, those without a label left out, of each photo one of its labels.
-
-    Photos of the same set take its labels in turn.
 
     Args:
         rows: of a multi-label data set.
         labels: class name -> model output index.
     """
-    turn: dict[str, int] = {}
-    names: list[str | None] = []
-    for text in rows.column("class_name").to_pylist():
-        own = labels_of(text)
-        names.append(own[turn.get(text, 0) % len(own)] if own else None)
-        turn[text] = turn.get(text, 0) + 1
-    found = {"class_name": names, "label": [None if n is None else labels[n] for n in names]}
+    names = label_each(rows.column("class_name").to_pylist())
+    found = {"class_name": names, "label": [labels.get(name) for name in names]}
     for name, values in found.items():
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(
             place, rows.schema.field(place), pa.array(values, rows.schema.types[place])
         )
-    return rows.filter(rows.column("class_name").is_valid()).combine_chunks()
+    return rows.filter(pc.not_equal(rows.column("class_name"), NO_LABEL)).combine_chunks()
+
+
+def check_one_label(run: Run, why: str) -> None:
+    """Refuse what only photos of one label can have.
+
+    Raises:
+        OutputError: the photos of ``run`` have several: that they ``why``.
+    """
+    if run.has("decisions"):
+        raise OutputError(
+            f"photos with several labels {why}",
+            where=run.root,
+            expected="a data set of one label a photo",
+            remedy="the tables of the run, run.scores among them, have a row a photo and label",
+        )

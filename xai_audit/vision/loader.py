@@ -38,6 +38,21 @@ NO_MASK = "none"
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What the model says of a photo and a class, where photos have several labels.
+
+    Attributes:
+        pred: the class's output; ``schema.ABSENT`` where it is not decided for.
+        confidence: the probability of that decision, 0..1; NaN where an output is not finite.
+        absent: whether the photo lacks the class.
+    """
+
+    pred: int
+    confidence: float
+    absent: bool
+
+
+@dataclass(frozen=True)
 class Batch:
     """The usable images of a few consecutive rows, and the problems of the others.
 
@@ -48,8 +63,8 @@ class Batch:
             masks are not in use.
         mask_status: B statuses.
         problems: image_id -> (status, message) of the rows that are not usable.
-        absent: of photos with several labels, where a record is of a photo and a class: B, whether
-            the photo lacks the class; None elsewhere.
+        decisions: of photos with several labels, where a record is of a photo and a class: B; None
+            elsewhere.
     """
 
     records: list[ImageRecord]
@@ -57,7 +72,7 @@ class Batch:
     coverage: torch.Tensor | None
     mask_status: list[str]
     problems: dict[str, tuple[str, str]]
-    absent: list[bool] | None = None
+    decisions: list[Decision] | None = None
 
     def images(self, piece: slice) -> Batch:
         """The images ``piece`` of the batch."""
@@ -67,7 +82,7 @@ class Batch:
             coverage=None if self.coverage is None else self.coverage[piece],
             mask_status=self.mask_status[piece],
             problems=self.problems,
-            absent=None if self.absent is None else self.absent[piece],
+            decisions=None if self.decisions is None else self.decisions[piece],
         )
 
     def pin_memory(self) -> Batch:

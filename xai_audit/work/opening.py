@@ -38,8 +38,8 @@ def opened(
             with several labels.
     """
     several = thresholds is not None
-    asked = {**node, "head": _sigmoid(node["head"])} if several and "head" in node else node
-    spec = build("model", asked, num_classes_of_dataset=len(labels))
+    node = {**node, "head": _sigmoid(node["head"])} if several and "head" in node else node
+    spec = build("model", node, num_classes_of_dataset=len(labels))
     if len(spec.preprocess.mean) not in (1, 3):  # photos are decoded as RGB
         raise ConfigError(
             "photos have three channels, or one for a grey-scale model",

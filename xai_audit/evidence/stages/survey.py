@@ -13,6 +13,7 @@ from xai_audit.evidence.left_out import warn
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.source import clusters, cue_marks
 from xai_audit.run.files import write_table
+from xai_audit.run.labelling import label_each, labels_of
 from xai_audit.run.manifest import content_fingerprint
 from xai_audit.run.record import fingerprint
 from xai_audit.work.stage import Finished, Part, Plan, Stage
@@ -30,8 +31,8 @@ _PHOTOS = 64  # a part: what a kill can cost
 
 def plan(audit: Audit) -> Plan:
     """Parts of 64 sampled photos."""
-    rows = _sampled(audit)
-    described = _described(rows)
+    rows = sampled(audit)
+    described = _described(audit, rows)
     same = fingerprint(
         _VERSION,
         described,
@@ -63,18 +64,28 @@ def plan(audit: Audit) -> Plan:
     return Plan(mark, parts, (paths.surveyed, paths.confusion, paths.cues, paths.groups))
 
 
-def _sampled(audit: Audit) -> pa.Table:
+def sampled(audit: Audit) -> pa.Table:
     """The rows of the manifest that are read."""
     rows, settings = audit.usable(), audit.settings
     ids, classes = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
+    if audit.several_labels:  # there may be as many sets of labels as photos
+        classes = label_each(classes)
     per_class = settings.evidence.read_per_class
     places = sample(ids, classes, per_class=per_class, seed=settings.seed)
     return rows.take(pa.array(places, pa.int64()))
 
 
-def _described(rows: pa.Table) -> bool:
+def photos_of(audit: Audit, rows: pa.Table) -> Counter[str]:
+    """Class -> how many photos of ``rows`` are of it."""
+    classes = rows.column("class_name").to_pylist()
+    if audit.several_labels:
+        classes = [label for text in classes for label in labels_of(text)]
+    return Counter(classes)
+
+
+def _described(audit: Audit, rows: pa.Table) -> bool:
     """Whether a class has photos enough for descriptors, most of the cost, to tell of it."""
-    return max(Counter(rows.column("class_name").to_pylist()).values(), default=0) >= MIN_PHOTOS
+    return max(photos_of(audit, rows).values(), default=0) >= MIN_PHOTOS
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
@@ -114,13 +125,13 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 
 def _seen(audit: Audit, ids: list[str]) -> Predictions:
     """What the model says of the photos ``ids``, and who is confused with whom."""
-    from xai_audit.evidence.heatmaps import decided, predictions
+    from xai_audit.evidence.heatmaps import predictions, wrong_decisions
 
     if not audit.several_labels:
         return predictions(audit.paths, ids, {i: name for name, i in audit.labels.items()})
     rows = audit.usable()
     every = (rows.column(name).to_pylist() for name in ("image_id", "class_name"))
-    return decided(audit.paths, ids, dict(zip(*every, strict=True)))
+    return wrong_decisions(audit.paths, ids, dict(zip(*every, strict=True)))
 
 
 def _known(audit: Audit, ids: Collection[str]) -> list[dict[str, Any]]:

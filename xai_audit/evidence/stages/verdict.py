@@ -12,8 +12,8 @@ from xai_audit.evidence.left_out import noted, warn
 from xai_audit.evidence.plan import MIN_IMAGES
 from xai_audit.evidence.readings import SurveyTables
 from xai_audit.evidence.stages.joint import JOINT, limits_of, trusted
+from xai_audit.evidence.stages.survey import photos_of, sampled
 from xai_audit.run.files import read_notes, write_table
-from xai_audit.run.labelling import labels_of
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import EVIDENCE
 from xai_audit.work.parts import files_of, parts_mark, read_parts
@@ -58,11 +58,8 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     if frame.empty:  # not one photo can be decoded
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
-    many = Counter(audit.usable().column("class_name").to_pylist())
-    if audit.several_labels:
-        many = Counter(label for text in many.elements() for label in labels_of(text))
-    most = audit.settings.evidence.read_per_class
-    frame["sampled"] = [many[name] > most for name in frame["class_name"]]
+    many, read = (photos_of(audit, rows) for rows in (audit.usable(), sampled(audit)))
+    frame["sampled"] = [many[name] > read[name] for name in frame["class_name"]]
     stages = (JOINT, TRANSPLANT, CARRIERS)
     frame["carriers"] = carriers_of(frame, pq.read_table(paths.carriers))
     frame["victims"] = victims_of(frame, pq.read_table(paths.pulls))

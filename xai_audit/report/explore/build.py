@@ -18,13 +18,15 @@ from xai_audit.report.explore.sheets import (
     TILE,
     Source,
     draw_sheet,
-    missing,
+    files_of,
+    is_drawn,
     plan_sheets,
     tile_size,
 )
 from xai_audit.report.explore.slices import SLICE, carried, columns, packed, script, slices
 from xai_audit.report.facts import read_facts
 from xai_audit.report.heat import css_gradient, palette
+from xai_audit.report.material import gather
 from xai_audit.report.page import environment, title_of, write_if_new
 from xai_audit.report.picture import digest
 from xai_audit.report.words import TITLES
@@ -33,7 +35,7 @@ from xai_audit.schema import VERDICTS
 from xai_audit.store.home import withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from xai_audit.report.draw import MaskOf
     from xai_audit.report.explore.beside import Beside
@@ -73,8 +75,7 @@ def read_material(run: Run, settings: ReportSettings) -> Material:
     Raises:
         OutputError: a table of the run is missing or broken.
     """
-    facts, every = read_facts(run), kinds_of_run(run)
-    kinds = {method: every[method] for method in facts.methods_first(every)}
+    facts, kinds = _facts_and_kinds(run)
     listed, beside = read_listed(run, facts), read_beside(run)
     rows = chosen(listed, beside, most=settings.explore_images, seed=settings.seed)
     photos = [(row, str(listed.ids[row])) for row in rows]
@@ -83,17 +84,25 @@ def read_material(run: Run, settings: ReportSettings) -> Material:
 
 
 def draw_sheets(
-    run: Run,
-    material: Material,
-    numbers: Sequence[int],
-    mask_of: MaskOf,
-    opener: Opener | None = None,
+    run: Run, sheets: Mapping[str, Sequence[str]], mask_of: MaskOf, opener: Opener | None = None
 ) -> None:
-    """Draw the sheets ``numbers`` that are not there yet."""
-    source = Source(material.kinds, material.facts.preprocess, mask_of, opener)
-    folder = run.paths.explore
-    for sheet in missing([material.sheets[number] for number in numbers], folder):
-        draw_sheet(run, sheet, source, folder)
+    """Draw those of ``sheets`` (name -> ids of its photos) that are not there yet.
+
+    Only the rows of these photos are read.
+    """
+    folder, (facts, kinds) = run.paths.explore, _facts_and_kinds(run)
+    new = {name: ids for name, ids in sheets.items() if not is_drawn(name, folder)}
+    keys = {(image_id, method) for ids in new.values() for image_id in ids for method in kinds}
+    photos = gather(run, keys, kinds, root=facts.dataset_root).photos if keys else {}
+    source = Source(kinds, facts.preprocess, mask_of, opener)
+    for name, ids in new.items():
+        draw_sheet(run, name, [photos[image_id] for image_id in ids], source, folder)
+
+
+def _facts_and_kinds(run: Run) -> tuple[RunFacts, dict[str, str]]:
+    """The facts, and method -> target kind that is drawn, in the order of the methods."""
+    facts, every = read_facts(run), kinds_of_run(run)
+    return facts, {method: every[method] for method in facts.methods_first(every)}
 
 
 def write_explore(run: Run, material: Material) -> None:
@@ -102,9 +111,8 @@ def write_explore(run: Run, material: Material) -> None:
     A sheet that has not been drawn is left out.
     """
     folder, listed, beside = run.paths.explore, material.listed, material.beside
-    undrawn = {sheet.name for sheet in missing(material.sheets, folder)}
-    sheets = [sheet for sheet in material.sheets if sheet.name not in undrawn]
-    kept = {file.name for sheet in sheets for file in sheet.files(folder)}
+    sheets = [sheet for sheet in material.sheets if is_drawn(sheet.name, folder)]
+    kept = {file.name for sheet in sheets for file in files_of(sheet.name, folder)}
 
     def write(name: str, value: object) -> str:
         """Put a file of data into the folder; a hash of its content."""

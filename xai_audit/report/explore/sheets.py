@@ -23,7 +23,7 @@ from xai_audit.run.files import replacing, write_text
 from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -54,16 +54,12 @@ class Sheet:
     Attributes:
         name: of its files, without the ending; it carries a hash of all that is drawn.
         rows: of the photos, in the order of the pictures: row by row.
-        photos: the same.
+        image_ids: of the same.
     """
 
     name: str
     rows: tuple[int, ...]
-    photos: tuple[Photo, ...]
-
-    def files(self, folder: Path) -> tuple[Path, Path]:
-        """The photos, and the heatmaps and masks."""
-        return folder / f"{self.name}.jpg", folder / f"{self.name}.js"
+    image_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,28 +105,24 @@ def plan_sheets(
         heatmaps = [material.heatmaps.get((p.image_id, method)) for p in photos for method in kinds]
         look = (DRAWING, SIDE, TILE, MASK, GRID, facts.preprocess, masks)
         name = f"sheet-{len(found):04d}-{digest(look, photos, kinds, heatmaps)}"
-        found.append(Sheet(name, tuple(row for row, _ in some), photos))
+        rows, ids = zip(*some, strict=True)
+        found.append(Sheet(name, rows, ids))
     return found
 
 
-def draw_sheet(
-    run: Run,
-    sheet: Sheet,
-    source: Source,
-    folder: Path,
-) -> None:
-    """Write the two files of ``sheet``; a photo that cannot be read leaves a grey picture.
+def draw_sheet(run: Run, name: str, photos: Sequence[Photo], source: Source, folder: Path) -> None:
+    """Write the two files of the sheet ``name``; a photo that cannot be read is left grey.
 
     Raises:
         OutputError: the heatmaps cannot be read.
     """
     kinds, preprocess = source.kinds, source.preprocess
-    keys = {(photo.image_id, method) for photo in sheet.photos for method in kinds}
+    keys = {(photo.image_id, method) for photo in photos for method in kinds}
     heatmaps = dict(read_heatmaps(run, keys, kinds))
     width, height = tile_size(preprocess, TILE)
     whole, drawn = Image.new("RGB", (width * SIDE, height * SIDE), _BLANK), []
     masks: list[str | None] = []
-    for number, photo in enumerate(sheet.photos):
+    for number, photo in enumerate(photos):
         tile, mask = _tile(photo, preprocess, source.opener), None
         if tile is not None:
             whole.paste(tile, (number % SIDE * width, number // SIDE * height))
@@ -138,13 +130,13 @@ def draw_sheet(
         drawn.append(int(tile is not None))
         masks.append(mask)
     heat = {
-        method: [_heat(heatmaps.get((photo.image_id, method))) for photo in sheet.photos]
+        method: [_heat(heatmaps.get((photo.image_id, method))) for photo in photos]
         for method in kinds
     }
-    pictures, numbers = sheet.files(folder)
+    pictures, numbers = files_of(name, folder)
     with replacing(pictures) as temporary:
         whole.save(temporary, format="JPEG", quality=_QUALITY)
-    write_text(numbers, script(sheet.name, {"drawn": drawn, "masks": masks, "heat": heat}))
+    write_text(numbers, script(name, {"drawn": drawn, "masks": masks, "heat": heat}))
 
 
 def tile_size(preprocess: Preprocess, longer: int) -> tuple[int, int]:
@@ -215,8 +207,11 @@ def _heat(heatmap: NDArray[np.float32] | None) -> list[Any] | None:
     return [*level.shape, base64.b64encode(level.tobytes()).decode()]
 
 
-def missing(sheets: Sequence[Sheet], folder: Path) -> Iterator[Sheet]:
-    """Those of ``sheets`` that lack a file."""
-    for sheet in sheets:
-        if not all(file.is_file() for file in sheet.files(folder)):
-            yield sheet
+def files_of(name: str, folder: Path) -> tuple[Path, Path]:
+    """The files of a sheet: the photos, and the heatmaps and masks."""
+    return folder / f"{name}.jpg", folder / f"{name}.js"
+
+
+def is_drawn(name: str, folder: Path) -> bool:
+    """Whether the sheet ``name`` has its files."""
+    return all(file.is_file() for file in files_of(name, folder))

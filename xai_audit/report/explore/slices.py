@@ -89,8 +89,16 @@ def slices(listed: Listed, beside: Beside) -> Iterator[dict[str, Any]]:
             int(row) if row >= 0 else one for row, one in zip(places, pairs[donor], strict=True)
         ]
         pairs = pairs.assign(**{donor: np.array([*named, None], object)[:-1]})
-    told = ["cue", "class_name", "question", "p_with", "p_without", "donor_with", "donor_without"]
-    strongest = _by_row(listed, pairs, told)
+    columns = [
+        "cue",
+        "class_name",
+        "question",
+        "p_with",
+        "p_without",
+        "donor_with",
+        "donor_without",
+    ]
+    strongest = _by_row(listed, pairs, columns)
     for start in range(0, len(listed.ids), SLICE):
         part = slice(start, min(start + SLICE, len(listed.ids)))
         rows = range(part.start, part.stop)

@@ -42,6 +42,10 @@ _FALLBACKS = (
     *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Symbols2", "Arial Unicode MS"),
 )
 _SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
+# Margins and sides of square axes, px, and the size of their figure.
+_TOP, _BOTTOM, _LEFT, _RIGHT, _SIDE = 62, 56, 66, 330, 400
+SQUARE = (_LEFT + _SIDE + _RIGHT, _TOP + _SIDE + _BOTTOM)
+_NAMES = 290  # px for a name on the right
 _LINE_HEIGHT = 16  # px between two names beside a plot
 
 
@@ -142,6 +146,11 @@ def new_axes(figure: Figure, *, left: int, top: int, right: int, bottom: int) ->
     return axes
 
 
+def square_axes(figure: Figure) -> Axes:
+    """Axes of equal sides in a figure of :data:`SQUARE`: for marks that are named on the right."""
+    return new_axes(figure, left=_LEFT, top=_TOP, right=_RIGHT, bottom=_BOTTOM)
+
+
 def headed(axes: Axes, text: str) -> None:
     """Write ``text`` above the axes, from their left end on."""
     axes.annotate(
@@ -162,11 +171,11 @@ def add_legend(axes: Axes) -> None:
     )
 
 
-def name_beside(axes: Axes, points: Sequence[tuple[float, float, str]], width: float) -> None:
+def name_beside(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Name points (x, y, name) in a column right of the axes, with a line from each to its name.
 
     Names do not overlap as long as there is a line of text a point in the height of the axes; each
-    is cut to ``width`` px.
+    is cut to the width beside square axes.
     """
     size = axes.get_window_extent().height
     wanted = [axes.transData.transform((x, y))[1] - axes.bbox.y0 for x, y, _ in points]
@@ -178,7 +187,7 @@ def name_beside(axes: Axes, points: Sequence[tuple[float, float, str]], width: f
             *ends, transform=axes.transAxes, color=SOFT, linewidth=0.6, clip_on=False, zorder=1
         )
         axes.text(
-            *(1.04, place / size, cut(name, width, _SMALL)),
+            *(1.04, place / size, cut(name, _NAMES, _SMALL)),
             transform=axes.transAxes,
             va="center",
             fontsize=_SMALL,

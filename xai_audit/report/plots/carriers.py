@@ -10,11 +10,12 @@ from xai_audit.report.plots.canvas import (
     LINE,
     PAPER,
     SOFT,
+    SQUARE,
     add_legend,
     headed,
     name_beside,
-    new_axes,
     new_figure,
+    square_axes,
 )
 from xai_audit.report.words import percent, printable, two
 from xai_audit.run.verdicts import cue_words
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 20
 _NAMED = 5
-_TOP, _BOTTOM, _LEFT, _RIGHT, _SIDE = 62, 56, 66, 330, 400
-_NAMES = 290  # px for a name
 _SHARE, _ENDS = "carrier_share", ("_low", "_high")
 
 
@@ -65,24 +64,24 @@ class Doses:
     points: tuple[Dose, ...]
     left_out: int
     name: str = "carriers"
-    width: int = _LEFT + _SIDE + _RIGHT
-    height: int = _TOP + _SIDE + _BOTTOM
+    width: int = SQUARE[0]
+    height: int = SQUARE[1]
 
     @property
     def alt(self) -> str:
         """The plot in words, its first points in full."""
-        told = "; ".join(
+        points = "; ".join(
             f"{printable(p.label)}: {percent(p.share[0])} carry it, change {two(p.response[0])}"
             for p in self.points[:_NAMED]
         )
         more = len(self.points) - _NAMED
         tail = f"; and {more} more" if more > 0 else ""
-        return f"Share of a class's photos that carry a cue against its effect: {told}{tail}."
+        return f"Share of a class's photos that carry a cue against its effect: {points}{tail}."
 
     def figure(self) -> Figure:
         """The plot drawn."""
         figure = new_figure(self.width, self.height)
-        axes = new_axes(figure, left=_LEFT, top=_TOP, right=_RIGHT, bottom=_BOTTOM)
+        axes = square_axes(figure)
         lows = [p.response[1] for p in self.points]
         lows += [p.mean for p in self.points if p.mean is not None]
         axes.set(xlim=(-0.02, 1.02), ylim=(min(-0.02, *lows), 1.04))
@@ -109,7 +108,7 @@ class Doses:
             )
         add_legend(axes)
         points = [(p.share[0], p.response[0], p.label) for p in self.points]
-        name_beside(axes, points, _NAMES)
+        name_beside(axes, points)
         return figure
 
 

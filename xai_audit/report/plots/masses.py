@@ -10,11 +10,12 @@ from xai_audit.report.plots.canvas import (
     LINE,
     PAPER,
     SOFT,
+    SQUARE,
     add_legend,
     headed,
     name_beside,
-    new_axes,
     new_figure,
+    square_axes,
 )
 from xai_audit.report.words import percent, printable
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # Classes drawn, and points named beside the plot.
 MOST_CLASSES, _NAMED = 200, 12
-_TOP, _BOTTOM, _LEFT, _RIGHT, _SIDE = 62, 56, 66, 330, 400
-_NAMES = 290  # px for a name
 # Region -> colour and mark.
 _MARKS = {
     "object": ("blue", "o"),
@@ -67,8 +66,8 @@ class Masses:
     classes: int
     left_out: int
     name: str = "masses"
-    width: int = _LEFT + _SIDE + _RIGHT
-    height: int = _TOP + _SIDE + _BOTTOM
+    width: int = SQUARE[0]
+    height: int = SQUARE[1]
 
     @property
     def alt(self) -> str:
@@ -84,7 +83,7 @@ class Masses:
     def figure(self) -> Figure:
         """The plot drawn."""
         figure = new_figure(self.width, self.height)
-        axes = new_axes(figure, left=_LEFT, top=_TOP, right=_RIGHT, bottom=_BOTTOM)
+        axes = square_axes(figure)
         most = max(0.1, *(value for p in self.points for value in (p.mass, p.area)))
         axes.set(xlim=(0, 1.03 * most), ylim=(0, 1.03 * most))
         for axis in (axes.xaxis, axes.yaxis):
@@ -108,7 +107,7 @@ class Masses:
         headed(axes, "Mass: share of the relevance")
         add_legend(axes)
         named = [(p.area, p.mass, f"{p.class_name} · {p.region}") for p in self.named]
-        name_beside(axes, named, _NAMES)
+        name_beside(axes, named)
         return figure
 
 

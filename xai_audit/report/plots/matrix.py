@@ -119,8 +119,8 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
         for row, name in enumerate(names)
         for column, other in enumerate(names[:row])
     ]
-    told = "; ".join(texts)
-    alt = f"Matrix of {len(names)} methods by mean rank correlation: {told}."
+    pairs_in_words = "; ".join(texts)
+    alt = f"Matrix of {len(names)} methods by mean rank correlation: {pairs_in_words}."
     return Matrix(tuple(names), values, alt)
 
 

@@ -27,19 +27,18 @@ _VERSION = 1
 def plan(audit: Audit) -> Plan:
     """A part for every sheet of pictures; what it shows is in its name."""
     from xai_audit.report.explore.build import read_material
-    from xai_audit.report.explore.sheets import missing
+    from xai_audit.report.explore.sheets import is_drawn
     from xai_audit.run.reader import Run
 
     paths, settings = audit.paths, settings_of(audit)
 
     def parts() -> list[Part]:
-        sheets = read_material(Run(paths.root), settings).sheets
-        gone, made = {sheet.name for sheet in missing(sheets, paths.explore)}, []
-        for number, sheet in enumerate(sheets):
-            if sheet.name in gone:
+        made = []
+        for number, sheet in enumerate(read_material(Run(paths.root), settings).sheets):
+            if not is_drawn(sheet.name, paths.explore):
                 withdraw(part_file(paths, EXPLORE, number))
-            mark = fingerprint(_VERSION, sheet.name)
-            made.append(Part(number, mark, {"sheet": sheet.name}, len(sheet.rows)))
+            args = {"sheet": sheet.name, "image_ids": [*sheet.image_ids]}
+            made.append(Part(number, fingerprint(_VERSION, sheet.name), args, len(sheet.rows)))
         return made
 
     if audit.several_labels:  # a photo would have a row for each label
@@ -50,15 +49,15 @@ def plan(audit: Audit) -> Plan:
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """Draw the sheets that are not there yet."""
-    from xai_audit.report.explore.build import draw_sheets, read_material
+    from xai_audit.report.explore.build import draw_sheets
     from xai_audit.run.reader import Run
 
     run, mask_of = Run(audit.paths.root), masks_of(audit)
-    material = read_material(run, settings_of(audit))
     for part in parts:
-        draw_sheets(run, material, [part.number], mask_of, audit.opener)
+        name = part.args["sheet"]
+        draw_sheets(run, {name: part.args["image_ids"]}, mask_of, audit.opener)
         progress(part.size)
-        yield Finished(part, pa.table({"sheet": [material.sheets[part.number].name]}))
+        yield Finished(part, pa.table({"sheet": [name]}))
 
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
