@@ -43,14 +43,14 @@ The modules by layer; each imports only from layers above its own in this table:
        12  adversarial    the smallest changes that flip a decision
        12  report         tables and photos -> HTML
        13  compare        what changed between finished audits
-       13  gate           whether an audit holds to the rules that its user set
-       14  pipeline       the stages in their order
-       15  estimate       what an audit would cost
-       15  notebook       a run's answer, photos and proofs, as a notebook shows them
-       16  arguments      arguments from Python -> overrides of the command line
-       16  verbs          what the command line can do, one file a verb
-       17  cli            command line -> verb -> exit code
-       18  __main__       python -m xai_audit, python -m xai_audit.work
+       14  gate           whether an audit holds to the rules that its user set
+       15  pipeline       the stages in their order
+       16  estimate       what an audit would cost
+       16  notebook       a run's answer, photos and proofs, as a notebook shows them
+       17  arguments      arguments from Python -> overrides of the command line
+       17  verbs          what the command line can do, one file a verb
+       18  cli            command line -> verb -> exit code
+       19  __main__       python -m xai_audit, python -m xai_audit.work
 """
 
 from __future__ import annotations

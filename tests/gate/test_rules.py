@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from tests.compare.runs import MadeUp, around
 from tests.gate.runs import CLASSES, cell, effect, made
 from xai_audit.config.nodes import GateConfig
 from xai_audit.errors import ConfigError, OutputError
-from xai_audit.gate.baseline import _lowest_difference
 from xai_audit.gate.judge import is_asked, judged
 from xai_audit.run.reader import Run
 from xai_audit.statistics.shares import wilson_interval
@@ -157,56 +159,84 @@ def test_accuracies_that_are_not_there(tmp_path):
     assert found.found == "not measured (gate.fail_if_not_run=false)"
 
 
-def test_the_lowest_difference_is_that_of_zou_and_donner():
-    """Of normal estimates with equal errors it is the textbook's d - z * sqrt(2) * se."""
-    se = 0.05
-    now, was = ((v, v - 1.96 * se, v + 1.96 * se) for v in (0.5, 0.3))
-    assert _lowest_difference(now, was) == pytest.approx(0.2 - 1.96 * math.sqrt(2) * se)
-    assert _lowest_difference((0.5, None, None), was) is None
-
-
-# (verdict and effect in the earlier run, in this one) -> the group.
+# (effect in the earlier run, in this one, their spread) -> the group. The verdicts follow.
 CHANGES = {
-    (("clear", 0.0), ("confirmed", 0.8)): "violated",
-    (("confirmed", 0.3), ("confirmed", 0.8)): "violated",
-    (("confirmed", 0.75), ("confirmed", 0.8)): "passed",
-    (("confirmed", 0.8), ("clear", 0.0)): "passed",
-    (("available", 0.25), ("confirmed", 0.35)): "cannot tell",
-    (("undetermined", 0.3), ("confirmed", 0.8)): "cannot tell",
-    (("clear", 0.0), ("undetermined", 0.3)): "cannot tell",
-    (("confirmed", 0.8), ("undetermined", 0.3)): "passed",
-    (None, ("confirmed", 0.8)): "cannot tell",
-    (None, ("clear", 0.0)): "passed",
+    (0.0, 0.8, 0.05): "violated",
+    (0.3, 0.8, 0.05): "violated",
+    (0.75, 0.8, 0.05): "passed",  # confirmed in both, and less than what is taken for noise
+    (0.8, 0.0, 0.05): "passed",
+    (0.1, 0.15, 0.05): "passed",
+    (0.18, 0.29, 0.02): "violated",  # each interval reaches near the other's: paired they differ
+    (None, 0.8, 0.05): "cannot tell",
+    (None, 0.0, 0.05): "passed",
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_no_worse_than_an_earlier_run(tmp_path, change):
-    was, now = change
-    for name, state in (("was", was), ("now", now)):
-        cells = [cell("rose", "colour")]
-        if state is not None:
-            cells.append(cell("daisy", verdict=state[0], **effect(state[1], 0.1)))
-        made(tmp_path / name, cells)
-    found = only(made_at(tmp_path / "now"), no_worse_than=str(tmp_path / "was"))
+    *effects, spread = change
+    for name, effect_ in zip(("was", "now"), effects, strict=True):
+        made_up = audited(tmp_path / name).cell("rose", "colour", around(0.0, 24, seed=1))
+        if effect_ is not None:
+            made_up.cell("tulip", "border", around(effect_, 24, seed=2, spread=spread))
+        made_up.write()
+    found = only(Run(tmp_path / "now").paths, no_worse_than=str(tmp_path / "was"))
     assert found.group == CHANGES[change], found.found
-    assert ("daisy/border" in found.cells) == (found.group != "passed")
+    assert ("tulip/border" in found.cells) == (found.group != "passed")
 
 
-def made_at(root):
-    return Run(root).paths
+@pytest.mark.parametrize(
+    ("verdicts", "effects", "spread", "group"),
+    [
+        # Surely more, and still undetermined: that is no pass.
+        (("undetermined", "undetermined"), (0.1, 0.4), 0.05, "cannot tell"),
+        (("undetermined", "confirmed"), (0.3, 0.8), 0.05, "violated"),  # the pairs know more
+        (("undetermined", "confirmed"), (0.75, 0.8), 0.05, "passed"),
+        (("clear", "undetermined"), (0.1, 0.12), 0.05, "passed"),
+        (("available", "confirmed"), (0.25, 0.28), 0.3, "cannot tell"),
+        (("confirmed", "undetermined"), (0.75, 0.7), 0.05, "passed"),
+        (("clear", "undetermined"), (0.15, 0.18), 0.3, "cannot tell"),
+    ],
+)
+def test_open_verdicts_pass_by_what_the_pairs_say(tmp_path, verdicts, effects, spread, group):
+    for seed, (name, verdict, mean) in enumerate(
+        zip(("was", "now"), verdicts, effects, strict=True)
+    ):
+        values = around(mean, 24, seed=seed, spread=spread)
+        audited(tmp_path / name).cell("tulip", "border", values, verdict=verdict).write()
+    found = only(Run(tmp_path / "now").paths, no_worse_than=str(tmp_path / "was"))
+    assert found.group == group, found.found
+
+
+def test_pairs_decide_what_intervals_apart_cannot(tmp_path):
+    """Photos differ much more than what a photo's effect rises by: only pairs show the rise."""
+    effects = around(0.4, 24, seed=3, spread=0.3)
+    audited(tmp_path / "was").cell("tulip", "border", effects, verdict="available").write()
+    now = np.clip(effects + 0.15, -1, 1)
+    audited(tmp_path / "now").cell("tulip", "border", now, verdict="confirmed").write()
+    found = only(Run(tmp_path / "now").paths, no_worse_than=str(tmp_path / "was"))
+    assert found.group == "violated", found.found
+    assert re.search(
+        r"available there, confirmed here, .*: \+0\.1\d \(\+0.* 24 pairs\)", found.found
+    )
+
+
+def audited(root):
+    """A finished run to which cells are added."""
+    return MadeUp(root, record={"finished": {"score": "2026-01-01T00:00:00+00:00"}})
 
 
 def test_accuracy_that_fell_is_worse(tmp_path):
-    made(tmp_path / "was", CLEAR, right=90)
-    for wrong, group in ((2, "passed"), (30, "violated")):
-        paths = made(tmp_path / "now", CLEAR, right=90 - wrong, wrong=wrong)
+    audited(tmp_path / "was").cell("rose", "colour", around(0.0, 24, seed=1)).write()
+    for wrong, group in ((2, "passed"), (12, "violated")):
+        made_up = audited(tmp_path / f"now{wrong}").cell("rose", "colour", around(0.0, 24, seed=1))
+        made_up.wrong = dict.fromkeys(made_up.ids("tulip")[:wrong], "rose")
+        paths = made_up.write().paths
         found = only(paths, no_worse_than=str(tmp_path / "was"))
         assert found.group == group, found.found
-        assert "90 photos in common" in found.found
-    made(tmp_path / "was", [cell("daisy", "colour")])
-    found = only(paths, no_worse_than=str(tmp_path / "was"))
-    assert found.group == "not applicable"
+        assert "48 photos in common" in found.found
+    audited(tmp_path / "other").cell("rose", "border", around(0.0, 24, seed=1)).write()
+    assert only(paths, no_worse_than=str(tmp_path / "other")).group == "not applicable"
     with pytest.raises(OutputError, match="holds no run"):
         only(paths, no_worse_than=str(tmp_path / "nowhere"))
 

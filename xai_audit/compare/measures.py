@@ -20,7 +20,7 @@ from xai_audit.schema import DISAGREEMENTS, REGIONS, RELIANCE
 from xai_audit.statistics.intervals import difference_interval, mean_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -151,7 +151,7 @@ class _Means:
     def _estimates(self, before: pd.Series, after: pd.Series, *, is_paired: bool) -> Columns:
         """Both means and their difference, each with its interval."""
         sets = [
-            (one.to_numpy(np.float64), _clusters(one.index, self.clusters))
+            (one.to_numpy(np.float64), clusters_of(one.index, self.clusters))
             for one in (before, after)
         ]
         (was, own), (now, others) = sets
@@ -171,7 +171,7 @@ def _named(name: str, *ends: float) -> Columns:
     return {f"{name}{end}": value for end, value in zip(_ENDS, ends, strict=True)}
 
 
-def _clusters(ids: pd.Index, clusters: Mapping[str, int]) -> NDArray[np.int64] | None:
+def clusters_of(ids: Iterable[str], clusters: Mapping[str, int]) -> NDArray[np.int64] | None:
     """(n, 1) clusters of photos; None where each is its own, or where some are not known."""
     found = [clusters.get(one) for one in ids]
     if None in found or len({*found}) == len(found):

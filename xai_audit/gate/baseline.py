@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from xai_audit.compare.cells import cell_rows
+from xai_audit.compare.comparison import NOISE
+from xai_audit.compare.measures import clusters_of
+from xai_audit.compare.shared import Side, joined, shared
+from xai_audit.compare.words import APPEARED, UNCLEAR, WORSE, signed, with_words
 from xai_audit.gate.cells import cell_of, of_nothing, with_interval
 from xai_audit.gate.outcome import (
     CANNOT_TELL,
@@ -15,20 +22,24 @@ from xai_audit.gate.outcome import (
     Outcome,
     unmeasured,
 )
-from xai_audit.report.accuracy import Share, predictions
+from xai_audit.report.accuracy import predictions
 from xai_audit.report.answers import Finding, read_findings, worst_first
 from xai_audit.run.verdicts import CONFIRMED, UNDETERMINED
 from xai_audit.schema import DISCOVERED
+from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from xai_audit.compare.shared import Shared
     from xai_audit.gate.cells import Cells
     from xai_audit.run.reader import Run
 
 _RULE, _EXPECTED = "gate.no_worse_than", "no cell and no accuracy surely worse than in {}"
 _NAMED = 5
-_READS = "of each difference the end nearer to 0 (of independent estimates; Zou and Donner 2008)"
+_READS = (
+    "of each paired difference the lower end, with the false discovery rate over all cells kept"
+)
 
 
 @dataclass(frozen=True)
@@ -43,80 +54,87 @@ class _Change:
 def no_worse(run: Run, cells: Cells, baseline: Run) -> Outcome:
     """No cell is confirmed that surely was less so in ``baseline``, and accuracy did not fall.
 
+    Differences are those of a comparison: pair by pair where both audits measured the same pairs.
     A discovered region is another one in each run, so that none is compared.
+
+    Raises:
+        OutputError: a table of either run is missing or broken.
     """
     expected = _EXPECTED.format(baseline.root)
     if (nothing := of_nothing(cells, _RULE, expected)) is not None:
         return nothing
-    earlier = {cell_of(f): f for f in read_findings(baseline)}
+    earlier = {cell_of(f): f for f in read_findings(baseline)} if baseline.has("evidence") else {}
     if not earlier:
         remedy = "finish the evidence of the earlier audit"
         return unmeasured(_RULE, expected, f"no verdicts in {baseline.root}", remedy)
     mine = worst_first([f for f in cells.kept if not f.cue.startswith(DISCOVERED)])
-    shared = [f for f in mine if cell_of(f) in earlier]
-    if not shared:
+    count = sum(cell_of(f) in earlier for f in mine)
+    if not count:
         text = "no class and cue in common"
         return Outcome(_RULE, NOT_APPLICABLE, expected, text, _READS)
-    changes = [found for f in mine if (found := _changed(f, earlier.get(cell_of(f)))) is not None]
+    sides = Side("there", baseline), Side("here", run)
+    common = shared(*sides)
+    changes = [*_changes(mine, earlier, _compared(*sides, common))]
     worse = [each for each in changes if each.worse]
-    fell, accuracy = _accuracy(run, baseline)
+    fell, accuracy = _accuracy(*sides, common)
     group = VIOLATED if worse or fell else CANNOT_TELL if changes else PASSED
-    count = f"{len(worse)} of {len(shared)} shared cells worse"
-    unsure = f"; {len(changes) - len(worse)} cannot be told" if len(changes) > len(worse) else ""
+    text = f"{len(worse)} of {count} shared cells worse"
+    if len(changes) > len(worse):
+        text += f"; {len(changes) - len(worse)} cannot be told"
     shown = (worse or changes)[:_NAMED]
-    text = "; ".join([count + unsure, *(each.text for each in shown), accuracy])
     return Outcome(
-        _RULE, group, expected, text, _READS, float(len(worse)),
-        cells=tuple(each.cell for each in shown),
-        remedy=None if group == PASSED else "compare both reports",
+        _RULE, group, expected, "; ".join([text, *(each.text for each in shown), accuracy]),
+        _READS, float(len(worse)), cells=tuple(each.cell for each in shown),
+        remedy=None if group == PASSED else f"xai-audit compare {baseline.root} {run.root}",
     )  # fmt: skip
 
 
-def _changed(now: Finding, was: Finding | None) -> _Change | None:
-    """What is, or may be, worse of a cell; None where nothing is."""
-    cell = cell_of(now)
-    if now.verdict == UNDETERMINED:
-        if was is None or was.verdict in (CONFIRMED, UNDETERMINED):
-            return None
-        return _Change(cell, False, f"{cell} {was.verdict} there, undetermined here")
-    if now.verdict != CONFIRMED:
-        return None
-    here = with_interval(now.effect, now.low, now.high)
-    if was is None or was.verdict == UNDETERMINED:
-        there = "not examined" if was is None else "undetermined"
-        return _Change(cell, False, f"{cell} {there} there, confirmed here, {here}")
-    keys = (now.question, f"{now.question}_low", f"{now.question}_high")
-    before = tuple(was.row[key] for key in keys)
-    low = _lowest_difference((now.effect, now.low, now.high), before)
-    surely = low is not None and low > 0
-    if was.verdict == CONFIRMED and not surely:
-        return None
-    there = f"{was.verdict} there, {with_interval(*before)}"
-    return _Change(cell, surely, f"{cell} {there}, confirmed here, {here}")
+def _compared(before: Side, after: Side, common: Shared) -> dict[str, Mapping[str, Any]]:
+    """``class/cue`` -> its row of COMPARISON."""
+    q = float((before.run.record.get("limits") or {}).get("q", 0.05))
+    rows = cell_rows(before, after, common)
+    judged = with_words(rows, reference=before.name, noise=NOISE, q=q)
+    return {f"{row['class_name']}/{row['cue']}": row for row in judged}
 
 
-def _lowest_difference(now: Sequence[float | None], was: Sequence[float | None]) -> float | None:
-    """The lower end of the interval of ``now - was``, each a value and its two ends.
+def _changes(
+    now: Iterable[Finding], was: Mapping[str, Finding], rows: Mapping[str, Mapping[str, Any]]
+) -> Iterator[_Change]:
+    """What is, or may be, worse."""
+    for finding in now:
+        cell = cell_of(finding)
+        row, before = rows[cell], was.get(cell)
+        verdict = "not examined" if before is None else before.verdict
+        rose = row["word"] in (APPEARED, WORSE)
+        is_open = row["word"] == UNCLEAR and verdict not in (CONFIRMED, finding.verdict)
+        if finding.verdict == CONFIRMED and (rose or is_open):
+            yield _Change(cell, rose, f"{cell} {verdict} there, {_moved(finding, row)}")
+        elif finding.verdict == UNDETERMINED and before is not None and (rose or is_open):
+            yield _Change(cell, False, f"{cell} {verdict} there, {_moved(finding, row)}")
 
-    Zou and Donner 2008 (Statistics in Medicine 27, 1693), eq. 3: of independent estimates. Those
-    of the same photos go up and down together, which makes it wider than it need be.
-    """
-    if None in (*now, *was):
-        return None
-    (value, low, _), (other, _, high) = now, was
-    return value - other - math.hypot(value - low, high - other)  # type: ignore[operator]
+
+def _moved(finding: Finding, row: Mapping[str, Any]) -> str:
+    """The finding with its interval, and the difference with its own."""
+    text = f"{finding.verdict} here, {with_interval(finding.effect, finding.low, finding.high)}"
+    value, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+    if math.isnan(low):
+        return text
+    how = f"{row['n_compared']} {row['compared']}" if row["n_compared"] else row["compared"]
+    return f"{text}: {signed(value)} ({signed(low)} to {signed(high)}; {how})"
 
 
-def _accuracy(run: Run, baseline: Run) -> tuple[bool, str]:
+def _accuracy(before: Side, after: Side, common: Shared) -> tuple[bool, str]:
     """Whether accuracy on the photos in common surely fell, and the words for it."""
-    mine, theirs = predictions(run), predictions(baseline)
-    if mine is None or theirs is None:
+    was, now = predictions(before.run), predictions(after.run)
+    if was is None or now is None:
         return False, "accuracy not compared: no predictions"
-    both = mine.merge(theirs, on=["image_id", "class_name"], suffixes=("", "_was"))
+    now = now[now["image_id"].isin(common.photos)]
+    both = now.merge(was, on=["image_id", "class_name"], suffixes=("", "_was"))
     if both.empty:
         return False, "accuracy not compared: no photo in common"
-    now, was = (Share.of(float(both[name].mean()), len(both)) for name in ("right", "right_was"))
-    ends = [(each.value, each.low, each.high) for each in (was, now)]
-    low = _lowest_difference(*ends)
-    text = f"accuracy {now.value:.3f} here, {was.value:.3f} there, {len(both):,} photos in common"
-    return low is not None and low > 0, text
+    change = both["right"].to_numpy(np.float64) - both["right_was"].to_numpy(np.float64)
+    clusters = clusters_of(both["image_id"], joined(before.clusters, after.clusters))
+    low, high = difference_interval(change, clusters)
+    shares = f"{both['right'].mean():.3f} here, {both['right_was'].mean():.3f} there"
+    ends = "" if math.isnan(low) else f" ({signed(low)} to {signed(high)})"
+    return high < 0, f"accuracy {shares}{ends}, {both['image_id'].nunique():,} photos in common"
