@@ -90,9 +90,11 @@ def facts(comparison: Comparison, name: str, common: Shared) -> Iterator[str]:
         row = whole[SIMILARITY]
         yield f"rank correlation of heatmaps {row['value']:.2f}, mean of {row['n_images']:,} photos"
     other = comparison.disagreements
-    count = int((other["run"] == name).sum())
+    differ = other.loc[other["run"] == name, "image_id"]
     if common.photos:
-        yield f"{count:,} of {len(common.photos):,} shared photos are predicted differently"
+        several = comparison.sides[0].several_labels
+        how = "decided differently for a class" if several else "predicted differently"
+        yield f"{differ.nunique():,} of {len(common.photos):,} shared photos are {how}"
     yield shared_line(common)
     if common.settings:
         yield f"settings that differ: {'; '.join(common.settings)}"

@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from xai_audit.compare.cells import cell_rows
-from xai_audit.compare.measures import disagreements, measure_rows
+from xai_audit.compare.decided import disagreements
+from xai_audit.compare.measures import measure_rows
 from xai_audit.compare.shared import Side, names_of, shared
 from xai_audit.compare.words import with_words
 from xai_audit.errors import ConfigError, OutputError
 from xai_audit.run.files import write_table
-from xai_audit.run.labelling import check_one_label
 from xai_audit.schema import COMPARISON, DISAGREEMENTS, MEASURES
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
 
     Raises:
         ConfigError: fewer runs than two, one twice, or a threshold that is none.
-        OutputError: a run without verdicts or with several labels a photo, or one that shares
-            nothing with the first.
+        OutputError: a run without verdicts, one that shares nothing with the first, or one whose
+            photos have several labels where the first's have one.
     """
     folders = [run.root for run in runs]
     if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
@@ -129,8 +129,16 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
                 where=run.root,
                 remedy="add evidence to stages and run the same command again",
             )
-        check_one_label(run, "are not compared yet")
     sides = tuple(Side(name, run) for name, run in zip(names_of(folders), runs, strict=True))
+    for side in sides:
+        if side.several_labels != sides[0].several_labels:
+            raise OutputError(
+                "photos of one label and photos of several are not compared",
+                where=side.run.root,
+                expected=f"{'several labels' if sides[0].several_labels else 'one label'} a photo, "
+                f"as in {sides[0].run.root}",
+                remedy="compare audits of the same table of photos",
+            )
     return _compared(sides, noise)
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow.dataset as ds
 
 from xai_audit.agreement.compare import Maps, correlations
+from xai_audit.compare.decided import in_both, keyed, photos_of, predictions
 from xai_audit.compare.difference import IMAGES, UNPAIRED, unpaired
 from xai_audit.compare.shared import joined
-from xai_audit.report.facts import read_facts
-from xai_audit.run.files import rows_of
+from xai_audit.run.labelling import labels_of
 from xai_audit.run.sample import per_class
 from xai_audit.run.verdicts import kinds_of_run, of_kinds
-from xai_audit.schema import DISAGREEMENTS, REGIONS, RELIANCE
+from xai_audit.schema import REGIONS, RELIANCE
 from xai_audit.statistics.intervals import difference_interval, mean_interval
 
 if TYPE_CHECKING:
@@ -44,40 +44,6 @@ def methods_of(reference: Side, other: Side) -> dict[tuple[str, str], tuple[str,
     if not both and before and after:
         both = [(next(iter(before)), next(iter(after)))]
     return {(one, two): (before[one], after[two]) for one, two in both}
-
-
-def predictions(side: Side) -> pd.DataFrame:
-    """By ``image_id``: ``class_name``, ``pred`` (a class), ``right``, ``confidence``."""
-    kinds = dict([*kinds_of_run(side.run).items()][:1])  # the same whatever the method
-    columns = ["image_id", "class_name", "label", "pred", "confidence"]
-    rows = side.run.collect("scores", columns, of_kinds(kinds))
-    rows = rows[rows["label"].ge(0) & rows["pred"].notna()].drop_duplicates("image_id")
-    facts = read_facts(side.run)
-    names = {number: facts.class_of(number) for number in rows["pred"].unique()}
-    return pd.DataFrame(
-        {
-            "class_name": rows["class_name"].to_numpy(),
-            "pred": rows["pred"].map(names).to_numpy(),
-            "right": (rows["label"] == rows["pred"]).to_numpy(),
-            "confidence": rows["confidence"].to_numpy(),
-        },
-        index=pd.Index(rows["image_id"], name="image_id"),
-    )
-
-
-def disagreements(reference: Side, other: Side, common: Shared) -> list[Columns]:
-    """The columns of DISAGREEMENTS, the photos that the run predicts surest first."""
-    both = _joined(predictions(reference), predictions(other), common)
-    rows = both[both["pred_reference"] != both["pred"]]
-    rows = rows.sort_values(["confidence", "image_id"], ascending=[False, True])
-    rows = rows.reset_index().assign(run=other.name, class_name=rows["class_name"].to_numpy())
-    return rows_of(rows[DISAGREEMENTS.names])
-
-
-def _joined(before: pd.DataFrame, after: pd.DataFrame, common: Shared) -> pd.DataFrame:
-    """The rows of shared photos, the reference's columns with a suffix."""
-    before = before[before.index.isin(common.photos)]
-    return before.add_suffix("_reference").join(after, how="inner").rename_axis("image_id")
 
 
 def measure_rows(reference: Side, other: Side, common: Shared) -> Iterator[Columns]:
@@ -123,11 +89,11 @@ class _Means:
         Args:
             measure: what the value is.
             method: of attribution, or None.
-            before: the reference's, by ``image_id``: ``class_name`` and ``value``.
+            before: the reference's, by photo or case: ``class_name`` and ``value``.
             after: the run's.
         """
         one, two = (each[["class_name", "value"]].dropna() for each in (before, after))
-        both = _joined(one, two, self.common)
+        both = in_both(one, two, self.common)
         if len(both):
             one = both[["class_name", "value_reference"]].set_axis(["class_name", "value"], axis=1)
             two = both[["class_name", "value"]]
@@ -144,14 +110,15 @@ class _Means:
         for name, first, second in sides:
             yield {
                 **{"class_name": name, "measure": measure, "method": method},
-                **{"compared": IMAGES if len(both) else UNPAIRED, "n_images": len(second)},
+                "compared": IMAGES if len(both) else UNPAIRED,
+                "n_images": photos_of(second).nunique(),
                 **self._estimates(first, second, is_paired=bool(len(both))),
             }
 
     def _estimates(self, before: pd.Series, after: pd.Series, *, is_paired: bool) -> Columns:
         """Both means and their difference, each with its interval."""
         sets = [
-            (one.to_numpy(np.float64), clusters_of(one.index, self.clusters))
+            (one.to_numpy(np.float64), clusters_of(photos_of(one), self.clusters))
             for one in (before, after)
         ]
         (was, own), (now, others) = sets
@@ -180,20 +147,19 @@ def clusters_of(ids: Iterable[str], clusters: Mapping[str, int]) -> NDArray[np.i
 
 
 def _cores(side: Side) -> pd.DataFrame:
-    """By photo whether it is right by its object alone: the rest comes from other classes."""
+    """By photo, or case, whether it is right with all but its object from other classes."""
     columns = ["image_id", "class_name", "correct_without"]
     where = (ds.field("cue") == "background") & (ds.field("question") == RELIANCE)
     rows = side.run.collect("transplants", columns, where & ds.field("given").is_null())
-    rows = rows.dropna(subset=["correct_without"]).drop_duplicates("image_id")
-    rows = rows.assign(value=rows["correct_without"].astype(float)).set_index("image_id")
+    rows = rows.dropna(subset=["correct_without"])
+    rows = keyed(side, rows.assign(value=rows["correct_without"].astype(float)))
     return rows[["class_name", "value"]]
 
 
 def _masses(side: Side, method: str, kind: str) -> pd.DataFrame:
-    """By photo the mass in each region; NaN where undefined."""
+    """By photo, or case, the mass in each region; NaN where undefined."""
     columns = ["image_id", "class_name", *_MASSES]
-    rows = side.run.collect("scores", columns, of_kinds({method: kind}))
-    return rows.drop_duplicates("image_id").set_index("image_id")
+    return keyed(side, side.run.collect("scores", columns, of_kinds({method: kind})))
 
 
 def _similar(
@@ -205,20 +171,20 @@ def _similar(
     """
     if not all(side.run.has("attributions") for side in sides):
         return
-    photos = sides[0].photos
-    mine = photos[photos.index.isin(common.photos)].reset_index()
-    ids = sorted(per_class([mine[["image_id", "class_name"]]], _MAPS, 0)["image_id"])
-    classes, found = photos["class_name"], []
-    for start in range(0, len(ids), _TOGETHER):
-        some = ids[start : start + _TOGETHER]
+    cases, found = _sample(sides[0], common), []
+    for start in range(0, len(cases), _TOGETHER):
+        some = cases.iloc[start : start + _TOGETHER]
+        ids = [*some["image_id"].unique()]
         maps = [
-            Maps(_heatmaps(side, method, kind, some))
+            Maps(_heatmaps(side, method, kind, ids))
             for side, method, kind in zip(sides, methods, kinds, strict=True)
         ]
-        both = [one for one in some if all((one, "") in each.place for each in maps)]
-        places = [np.array([each.place[one, ""] for one in both], int) for each in maps]
+        keys = [*zip(some["image_id"], some["key"], strict=True)]
+        both = np.array([all(key in each.place for each in maps) for key in keys], bool)
+        shown = [key for key, known in zip(keys, both, strict=True) if known]
+        places = [np.array([each.place[key] for key in shown], int) for each in maps]
         rho = correlations(maps[0], places[0], maps[1], places[1])
-        found.append(pd.DataFrame({"class_name": classes.loc[both].to_numpy(), "rho": rho}))
+        found.append(some[["class_name"]][both].assign(rho=rho))
     known = pd.concat(found).dropna() if found else pd.DataFrame()
     for name in ("", *common.classes) if len(known) else ():
         values = known["rho"][known["class_name"] == name] if name else known["rho"]
@@ -228,9 +194,25 @@ def _similar(
             yield row | {"n_images": len(values)} | _named("value", *ends)
 
 
+def _sample(side: Side, common: Shared) -> pd.DataFrame:
+    """Photos whose heatmaps are compared: ``image_id``, ``class_name`` and the ``key`` of its map.
+
+    The key is the class where photos have several labels, and "" where they have one: then it does
+    not matter in which class each side has a photo.
+    """
+    photos = side.photos[["class_name"]].reset_index()
+    photos = photos[photos["image_id"].isin(common.photos)]
+    if side.several_labels:
+        photos = photos.assign(class_name=photos["class_name"].map(labels_of)).explode("class_name")
+    cases = per_class([photos], _MAPS, 0).sort_values(["image_id", "class_name"])
+    return cases.assign(key=cases["class_name"] if side.several_labels else "")
+
+
 def _heatmaps(side: Side, method: str, kind: str, ids: list[str]) -> pd.DataFrame:
-    """The stored heatmaps of some photos, a row each, whatever class each side has a photo in."""
-    columns = ["image_id", "heatmap", "heatmap_height", "heatmap_width"]
+    """The stored heatmaps of some photos; ``class_name`` is the key of :func:`_sample`."""
+    columns = ["image_id", "class_name", "heatmap", "heatmap_height", "heatmap_width"]
     frames = [*side.run.scan("attributions", columns, of_kinds({method: kind}), ids=ids)]
     rows = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
-    return rows.drop_duplicates("image_id", ignore_index=True).assign(class_name="")
+    if not side.several_labels:
+        rows["class_name"] = ""
+    return rows.drop_duplicates(["image_id", "class_name"], ignore_index=True)

@@ -42,6 +42,7 @@ def write_page(comparison: Comparison, page: Path) -> Path:
             links=[(side.name, _link(side.run.root, page.parent)) for side in comparison.sides],
             parts=[_part(comparison, name) for name in comparison.names[1:]],
             noise=comparison.noise,
+            several=comparison.sides[0].several_labels,
             measures=_MEASURES,
             signed=signed,
             points=points,

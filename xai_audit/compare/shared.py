@@ -40,6 +40,11 @@ class Side:
     name: str
     run: Run
 
+    @property
+    def several_labels(self) -> bool:
+        """Whether its photos may have several labels."""
+        return self.run.has("decisions")
+
     @cached_property
     def cells(self) -> dict[Cell, dict[str, Any]]:
         """Class, cue and place -> its row of :func:`~xai_audit.run.verdicts.gravest`.

@@ -10,6 +10,7 @@ import numpy as np
 
 from xai_audit.compare.cells import cell_rows
 from xai_audit.compare.comparison import NOISE
+from xai_audit.compare.decided import in_both, photos_of, predictions
 from xai_audit.compare.measures import clusters_of
 from xai_audit.compare.shared import Side, joined, shared
 from xai_audit.compare.words import APPEARED, UNCLEAR, WORSE, signed, with_words
@@ -22,7 +23,6 @@ from xai_audit.gate.outcome import (
     Outcome,
     unmeasured,
 )
-from xai_audit.report.accuracy import predictions
 from xai_audit.report.answers import Finding, read_findings, worst_first
 from xai_audit.run.verdicts import CONFIRMED, UNDETERMINED
 from xai_audit.schema import DISCOVERED
@@ -125,16 +125,15 @@ def _moved(finding: Finding, row: Mapping[str, Any]) -> str:
 
 def _accuracy(before: Side, after: Side, common: Shared) -> tuple[bool, str]:
     """Whether accuracy on the photos in common surely fell, and the words for it."""
-    was, now = predictions(before.run), predictions(after.run)
-    if was is None or now is None:
+    if not all(side.run.finished("score") and side.run.has("scores") for side in (before, after)):
         return False, "accuracy not compared: no predictions"
-    now = now[now["image_id"].isin(common.photos)]
-    both = now.merge(was, on=["image_id", "class_name"], suffixes=("", "_was"))
+    both = in_both(*(predictions(side)[["right"]] for side in (before, after)), common)
     if both.empty:
         return False, "accuracy not compared: no photo in common"
-    change = both["right"].to_numpy(np.float64) - both["right_was"].to_numpy(np.float64)
-    clusters = clusters_of(both["image_id"], joined(before.clusters, after.clusters))
-    low, high = difference_interval(change, clusters)
-    shares = f"{both['right'].mean():.3f} here, {both['right_was'].mean():.3f} there"
+    was, now = (both[name].to_numpy(np.float64) for name in ("right_reference", "right"))
+    ids = photos_of(both)
+    clusters = clusters_of(ids, joined(before.clusters, after.clusters))
+    low, high = difference_interval(now - was, clusters)
+    shares = f"{now.mean():.3f} here, {was.mean():.3f} there"
     ends = "" if math.isnan(low) else f" ({signed(low)} to {signed(high)})"
-    return high < 0, f"accuracy {shares}{ends}, {both['image_id'].nunique():,} photos in common"
+    return high < 0, f"accuracy {shares}{ends}, {ids.nunique():,} photos in common"
