@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 import xai_audit
 from tests import tiny
 from tests.multilabel import rendered
-from xai_audit.errors import OutputError
 from xai_audit.schema import ABSENT
 
 NAMES = ("bright", "marked")
@@ -162,10 +162,64 @@ def test_one_logit_is_not_two_classes(photos, tmp_path):
     assert "one logit is the probability of one class: model" in done.stderr.splitlines()[-1]
 
 
-def test_the_page_of_one_label_a_photo_is_left_out(audited):
-    log, out = audited
-    assert "explore: left out" in log
-    assert not (out / "report" / "explore.html").exists()
-    assert "explore.html" not in (out / "report" / "index.html").read_text(encoding="utf-8")
-    with pytest.raises(OutputError, match="several labels are not chosen from yet"):
-        xai_audit.load(out).view(class_name="marked")
+def test_the_page_to_explore_has_a_row_a_label_and_wrong_decision(photos, audited):
+    folder = audited[1] / "report" / "explore"
+    data = {file.stem: read_data(file) for file in folder.glob("*.js")}
+    index, known = data["index"], truth(photos)
+    known["yes"] = known["p"] >= 0.5
+    shown = known[known["has"] | known["yes"]]
+    ids = [f"{row.image_id} · {row.class_name}" for row in shown.itertuples()]
+    part = data["rows-00000"]  # there are fewer rows than in a slice
+    assert part["ids"] == sorted(ids)
+    assert (index["count"], index["what"]) == (len(ids), "decisions")
+    said = {
+        one: (index["names"][label], index["names"][pred])
+        for one, label, pred in zip(part["ids"], part["label"], part["pred"], strict=True)
+    }
+    for one, row in zip(ids, shown.itertuples(), strict=True):
+        words = [
+            name if yes else f"no {name}"
+            for name, yes in ((row.class_name, row.has), (row.class_name, row.yes))
+        ]
+        assert said[one] == tuple(words)
+    flagged = {row for row, flags in part["flags"].items() if any(f[0] == "mistake" for f in flags)}
+    wrong = shown[shown["has"] != shown["yes"]]
+    assert {part["ids"][int(row)] for row in flagged} == {
+        f"{row.image_id} · {row.class_name}" for row in wrong.itertuples()
+    }
+
+
+def test_each_label_has_its_own_heatmap_on_that_page(audited):
+    folder = audited[1] / "report" / "explore"
+    data = {file.stem: read_data(file) for file in folder.glob("*.js")}
+    ids = data["rows-00000"]["ids"]
+    share = {"bright": [], "marked": []}  # of the relevance, what lies in the top left quarter
+    for name, rows in data["index"]["sheets"]:
+        (kind,) = {ids[row].split(" · ")[1] for row in rows}
+        for height, width, text in filter(None, next(iter(data[name]["heat"].values()))):
+            level = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width)
+            corner = level[: height // 4, : width // 4].sum()
+            share[kind].append(corner / level.astype(float).sum())
+    assert sum(map(len, share.values())) == len(ids)
+    assert min(share["marked"]) > 0.9
+    assert max(share["bright"]) < 0.1
+
+
+def read_data(file):
+    """What a file of data hands to the page."""
+    text = file.read_text(encoding="utf-8")
+    return json.loads(text[text.index(",") + 1 : text.rindex(")")])
+
+
+def test_a_view_is_of_photos_and_classes(photos, audited):
+    run = xai_audit.load(audited[1])
+    known = truth(photos)
+    wrong = known[known["has"] != (known["p"] >= 0.5)]
+    found = run.view(wrong=True)
+    assert [*zip(found.photos["image_id"], found.photos["class_name"], strict=True)] == sorted(
+        zip(wrong["image_id"], wrong["class_name"], strict=True)
+    )
+    html = found._repr_html_()
+    assert "no marked → marked" in html
+    assert html.count("data:image/jpeg") == min(len(wrong), 12)
+    assert found.url.endswith("explore.html#right=wrong")

@@ -32,7 +32,7 @@ def written(paths, settings=SHOWN, mask_of=no_mask) -> dict:
     write_flags(Run(paths.root), **FLAGS_AT)
     run = Run(paths.root)
     material = read_material(run, settings)
-    draw_sheets(run, {sheet.name: sheet.image_ids for sheet in material.sheets}, mask_of)
+    draw_sheets(run, material.sheets, mask_of)
     write_explore(run, material)
     found = {}
     for file in paths.explore.glob("*.js"):

@@ -68,7 +68,7 @@ def page(tmp_path_factory):
     write_flags(Run(paths.root), **FLAGS_AT)
     run, settings = Run(paths.root), ReportSettings(3, 64, 0, explore_images=1000)
     material = read_material(run, settings)
-    draw_sheets(run, {sheet.name: sheet.image_ids for sheet in material.sheets}, half)
+    draw_sheets(run, material.sheets, half)
     write_explore(run, material)
     return paths.explore_html
 

@@ -11,20 +11,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import pandas as pd
+import pyarrow.dataset as ds
+
 from xai_audit.errors import ConfigError, OutputError, nearest
 from xai_audit.flags.outliers import REASONS
 from xai_audit.report.explore.build import score_words
-from xai_audit.report.explore.listed import MEASURED, in_order
+from xai_audit.report.explore.listed import MEASURED, case_ids, in_order
 from xai_audit.report.facts import read_facts
 from xai_audit.report.page import environment
 from xai_audit.report.words import caption_of
-from xai_audit.run.labelling import check_one_label
 from xai_audit.run.verdicts import GRAVITY, kinds_of_run, of_kinds
+from xai_audit.schema import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    import pandas as pd
 
     from xai_audit.notebook.run import AuditRun
 
@@ -75,11 +76,13 @@ class View:
     Attributes:
         url: of the explore page at this state; None where the run has no report.
         photos: a row a photo in the page's order: ``image_id``, ``class_name``, ``label``,
-            ``pred``, ``confidence``, and the score that they are sorted by.
+            ``pred``, ``confidence``, and the score that they are sorted by; of photos with several
+            labels a row a photo and class.
     """
 
     def __init__(self, run: AuditRun, choice: Choice) -> None:
         self._run, self._choice = run, choice
+        self._several = run.has("decisions")
         facts, kinds = read_facts(run), kinds_of_run(run)
         methods = facts.methods_first(kinds)
         method = choice.method if choice.method is not None else next(iter(methods), "")
@@ -118,14 +121,18 @@ class View:
         from xai_audit.report.overlay import Look, draw
 
         first, audit = self.photos.head(SHOWN), audit_of(self._run)
-        keys = {(image_id, method) for image_id in first["image_id"] for method in self._kinds}
-        heatmaps = {k[0]: heatmap for k, heatmap in read_heatmaps(self._run, keys, self._kinds)}
+        heatmaps = {}
+        for name, own in first.groupby("class_name") if self._several else [(None, first)]:
+            keys = {(image_id, method) for image_id in own["image_id"] for method in self._kinds}
+            shown = read_heatmaps(self._run, keys, self._kinds, class_name=name)
+            heatmaps |= {(image_id, name): heatmap for (image_id, _), heatmap in shown}
         found = photos(self._run, first["image_id"], self._facts.dataset_root)
         look = Look(self._facts.preprocess, self._facts.border, _TILE)
         paint = partial(draw, look=look, opener=audit.opener)
         for row in first.to_dict("records"):
             one = str(row["image_id"])
-            image = paint(found[one].path, heatmaps.get(one), mask=mask_of(audit, one))
+            heatmap = heatmaps.get((one, row["class_name"] if self._several else None))
+            image = paint(found[one].path, heatmap, mask=mask_of(audit, one))
             yield one, None if image is None else _jpeg(image), self._words(row)
 
     def _words(self, row: dict[Any, Any]) -> str:
@@ -141,7 +148,6 @@ def shown_view(run: AuditRun, chosen: Mapping[str, Any]) -> View:
     names = Choice.__dataclass_fields__
     for name in chosen.keys() - names.keys():
         raise ConfigError("no such choice", where="view", expected=", ".join(names), got=name)
-    check_one_label(run, "are not chosen from yet")
     view = View(run, Choice(**chosen))
     if view.url is not None and not in_notebook():
         view.open()
@@ -183,28 +189,38 @@ def _check(run: AuditRun, choice: Choice, methods: Iterable[str]) -> None:
 def _chosen(run: AuditRun, choice: Choice, kinds: dict[str, str]) -> pd.DataFrame:
     """The rows of the scores of the photos that ``choice`` keeps, in its order."""
     sort = [choice.sort] if choice.sort not in (None, "confidence") else []
-    rows = run.collect("scores", [*_ROW, *map(str, sort)], of_kinds(kinds))
+    several = run.has("decisions")
+    where = ds.field("method").isin([*kinds]) if several else of_kinds(kinds)
+    rows = run.collect("scores", [*_ROW, *map(str, sort)], where)
+    ids = _ids(rows, several)
     keep = rows["image_id"].notna()
     if choice.class_name is not None:
         keep &= rows["class_name"] == choice.class_name
     if choice.wrong is not None:
-        known = rows["pred"].notna() & (rows["label"] >= 0)
+        known = rows["pred"].notna() & (rows["label"].ge(0) | rows["label"].eq(ABSENT))
         keep &= known & ((rows["pred"] != rows["label"]) == choice.wrong)
     if choice.reason is not None:
         flags = run.flags
         some = choice.reason in ("any", "none")
         flagged = flags if some else flags[flags["reason"] == choice.reason]
-        keep &= rows["image_id"].isin(flagged["image_id"]) != (choice.reason == "none")
+        keep &= ids.isin(_ids(flagged, several)) != (choice.reason == "none")
     if choice.carrier is not None:
         of = run.carriers
         carriers = of if choice.cue is None else of[of["cue"] == choice.cue]
-        keep &= rows["image_id"].isin(carriers["image_id"]) == choice.carrier
+        keep &= ids.isin(_ids(carriers, several)) == choice.carrier
     if choice.verdict is not None or (choice.cue is not None and choice.carrier is None):
         cells = run.verdicts
         cells = cells if choice.cue is None else cells[cells["cue"] == choice.cue]
         cells = cells if choice.verdict is None else cells[cells["verdict"] == choice.verdict]
         keep &= rows["class_name"].isin(cells["class_name"])
-    rows = rows[keep].set_index("image_id").loc[in_order(rows["image_id"][keep])].reset_index()
+    rows = rows[keep].set_index(ids[keep]).loc[in_order(ids[keep])]
     if choice.sort is not None:
         rows = rows.sort_values(choice.sort, ascending=False, kind="stable", na_position="last")
     return rows.reset_index(drop=True)
+
+
+def _ids(rows: pd.DataFrame, several: bool) -> pd.Index:
+    """What the page calls each of ``rows``: by the photo, or by photo and class."""
+    if several:
+        return case_ids(rows["image_id"], rows["class_name"])
+    return pd.Index(rows["image_id"])

@@ -13,7 +13,7 @@ from xai_audit.run.verdicts import GRAVITY, gravest
 if TYPE_CHECKING:
     from xai_audit.run.reader import Run
 
-_FLAG = ["image_id", "method", "reason", "value", "class_median", "distance", "rank"]
+_FLAG = ["image_id", "class_name", "method", "reason", "value", "class_median", "distance", "rank"]
 _CARRIER = ["image_id", "class_name", "cue", "presence", "effect", "sure"]
 _PAIR = [
     *("image_id", "class_name", "cue", "question", "donor_with", "donor_without"),
@@ -30,8 +30,8 @@ class Beside:
     Attributes:
         flags: ``_FLAG`` of schema.FLAGS.
         carriers: ``_CARRIER`` of schema.CARRIERS.
-        pairs: ``_PAIR`` of schema.TRANSPLANTS: of each photo the PAIRS that moved the decision
-            most, strongest first.
+        pairs: ``_PAIR`` of schema.TRANSPLANTS: of each photo, or photo and class where it has
+            several labels, the PAIRS that moved the decision most, strongest first.
         cells: ``class_name``, ``cue``, ``verdict``, the gravest of several methods.
     """
 
@@ -54,7 +54,7 @@ def read_beside(run: Run) -> Beside:
     return Beside(
         flags=_rows(run, "flags", _FLAG),
         carriers=_rows(run, "carriers", _CARRIER),
-        pairs=_strongest(run),
+        pairs=_strongest(run, ["image_id", "class_name"] if run.has("decisions") else ["image_id"]),
         cells=cells.reset_index(drop=True),
     )
 
@@ -63,8 +63,8 @@ def _rows(run: Run, table: str, columns: list[str]) -> pd.DataFrame:
     return run.collect(table, columns) if run.has(table) else pd.DataFrame(columns=columns)
 
 
-def _strongest(run: Run) -> pd.DataFrame:
-    """The pairs shown, joined file by file: a large table is never in memory."""
+def _strongest(run: Run, keys: list[str]) -> pd.DataFrame:
+    """The pairs shown of each of ``keys``, file by file: a large table is never in memory."""
     kept = pd.DataFrame(columns=[*_PAIR, "moved"])
     if not run.has("transplants"):
         return kept
@@ -75,5 +75,5 @@ def _strongest(run: Run) -> pd.DataFrame:
         both = pd.concat([kept, one], ignore_index=True) if len(kept) else one
         both = both.sort_values(["moved", *_PAIR[:6]], ascending=[False] + [True] * 6)
         both = both.drop_duplicates(["image_id", "class_name", "cue"])
-        kept = both.groupby("image_id", sort=False).head(PAIRS).reset_index(drop=True)
+        kept = both.groupby(keys, sort=False).head(PAIRS).reset_index(drop=True)
     return kept

@@ -26,7 +26,7 @@ from xai_audit.report.explore.sheets import (
 from xai_audit.report.explore.slices import SLICE, carried, columns, packed, script, slices
 from xai_audit.report.facts import read_facts
 from xai_audit.report.heat import css_gradient, palette
-from xai_audit.report.material import gather
+from xai_audit.report.material import photos
 from xai_audit.report.page import environment, title_of, write_if_new
 from xai_audit.report.picture import digest
 from xai_audit.report.words import TITLES
@@ -35,7 +35,7 @@ from xai_audit.schema import VERDICTS
 from xai_audit.store.home import withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable
 
     from xai_audit.report.draw import MaskOf
     from xai_audit.report.explore.beside import Beside
@@ -78,25 +78,22 @@ def read_material(run: Run, settings: ReportSettings) -> Material:
     facts, kinds = _facts_and_kinds(run)
     listed, beside = read_listed(run, facts), read_beside(run)
     rows = chosen(listed, beside, most=settings.explore_images, seed=settings.seed)
-    photos = [(row, str(listed.ids[row])) for row in rows]
-    sheets = plan_sheets(run, photos, kinds, facts=facts, masks=settings.masks)
+    shown = [(row, str(listed.images[row]), listed.class_if_several(row)) for row in rows]
+    sheets = plan_sheets(run, shown, kinds, facts=facts, masks=settings.masks)
     return Material(facts, kinds, listed, beside, sheets)
 
 
 def draw_sheets(
-    run: Run, sheets: Mapping[str, Sequence[str]], mask_of: MaskOf, opener: Opener | None = None
+    run: Run, sheets: Iterable[Sheet], mask_of: MaskOf, opener: Opener | None = None
 ) -> None:
-    """Draw those of ``sheets`` (name -> ids of its photos) that are not there yet.
-
-    Only the rows of these photos are read.
-    """
+    """Draw those of ``sheets`` that are not there yet; only their photos' rows are read."""
     folder, (facts, kinds) = run.paths.explore, _facts_and_kinds(run)
-    new = {name: ids for name, ids in sheets.items() if not is_drawn(name, folder)}
-    keys = {(image_id, method) for ids in new.values() for image_id in ids for method in kinds}
-    photos = gather(run, keys, kinds, root=facts.dataset_root).photos if keys else {}
+    new = [sheet for sheet in sheets if not is_drawn(sheet.name, folder)]
+    ids = {image_id for sheet in new for image_id in sheet.image_ids}
+    found = photos(run, ids, facts.dataset_root) if ids else {}
     source = Source(kinds, facts.preprocess, mask_of, opener)
-    for name, ids in new.items():
-        draw_sheet(run, name, [photos[image_id] for image_id in ids], source, folder)
+    for sheet in new:
+        draw_sheet(run, sheet, found, source, folder)
 
 
 def _facts_and_kinds(run: Run) -> tuple[RunFacts, dict[str, str]]:
@@ -154,6 +151,7 @@ def _index(material: Material, sheets: list[Sheet]) -> dict[str, Any]:
     width, height = tile_size(material.facts.preprocess, TILE)
     return {
         "count": len(listed.ids),
+        "what": "decisions" if listed.several_labels else "photos",
         "names": listed.names,
         "classes": listed.n_classes,
         "first": [str(listed.ids[row]) for row in range(0, len(listed.ids), SLICE)],
@@ -185,6 +183,7 @@ def _write_page(run: Run, material: Material) -> None:
     page = environment().get_template("explore.html.j2").render(
         title=title_of(run, material.facts),
         count=len(material.listed.ids),
+        several=material.listed.several_labels,
         pictures=sum(len(sheet.rows) for sheet in material.sheets),
         gradient=css_gradient(),
         code=Markup((source / "explore.js").read_text(encoding="utf-8")),  # noqa: S704 - our own

@@ -8,33 +8,31 @@ from typing import TYPE_CHECKING
 from xai_audit.run.sample import hash_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from xai_audit.report.explore.beside import Beside
     from xai_audit.report.explore.listed import Listed
 
 
 def chosen(listed: Listed, beside: Beside, *, most: int, seed: int) -> list[int]:
-    """Rows of at most ``most`` photos, ascending.
+    """At most ``most`` of the page's rows, ascending.
 
-    Where there are more photos, these take turns: the most suspicious by flag, the surest carriers,
-    the strongest pairs with their donors, and a draw by ``seed`` of all.
+    Where there are more, these take turns: the most suspicious by flag, the surest carriers, the
+    strongest pairs with their donors, and a draw by ``seed`` of all.
     """
     if len(listed.ids) <= most:
         return list(range(len(listed.ids)))
-    flags = beside.flags.sort_values(["rank", "image_id"], kind="stable")["image_id"]
-    carriers = beside.carriers.sort_values("sure", ascending=False, kind="stable")["image_id"]
+    flags = beside.flags.sort_values(["rank", "image_id"], kind="stable")
+    carriers = beside.carriers.sort_values("sure", ascending=False, kind="stable")
     pairs = beside.pairs.sort_values("moved", ascending=False, kind="stable")
-    donors = pairs[["image_id", "donor_with", "donor_without"]].to_numpy().ravel()
-    draw = sorted(listed.ids, key=lambda image_id: hash_order(seed, image_id))
-    taken: dict[str, None] = {}
-    for image_id in chain.from_iterable(zip_longest(flags, carriers, donors, draw)):
+    own = [
+        listed.rows_of(rows["image_id"], rows["class_name"]) for rows in (flags, carriers, pairs)
+    ]
+    donors = [listed.rows_of(pairs[name].fillna("")) for name in ("donor_with", "donor_without")]
+    draw = sorted(range(len(listed.ids)), key=lambda row: hash_order(seed, listed.ids[row]))
+    paired = chain.from_iterable(zip(own[2], *donors, strict=True))
+    taken: dict[int, None] = {}
+    for row in chain.from_iterable(zip_longest(own[0], own[1], paired, draw)):
         if len(taken) == most:
             break
-        if isinstance(image_id, str) and image_id in listed.ids:
-            taken[image_id] = None
-    return _rows(listed, taken)
-
-
-def _rows(listed: Listed, image_ids: Iterable[str]) -> list[int]:
-    return sorted(int(row) for row in listed.rows_of([*image_ids]))
+        if row is not None and row >= 0:
+            taken[int(row)] = None
+    return sorted(taken)

@@ -23,7 +23,7 @@ from xai_audit.run.files import replacing, write_text
 from xai_audit.vision.geometry import view
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,11 +55,13 @@ class Sheet:
         name: of its files, without the ending; it carries a hash of all that is drawn.
         rows: of the photos, in the order of the pictures: row by row.
         image_ids: of the same.
+        class_name: whose heatmaps they have, of photos with several labels; else None.
     """
 
     name: str
     rows: tuple[int, ...]
     image_ids: tuple[str, ...]
+    class_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,48 +83,55 @@ class Source:
 
 def plan_sheets(
     run: Run,
-    listed: Sequence[tuple[int, str]],
+    listed: Iterable[tuple[int, str, str | None]],
     kinds: dict[str, str],
     *,
     facts: RunFacts,
     masks: str,
 ) -> list[Sheet]:
-    """The sheets of the photos ``listed`` (row, image id); none is read.
+    """The sheets of the photos ``listed`` (row, image id, class); none is read.
 
     Args:
         run: with its tables.
-        listed: in the order of the rows.
+        listed: in the order of the rows; the class is None but of photos with several labels, whose
+            sheets are of one class each.
         kinds: method -> target kind of the heatmaps.
         facts: of the run.
         masks: fingerprint of the object masks.
     """
-    keys = {(image_id, method) for _, image_id in listed for method in kinds}
-    material = gather(run, keys, kinds, root=facts.dataset_root)
     found: list[Sheet] = []
-    for start in range(0, len(listed), SIDE**2):
-        some = listed[start : start + SIDE**2]
-        photos = tuple(material.photos[image_id] for _, image_id in some)
-        heatmaps = [material.heatmaps.get((p.image_id, method)) for p in photos for method in kinds]
-        look = (DRAWING, SIDE, TILE, MASK, GRID, facts.preprocess, masks)
-        name = f"sheet-{len(found):04d}-{digest(look, photos, kinds, heatmaps)}"
-        rows, ids = zip(*some, strict=True)
-        found.append(Sheet(name, rows, ids))
+    groups: dict[str | None, list[tuple[int, str]]] = {}
+    for row, image_id, class_name in listed:
+        groups.setdefault(class_name, []).append((row, image_id))
+    for class_name, own in groups.items():
+        keys = {(image_id, method) for _, image_id in own for method in kinds}
+        material = gather(run, keys, kinds, root=facts.dataset_root, class_name=class_name)
+        for start in range(0, len(own), SIDE**2):
+            rows, ids = zip(*own[start : start + SIDE**2], strict=True)
+            photos = tuple(material.photos[image_id] for image_id in ids)
+            heatmaps = [material.heatmaps.get((one, method)) for one in ids for method in kinds]
+            look = (DRAWING, SIDE, TILE, MASK, GRID, facts.preprocess, masks)
+            name = f"sheet-{len(found):04d}-{digest(look, photos, kinds, heatmaps)}"
+            found.append(Sheet(name, rows, ids, class_name))
     return found
 
 
-def draw_sheet(run: Run, name: str, photos: Sequence[Photo], source: Source, folder: Path) -> None:
-    """Write the two files of the sheet ``name``; a photo that cannot be read is left grey.
+def draw_sheet(
+    run: Run, sheet: Sheet, photos: Mapping[str, Photo], source: Source, folder: Path
+) -> None:
+    """Write the two files of ``sheet``; one of ``photos`` that cannot be read is left grey.
 
     Raises:
         OutputError: the heatmaps cannot be read.
     """
     kinds, preprocess = source.kinds, source.preprocess
-    keys = {(photo.image_id, method) for photo in photos for method in kinds}
-    heatmaps = dict(read_heatmaps(run, keys, kinds))
+    keys = {(image_id, method) for image_id in sheet.image_ids for method in kinds}
+    heatmaps = dict(read_heatmaps(run, keys, kinds, class_name=sheet.class_name))
     width, height = tile_size(preprocess, TILE)
     whole, drawn = Image.new("RGB", (width * SIDE, height * SIDE), _BLANK), []
     masks: list[str | None] = []
-    for number, photo in enumerate(photos):
+    for number, image_id in enumerate(sheet.image_ids):
+        photo = photos[image_id]
         tile, mask = _tile(photo, preprocess, source.opener), None
         if tile is not None:
             whole.paste(tile, (number % SIDE * width, number // SIDE * height))
@@ -130,13 +139,13 @@ def draw_sheet(run: Run, name: str, photos: Sequence[Photo], source: Source, fol
         drawn.append(int(tile is not None))
         masks.append(mask)
     heat = {
-        method: [_heat(heatmaps.get((photo.image_id, method))) for photo in photos]
+        method: [_heat(heatmaps.get((image_id, method))) for image_id in sheet.image_ids]
         for method in kinds
     }
-    pictures, numbers = files_of(name, folder)
+    pictures, numbers = files_of(sheet.name, folder)
     with replacing(pictures) as temporary:
         whole.save(temporary, format="JPEG", quality=_QUALITY)
-    write_text(numbers, script(name, {"drawn": drawn, "masks": masks, "heat": heat}))
+    write_text(numbers, script(sheet.name, {"drawn": drawn, "masks": masks, "heat": heat}))
 
 
 def tile_size(preprocess: Preprocess, longer: int) -> tuple[int, int]:

@@ -50,7 +50,8 @@ def columns(listed: Listed, beside: Beside, kinds: dict[str, str]) -> dict[str, 
     kind in ``kinds``; one that is undefined everywhere is left out.
     """
     bits, one = np.zeros(len(listed.ids), np.uint16), {r: 1 << n for n, r in enumerate(REASONS)}
-    rows, reasons = listed.rows_of(beside.flags["image_id"]), beside.flags["reason"].map(one)
+    rows = listed.rows_of(beside.flags["image_id"], beside.flags["class_name"])
+    reasons = beside.flags["reason"].map(one)
     np.bitwise_or.at(bits, rows[rows >= 0], reasons.to_numpy(np.uint16)[rows >= 0])
     found: dict[str, NDArray[Any]] = {
         "class": listed.class_of.astype(np.uint16 if listed.n_classes < 1 << 16 else np.uint32),
@@ -68,7 +69,7 @@ def columns(listed: Listed, beside: Beside, kinds: dict[str, str]) -> dict[str, 
 
 def carried(listed: Listed, beside: Beside) -> dict[str, list[int]]:
     """Cue -> the rows of the photos that carry it, ascending."""
-    rows = listed.rows_of(beside.carriers["image_id"])
+    rows = listed.rows_of(beside.carriers["image_id"], beside.carriers["class_name"])
     known = beside.carriers.assign(row=rows)[rows >= 0]
     return {str(cue): sorted({*map(int, of["row"])}) for cue, of in known.groupby("cue")}
 
@@ -76,8 +77,8 @@ def carried(listed: Listed, beside: Beside) -> dict[str, list[int]]:
 def slices(listed: Listed, beside: Beside) -> Iterator[dict[str, Any]]:
     """Slice by slice the photos' ids and all that the tables say of them.
 
-    Each has ``ids``, ``class``, ``pred`` (numbers of names), ``confidence``, ``values`` (set x
-    score x photo, four significant digits), and by the photo's place in the slice ``flags``,
+    Each has ``ids``, ``class``, ``label``, ``pred`` (numbers of names), ``confidence``, ``values``
+    (set x score x photo, four significant digits), and by the photo's place in the slice ``flags``,
     ``carries`` and ``pairs``; a donor is its row, or its id where it has none.
     """
     flags = _by_row(listed, beside.flags, ["reason", "method", "value", "class_median", "distance"])
@@ -105,6 +106,7 @@ def slices(listed: Listed, beside: Beside) -> Iterator[dict[str, Any]]:
         yield {
             "ids": [*listed.ids[part]],
             "class": listed.class_of[part].tolist(),
+            "label": listed.label_of[part].tolist(),
             "pred": listed.pred_of[part].tolist(),
             "confidence": plain(listed.confidence[part]),
             "values": plain(listed.scores[:, :, part]),
@@ -118,7 +120,7 @@ def slices(listed: Listed, beside: Beside) -> Iterator[dict[str, Any]]:
 def _by_row(listed: Listed, frame: pd.DataFrame, names: list[str]) -> dict[int, list[list[Any]]]:
     """Photo -> the rows about it, ``names`` only, in their order."""
     found: dict[int, list[list[Any]]] = {}
-    places = listed.rows_of(frame["image_id"])
+    places = listed.rows_of(frame["image_id"], frame["class_name"])
     for row, values in zip(places, frame[names].itertuples(index=False, name=None), strict=True):
         if row >= 0:
             found.setdefault(int(row), []).append([_one(value) for value in values])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
-
-log = logging.getLogger(__name__)
 
 _VERSION = 1
 
@@ -37,12 +34,11 @@ def plan(audit: Audit) -> Plan:
         for number, sheet in enumerate(read_material(Run(paths.root), settings).sheets):
             if not is_drawn(sheet.name, paths.explore):
                 withdraw(part_file(paths, EXPLORE, number))
-            args = {"sheet": sheet.name, "image_ids": [*sheet.image_ids]}
+            args = {"name": sheet.name, "image_ids": [*sheet.image_ids]}
+            args |= {"class_name": sheet.class_name}
             made.append(Part(number, fingerprint(_VERSION, sheet.name), args, len(sheet.rows)))
         return made
 
-    if audit.several_labels:  # a photo would have a row for each label
-        return Plan(fingerprint("several labels"), list)
     shown = settings.explore_images, settings.seed, settings.masks
     return Plan(fingerprint(shown), parts, outputs=(paths.explore_html,))
 
@@ -50,12 +46,13 @@ def plan(audit: Audit) -> Plan:
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
     """Draw the sheets that are not there yet."""
     from xai_audit.report.explore.build import draw_sheets
+    from xai_audit.report.explore.sheets import Sheet
     from xai_audit.run.reader import Run
 
     run, mask_of = Run(audit.paths.root), masks_of(audit)
     for part in parts:
-        name = part.args["sheet"]
-        draw_sheets(run, {name: part.args["image_ids"]}, mask_of, audit.opener)
+        name, ids, class_name = (part.args[key] for key in ("name", "image_ids", "class_name"))
+        draw_sheets(run, [Sheet(name, (), tuple(ids), class_name)], mask_of, audit.opener)
         progress(part.size)
         yield Finished(part, pa.table({"sheet": [name]}))
 
@@ -66,10 +63,6 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     from xai_audit.run.reader import Run
 
     del parts
-    if audit.several_labels:
-        withdraw(audit.paths.explore_html)
-        log.info("explore: left out, its photos have one label each (report/index.html has yours)")
-        return {}
     run = Run(audit.paths.root)
     write_explore(run, read_material(run, settings_of(audit)))
     return {}

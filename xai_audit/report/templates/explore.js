@@ -143,7 +143,7 @@ async function apply() {
   measure();
   const most = Math.min(found.length, layout.most * layout.across);
   const group = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
-  $("count").textContent = `${group(found.length)} of ${group(index.count)} photos` + (most < found.length ? `, the first ${group(most)} are listed` : "");
+  $("count").textContent = `${group(found.length)} of ${group(index.count)} ${index.what}` + (most < found.length ? `, the first ${group(most)} are listed` : "");
   render();
 }
 
@@ -195,9 +195,9 @@ function card(place) {
   return node;
 }
 async function one(row) { // a photo with its words
-  const all = await slice(row), at = row % index.slice, cls = index.names[all.class[at]], pred = index.names[all.pred[at]];
+  const all = await slice(row), at = row % index.slice, cls = index.names[all.class[at]], label = index.names[all.label[at]], pred = index.names[all.pred[at]];
   const sure = all.confidence[at] === null ? "" : ` ${Math.round(100 * all.confidence[at])}%`, right = columns.right[row];
-  const headline = pred === undefined ? cls : right === 1 ? cls + sure : `${cls} → ${pred}${sure}`;
+  const headline = pred === undefined ? label : right === 1 ? label + sure : `${label} → ${pred}${sure}`;
   return { row, at, all, id: all.ids[at], cls, pred, right, headline };
 }
 function picture(row, method) { // photo, heatmap and mask, one over the other
