@@ -127,7 +127,7 @@ def _accuracy(before: Side, after: Side, common: Shared) -> tuple[bool, str]:
     """Whether accuracy on the photos in common surely fell, and the words for it."""
     if not all(side.run.finished("score") and side.run.has("scores") for side in (before, after)):
         return False, "accuracy not compared: no predictions"
-    both = in_both(*(predictions(side)[["right"]] for side in (before, after)), common)
+    both = in_both(predictions(before)[["right"]], predictions(after)[["right"]], common)
     if both.empty:
         return False, "accuracy not compared: no photo in common"
     was, now = (both[name].to_numpy(np.float64) for name in ("right_reference", "right"))

@@ -27,6 +27,9 @@ from xai_audit.schema import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from xai_audit.notebook.run import AuditRun
 
 # Photos of a gallery in a notebook, and the shorter side of each, px.
@@ -121,8 +124,10 @@ class View:
         from xai_audit.report.overlay import Look, draw
 
         first, audit = self.photos.head(SHOWN), audit_of(self._run)
-        heatmaps = {}
-        for name, own in first.groupby("class_name") if self._several else [(None, first)]:
+        heatmaps: dict[tuple[str, str | None], NDArray[np.float32]] = {}
+        names = [*first["class_name"].unique()] if self._several else [None]
+        for name in names:
+            own = first if name is None else first[first["class_name"] == name]
             keys = {(image_id, method) for image_id in own["image_id"] for method in self._kinds}
             shown = read_heatmaps(self._run, keys, self._kinds, class_name=name)
             heatmaps |= {(image_id, name): heatmap for (image_id, _), heatmap in shown}
@@ -221,6 +226,5 @@ def _chosen(run: AuditRun, choice: Choice, kinds: dict[str, str]) -> pd.DataFram
 
 def _ids(rows: pd.DataFrame, several: bool) -> pd.Index:
     """What the page calls each of ``rows``: by the photo, or by photo and class."""
-    if several:
-        return case_ids(rows["image_id"], rows["class_name"])
-    return pd.Index(rows["image_id"])
+    names = rows["class_name"]
+    return case_ids(rows["image_id"], names) if several else pd.Index([*rows["image_id"]])

@@ -27,7 +27,7 @@ def chosen(listed: Listed, beside: Beside, *, most: int, seed: int) -> list[int]
         listed.rows_of(rows["image_id"], rows["class_name"]) for rows in (flags, carriers, pairs)
     ]
     donors = [listed.rows_of(pairs[name].fillna("")) for name in ("donor_with", "donor_without")]
-    draw = sorted(range(len(listed.ids)), key=lambda row: hash_order(seed, listed.ids[row]))
+    draw = sorted(range(len(listed.ids)), key=lambda row: hash_order(seed, str(listed.ids[row])))
     paired = chain.from_iterable(zip(own[2], *donors, strict=True))
     taken: dict[int, None] = {}
     for row in chain.from_iterable(zip_longest(own[0], own[1], paired, draw)):

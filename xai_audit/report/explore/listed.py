@@ -74,7 +74,7 @@ class Listed:
 
         Of photos with several labels the row of the class; without one, any row of the photo.
         """
-        images = pd.Index(image_ids, dtype=object)
+        images = pd.Index([*image_ids], dtype=object)
         if not self.several_labels:
             return np.asarray(self.ids.get_indexer(images))
         found = self._first.reindex(images, fill_value=-1).to_numpy(np.intp)
@@ -96,7 +96,8 @@ class Listed:
 
 def case_ids(images: Iterable[str], class_names: Iterable[str]) -> pd.Index:
     """The ids of rows about a photo and a class: ``chest.png · effusion``."""
-    return pd.Index(images, dtype=object) + _BETWEEN + pd.Index(class_names, dtype=object)
+    cases = zip(images, class_names, strict=True)
+    return pd.Index([image + _BETWEEN + name for image, name in cases], dtype=object)
 
 
 def in_order(image_ids: Iterable[str]) -> list[str]:

@@ -34,8 +34,8 @@ def plan(audit: Audit) -> Plan:
         for number, sheet in enumerate(read_material(Run(paths.root), settings).sheets):
             if not is_drawn(sheet.name, paths.explore):
                 withdraw(part_file(paths, EXPLORE, number))
-            args = {"name": sheet.name, "image_ids": [*sheet.image_ids]}
-            args |= {"class_name": sheet.class_name}
+            args: dict[str, Any] = {"name": sheet.name, "image_ids": [*sheet.image_ids]}
+            args["class_name"] = sheet.class_name
             made.append(Part(number, fingerprint(_VERSION, sheet.name), args, len(sheet.rows)))
         return made
 
