@@ -48,6 +48,20 @@ class Tab:
         self.chromium.ask("Page.navigate", url=url)
         self.until("document.documentElement?.dataset.ready")
 
+    def load(self, url: str) -> None:
+        """Open ``url`` anew, a page that has nothing to say of its readiness."""
+        self.chromium.events.clear()
+        self.chromium.ask("Page.navigate", url="about:blank")
+        self.chromium.wait_for("Page.loadEventFired")
+        self.chromium.events.clear()
+        self.chromium.ask("Page.navigate", url=url)
+        self.chromium.wait_for("Page.loadEventFired")
+
+    def run(self, code: str) -> None:
+        """Run a script in the page, which need not return what can be copied."""
+        found = self.chromium.ask("Runtime.evaluate", expression=code)
+        assert "exceptionDetails" not in found, found
+
     def ask(self, expression: str) -> Any:
         found = self.chromium.ask(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
