@@ -79,7 +79,7 @@ def test_each_panel_says_what_was_done_and_what_the_model_said(paired):
         "with the border of another photo of daisy",
         "with that of tulip",
     ]
-    said = ["daisy 0.90", "daisy 0.90", "another class; daisy 0.40"]
+    said = ["predicted: daisy (0.90)"] * 2 + ["predicted: another class (daisy 0.40)"]
     assert [panel.said for panel in panels] == said
 
 
@@ -88,9 +88,9 @@ def test_the_page_shows_the_three_views_as_they_were_drawn(paired):
     check_links(seen)
     shown = [i for i in seen.all("img") if i["alt"].startswith("daisy/8.jpg, ")]
     assert [i["alt"].partition(", ")[2] for i in shown] == [
-        "as it is: daisy 0.90",
-        "with the border of another photo of daisy: daisy 0.90",
-        "with that of tulip: another class; daisy 0.40",
+        "as it is, predicted: daisy (0.90)",
+        "with the border of another photo of daisy, predicted: daisy (0.90)",
+        "with that of tulip, predicted: another class (daisy 0.40)",
     ]
     for image, colour in zip(shown, ("blue", "white", "black"), strict=True):
         with Image.open(paired.report / image["src"]) as file:
@@ -129,7 +129,7 @@ def test_a_pull_is_shown_on_a_photo_of_another_class(paired):
     pq.write_table(table([pulled], TRANSPLANTS), paired.part(paired.transplants, 0))
     shown = found(paired)
     assert shown.image_id == "tulip/5.jpg"
-    assert shown.panels[0].said == "tulip 0.90"
+    assert shown.panels[0].said == "predicted: tulip (0.90)"
     assert shown.panels[2].label == "with that of tulip"
 
 
@@ -153,7 +153,7 @@ def test_hostile_names_come_out_as_they_are(paired):
     seen = drawn(paired, coloured)
     check_links(seen)
     assert seen.all("script") == []
-    assert f"with the border of another photo of {name}: {name} 0.90" in {
+    assert f"with the border of another photo of {name}, predicted: {name} (0.90)" in {
         i["alt"].partition(", ")[2] for i in seen.all("img")
     }
     assert "With that of <b>&" in seen.words

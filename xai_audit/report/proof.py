@@ -155,18 +155,25 @@ def _chosen(
 
 
 def _said(row: Mapping[str, Any], end: str) -> str:
-    """``rose 0.93``: the class predicted, with its probability; of another class only that."""
-    said = f"{row['class_name']} {two(float(row[f'p_{end}']))}"
-    return said if row[f"predicted_{end}"] else f"another class; {said}"
+    """The class predicted; where it is not the cell's, the table does not say which it is."""
+    name, share = row["class_name"], float(row[f"p_{end}"])
+    if row[f"predicted_{end}"]:
+        return _predicted(name, share)
+    return f"predicted: another class ({name} {two(share)})"
+
+
+def _predicted(name: str, share: float) -> str:
+    """``predicted: rose (0.93)``."""
+    return f"predicted: {name} ({two(share)})"
 
 
 def _as_it_is(run: Run, ids: set[str], kinds: dict[str, str], facts: RunFacts) -> dict[str, str]:
-    """Image -> the class predicted, with its probability."""
+    """Image -> what was predicted."""
     if not kinds:
         return {}
     first = of_kinds(dict([*kinds.items()][:1]))  # predictions are the same whatever the method
     return {
-        image_id: f"{facts.class_of(pred)} {two(float(confidence))}"
+        image_id: _predicted(facts.class_of(pred), float(confidence))
         for frame in run.scan("scores", ["image_id", "pred", "confidence"], first, ids=ids)
         for image_id, pred, confidence in frame.dropna().itertuples(index=False)
     }
