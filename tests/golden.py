@@ -26,6 +26,7 @@ PROCESSOR = torch.backends.cpu.get_cpu_capability()
 # Stage -> the tables that hold its rows.
 TABLES = {
     "index": ("manifest.parquet",),
+    "mask": (),
     "attribute": ("attributions",),
     "score": ("scores",),
     "trust": ("trust", "methods.parquet"),

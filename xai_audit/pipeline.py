@@ -1,6 +1,7 @@
 """The audit, stage by stage: read this first.
 
     index       an image folder             -> manifest.parquet
+    mask        photos and a network        -> masks/: where no masks are given and masks=auto
     attribute   photos and the model        -> attributions/, and scores/ in the same pass
     score       heatmaps and masks          -> scores/
     trust       the model and the methods   -> methods.parquet: are the maps to be trusted
@@ -55,6 +56,7 @@ from xai_audit.flags.stage import FLAG
 from xai_audit.gate.judge import check_gate, is_asked
 from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
+from xai_audit.index.stages.mask import MASK
 from xai_audit.report.stages.explore import EXPLORE
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
@@ -68,6 +70,7 @@ from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
 from xai_audit.work.extras import check_extras
 from xai_audit.work.folder import folder_of, identity
+from xai_audit.work.made_masks import MadeMasks
 from xai_audit.work.parts import read_current
 from xai_audit.work.runner import Driver
 from xai_audit.work.shard import Share, check_plan, work_share
@@ -83,7 +86,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STAGES = (
-    INDEX, ATTRIBUTE, SCORE, TRUST, DISCOVER,
+    INDEX, MASK, ATTRIBUTE, SCORE, TRUST, DISCOVER,
     SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, CARRIERS, JOINT, VERDICT,
     AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, EXPLORE, PAGE,
 )  # fmt: skip
@@ -151,12 +154,14 @@ def audit(spec: RunSpec) -> Path:
 def _run_stages(driver: Driver) -> None:
     """Bring the stages that the user wants up to date, in their order."""
     for stage in STAGES:
-        if stage.group in driver.audit.settings.stages:
+        # Masks that are made are needed by whatever reads masks, and kept.
+        made = stage is MASK and isinstance(driver.audit.masks, MadeMasks)
+        if made or stage.group in driver.audit.settings.stages:
             driver.stop.check()
             driver.run(stage)
             for line in _warnings(stage, driver.record.content):  # before any later stage logs
                 log.warning("WARNING: %s", line)
-        if stage is INDEX:
+        if stage is MASK:
             check_masks(driver.audit)
 
 

@@ -16,6 +16,8 @@ BANDS = (
 REGIONS = ("object", "background", *BANDS)
 
 OK = "ok"
+# Where the masks of a run are from, in run.json.
+GIVEN, MADE = "given", "made"
 
 # Of photos with several labels a row is of one class. As a label: the photo lacks the class, and is
 # decided for it all the same. As a prediction: it is not decided for the class, which it has.
@@ -79,6 +81,16 @@ LISTING = pa.schema(
         ("mask", pa.binary()),
         *_fields(pa.string(), "class_name", "split", "group", "status", "error"),
         *_fields(pa.int64(), "file_bytes", "mtime_ns"),
+    ]
+)
+
+# What a network made of a photo where no masks are given.
+MASKS = pa.schema(
+    [
+        *_keys("image_id", "status"),
+        ("error", pa.string()),
+        # A PNG of one bit, white on the object, of the photo's own size; null where not ok.
+        ("mask", pa.binary()),
     ]
 )
 
@@ -280,6 +292,8 @@ EVIDENCE = pa.schema(
         *_fields(pa.float64(), f"{WHOLE}_p", f"{WHOLE}_q"),
         ("object_share", pa.float32()),
         ("object_included", pa.bool_()),
+        # Whether it rests on masks that a network made.
+        ("masks_made", pa.bool_()),
     ]
 )
 

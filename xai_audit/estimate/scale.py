@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 FILES, PHOTOS, SAMPLE, SURVEYED = "files", "photos", "sampled photos", "surveyed photos"
 AVAILABLE, PAIRS, CLASSES = "surveyed photos x classes", "classes x cues x pairs", "classes"
 GROWS_WITH = {
-    "index": FILES, "attribute": PHOTOS, "score": PHOTOS, "trust": SAMPLE, "discover": PHOTOS,
-    "survey": SURVEYED, "availability": AVAILABLE, "attention": SURVEYED, "transplant": PAIRS,
-    "carriers": PAIRS, "joint": PAIRS, "verdict": CLASSES, "agreement": PHOTOS,
+    "index": FILES, "mask": PHOTOS, "attribute": PHOTOS, "score": PHOTOS, "trust": SAMPLE,
+    "discover": PHOTOS, "survey": SURVEYED, "availability": AVAILABLE, "attention": SURVEYED,
+    "transplant": PAIRS, "carriers": PAIRS, "joint": PAIRS, "verdict": CLASSES, "agreement": PHOTOS,
     "boundary": PHOTOS, "adversarial": SAMPLE, "flag": PHOTOS, "gallery": CLASSES,
     "explore": PHOTOS, "page": CLASSES,
 }  # fmt: skip
 MEASURED, SCALED, AT_MOST, UNKNOWN = "measured", "scaled", "at most", "not measured"
+# Stages with a part for some photos: one for each, or one for all methods of them.
+_OF_PHOTOS = ("mask", "score", "agreement")
 # Stages with a part a class.
 _A_CLASS = ("transplant", "carriers", "joint", "gallery")
 _PLANNED = (ATTRIBUTE, TRUST, SURVEY, ADVERSARIAL)
@@ -132,7 +134,7 @@ def _parts(name: str, trial: Trial, plans: Mapping[str, tuple[int, int]]) -> int
     measured = trial.stages[name]
     if name in plans:
         return plans[name][0]
-    if name in ("score", "agreement"):  # one for each, or one for all methods of some photos
+    if name in _OF_PHOTOS:
         explained = trial.stages.get(ATTRIBUTE.name)
         ratio = measured.parts / explained.parts if explained and explained.parts else 0
         return round(plans[ATTRIBUTE.name][0] * ratio) if ratio else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.evidence.carried_words import carried, is_too_few, shared, too_few, victims
 from xai_audit.evidence.effect_words import TOLD, arms, effect, moved, numbers, pull, the
 from xai_audit.evidence.plan import OTHERS
-from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used
+from xai_audit.run.verdicts import USED_BELOW, cue_words, is_used, marked
 from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE, WHOLE
 from xai_audit.statistics.clusters import MIN_CLUSTERS
 
@@ -24,13 +24,18 @@ _FORWARDS = " (evidence.max_forwards)"
 def because(row: Mapping[str, Any], limits: Limits) -> str:
     """One plain sentence, two at most, that says why the row has its verdict.
 
-    After it what else was measured of a stamp, or what of a property may be the object's own.
+    After it what else was measured of a stamp, or what of a property may be the object's own. It
+    is marked where it rests on masks that a network made.
 
     Args:
         row: a judged row: the columns of EVIDENCE with ``sd``, ``way`` and ``why``, and
             ``sampled``, whether the class has more photos than were read.
         limits: from which on a finding counts.
     """
+    return marked(_reason(row, limits), row.get("masks_made") is True)
+
+
+def _reason(row: Mapping[str, Any], limits: Limits) -> str:
     if by := _text(row.get("explained_by")):
         if several := row.get("redundant"):
             told = f"{several.words} explain this, each enough alone"

@@ -110,6 +110,17 @@ def shares_left(
     }
 
 
+def rests_on_masks(cells: pd.DataFrame, cues: Mapping[str, tuple[str, bool]]) -> pd.Series:
+    """Per row whether it rests on masks: its cue needs one, or it left the object as it is.
+
+    Args:
+        cells: of :func:`cell_rows`.
+        cues: name -> its way, and whether it needs a mask.
+    """
+    needed = cells["cue"].map(lambda cue: cues.get(cue, ("", False))[1]).astype(bool)
+    return needed | cells["object_included"].map(lambda known: known is False)
+
+
 def core_accuracy(cells: pd.DataFrame) -> pd.Series:
     """Per row the class's accuracy by the object alone: the rest comes from other classes."""
     rows = cells[cells["cue"] == "background"]

@@ -20,7 +20,7 @@ from xai_audit.gate.outcome import (
 )
 from xai_audit.report.answers import Finding, decisions, worst_first
 from xai_audit.report.words import two
-from xai_audit.run.verdicts import CONFIRMED, UNDETERMINED
+from xai_audit.run.verdicts import CONFIRMED, UNDETERMINED, marked
 from xai_audit.schema import RELIANCE
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def _reliance_text(finding: Finding) -> str:
     row = finding.row
     ends = row["reliance_low"], row["reliance_high"]
     text = f"{cell_of(finding)} {with_interval(row[RELIANCE], *ends)}"
-    return f"{text}, explained by {row['explained_by']}" if row["explained_by"] else text
+    text = f"{text}, explained by {row['explained_by']}" if row["explained_by"] else text
+    return marked(text, finding.masks_made)
 
 
 def _reliance_remedy(group: str, most: float, stop_below: float | None) -> str | None:
@@ -176,7 +177,10 @@ def _reliance_remedy(group: str, most: float, stop_below: float | None) -> str |
 
 def listed(findings: Sequence[Finding]) -> str:
     """The first few, each with its effect."""
-    shown = [f"{cell_of(f)} {with_interval(f.effect, f.low, f.high)}" for f in findings[:_NAMED]]
+    shown = [
+        marked(f"{cell_of(f)} {with_interval(f.effect, f.low, f.high)}", f.masks_made)
+        for f in findings[:_NAMED]
+    ]
     more = f" and {len(findings) - _NAMED} more" if len(findings) > _NAMED else ""
     return ", ".join(shown) + more
 

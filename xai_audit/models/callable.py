@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xai_audit.models._factory import callable_of
 from xai_audit.models._options import check_head
 from xai_audit.models._preprocess import override
 from xai_audit.network.black_box import PhotoFunction
+from xai_audit.network.callables import callable_of
 from xai_audit.types import ModelSpec, Preprocess
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from xai_audit.errors import ModelError
-from xai_audit.models._factory import callable_of
 from xai_audit.models._options import Options, finish, load
+from xai_audit.network.callables import callable_of
 from xai_audit.network.copied import copied
 from xai_audit.types import Preprocess
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.picture import Photo
 
-_PATHS = ("root", "file")  # keys of datasets and masks
+_PATHS = ("root", "file", "weights")  # keys of datasets and masks
 _TILE = 280  # px of a photo's shorter side
 _LIKE = 1000  # ids among which the nearest to a wrong one are sought
 

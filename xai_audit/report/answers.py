@@ -76,6 +76,11 @@ class Finding:
         return self.question == WHOLE or self.row["object_included"] is True
 
     @property
+    def masks_made(self) -> bool:
+        """Whether it rests on masks that a network made."""
+        return self.row.get("masks_made") is True
+
+    @property
     def words(self) -> str:
         """The cue in plain words."""
         return cue_words(self.cue)

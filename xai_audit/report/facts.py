@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.schema import MADE
 from xai_audit.store.address import placed
 from xai_audit.types import Preprocess
 
@@ -30,6 +31,7 @@ class RunFacts:
         below_chance: where the model is no better than chance: what is wrong, then what would fit
             and what would not, a sentence each; else empty.
         layer: the target layer, the size of its grid, and whether it was found; None where unknown.
+        masks_made: whether a network made the masks, rather than somebody who gave them.
     """
 
     classes: dict[int, str]
@@ -41,6 +43,7 @@ class RunFacts:
     warnings: tuple[str, ...]
     below_chance: tuple[str, ...]
     layer: str | None
+    masks_made: bool
 
     def methods_first(self, methods: Iterable[str]) -> list[str]:
         """``methods``, each once, in the order in which they were requested; others last."""
@@ -83,6 +86,7 @@ def read_facts(run: Run) -> RunFacts:
         warnings=tuple(warnings),
         below_chance=tuple((record.get("below_chance") or {}).get("lines", ())),
         layer=_layer(run),
+        masks_made=(record.get("masks") or {}).get("origin") == MADE,
     )
 
 

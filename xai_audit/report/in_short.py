@@ -24,7 +24,7 @@ from xai_audit.report.sections import trust
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
 from xai_audit.run.reader import Run
-from xai_audit.run.verdicts import CONFIRMED, GRAVITY
+from xai_audit.run.verdicts import CONFIRMED, GRAVITY, marked
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def finding_line(finding: Finding) -> str:
         text += f", effect {two(finding.effect)}"
         if finding.low is not None and finding.high is not None:
             text += f" (95 % interval {two(finding.low)} to {two(finding.high)})"
-    return f"{text}, which may be the object's own" if finding.may_be_object else text
+    text = f"{text}, which may be the object's own" if finding.may_be_object else text
+    return marked(text, finding.masks_made)
 
 
 def _accuracy(run: Run) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.answers import likely_effect, mostly_open, worst_first
 from xai_audit.report.words import two
-from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED
+from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED, marked
 from xai_audit.schema import CARRIER_PULL
 
 if TYPE_CHECKING:
@@ -48,11 +48,17 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
     text += _likely(findings)
     together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
-        text += (
-            f" When every cue at once comes from another class, accuracy goes from "
+        sentence = (
+            f"When every cue at once comes from another class, accuracy goes from "
             f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
         )
+        text += f" {marked(sentence, _made(findings))}"
     return text
+
+
+def _made(findings: Sequence[Finding]) -> bool:
+    """Whether some rest on masks that a network made."""
+    return any(finding.masks_made for finding in findings)
 
 
 def _likely(findings: Sequence[Finding]) -> str:
@@ -63,15 +69,16 @@ def _likely(findings: Sequence[Finding]) -> str:
     found.sort(key=likely_effect, reverse=True)
     named = [f"{f.subject} by its {f.words} ({two(f.effect)})" for f in found[:_SHOWN]]
     more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    return f" Large effects that so few photos do not decide: {_listed([*named, *more])}."
+    sentence = f"Large effects that so few photos do not decide: {_listed([*named, *more])}."
+    return f" {marked(sentence, _made(found))}"
 
 
 def _found(confirmed: Sequence[Finding], classes: int) -> str:
     """The classes with a confirmed cue, in sentences; what may be the object's own comes last."""
     surely = [f for f in confirmed if not f.may_be_object]
     perhaps = [f for f in confirmed if f.may_be_object]
-    sentences = [_decided(surely, classes)] if surely else []
-    sentences += [_perhaps(perhaps, classes)] if perhaps else []
+    sentences = [marked(_decided(surely, classes), _made(surely))] if surely else []
+    sentences += [marked(_perhaps(perhaps, classes), _made(perhaps))] if perhaps else []
     return " ".join(f"{sentence}." for sentence in sentences)
 
 

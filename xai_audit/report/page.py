@@ -27,9 +27,9 @@ from xai_audit.report.tables import (
     score_problems,
     unusual,
 )
-from xai_audit.report.words import TITLES, fact, percent, times, two, whole
+from xai_audit.report.words import fact, percent, times, titles, two, whole
 from xai_audit.run.files import replacing
-from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.run.verdicts import REGION_WORDS, marked
 from xai_audit.schema import OK
 from xai_audit.store.home import withdraw
 from xai_audit.work.folder import given_name
@@ -135,7 +135,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
-    templates.filters |= {"two": two, "json": _json}
+    templates.filters |= {"two": two, "json": _json, "marked": marked}
     return templates
 
 
@@ -192,7 +192,11 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "unseen": _unseen(run, facts),
         "missing_stages": [s for s in STAGES[:-1] if not run.finished(s)],
         "settings": settings,
-        "words": {"titles": TITLES, "regions": REGION_WORDS, "reasons": REASONS},
+        "words": {
+            "titles": titles(made=facts.masks_made),
+            "regions": REGION_WORDS,
+            "reasons": REASONS,
+        },
         "min_images": MIN_IMAGES,
         "gradient": css_gradient(),
         "gallery_folder": GALLERY,

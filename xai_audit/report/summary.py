@@ -77,6 +77,7 @@ def summary_of(run: Run) -> dict[str, Any]:
         "core_accuracy": _share(core_accuracy(run)),
         "all_cues_at_once": _all_cues(run),
         "cells": len(findings),
+        "masks": (run.record.get("masks") or {}).get("origin"),
         "verdicts": {verdict: counts[verdict] for verdict in VERDICTS},
         "findings": _findings(run, graver),
         "open": [asdict(each) | {"names": [*each.names]} for each in undecided(findings)],

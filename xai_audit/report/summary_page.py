@@ -8,6 +8,8 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.report.words import two
+from xai_audit.run.verdicts import marked
+from xai_audit.schema import MADE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +48,8 @@ def _table(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "| | |"
     yield "|---|---|"
     names = {"accuracy": "Accuracy on the photos as they are"}
-    names["core_accuracy"] = "Accuracy by the object alone"
+    made = summary["masks"] == MADE
+    names["core_accuracy"] = marked("Accuracy by the object alone", made)
     for key, name in names.items():
         yield f"| {name} | {_share(summary[key])} |"
     counts = [f"{n:,} {verdict}" for verdict, n in summary["verdicts"].items() if n]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
 from xai_audit.report.material import SHOWN_REGIONS
-from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.run.verdicts import REGION_WORDS, marked
 from xai_audit.schema import ABSENT
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xai_audit.report.facts import RunFacts
 
 UNFLAGGED = "unflagged"
+_BY_MASKS = ("object", "background", OFF_OBJECT)
 # Reason -> what a gallery is called, and what it shows.
 TITLES = {
     "border": ("On the border", "Unusually much relevance on the border band, for this class."),
@@ -31,6 +32,14 @@ TITLES = {
         if region.startswith("corner_")
     },
 }
+
+
+def titles(*, made: bool) -> dict[str, tuple[str, str]]:
+    """``TITLES``; what rests on masks is marked where these were ``made`` by a network."""
+    return {
+        reason: (title, marked(text, made and reason in _BY_MASKS))
+        for reason, (title, text) in TITLES.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class RunPaths:
         return self.root / "index"
 
     @property
+    def masks(self) -> Path:
+        """The folder of masks that a network made of the photos, one file a part."""
+        return self.root / "masks"
+
+    @property
     def listing(self) -> Path:
         """One row a file found; the file itself has not been opened yet."""
         return self.index / "listing.parquet"

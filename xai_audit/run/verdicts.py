@@ -158,5 +158,16 @@ def cue_words(cue: str) -> str:
     return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
 
 
+_MADE = " (by masks that a network made)"
+
+
+def marked(sentence: str, made: bool) -> str:
+    """``sentence``, marked before its full stop where the masks that it rests on were ``made``."""
+    if not made:
+        return sentence
+    stop = "." if sentence.endswith(".") else ""
+    return f"{sentence.removesuffix('.')}{_MADE}{stop}"
+
+
 # Region of the score table -> its plain words.
 REGION_WORDS = {region: cue_words(region) for region in REGIONS}

@@ -19,6 +19,7 @@ from xai_audit.schema import OK
 from xai_audit.store.settings import configure
 from xai_audit.work.facts import ModelFacts, model_key
 from xai_audit.work.labels import check_outputs, outputs_of
+from xai_audit.work.made_masks import as_kept
 from xai_audit.work.thresholds import thresholds_of
 
 if TYPE_CHECKING:
@@ -70,9 +71,8 @@ class Audit:
 
     @cached_property
     def masks(self) -> MaskSource:
-        """Where objects come from."""
-        source: MaskSource = build("masks", self.settings.masks)
-        return source
+        """Where objects come from; masks that are made are read from the run."""
+        return as_kept(build("masks", self.settings.masks), self.paths.masks)
 
     @cached_property
     def methods(self) -> list[Attributor]:

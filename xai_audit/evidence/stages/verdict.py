@@ -16,6 +16,7 @@ from xai_audit.evidence.stages.survey import photos_of, sampled
 from xai_audit.run.files import read_notes, write_table
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import EVIDENCE
+from xai_audit.work.made_masks import MadeMasks
 from xai_audit.work.parts import files_of, parts_mark, read_parts
 from xai_audit.work.stage import Part, Plan, Stage
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_VERSION = 6
+_VERSION = 7
 _MEASURED = ("availability", "attention", "transplant", "carriers", "joint")
 
 
@@ -45,7 +46,13 @@ def plan(audit: Audit) -> Plan:
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Judge every cell."""
     from xai_audit.evidence.at_once import joint_effects
-    from xai_audit.evidence.cell_rows import cell_rows, core_accuracy, evidence_table, shares_left
+    from xai_audit.evidence.cell_rows import (
+        cell_rows,
+        core_accuracy,
+        evidence_table,
+        rests_on_masks,
+        shares_left,
+    )
     from xai_audit.evidence.pulls import carriers_of, victims_of
     from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
@@ -58,6 +65,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     if frame.empty:  # not one photo can be decoded
         write_table(paths.evidence, EVIDENCE.empty_table())
         return {}
+    frame["masks_made"] = rests_on_masks(frame, SurveyTables(paths).cues) & _are_made(audit)
     many, read = (photos_of(audit, rows) for rows in (audit.usable(), sampled(audit)))
     frame["sampled"] = [many[name] > read[name] for name in frame["class_name"]]
     stages = (JOINT, TRANSPLANT, CARRIERS)
@@ -94,6 +102,10 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 def _requested(audit: Audit) -> list[str] | None:
     """The names of the cues of ``cues=[...]``; None: all that the data allows."""
     return None if audit.settings.cues is None else [node["name"] for node in audit.spec.cues]
+
+
+def _are_made(audit: Audit) -> bool:
+    return isinstance(audit.masks, MadeMasks)
 
 
 def _count(found: Mapping[str, LeftOut], cue: str) -> int:

@@ -19,7 +19,7 @@ def callable_of(name: str, key: str) -> Callable[..., object]:
 
     Args:
         name: of the object.
-        key: of the configuration that gives it, ``model.factory`` or ``model.function``.
+        key: of the configuration that gives it, as ``model.factory``.
 
     Raises:
         ModelError: nothing to import, no such name, or nothing to call.

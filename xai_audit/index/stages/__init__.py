@@ -1,0 +1,1 @@
+"""The stage that makes masks of photos, where none are given."""
