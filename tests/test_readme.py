@@ -69,6 +69,8 @@ def place(tmp_path_factory, folder) -> Path:
     torch.manual_seed(0)
     for arch in ("resnet18", "resnet34"):
         torch.save(models.get_model(arch, num_classes=3).state_dict(), root / f"{arch}.pth")
+    small = models.segmentation.lraspp_mobilenet_v3_large(weights_backbone=None, num_classes=2)
+    torch.save(small.state_dict(), root / "segmenter.pth")
     for language, block in BLOCKS:
         name = re.match(r"# ([\w/]+\.(?:py|yaml))", block)
         if name and language in ("python", "yaml"):
@@ -183,6 +185,8 @@ def test_command(arguments, place, request):
         address = request.getfixturevalue("served")
         words = [word.replace(SERVICE, address) for word in words]
         words += ["model.preprocess.resize=48", "model.preprocess.crop=48", "cues=[border]"]
+    if "masks=auto" in words:  # weights that were drawn take nothing or all for the object
+        words += ["masks.min_share=0", "masks.max_share=1", "masks.size=64"]
     done, folder = request.getfixturevalue("ended")(words)
     gated = any(argument.startswith("gate.") for argument in arguments)
     assert done.returncode in ((0, 3) if gated else (0,)), done.stderr

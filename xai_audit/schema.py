@@ -467,6 +467,7 @@ COMPARISON = pa.schema(
         *_fields(pa.float64(), "difference_p", "difference_q"),
         ("compared", pa.string()),
         *_fields(pa.int32(), "n_compared", "n_reference", "n_run"),
+        ("masks_made", pa.bool_()),  # of either run
     ]
 )
 

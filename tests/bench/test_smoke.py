@@ -75,9 +75,9 @@ def test_an_unknown_name_is_told_with_the_known_ones(capsys):
     assert "no bench sped; one of startup, memory" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["throughput", "invariance", "flowers17"])
+@pytest.mark.parametrize("name", ["throughput", "invariance", "flowers17", "auto_masks"])
 def test_without_real_photos_a_bench_says_that_it_is_skipped(tmp_path, name):
-    rows = import_module(f"tests.bench.{name}").run(tmp_path, quick=True)
+    rows = [*import_module(f"tests.bench.{name}").run(tmp_path, quick=True)]
     assert [(row.measured, row.status) for row in rows] == [("skipped: no real photos", "skipped")]
     assert str(tmp_path) not in rows[0].command
 

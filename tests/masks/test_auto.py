@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
+from tests import tiny
 from tests.tiny import REPO
 from xai_audit.config.build import build
 from xai_audit.errors import AuditError, ConfigError, MaskProblem, ModelError
 from xai_audit.masks._segmenter import segmenter
+from xai_audit.run.paths import RunPaths
 from xai_audit.types import ImageRecord
 
 ARCH = "lraspp_mobilenet_v3_large"
@@ -163,6 +169,36 @@ def test_offline_the_remedy_says_what_to_put_where(tmp_path, monkeypatch):
     assert line.startswith("the weights of the segmentation network cannot be downloaded: https://")
     assert "masks.weights=FILE" in line
     assert str(tmp_path / "checkpoints") in line
+
+
+def test_the_masks_of_a_folder_are_those_of_a_plain_loop(tmp_path):
+    """One of the photos has nothing red: it is without a mask, counted, and the run goes on."""
+    rng = np.random.default_rng(0)
+    photos = {}
+    for number in range(6):
+        top, left, height = *rng.integers(2, 20, 2), 12 if number else 0
+        pixels = np.full((40, 60, 3), 128, np.uint8)
+        pixels[top : top + height, left : left + 15] = 250, 10, 10
+        name = f"{'ab'[number % 2]}/{number}.png"
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+        photos[name] = pixels
+    done = tiny.audit([
+        "dataset=imagefolder", f"dataset.root={tmp_path / 'photos'}", "masks=auto",
+        "masks.factory=tests.masks.segmenters:red", "masks.size=40", "stages=[index]",
+        "compute.device=cpu", "compute.num_workers=0", f"output_dir={tmp_path / 'out'}",
+    ])  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "made 5 of 6; refused: 1 empty" in done.stderr
+    rows = pq.read_table(RunPaths(tmp_path / "out").masks).to_pylist()
+    assert [row["image_id"] for row in rows] == sorted(photos)
+    for row in rows:
+        pixels = photos[row["image_id"]]
+        want = [[r > 200 and g < 100 and b < 100 for r, g, b in line] for line in pixels.tolist()]
+        if row["mask"] is None:
+            assert (row["status"], np.any(want)) == ("empty", False)
+        else:
+            assert (np.array(Image.open(io.BytesIO(row["mask"]))) == want).all()
 
 
 def test_an_answer_of_another_form_is_the_plugin_s_fault():

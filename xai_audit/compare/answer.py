@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
 from xai_audit.compare.words import APPEARED, BETTER, ORDER, VANISHED, WORSE
 from xai_audit.run.files import rows_of
-from xai_audit.run.verdicts import CONFIRMED, cue_words
+from xai_audit.run.verdicts import CONFIRMED, are_made, cue_words, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +83,8 @@ def facts(comparison: Comparison, name: str, common: Shared) -> Iterator[str]:
         row["measure"]: row
         for row in rows_of(table[(table["run"] == name) & (table["class_name"] == "")])
     }
-    for measure, words in ((ACCURACY, "accuracy"), (CORE, "accuracy by the object alone")):
+    by_object = marked("accuracy by the object alone", some_made(comparison, name))
+    for measure, words in ((ACCURACY, "accuracy"), (CORE, by_object)):
         if measure in whole:
             yield f"{words} {moved(whole[measure])}"
     if SIMILARITY in whole:
@@ -98,6 +99,13 @@ def facts(comparison: Comparison, name: str, common: Shared) -> Iterator[str]:
     yield shared_line(common)
     if common.settings:
         yield f"settings that differ: {'; '.join(common.settings)}"
+
+
+def some_made(comparison: Comparison, *names: str) -> bool:
+    """Whether a network made the masks of the first run, or of those with these ``names``."""
+    first, *others = comparison.sides
+    sides = [first, *(side for side in others if side.name in names)]
+    return any(are_made(side.run.record) for side in sides)
 
 
 def moved(row: dict[str, Any]) -> str:
@@ -147,7 +155,7 @@ def _be(rows: Sequence[object]) -> str:
 def _listed(rows: Sequence[dict[str, Any]], *, is_moved: bool = False) -> str:
     """``rose by its border``, the first few; with ``is_moved`` also what became of it."""
     named = [
-        f"{row['class_name']} by its {cue_words(row['cue'])}"
+        marked(f"{row['class_name']} by its {cue_words(row['cue'])}", row["masks_made"] is True)
         + (f" ({row['word']})" if is_moved else "")
         for row in rows[:_NAMED]
     ]

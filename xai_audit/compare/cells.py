@@ -99,10 +99,12 @@ def cell_rows(reference: Side, other: Side, common: Shared) -> list[dict[str, An
 
 
 def _verdicts(before: Row | None, after: Row | None) -> dict[str, Any]:
+    sides = (before, after)
     return {
         "verdict_reference": None if before is None else before["verdict"],
         "verdict": None if after is None else after["verdict"],
         "question": None,
+        "masks_made": any(side is not None and side.get("masks_made") is True for side in sides),
         "n_reference": 0,
         "n_run": 0,
     }

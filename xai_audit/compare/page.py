@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from xai_audit.compare.answer import cells, facts, lead, points
+from xai_audit.compare.answer import cells, facts, lead, points, some_made
 from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
 from xai_audit.compare.words import NO_CHANGE, UNCLEAR, signed
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.page import environment
 from xai_audit.run.files import rows_of, write_text
-from xai_audit.run.verdicts import CONFIRMED, cue_words
+from xai_audit.run.verdicts import CONFIRMED, cue_words, marked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ _MEASURES = {
     "mass_border": "relevance on the border",
     SIMILARITY: "rank correlation of heatmaps",
 }
+_BY_MASKS = (CORE, "mass_object", "mass_background")
 
 
 def write_page(comparison: Comparison, page: Path) -> Path:
@@ -43,7 +44,7 @@ def write_page(comparison: Comparison, page: Path) -> Path:
             parts=[_part(comparison, name) for name in comparison.names[1:]],
             noise=comparison.noise,
             several=comparison.sides[0].several_labels,
-            measures=_MEASURES,
+            measures=_measures(comparison),
             signed=signed,
             points=points,
             gradient=css_gradient(),
@@ -51,6 +52,15 @@ def write_page(comparison: Comparison, page: Path) -> Path:
     )
     write_text(page, html)
     return page
+
+
+def _measures(comparison: Comparison) -> dict[str, str]:
+    """Measure -> its heading, marked where it rests on masks that a network made."""
+    made = some_made(comparison, *comparison.names)
+    return {
+        measure: marked(words, made and measure in _BY_MASKS)
+        for measure, words in _MEASURES.items()
+    }
 
 
 def answer_html(comparison: Comparison) -> str:

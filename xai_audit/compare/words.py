@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.compare.difference import IMAGES, PAIRS
-from xai_audit.run.verdicts import AVAILABLE, CLEAR, CONFIRMED, SUSPECTED
+from xai_audit.run.verdicts import AVAILABLE, CLEAR, CONFIRMED, SUSPECTED, marked
 from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE, WHOLE
 from xai_audit.statistics.p_values import benjamini_hochberg
 
@@ -47,7 +47,8 @@ def with_words(
     for row, value in zip(rows, adjusted.tolist(), strict=True):
         judged = row | {"difference_q": value}
         judged["word"] = word(judged, noise=noise, q=q)
-        found.append(judged | {"because": _because(judged, reference)})
+        reason = marked(_because(judged, reference), judged.get("masks_made") is True)
+        found.append(judged | {"because": reason})
     return found
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from xai_audit.run.files import scan
-from xai_audit.run.verdicts import cue_words
+from xai_audit.run.verdicts import cue_words, marked
 from xai_audit.schema import EVIDENCE
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ _GRAVE, _OPEN = ("confirmed", "suspected"), "undetermined"
 _EFFECTS = ["reliance", "pull"]
 
 
-def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> str:
+def because(
+    row: Mapping[str, Any], mine: Cues | None, others: Cues | None, *, made: bool = False
+) -> str:
     """One sentence: how many photos are confused, where their heatmaps differ, which cues matter.
 
     Args:
         row: the measured columns of BOUNDARIES.
         mine: confirmed and suspected cues of the class; None where none could be judged.
         others: of the other class.
+        made: whether a network made the masks, on which the regions rest.
     """
     name, other = row["class_name"], row["other_class"]
     if not row["n_images"]:
@@ -37,7 +40,7 @@ def because(row: Mapping[str, Any], mine: Cues | None, others: Cues | None) -> s
     parts = [_taken(row), _differ(row)]
     if mine is not None or others is not None:
         parts.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
-    return f"{'; '.join(parts)}."
+    return marked(f"{'; '.join(parts)}.", made)
 
 
 def _taken(row: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ def boundaries(
     pairs: int,
     evidence: Path | None,
     progress: Callable[[int], None],
+    made: bool = False,
 ) -> pa.Table:
     """The table (``schema.BOUNDARIES``), the most confused pair first.
 
@@ -46,6 +47,7 @@ def boundaries(
         pairs: of classes, at most.
         evidence: the evidence of the same scores, None where there is none.
         progress: called with the number of heatmaps just added up.
+        made: whether a network made the masks.
 
     Raises:
         OutputError: a table of the run cannot be read.
@@ -67,7 +69,7 @@ def boundaries(
             row |= {"pair": number // 2 + 1, "method": method}
             known = {} if cues is None else cues
             mine, others = (known.get((name, method)) for name in direction)
-            row |= {"because": because(row, mine, others)}
+            row |= {"because": because(row, mine, others, made=made)}
             if mine is not None:
                 row |= {"cues": [cue for cue, _ in mine], "verdicts": [v for _, v in mine]}
             rows.append(row)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.run.record import fingerprint
 from xai_audit.schema import BOUNDARIES
+from xai_audit.work.made_masks import MadeMasks
 from xai_audit.work.parts import parts_mark, publish
 from xai_audit.work.stage import Finished, Part, Plan, Stage
 
@@ -54,7 +55,12 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
         if not audit.several_labels:
             evidence = _evidence(audit)
             table = boundaries(
-                audit.paths, names, pairs=pairs, evidence=evidence, progress=progress
+                audit.paths,
+                names,
+                pairs=pairs,
+                evidence=evidence,
+                progress=progress,
+                made=isinstance(audit.masks, MadeMasks),
             )
         yield Finished(part, table)
 

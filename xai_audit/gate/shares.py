@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xai_audit.gate.outcome import (
@@ -14,6 +15,7 @@ from xai_audit.gate.outcome import (
     unmeasured,
 )
 from xai_audit.report.accuracy import accuracy, core_accuracy, predictions
+from xai_audit.run.verdicts import are_made, marked
 
 if TYPE_CHECKING:
     from xai_audit.report.accuracy import Share
@@ -35,7 +37,9 @@ def least_core_accuracy(run: Run, least: float) -> Outcome:
     """At least this accuracy by the object alone."""
     remedy = "object masks (masks=folder masks.root=DIR), the cue background, and more photos"
     rule = "gate.min_core_accuracy"
-    return _share(rule, least, core_accuracy(run), anchor="accuracy", remedy=remedy)
+    found = _share(rule, least, core_accuracy(run), anchor="accuracy", remedy=remedy)
+    made = are_made(run.record) and found.value is not None
+    return replace(found, found=marked(found.found, made))
 
 
 def _share(rule: str, least: float, known: Share | None, *, anchor: str, remedy: str) -> Outcome:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from xai_audit.errors import DatasetError, MaskProblem
 from xai_audit.masks._coverage import AMBIGUOUS, EMPTY
+from xai_audit.masks.auto import COVERS_LITTLE, COVERS_MOST
 from xai_audit.masks.dataset import DatasetMasks
 from xai_audit.run.manifest import record_of
 
@@ -30,6 +31,11 @@ _REMEDIES = {
 _CHOICES = {
     "object": ("masks.object=[...], the values that are object", (EMPTY, AMBIGUOUS)),
     "categories": ("masks.categories=null, or those that are object", (EMPTY,)),
+    "classes": (
+        "a network that knows these objects (masks.weights, masks.arch), or masks.classes, "
+        "masks.min_share and masks.max_share",
+        (EMPTY, COVERS_LITTLE, COVERS_MOST),
+    ),
 }
 
 

@@ -14,10 +14,10 @@ from xai_audit.report.facts import read_facts
 from xai_audit.report.heat import on_photo
 from xai_audit.report.material import gather, photos, read_heatmaps
 from xai_audit.report.overlay import Look, draw, open_photo
-from xai_audit.report.words import caption_of
+from xai_audit.report.words import BY_MASKS, caption_of
 from xai_audit.run.labelling import labels_of
 from xai_audit.run.manifest import record_of
-from xai_audit.run.verdicts import CONFIRMED, kinds_of_run
+from xai_audit.run.verdicts import CONFIRMED, kinds_of_run, marked
 from xai_audit.store.address import is_address
 from xai_audit.vision.geometry import view
 from xai_audit.work.audit import Audit
@@ -131,8 +131,10 @@ def _words(
     if row is not None:
         flags = [f for f in material.flags.get(image_id, []) if f["method"] in (method, None)]
         caption = caption_of(row, flags, facts=facts, method=None)
-        rows = {"class → predicted": caption.headline, "relevance": caption.masses}
-        rows |= {"flagged": "; ".join(caption.reasons.values())} if caption.reasons else {}
+        made, reasons = facts.masks_made, caption.reasons
+        rows = {"class → predicted": caption.headline, "relevance": marked(caption.masses, made)}
+        said = [marked(text, made and reason in BY_MASKS) for reason, text in reasons.items()]
+        rows |= {"flagged": "; ".join(said)} if said else {}
     said = [f.because for f in read_findings(run) if (f.class_name, f.verdict) == (name, CONFIRMED)]
     return rows | {f"confirmed of {name}": text for text in said[:1]}
 

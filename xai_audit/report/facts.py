@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xai_audit.schema import MADE
+from xai_audit.run.verdicts import are_made
 from xai_audit.store.address import placed
 from xai_audit.types import Preprocess
 
@@ -86,7 +86,7 @@ def read_facts(run: Run) -> RunFacts:
         warnings=tuple(warnings),
         below_chance=tuple((record.get("below_chance") or {}).get("lines", ())),
         layer=_layer(run),
-        masks_made=(record.get("masks") or {}).get("origin") == MADE,
+        masks_made=are_made(record),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit import __version__
 from xai_audit.report.again import own_command
 from xai_audit.run.files import read_json
+from xai_audit.run.verdicts import are_made
 
 if TYPE_CHECKING:
     from xai_audit.run.reader import Run
@@ -32,6 +33,7 @@ def measured(run: Run) -> dict[str, Any]:
         "Measured": _date(run),
         "Photos": _photos(run),
         "Weights": _weights(run),
+        "Masks": _masks(run),
         "Versions": ", ".join(f"{name} {versions[name]}" for name in _SHOWN if name in versions),
         "Device": _joined(record.get("device"), record.get("precision")),
         "Seed": None if record.get("seed") is None else str(record["seed"]),
@@ -76,6 +78,16 @@ def _weights(run: Run) -> str | None:
     noted = read_json(run.paths.model_json)
     weights = (noted.get("facts") or {}).get("weights") if isinstance(noted, dict) else None
     return f"sha256 {weights[:16]} of parameters, layers and transform" if weights else None
+
+
+def _masks(run: Run) -> str | None:
+    """What made the masks, and of how many photos it could not; None where they were given."""
+    if not are_made(run.record):
+        return None
+    noted = run.record["masks"]
+    text = f"made by the network {noted['by']}, not given: {noted['made']:,} photos"
+    refused = ", ".join(f"{count:,} {status}" for status, count in noted["refused"].items())
+    return f"{text}; without a mask: {refused}" if refused else text
 
 
 def _joined(*parts: object) -> str | None:

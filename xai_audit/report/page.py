@@ -27,7 +27,7 @@ from xai_audit.report.tables import (
     score_problems,
     unusual,
 )
-from xai_audit.report.words import fact, percent, times, titles, two, whole
+from xai_audit.report.words import BY_MASKS, fact, percent, times, titles, two, whole
 from xai_audit.run.files import replacing
 from xai_audit.run.verdicts import REGION_WORDS, marked
 from xai_audit.schema import OK
@@ -160,15 +160,9 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     plots: list[Plot | None] = [drawn_masses, compared.matrix if compared else None]
     plots += [answer.plot, answer.doses] if answer else []
     shown = (
-        "galleries",
-        "answer",
-        "actions",
-        "strategies",
-        "confused",
-        "agreement",
-        "trust",
+        "galleries", "answer", "actions", "strategies", "confused", "agreement", "trust",
         "adversarial",
-    )
+    )  # fmt: skip
     return {
         **{name: getattr(sections, name) for name in shown},
         "title": title_of(run, facts),
@@ -196,6 +190,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
             "titles": titles(made=facts.masks_made),
             "regions": REGION_WORDS,
             "reasons": REASONS,
+            "made": BY_MASKS if facts.masks_made else (),
         },
         "min_images": MIN_IMAGES,
         "gradient": css_gradient(),

@@ -13,23 +13,26 @@ from xai_audit.report.heat import css_gradient
 from xai_audit.report.page import environment
 from xai_audit.run.files import write_text
 from xai_audit.run.reader import Run
-from xai_audit.run.verdicts import cue_words
+from xai_audit.run.verdicts import cue_words, marked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def confirmed_in(folder: Path) -> list[tuple[str, str]] | None:
-    """Class and cue of every confirmed verdict in ``folder``; None where it has no verdicts."""
+def confirmed_in(folder: Path) -> list[tuple[str, str, bool]] | None:
+    """The confirmed verdicts in ``folder``; None where it has no verdicts.
+
+    Each is a class, a cue, and whether it rests on masks that a network made.
+    """
     try:
         run = Run(folder)
-        columns = ["class_name", "cue"]
+        columns = ["class_name", "cue", "masks_made"]
         frames = [*run.scan("evidence", columns, pc.field("verdict") == "confirmed")]
     except OutputError:
         return None
-    cells = [cell for frame in frames for cell in frame[columns].itertuples(index=False, name=None)]
-    return list(dict.fromkeys(cells))
+    rows = [row for frame in frames for row in frame[columns].itertuples(index=False, name=None)]
+    return list(dict.fromkeys((name, cue, made is True) for name, cue, made in rows))
 
 
 def write_sweep(page: Path, members: Mapping[str, Path]) -> None:
@@ -55,8 +58,12 @@ def _row(name: str, folder: Path, home: Path) -> dict[str, Any]:
         "name": name,
         "link": os.path.relpath(index, home) if index.is_file() else None,
         "accuracy": _accuracy(folder),
-        "confirmed": None if found is None else [f"{one}: {cue_words(cue)}" for one, cue in found],
+        "confirmed": None if found is None else [_words(*cell) for cell in found],
     }
+
+
+def _words(name: str, cue: str, made: bool) -> str:
+    return marked(f"{name}: {cue_words(cue)}", made)
 
 
 def _accuracy(folder: Path) -> float | None:

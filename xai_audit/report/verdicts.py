@@ -88,6 +88,7 @@ class Answer:
         classes: how many were examined.
         decided: how many have a confirmed cue.
         cues: (name, words) of those examined, in the tables' order.
+        made: words of the cues that rest on masks which a network made.
         cards: the confirmed, largest effect first, as many as shown.
         matrix: worst classes first, as many as shown.
         open: what is undetermined, most classes first.
@@ -108,6 +109,7 @@ class Answer:
     classes: int
     decided: int
     cues: tuple[tuple[str, str], ...]
+    made: tuple[str, ...]
     cards: tuple[Card, ...]
     matrix: tuple[MatrixRow, ...]
     open: tuple[Undecided, ...]
@@ -153,6 +155,7 @@ def build_answer(
         classes=len({f.class_name for f in findings}),
         decided=len({name for f in confirmed for name in f.names}),
         cues=cues,
+        made=tuple(dict.fromkeys(f.words for f in findings if f.masks_made)),
         cards=_cards(run, confirmed[:MOST_CARDS], findings, pictures, proved),
         matrix=tuple(matrix(findings, [cue for cue, _ in cues], place)[:MOST_CLASSES]),
         open=tuple(undecided(findings)),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xai_audit.report.facts import RunFacts
 
 UNFLAGGED = "unflagged"
-_BY_MASKS = ("object", "background", OFF_OBJECT)
+BY_MASKS = ("object", "background", OFF_OBJECT)
 # Reason -> what a gallery is called, and what it shows.
 TITLES = {
     "border": ("On the border", "Unusually much relevance on the border band, for this class."),
@@ -37,7 +37,7 @@ TITLES = {
 def titles(*, made: bool) -> dict[str, tuple[str, str]]:
     """``TITLES``; what rests on masks is marked where these were ``made`` by a network."""
     return {
-        reason: (title, marked(text, made and reason in _BY_MASKS))
+        reason: (title, marked(text, made and reason in BY_MASKS))
         for reason, (title, text) in TITLES.items()
     }
 

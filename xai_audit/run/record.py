@@ -127,7 +127,8 @@ class RunRecord:
         undone = self.undone_by(stage)
         for later in undone:
             self.content["fingerprints"].pop(later, None)
-            self.content["fingerprints"].pop(self._groups[later], None)
+            if (group := self._groups[later]) not in self._groups:  # else it is a stage's own mark
+                self.content["fingerprints"].pop(group, None)
             if later != stage:  # its own go on where a killed run left off
                 self.content["timings"].pop(f"{later}_seconds", None)
                 self.content["timings"].pop(f"{later}_cpu_seconds", None)
@@ -150,7 +151,7 @@ class RunRecord:
         """Note of ``group`` the time of its stages, and that it is whole once all of them are."""
         stages = [stage for stage, of in self._groups.items() if of == group]
         timings, marks = self.content["timings"], self.content["fingerprints"]
-        if stages != [group]:
+        if group not in self._groups:  # else a stage of its name has that time and mark
             for what in ("seconds", "cpu_seconds"):
                 spent = [timings.get(f"{stage}_{what}", 0.0) for stage in stages]
                 timings[f"{group}_{what}"] = round(sum(spent), 3)

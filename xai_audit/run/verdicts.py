@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
 from xai_audit.run.files import scan
-from xai_audit.schema import CONFIRMING, DISCOVERED, PREFERRED_KINDS, PULL, REGIONS, RELIANCE, WHOLE
+from xai_audit.schema import (
+    CONFIRMING,
+    DISCOVERED,
+    MADE,
+    PREFERRED_KINDS,
+    PULL,
+    REGIONS,
+    RELIANCE,
+    WHOLE,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -159,6 +168,11 @@ def cue_words(cue: str) -> str:
 
 
 _MADE = " (by masks that a network made)"
+
+
+def are_made(record: Mapping[str, Any]) -> bool:
+    """Whether a network made the masks of a run, by its ``run.json``."""
+    return bool((record.get("masks") or {}).get("origin") == MADE)
 
 
 def marked(sentence: str, made: bool) -> str:

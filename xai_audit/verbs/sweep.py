@@ -112,10 +112,11 @@ def swept(arguments: Sequence[str]) -> tuple[str, ...]:
 def _found(folder: Path | None) -> str:
     """What the audit in ``folder`` confirmed, in a line."""
     from xai_audit.report.sweep import confirmed_in
+    from xai_audit.run.verdicts import marked
 
     found = [] if folder is None else confirmed_in(folder)
     if found is None:
         return f"no verdicts in {folder}"
-    named = [f"{name} {cue}" for name, cue in found[:3]]
+    named = [marked(f"{name} {cue}", made) for name, cue, made in found[:3]]
     more = f" and {len(found) - len(named)} more" * (len(found) > len(named))
     return f"{len(found)} confirmed" + (f": {', '.join(named)}{more}" if named else "")

@@ -182,6 +182,7 @@ def _write_page(run: Run, material: Material) -> None:
     source = resources.files("xai_audit.report") / "templates"
     page = environment().get_template("explore.html.j2").render(
         title=title_of(run, material.facts),
+        made=material.facts.masks_made,
         count=len(material.listed.ids),
         several=material.listed.several_labels,
         pictures=sum(len(sheet.rows) for sheet in material.sheets),
