@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,9 @@ from xai_audit.report.facts import read_facts
 from xai_audit.report.page import environment
 from xai_audit.run.reader import Run
 from xai_audit.schema import ADVERSARIAL
+
+GIVEN = SimpleNamespace(masks_made=False)  # of the facts of a run
+
 
 ODD = "daisy/<script>alert(1)<\\script>.jpg"
 
@@ -99,7 +104,7 @@ def test_the_section_escapes_and_rounds(attacked, tmp_path):
     template = environment().get_template("adversarial.html.j2")
     found = section(attacked, tmp_path)
     file = found["pictures"][0]["picture"].file
-    html = template.render(adversarial=found, drawn={file}, root="../")
+    html = template.render(adversarial=found, drawn={file}, root="../", facts=GIVEN)
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "daisy → tulip</b> at 0.3/255" in html

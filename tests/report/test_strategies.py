@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,8 @@ from xai_audit.report.page import environment
 from xai_audit.report.sections import strategies
 from xai_audit.run.reader import Run
 from xai_audit.schema import CLUSTERS
+
+GIVEN = SimpleNamespace(masks_made=False)  # of the facts of a run
 
 
 def row(class_name: str, cluster: int, kind: str, **more) -> dict:
@@ -95,7 +99,7 @@ def test_the_section_escapes_and_names(clustered, tmp_path):
     html = (
         environment()
         .get_template("strategies.html.j2")
-        .render(strategies=found, drawn={file}, root="../")
+        .render(strategies=found, drawn={file}, root="../", facts=GIVEN)
     )
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
