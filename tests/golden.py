@@ -41,6 +41,7 @@ TABLES = {
     "agreement": ("agreement", "agreement.parquet"),
     "boundary": ("boundaries.parquet",),
     "adversarial": ("adversarial.parquet",),
+    "augmentation": ("augmentation.parquet",),
     "flag": ("flags.parquet",),
     "gallery": (),
     "explore": (),
@@ -63,6 +64,7 @@ def audited(folder: Path, out: Path) -> Path:
             "discover.min_clustered=5",
             "adversarial.images=6",
             "adversarial.steps=2",
+            "augmentation.images=6",
             "trust.images=4",
             "dataset.name=golden",
         )  # fmt: skip

@@ -35,7 +35,9 @@ def same(one: Any, other: Any) -> bool:
 def test_rows_are_those_of_the_stage_s_version(found, stage):
     now, everywhere = found[stage], json.loads(golden.FILE.read_text(encoding="utf-8"))
     known = {
-        name for name, stages in everywhere.items() if stages[stage]["version"] == now["version"]
+        name
+        for name, stages in everywhere.items()
+        if stages.get(stage, {}).get("version") == now["version"]
     }
     assert known, "python -m tests.golden notes the new version's rows"
     if golden.PROCESSOR not in known:

@@ -84,6 +84,7 @@ def place(tmp_path_factory, folder) -> Path:
 # gives no number, these do. A view of 64 px is as good as one of 224 px for what is asserted here.
 FEW = {
     "trust.images": 2, "trust.steps": 2, "adversarial.images": 2, "adversarial.steps": 5,
+    "augmentation.images": 2,
     "evidence.images_per_class": 4, "model.preprocess.resize": 72, "model.preprocess.crop": 64,
 }  # fmt: skip
 # What is run as the README has it, in a process of its own from the user's folder: what pip

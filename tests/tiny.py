@@ -118,6 +118,7 @@ def overrides(root: Path, output: Path, *more: str) -> list[str]:
         "evidence.images_per_class=8",
         "evidence.permutations=20",
         "adversarial.images=0",
+        "augmentation.images=0",
         "trust.images=2",
         "trust.steps=2",
         "stages=[index,attribute,score]",

@@ -41,6 +41,7 @@ The modules by layer; each imports only from layers above its own in this table:
        12  agreement      whether the methods agree
        12  confusion      what separates classes that the model confuses
        12  adversarial    the smallest changes that flip a decision
+       12  augmentation   what flips, crops, rotations, colours, blur and noise change
        12  report         tables and photos -> HTML
        13  compare        what changed between finished audits
        14  gate           whether an audit holds to the rules that its user set

@@ -16,6 +16,7 @@
     agreement   heatmaps and scores         -> agreement.parquet: do the methods agree
     boundary    heatmaps and evidence       -> boundaries.parquet: what separates confused classes
     adversarial photos and the model        -> adversarial.parquet: how little flips a decision
+    augmentation  photos and the model      -> augmentation.parquet: what flips and blur change
     flag        scores                      -> flags.parquet
     gallery     photos and tables           -> report/gallery/
     explore     photos and tables           -> report/explore.html, report/explore/
@@ -39,6 +40,7 @@ from xai_audit.agreement.stage import AGREEMENT
 from xai_audit.attribute.methods import check_methods, check_possible
 from xai_audit.attribute.stage import ATTRIBUTE
 from xai_audit.attribute.targets import targets_of
+from xai_audit.augmentation.stage import AUGMENTATION
 from xai_audit.config.build import build
 from xai_audit.confusion.stage import BOUNDARY
 from xai_audit.discovery.stage import DISCOVER
@@ -88,11 +90,11 @@ log = logging.getLogger(__name__)
 STAGES = (
     INDEX, MASK, ATTRIBUTE, SCORE, TRUST, DISCOVER,
     SURVEY, AVAILABILITY, ATTENTION, TRANSPLANT, CARRIERS, JOINT, VERDICT,
-    AGREEMENT, BOUNDARY, ADVERSARIAL, FLAG, GALLERY, EXPLORE, PAGE,
+    AGREEMENT, BOUNDARY, ADVERSARIAL, AUGMENTATION, FLAG, GALLERY, EXPLORE, PAGE,
 )  # fmt: skip
 
 # The stages that run the model.
-_WITH_MODEL = ("attribute", "trust", "evidence", "adversarial")
+_WITH_MODEL = ("attribute", "trust", "evidence", "adversarial", "augmentation")
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 

@@ -367,6 +367,26 @@ ADVERSARIAL = pa.schema(
     ]
 )
 
+# One row an image and augmentation: the same model on the changed photo, its map carried back. What
+# maps are compared by is of the part of the view that both photos show (``seen``, its share).
+AUGMENTATION = pa.schema(
+    [
+        *_ROW[:5],
+        pa.field("augmentation", pa.string(), nullable=False),
+        # Cut off each side, degrees, largest change of colour, px of 224, grey levels; 1 of flips.
+        pa.field("strength", pa.float64(), nullable=False),
+        *_fields(pa.string(), "status", "map_status", "method", "target_kind"),
+        ("pred_after", pa.int32()),
+        ("changed", pa.bool_()),
+        # Of ``pred``, under the augmentation.
+        ("confidence_after", pa.float32()),
+        # Floor: of the photo's own map with noise of one grey level, moved and carried back.
+        *_fields(pa.float32(), "seen", "rank_correlation", "rank_correlation_floor"),
+        *_fields(pa.float32(), "overlap", "overlap_floor"),
+        *[(f"mass_{region}{end}", pa.float32()) for region in REGIONS for end in ("", "_after")],
+    ]
+)
+
 CLUSTERS = pa.schema(
     [
         pa.field("class_name", pa.string(), nullable=False),

@@ -45,6 +45,7 @@ _TABLES = {
     ],
     "boundaries.parquet": ["pair", "class_name", "other_class", "method"],
     "adversarial.parquet": ["image_id", "attack"],
+    "augmentation.parquet": ["image_id", "augmentation", "strength"],
     "flags.parquet": ["image_id", "method", "reason"],
 }  # fmt: skip
 

@@ -174,6 +174,7 @@ def makers(audit: Audit) -> dict[str, Callable[[Part], Finished]]:
         "discover": schema.CLUSTERS,
         "boundary": schema.BOUNDARIES,
         "adversarial": schema.ADVERSARIAL,
+        "augmentation": schema.AUGMENTATION,
     }
     spent = {"forwards": "0", "oom_retries": "0"}
     empty = {

@@ -35,7 +35,7 @@ def command(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("estimate") / "out"
     return tiny.overrides(
         folder, out, tiny.WHOLE, "cues=[border,background]", "adversarial.images=6",
-        "adversarial.steps=2",
+        "adversarial.steps=2", "augmentation.images=6",
     )  # fmt: skip
 
 
@@ -75,6 +75,7 @@ def test_parts_and_forwards_are_those_of_the_run(plan, finished):
     spent = sum(forwards.get(name, 0) for name in ("transplant", "carriers", "joint"))
     assert spent == run["evidence"]["forwards"] > 0
     assert forwards["adversarial"] == run["adversarial"]["forwards"] > 0
+    assert forwards["augmentation"] == run["augmentation"]["forwards"] == 6 * (2 + 6)
     made = [one for one in read_attempts(finished) if one.stage == "attribute" and one.is_made]
     assert forwards["attribute"] == sum(one.size + one.forwards for one in made) == 18
     assert {row["basis"] for row in rows.values()} == {MEASURED}

@@ -82,7 +82,7 @@ def test_a_part_of_an_audit_says_what_is_missing(folder, tmp_path):
     assert told(done.stderr) == [
         "answer: The evidence has not been measured yet.",
         "not computed: attribute, score, trust, discover, evidence, agreement, boundary, "
-        "adversarial, flag, report (add to stages what is wanted); computed: index",
+        "adversarial, augmentation, flag, report (add to stages what is wanted); computed: index",
         f"tables: {out}",
     ]
 

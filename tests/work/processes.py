@@ -22,7 +22,7 @@ def arguments(folder: Path, out: Path, *more: str) -> list[str]:
     """A small audit of every stage, in several parts each."""
     return tiny.overrides(
         folder, out, ALL, "cues=[border,background]", "adversarial.images=9",
-        "adversarial.steps=2", "methods=[gradcam,saliency]", *more,
+        "adversarial.steps=2", "augmentation.images=9", "methods=[gradcam,saliency]", *more,
     )  # fmt: skip
 
 

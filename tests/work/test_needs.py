@@ -17,6 +17,7 @@ LACKING = {
     "index,flag": "attribute, score",
     "discover,agreement,boundary": "index, attribute, score",
     "adversarial": "index",
+    "augmentation": "index",
 }
 
 

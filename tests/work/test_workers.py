@@ -27,7 +27,7 @@ from xai_audit.work.parts import read_parts
 TABLES = (
     "manifest.parquet", "attributions", "scores", "methods.parquet", "clusters.parquet",
     "transplants", "evidence.parquet", "summary.parquet", "boundaries.parquet",
-    "adversarial.parquet", "flags.parquet",
+    "adversarial.parquet", "augmentation.parquet", "flags.parquet",
 )  # fmt: skip
 
 

@@ -23,10 +23,16 @@ CONF_DIR = next(
 # Every stage, in the order in which they run.
 STAGES = (
     *("index", "attribute", "score", "trust", "discover", "evidence", "agreement", "boundary"),
-    *("adversarial", "flag", "report"),
+    *("adversarial", "augmentation", "flag", "report"),
 )
 TARGET_KINDS = ("label", "pred", "contrast")
 TARGET_FORMS = {"class:NAME": r"class:.+", "top:K": r"top:[1-9]\d*"}
+AUGMENTATIONS = ("flip", "crop", "rotate", "colour", "blur", "noise")
+# Strengths: shares, and degrees, px or grey levels.
+AUGMENTATION_FORMS = {
+    "crop:SHARE, colour:SHARE": r"(crop|colour):0?\.\d+",
+    "rotate:DEGREES, blur:PX, noise:LEVELS": r"(rotate|blur|noise):\d+(\.\d+)?",
+}
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -134,6 +140,21 @@ class AdversarialConfig:
     steps: int = field(default=10, metadata={"min": 1})
     # Largest budget, grey levels of 255.
     max_epsilon: float = field(default=8.0, metadata={"min": 0.1, "max": 255})
+
+
+@dataclass
+class AugmentationConfig:
+    """How photos are changed to see whether decisions and heatmaps change with them."""
+
+    # Images in all, a sample stratified by class, each once a change and twice besides; 0: none.
+    images: int = field(default=32, metadata={"min": 0, "max": 1_000_000})
+    # Changes, also with a strength of one's own: crop:0.1 (share of each side that is cut off),
+    # rotate:30 (degrees), colour:0.2 (largest change of brightness, contrast and saturation),
+    # blur:1 (px of a view of 224) and noise:8 (grey levels), both standard deviations.
+    names: list[str] = field(
+        default_factory=lambda: list(AUGMENTATIONS),
+        metadata={"distinct": True, "choices": AUGMENTATIONS, "forms": AUGMENTATION_FORMS},
+    )
 
 
 @dataclass
@@ -260,6 +281,7 @@ class AuditConfig:
     agreement: AgreementConfig = field(default_factory=AgreementConfig)
     boundary: BoundaryConfig = field(default_factory=BoundaryConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
     stamp: StampConfig = field(default_factory=StampConfig)
     flags: FlagsConfig = field(default_factory=FlagsConfig)
     report: ReportConfig = field(default_factory=ReportConfig)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from xai_audit.adversarial.stage import ADVERSARIAL
 from xai_audit.attribute.stage import ATTRIBUTE
+from xai_audit.augmentation.stage import AUGMENTATION
 from xai_audit.estimate.trial import sizes_of
 from xai_audit.evidence.budget import share
 from xai_audit.evidence.plan import MIN_IMAGES
@@ -30,15 +31,15 @@ GROWS_WITH = {
     "index": FILES, "mask": PHOTOS, "attribute": PHOTOS, "score": PHOTOS, "trust": SAMPLE,
     "discover": PHOTOS, "survey": SURVEYED, "availability": AVAILABLE, "attention": SURVEYED,
     "transplant": PAIRS, "carriers": PAIRS, "joint": PAIRS, "verdict": CLASSES, "agreement": PHOTOS,
-    "boundary": PHOTOS, "adversarial": SAMPLE, "flag": PHOTOS, "gallery": CLASSES,
-    "explore": PHOTOS, "page": CLASSES,
+    "boundary": PHOTOS, "adversarial": SAMPLE, "augmentation": SAMPLE, "flag": PHOTOS,
+    "gallery": CLASSES, "explore": PHOTOS, "page": CLASSES,
 }  # fmt: skip
 MEASURED, SCALED, AT_MOST, UNKNOWN = "measured", "scaled", "at most", "not measured"
 # Stages with a part for some photos: one for each, or one for all methods of them.
 _OF_PHOTOS = ("mask", "score", "agreement")
 # Stages with a part a class.
 _A_CLASS = ("transplant", "carriers", "joint", "gallery")
-_PLANNED = (ATTRIBUTE, TRUST, SURVEY, ADVERSARIAL)
+_PLANNED = (ATTRIBUTE, TRUST, SURVEY, ADVERSARIAL, AUGMENTATION)
 # Reliance and pull, two forwards a pair.
 _FORWARDS = 4
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PHOTOS = 64
 _FEW = 8  # times fewer photos, to tell what is spent once from what every photo costs
-_SAMPLED = 8  # photos that are checked and attacked; their number does not depend on the dataset
+# Photos that are checked, attacked and changed; their number does not depend on the dataset.
+_SAMPLED = 8
 # Seconds by which two trials differ by chance, which a million photos would make hours of; and what
 # a stage's driver takes for each of so many (bench million), where no more was seen.
 _NOISE, _MERGED = 1.0, 1e-4
@@ -132,6 +133,7 @@ def _audit(spec: RunSpec, folder: Path, photos: int) -> None:
         limit=photos if own.limit is None else min(photos, own.limit),
         trust=replace(own.trust, images=min(_SAMPLED, own.trust.images)),
         adversarial=replace(own.adversarial, images=min(_SAMPLED, own.adversarial.images)),
+        augmentation=replace(own.augmentation, images=min(_SAMPLED, own.augmentation.images)),
     )
     _audited(replace(spec, settings=settings), folder)
 

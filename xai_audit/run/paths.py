@@ -215,6 +215,11 @@ class RunPaths:
         return self.root / "adversarial"
 
     @property
+    def augmentation(self) -> Path:
+        """One row an image and augmentation."""
+        return self.root / "augmentation.parquet"
+
+    @property
     def flags(self) -> Path:
         """One row an image and reason."""
         return self.root / "flags.parquet"

@@ -12,7 +12,7 @@ import pyarrow.dataset as ds
 from xai_audit import schema
 from xai_audit.errors import OutputError
 from xai_audit.run.files import read_json, read_table, scan, scan_table
-from xai_audit.run.lookup import files_with
+from xai_audit.run.lookup import files_with, of_images
 from xai_audit.run.manifest import with_statuses
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.tables import LAST, TABLES
@@ -86,7 +86,7 @@ class Run:
         files, plain = self._files(table), where is None and not {*names} & _LATER
         if ids is not None:
             files = files_with(files, some := sorted(ids))
-            where = _of_images(some) if where is None else where & _of_images(some)
+            where = of_images(some) if where is None else where & of_images(some)
         if table == "manifest" and not plain and self.paths.statuses.is_file():
             return scan_table(_joined(self.paths), names, where)
         return scan(files, kind.schema, names, where)
@@ -189,6 +189,11 @@ class Run:
         return self.collect("adversarial")
 
     @cached_property
+    def augmentation(self) -> pd.DataFrame:
+        """One row an image and augmentation (``schema.AUGMENTATION``)."""
+        return self.collect("augmentation")
+
+    @cached_property
     def flags(self) -> pd.DataFrame:
         """One row an image and reason (``schema.FLAGS``): images unusual in their class."""
         return self.collect("flags")
@@ -211,15 +216,6 @@ class Run:
                 return None
             return OutputError("a table of this run is out of date", where=place, remedy=remedy)
         return OutputError("a table of this run is missing", where=place, remedy=remedy)
-
-
-def _of_images(ids: Sequence[str]) -> ds.Expression:
-    """The filter that keeps the rows of images ``ids``, which are sorted."""
-    # Typed, for Arrow could not infer the type of none.
-    where = ds.field("image_id").isin(pa.array(ids, pa.string()))
-    if ids:  # by the range of their ids Arrow skips row groups unread
-        where = where & (ds.field("image_id") >= ids[0]) & (ds.field("image_id") <= ids[-1])
-    return where
 
 
 def _record(paths: RunPaths) -> dict[str, Any]:

@@ -47,6 +47,7 @@ TABLES = {
     "agreement_images": Table(schema.AGREEMENT_IMAGES, "agreement", "agreement", ("part",)),
     "boundaries": Table(schema.BOUNDARIES, "boundary", "boundary"),
     "adversarial": Table(schema.ADVERSARIAL, "adversarial", "adversarial"),
+    "augmentation": Table(schema.AUGMENTATION, "augmentation", "augmentation"),
     "flags": Table(schema.FLAGS, "flag", "flag"),
 }
 # Words of ``stages=[...]`` that run several stages, or one of another name -> the last of them.

@@ -106,6 +106,7 @@ def overrides(scenario: Scenario, root: Path) -> list[str]:
         f"model.preprocess.crop={scenario.side}",
         "compute.device=cpu",
         "adversarial.images=0",  # verdicts do not need them
+        "augmentation.images=0",
         "trust.images=2",
         "report.per_reason=1",
         "report.tile=96",

@@ -1,0 +1,1 @@
+"""One model on the same photos flipped, cropped, rotated, recoloured, blurred and noisy."""
