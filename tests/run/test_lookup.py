@@ -7,8 +7,7 @@ import pytest
 
 from xai_audit.errors import OutputError
 from xai_audit.run.files import write_table
-from xai_audit.run.lookup import files_with
-from xai_audit.run.reader import _of_images
+from xai_audit.run.lookup import files_with, of_images
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def test_a_file_that_has_changed_is_looked_into_again(files):
 def test_a_row_is_never_missed(files):
     ids = sorted({"a", "b", "c", "d", "é", "z"})
     for one in ids:
-        rows = [pa.parquet.read_table(file).filter(_of_images([one])) for file in files]
+        rows = [pa.parquet.read_table(file).filter(of_images([one])) for file in files]
         holding = [file for file, table in zip(files, rows, strict=True) if table.num_rows]
         assert {*holding} <= {*files_with(files, [one])}
 
