@@ -17,6 +17,7 @@ from xai_audit.report.answers import (
     undecided,
     worst_first,
 )
+from xai_audit.report.augmentation_section import augmentation_words
 from xai_audit.report.decided import decided
 from xai_audit.report.facts import read_facts
 from xai_audit.report.lead import lead
@@ -47,7 +48,7 @@ class InShort:
         findings: the confirmed, largest effect first, as many as shown.
         more: how many confirmed ones are not shown.
         facts: which cues were requested, accuracy, the number of each verdict, whether the maps can
-            be trusted; where known.
+            be trusted, what changed photos change; where known.
         open: what is undetermined and why, a line a cue, as many as shown.
         below_chance: where the model is no better than chance, what is wrong; else empty.
         warnings: those of the run.
@@ -71,7 +72,13 @@ def in_short(run: Run) -> InShort:
     facts, findings = read_facts(run), read_findings(run)
     distinct = decisions(findings, tuple(facts.classes.values()))
     confirmed = worst_first([f for f in distinct if f.verdict == CONFIRMED])
-    known = (only_requested(run), _accuracy(run), _counts(distinct), trusted_words(run))
+    known = (
+        only_requested(run),
+        _accuracy(run),
+        _counts(distinct),
+        trusted_words(run),
+        augmentation_words(run),
+    )
     return InShort(
         lead=answer_sentence(run, distinct),
         findings=tuple(confirmed[:_SHOWN]),

@@ -161,7 +161,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     plots += [answer.plot, answer.doses] if answer else []
     shown = (
         "galleries", "answer", "actions", "strategies", "confused", "agreement", "trust",
-        "adversarial",
+        "adversarial", "augmentation",
     )  # fmt: skip
     return {
         **{name: getattr(sections, name) for name in shown},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xai_audit.report.actions import actions
 from xai_audit.report.adversarial_section import adversarial
 from xai_audit.report.agreement_section import agreement
+from xai_audit.report.augmentation_section import augmentation
 from xai_audit.report.confused import confused
 from xai_audit.report.facts import read_facts
 from xai_audit.report.gallery import galleries
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from xai_audit.report.actions import Actions
     from xai_audit.report.agreement_section import Agreement
+    from xai_audit.report.augmentation_section import Changed
     from xai_audit.report.confused import Confused
     from xai_audit.report.facts import RunFacts
     from xai_audit.report.gallery import ClassGallery
@@ -64,6 +66,7 @@ class Sections:
         agreement: of the methods.
         trust: in the methods' maps.
         adversarial: how little flips a decision.
+        augmentation: what changes when photos are changed.
     """
 
     facts: RunFacts
@@ -76,6 +79,7 @@ class Sections:
     agreement: Agreement | None
     trust: dict[str, Any] | None
     adversarial: dict[str, Any] | None
+    augmentation: Changed | None
 
     def pictures(self) -> Iterator[Picture]:
         """Every picture that the page needs; some more than once."""
@@ -114,6 +118,7 @@ def read_sections(run: Run, settings: ReportSettings) -> Sections:
         agreement=agreement(run, facts, settings=settings, folder=GALLERY),
         trust=trust(run),
         adversarial=adversarial(run, facts, folder=GALLERY, tile=settings.tile),
+        augmentation=augmentation(run, facts),
     )
 
 

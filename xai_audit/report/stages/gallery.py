@@ -105,5 +105,5 @@ def masks_of(audit: Audit) -> MaskOf:
 
 GALLERY = Stage(
     "gallery", "report", _VERSION, "gallery", plan, no_merge, work, needs=("flag",),
-    reads=("trust", "discover", "verdict", "agreement", "boundary", "adversarial"),
+    reads=("trust", "discover", "verdict", "agreement", "boundary", "adversarial", "augmentation"),
 )  # fmt: skip

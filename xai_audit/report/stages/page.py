@@ -54,5 +54,5 @@ def _accepted(audit: Audit) -> tuple[Acceptance, ...]:
 
 PAGE = Stage(
     "page", "report", _VERSION, "report", plan, merge, needs=("gallery", "explore"),
-    reads=("trust", "discover", "verdict", "agreement", "boundary", "adversarial"),
+    reads=("trust", "discover", "verdict", "agreement", "boundary", "adversarial", "augmentation"),
 )  # fmt: skip
