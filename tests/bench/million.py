@@ -56,7 +56,9 @@ def run(shared: Path, quick: bool) -> list[Row]:
     few, many, classes = (600, 6000, 20) if quick else (100_000, 1_000_000, 1000)
     with tempfile.TemporaryDirectory(prefix="xai-bench-") as folder:
         root = Path(folder)
-        finished([sys.executable, "-c", _MODEL, str(root / "model.pth"), str(classes)])
+        make_model(root / "model.pth", classes)
+        for each in (few, many):
+            make_photos(root / str(each), each, classes)
         small, large = (audited(root / str(each), each, classes) for each in (few, many))
     size = f"{many:,} photos x {classes:,} classes"
     return [*_rows(small, large, many / few, size), _whole(small, large, many / few, size)]
@@ -77,6 +79,11 @@ def arguments(root: Path, classes: int) -> list[str]:
     ]
 
 
+def make_model(file: Path, classes: int) -> None:
+    """A ResNet-18 of so many classes with random weights."""
+    finished([sys.executable, "-c", _MODEL, str(file), str(classes)])
+
+
 def make_photos(root: Path, count: int, classes: int) -> None:
     """``root/photos/<class>/*.jpg``, ``count`` empty files in equal shares."""
     for number in range(classes):
@@ -86,9 +93,8 @@ def make_photos(root: Path, count: int, classes: int) -> None:
             (folder / f"{photo:06d}.jpg").touch()
 
 
-def audited(root: Path, count: int, classes: int) -> list[Step]:
-    """Every command from the listing to the page."""
-    make_photos(root, count, classes)
+def audited(root: Path, count: int, classes: int, until: str = "page") -> list[Step]:
+    """Every command from the listing of ``root/photos`` to the merge of the stage ``until``."""
     out, steps = root / "out", []
     for _ in range(_MOST_COMMANDS):
         before = _current(out)
@@ -98,10 +104,15 @@ def audited(root: Path, count: int, classes: int) -> list[Step]:
         log.info(
             "  %d photos: %s: %.1f s, %.0f MiB", count, steps[-1].what, done.seconds, done.peak_mib
         )
-        if (out / "SUCCESS").is_file():
+        if until in _current(out):
             return steps
-        finished([sys.executable, "-m", "tests.bench.synthetic", str(out)], timeout=_TIMEOUT)
+        make_parts(out)
     raise RuntimeError(f"not done after {_MOST_COMMANDS} commands")
+
+
+def make_parts(out: Path) -> None:
+    """Make up the parts that the run waits for."""
+    finished([sys.executable, "-m", "tests.bench.synthetic", str(out)], timeout=_TIMEOUT)
 
 
 def _current(out: Path) -> list[str]:

@@ -86,6 +86,10 @@ class Writer:
             path.touch()
         return Finished(part, pa.table({"file": files}))
 
+    def explore(self, part: Part) -> Finished:
+        """No pictures: the page shows the numbers alone."""
+        return Finished(part, pa.table({"sheet": [part.args["sheet"]]}))
+
     @cached_property
     def _listing(self) -> pa.Table:
         return pq.read_table(self.audit.paths.listing)
@@ -168,7 +172,7 @@ def lists(values: np.ndarray) -> pa.Array:
 def makers(audit: Audit) -> dict[str, Callable[[Part], Finished]]:
     """Stage -> what makes up a part of it; the stages that are left out here have empty tables."""
     writer, found = Writer(audit), evidence_makers(audit)
-    own = {name: getattr(writer, name) for name in ("index", "attribute", "gallery")}
+    own = {name: getattr(writer, name) for name in ("index", "attribute", "gallery", "explore")}
     none = {
         "trust": schema.TRUST,
         "discover": schema.CLUSTERS,
