@@ -156,8 +156,9 @@ def audit(spec: RunSpec) -> Path:
 def _run_stages(driver: Driver) -> None:
     """Bring the stages that the user wants up to date, in their order."""
     for stage in STAGES:
-        # Masks that are made are needed by whatever reads masks, and kept.
-        made = stage is MASK and isinstance(driver.audit.masks, MadeMasks)
+        # Masks that are made are needed by whatever reads masks, and kept; others may have been.
+        noted = "masks" in driver.record.content
+        made = stage is MASK and (noted or isinstance(driver.audit.masks, MadeMasks))
         if made or stage.group in driver.audit.settings.stages:
             driver.stop.check()
             driver.run(stage)

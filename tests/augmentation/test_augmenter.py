@@ -109,6 +109,12 @@ def test_what_has_no_answer_says_why():
     assert (last.image_id, last.status, last.map_status) == ("blocks/lost.png", *["unreadable"] * 2)
 
 
+def test_of_nothing_that_both_show_nothing_is_said():
+    maps = torch.rand(2, 8, 8)
+    for found in compared(maps, maps, torch.zeros(8, 8, dtype=torch.bool), (2, 2)):
+        assert np.isnan(found).all()
+
+
 def test_maps_are_compared_as_by_hand():
     before = torch.tensor([[[4.0, 0.0], [0.0, 0.0]], [[1.0, 2.0], [3.0, 4.0]], [[0.0] * 2] * 2])
     after = torch.tensor([[[0.0, 4.0], [0.0, 0.0]], [[4.0, 3.0], [2.0, 1.0]], [[1.0] * 2] * 2])

@@ -11,6 +11,7 @@ from scipy import stats
 
 from tests.bench.compare import coverage, populations
 from xai_audit.compare.difference import IMAGES, PAIRS, UNPAIRED, of_effects, of_pairs, unpaired
+from xai_audit.compare.measures import clusters_of
 from xai_audit.statistics.intervals import difference_interval
 
 
@@ -107,3 +108,12 @@ def test_intervals_hold_the_known_difference():
         some = [*populations().values()][::3]
         held = [coverage(draw, 16, paired=paired, draws=200, truth=100_000) for draw in some]
         assert 0.92 <= np.mean(held) <= 0.985, paired
+
+
+def test_a_photo_without_a_cluster_is_its_own_and_the_others_keep_theirs():
+    """The survey reads some photos of a class; those that it left out are nobody's duplicates."""
+    found = clusters_of(["a", "b", "c", "c", "d"], {"a": 7, "b": 7, "d": 9})[:, 0]
+    assert found[0] == found[1]
+    assert found[2] == found[3]
+    assert len({*found.tolist()}) == 3
+    assert clusters_of(["a", "b"], {"a": 1}) is None

@@ -44,8 +44,8 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "out"
-    every = "stages=[index,attribute,score,discover,evidence,boundary,flag,report]"
-    return out, audited(photos, out, *AUTO, every)
+    every = "stages=[index,attribute,score,discover,evidence,boundary,augmentation,flag,report]"
+    return out, audited(photos, out, *AUTO, every, "augmentation.images=6")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_run_json_holds_the_origin(made, given):
 
 def test_they_are_made_once(made, photos, tmp_path, monkeypatch):
     """Neither the same command makes them again nor one that scores with other regions."""
-    monkeypatch.setattr("xai_audit.masks._segmenter.segmenter", lambda *_: pytest.fail("made"))
+    monkeypatch.setattr(AutoMasks, "make", lambda *_: pytest.fail("made"))
     out = shutil.copytree(made[0], tmp_path / "out")
     log = audited(photos, out, *AUTO)
     assert "index: 30 files" not in log  # nor is the stage before them run again
@@ -157,6 +157,12 @@ def test_a_command_that_only_scores_makes_them_where_others_were_used(given, pho
     scores, before = (pd.read_parquet(place / "scores") for place in (out, given[0]))
     pd.testing.assert_frame_equal(scores, before)
     assert len(list((out / "masks").iterdir())) == 2
+
+
+def test_masks_that_are_given_next_are_given(made, photos, tmp_path):
+    out = shutil.copytree(made[0], tmp_path / "out")
+    audited(photos, out, "stages=[score]")
+    assert json.loads((out / "run.json").read_text())["masks"] == {"origin": "given"}
 
 
 def test_a_lost_part_is_made_anew_with_the_same_bytes(made, photos, tmp_path):

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torchvision.models import get_model
 
 from tests import tiny
+from tests.masks import segmenters
 from tests.tiny import REPO
 from xai_audit.config.build import build
 from xai_audit.errors import AuditError, ConfigError, MaskProblem, ModelError
-from xai_audit.masks._segmenter import segmenter
+from xai_audit.masks._segmenter import numbers_of, segmenter
 from xai_audit.run.paths import RunPaths
 from xai_audit.types import ImageRecord
 
@@ -138,6 +139,27 @@ def test_names_of_classes_are_torchvision_s(tmp_path):
 def test_a_wrong_key_is_one_line(keys, factory, line):
     with pytest.raises(AuditError, match=line):
         maker(factory, **keys)
+
+
+@pytest.mark.parametrize("classes", [[3], [True], [0], ["none"]])
+def test_a_class_that_the_network_does_not_have(classes):
+    with pytest.raises(ConfigError, match=r"no such class .* got"):
+        numbers_of(classes, ("background", "cat", "dog"))
+    assert numbers_of([2, "cat"], ("background", "cat", "dog")) == [2, 1]
+
+
+def test_weights_that_a_factory_reads_itself_are_in_the_fingerprint(monkeypatch):
+    before = built(factory="tests.masks.segmenters:middle").fingerprint()
+    assert built(factory="tests.masks.segmenters:middle").fingerprint() == before
+    make = segmenters.middle
+
+    def retrained():
+        module = make()
+        module.register_buffer("retrained", torch.ones(1))
+        return module
+
+    monkeypatch.setattr(segmenters, "middle", retrained)
+    assert built(factory="tests.masks.segmenters:middle").fingerprint() != before
 
 
 def test_weights_that_do_not_fit(tmp_path):

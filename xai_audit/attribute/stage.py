@@ -51,7 +51,7 @@ def plan(audit: Audit) -> Plan:
         own = _own_marks(audit, group)
         marks.append(mark := fingerprint(_VERSION, selection, *own, size))
         # Of other photos a row does not depend, but for baselines that are drawn from them.
-        same = fingerprint(_VERSION, *own, selection if _draws_photos(group.nodes) else None)
+        same = fingerprint(_VERSION, *own, selection if draws_photos(group.nodes) else None)
         scores = None if scored is None else part_mark(mark, scored)
         args.append({"methods": group.names, "scores": scores, "same": same})
 
@@ -90,7 +90,7 @@ def _own_marks(audit: Audit, group: Group) -> list[Any]:
     ]
 
 
-def _draws_photos(methods: Sequence[Mapping[str, Any]]) -> bool:
+def draws_photos(methods: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a method may take photos of the dataset as baselines."""
     ours = all(str(node.get("_target_")).startswith("xai_audit.") for node in methods)
     return not ours or '"photo"' in json.dumps(list(methods), default=str)

@@ -50,6 +50,8 @@ def compared(
     """
     share = F.adaptive_avg_pool2d(seen.float()[None, None], grid)[0, 0]
     inside = (share >= _ENOUGH).flatten()
+    if not inside.any():
+        return np.full(len(before), np.nan), np.full(len(before), np.nan)
     one, other = (_shares(maps, seen, share)[:, inside.cpu().numpy()] for maps in (before, after))
     one, other = (each / _positive(each.sum(1))[:, None] for each in (one, other))
     known = np.isfinite(one).all(1) & np.isfinite(other).all(1)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xai_audit.attribute.groups import FEW
+from xai_audit.attribute.stage import draws_photos
 from xai_audit.attribute.targets import kind_of, targets_of
 from xai_audit.augmentation.names import requested
 from xai_audit.config.costs import forwards_of
@@ -42,6 +43,8 @@ def plan(audit: Audit) -> Plan:
     Nor are there any where photos have several labels: there is no one decision to change.
     """
     rows, settings, regions = _sampled(audit), audit.settings, audit.settings.regions
+    method = _method(audit)
+    drawn_from = method is not None and draws_photos([method])
     mark = fingerprint(
         _VERSION,
         content_fingerprint(rows),
@@ -49,7 +52,8 @@ def plan(audit: Audit) -> Plan:
         audit.mask_mark(rows),
         [regions.border, regions.corner],
         requested(settings.augmentation.names),
-        [_method(audit), kind_of(_kind(audit))],
+        [method, kind_of(_kind(audit))],
+        content_fingerprint(audit.selected()) if drawn_from else None,
         settings.seed,
     )
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from xai_audit.compare.cells import cell_rows
 from xai_audit.compare.decided import disagreements
 from xai_audit.compare.measures import measure_rows
-from xai_audit.compare.shared import Side, names_of, shared
+from xai_audit.compare.shared import Side, check_labels, names_of, shared
 from xai_audit.compare.words import with_words
 from xai_audit.errors import ConfigError, OutputError
 from xai_audit.run.files import write_table
@@ -130,15 +130,8 @@ def compare(runs: Sequence[Run], *, noise: float = NOISE) -> Comparison:
                 remedy="add evidence to stages and run the same command again",
             )
     sides = tuple(Side(name, run) for name, run in zip(names_of(folders), runs, strict=True))
-    for side in sides:
-        if side.several_labels != sides[0].several_labels:
-            raise OutputError(
-                "photos of one label and photos of several are not compared",
-                where=side.run.root,
-                expected=f"{'several labels' if sides[0].several_labels else 'one label'} a photo, "
-                f"as in {sides[0].run.root}",
-                remedy="compare audits of the same table of photos",
-            )
+    for side in sides[1:]:
+        check_labels(sides[0], side)
     return _compared(sides, noise)
 
 

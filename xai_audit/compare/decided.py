@@ -57,7 +57,7 @@ def predictions(side: Side) -> pd.DataFrame:
     columns = ["image_id", "class_name", "label", "pred", "confidence"]
     if side.several_labels:
         rows = side.run.collect("scores", columns, ds.field("method").isin([*kinds]))
-        return _decisions(side, keyed(side, rows[rows["pred"].notna()]))
+        return _decisions(side, keyed(side, rows))
     rows = side.run.collect("scores", columns, of_kinds(kinds))
     rows = rows[rows["label"].ge(0) & rows["pred"].notna()]
     facts = read_facts(side.run)
@@ -67,7 +67,10 @@ def predictions(side: Side) -> pd.DataFrame:
 
 
 def _decisions(side: Side, known: pd.DataFrame) -> pd.DataFrame:
-    """A row for every photo and class: the score table has all labels and all wrong decisions."""
+    """A row for every photo and class: the score table has all labels and all wrong decisions.
+
+    A photo with scores that are not finite is decided for nothing.
+    """
     sets = side.photos["class_name"]
     names = side.run.decisions["class_name"].tolist()
     cases = pd.MultiIndex.from_product([sets.index, names], names=_INDEX)

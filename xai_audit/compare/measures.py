@@ -17,7 +17,7 @@ from xai_audit.run.labelling import labels_of
 from xai_audit.run.sample import per_class
 from xai_audit.run.verdicts import kinds_of_run, of_kinds
 from xai_audit.schema import REGIONS, RELIANCE
-from xai_audit.statistics.intervals import difference_interval, mean_interval
+from xai_audit.statistics.intervals import difference_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -139,11 +139,9 @@ def _named(name: str, *ends: float) -> Columns:
 
 
 def clusters_of(ids: Iterable[str], clusters: Mapping[str, int]) -> NDArray[np.int64] | None:
-    """(n, 1) clusters of photos; None where each is its own, or where some are not known."""
-    found = [clusters.get(one) for one in ids]
-    if None in found or len({*found}) == len(found):
-        return None
-    return np.array(found, np.int64)[:, None]
+    """(n, 1) clusters of photos; None where each is its own. One that is not known is its own."""
+    found, _ = pd.factorize(np.array([str(clusters.get(one, one)) for one in ids], object))
+    return found[:, None] if len(found) and found.max() + 1 < len(found) else None
 
 
 def _cores(side: Side) -> pd.DataFrame:
@@ -184,14 +182,17 @@ def _similar(
         shown = [key for key, known in zip(keys, both, strict=True) if known]
         places = [np.array([each.place[key] for key in shown], int) for each in maps]
         rho = correlations(maps[0], places[0], maps[1], places[1])
-        found.append(some[["class_name"]][both].assign(rho=rho))
+        found.append(some[["image_id", "class_name"]][both].assign(rho=rho))
     known = pd.concat(found).dropna() if found else pd.DataFrame()
     for name in ("", *common.classes) if len(known) else ():
-        values = known["rho"][known["class_name"] == name] if name else known["rho"]
-        if len(values):
-            ends = mean_interval(values.to_numpy(np.float64))
+        own = known[known["class_name"] == name] if name else known
+        if len(own):
+            values = own["rho"].to_numpy(np.float64)
+            # Of values in -1..1, as differences are.
+            ends = difference_interval(values, clusters_of(own["image_id"], {}))
             row = {"class_name": name, "measure": SIMILARITY, "compared": IMAGES}
-            yield row | {"n_images": len(values)} | _named("value", *ends)
+            row |= {"n_images": own["image_id"].nunique()}
+            yield row | _named("value", float(values.mean()), *ends)
 
 
 def _sample(side: Side, common: Shared) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xai_audit.errors import OutputError
 from xai_audit.evidence.columns import PHOTOS, SURVEY
 from xai_audit.run.files import rows_of, scan
 from xai_audit.run.paths import RunPaths
@@ -142,6 +143,18 @@ def shared(reference: Side, other: Side) -> Shared:
         only=(len(names[0]) - len(common), len(names[1]) - len(common)),
         settings=tuple(_differing(reference.run, other.run)),
     )
+
+
+def check_labels(reference: Side, other: Side) -> None:
+    """Raise OutputError where one run's photos have several labels and the other's have one."""
+    if reference.several_labels != other.several_labels:
+        raise OutputError(
+            "photos of one label and photos of several are not compared",
+            where=other.run.root,
+            expected=f"{'several labels' if reference.several_labels else 'one label'} a photo, "
+            f"as in {reference.run.root}",
+            remedy="compare audits of the same table of photos",
+        )
 
 
 def joined(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

@@ -228,7 +228,7 @@ class GateConfig:
     min_core_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
     # Most undetermined cells, as a share of all; max_confirmed then passes in spite of these.
     max_undetermined: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    # Output folder of an earlier audit, or its address: no cell and no accuracy may be worse.
+    # Output folder of an earlier audit, or its address: no confirmed cell or accuracy may be worse.
     no_worse_than: str | None = None
     # Cells of the file ``accepted`` that no rule counts, as [daisy/background]; null: all of them.
     allow: list[str] | None = None

@@ -1,4 +1,4 @@
-"""The rule ``no_worse_than``: no cell and no accuracy is surely worse than in an earlier audit."""
+"""The rule ``no_worse_than``: no confirmed cell and no accuracy surely worse than in an audit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xai_audit.compare.cells import cell_rows
 from xai_audit.compare.comparison import NOISE
 from xai_audit.compare.decided import in_both, photos_of, predictions
 from xai_audit.compare.measures import clusters_of
-from xai_audit.compare.shared import Side, joined, shared
+from xai_audit.compare.shared import Side, check_labels, joined, shared
 from xai_audit.compare.words import APPEARED, UNCLEAR, WORSE, signed, with_words
 from xai_audit.gate.cells import cell_of, of_nothing, with_interval
 from xai_audit.gate.outcome import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from xai_audit.gate.cells import Cells
     from xai_audit.run.reader import Run
 
-_RULE, _EXPECTED = "gate.no_worse_than", "no cell and no accuracy surely worse than in {}"
+_RULE, _EXPECTED = "gate.no_worse_than", "no confirmed cell and no accuracy surely worse than in {}"
 _NAMED = 5
 _READS = (
     "of each paired difference the lower end, with the false discovery rate over all cells kept"
@@ -61,6 +61,8 @@ def no_worse(run: Run, cells: Cells, baseline: Run) -> Outcome:
         OutputError: a table of either run is missing or broken.
     """
     expected = _EXPECTED.format(baseline.root)
+    sides = Side("there", baseline), Side("here", run)
+    check_labels(*sides)
     if (nothing := of_nothing(cells, _RULE, expected)) is not None:
         return nothing
     earlier = {cell_of(f): f for f in read_findings(baseline)} if baseline.has("evidence") else {}
@@ -72,13 +74,12 @@ def no_worse(run: Run, cells: Cells, baseline: Run) -> Outcome:
     if not count:
         text = "no class and cue in common"
         return Outcome(_RULE, NOT_APPLICABLE, expected, text, _READS)
-    sides = Side("there", baseline), Side("here", run)
     common = shared(*sides)
     changes = [*_changes(mine, earlier, _compared(*sides, common))]
     worse = [each for each in changes if each.worse]
     fell, accuracy = _accuracy(*sides, common)
     group = VIOLATED if worse or fell else CANNOT_TELL if changes else PASSED
-    text = f"{len(worse)} of {count} shared cells worse"
+    text = f"{len(worse)} of {count} shared cells confirmed and worse"
     if len(changes) > len(worse):
         text += f"; {len(changes) - len(worse)} cannot be told"
     shown = (worse or changes)[:_NAMED]

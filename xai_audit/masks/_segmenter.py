@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +95,12 @@ def numbers_of(classes: Sequence[str | int], categories: Sequence[str]) -> list[
     """
     found = []
     for given in classes:
-        number = given if isinstance(given, int) else None
+        is_number = isinstance(given, int) and not isinstance(given, bool)
+        number = int(given) if is_number else None
         if isinstance(given, str) and given in categories:
             number = categories.index(given)
-        if number is None or number < 1:
+        most = len(categories) - 1 if categories else math.inf
+        if number is None or not 1 <= number <= most:
             names = ", ".join(categories[1:]) or "numbers: this network's outputs have no names"
             raise ConfigError(
                 "no such class of the segmentation network",

@@ -7,8 +7,9 @@ been measured as good enough, and they would be made of the very maps that they 
 from __future__ import annotations
 
 import hashlib
-import inspect
+import sys
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,24 +154,27 @@ class AutoMasks:
 
     @cached_property
     def _weights_mark(self) -> str:
-        """What identifies the weights without opening the network."""
-        code = ""
-        if self._factory is not None:
-            from xai_audit.network.callables import callable_of
-
-            source = inspect.getsourcefile(
-                inspect.unwrap(callable_of(self._factory, "masks.factory"))
-            )
-            code = "" if source is None else _hash(Path(source))
-        if self._weights is None:
-            return code or "torchvision"
-        if not self._weights.is_file():
+        """What identifies the weights; only a factory's network is opened for it."""
+        if self._weights is not None and not self._weights.is_file():
             raise ConfigError(
                 "no such file of weights",
                 where=f"masks.weights={self._weights}",
                 remedy="download them, or masks.weights=null for torchvision's own",
             )
-        return f"{code}{_hash(self._weights)}"
+        if self._factory is not None:
+            return self._factory_mark(self._factory)
+        if self._weights is None:
+            return f"torchvision {version('torchvision')}"
+        return _hash(self._weights)
+
+    def _factory_mark(self, factory: str) -> str:
+        """The source file of the factory, and the values of its network, wherever they are from."""
+        from xai_audit.masks._segmenter import segmenter
+        from xai_audit.network.prepare import module_hash
+
+        module = segmenter(self._arch, self._weights, factory).module
+        source = sys.modules[factory.partition(":")[0]].__file__
+        return module_hash(module, "" if source is None else _hash(Path(source)))
 
 
 def _hash(file: Path) -> str:

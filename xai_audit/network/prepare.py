@@ -115,12 +115,17 @@ def fingerprint(spec: ModelSpec) -> str:
 
     Taken before :func:`prepare`, which folds weights together.
     """
-    digest = hashlib.sha256(repr(spec.preprocess).encode())
-    for name, layer in spec.module.named_modules():
+    return module_hash(spec.module, repr(spec.preprocess))
+
+
+def module_hash(module: nn.Module, also: str = "") -> str:
+    """A sha256 that changes with a weight, a buffer, a layer, or the text ``also``."""
+    digest = hashlib.sha256(also.encode())
+    for name, layer in module.named_modules():
         # Strides and the like have no weights; an address in a text is another one each run.
         settings = _ADDRESS.sub("", layer.extra_repr())
         digest.update(f"{name} {type(layer).__qualname__} {settings}\n".encode())
-    for name, value in spec.module.state_dict().items():
+    for name, value in module.state_dict().items():
         if is_lazy(value):
             raise ModelError(
                 "a layer has no weights yet",

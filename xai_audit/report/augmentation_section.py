@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.report.answers import read_findings
-from xai_audit.report.words import percent, two
-from xai_audit.run.verdicts import CONFIRMED, REGION_WORDS
+from xai_audit.report.words import BY_MASKS, percent, two
+from xai_audit.run.verdicts import CONFIRMED, REGION_WORDS, marked
 from xai_audit.schema import OK, REGIONS
 from xai_audit.statistics.shares import wilson_interval
 
@@ -65,7 +65,14 @@ def augmentation(run: Run, facts: RunFacts) -> Changed | None:
         n=len(once),
         accuracy=_accuracy(once, "pred"),
         method=None if methods.empty else str(methods.iloc[0]),
-        regions={r: _heading(r, facts.classes_first(names)) for r, names in regions.items()},
+        regions={
+            region: _heading(
+                region,
+                facts.classes_first(names),
+                made=facts.masks_made and region in BY_MASKS,
+            )
+            for region, names in regions.items()
+        },
         rows=tuple(_row(words, part, regions) for words, part in parts),
     )
 
@@ -142,9 +149,9 @@ def _confirmed(run: Run) -> dict[str, list[str]]:
     return {region: found[region] for region in REGIONS if region in found}
 
 
-def _heading(region: str, names: list[str]) -> str:
+def _heading(region: str, names: list[str], *, made: bool) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{REGION_WORDS[region]} of {', '.join(names[:_NAMED])}{more}"
+    return marked(f"{REGION_WORDS[region]} of {', '.join(names[:_NAMED])}{more}", made)
 
 
 def _row(words: str, rows: pd.DataFrame, regions: dict[str, list[str]]) -> dict[str, Any]:

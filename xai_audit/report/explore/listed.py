@@ -72,16 +72,14 @@ class Listed:
     ) -> NDArray[np.intp]:
         """The row of each photo, -1 where it has none.
 
-        Of photos with several labels the row of the class; without one, any row of the photo.
+        Of photos with several labels the row of the class; where none is named, the photo's first.
         """
         images = pd.Index([*image_ids], dtype=object)
         if not self.several_labels:
             return np.asarray(self.ids.get_indexer(images))
-        found = self._first.reindex(images, fill_value=-1).to_numpy(np.intp)
         if class_names is None:
-            return found
-        own = self.ids.get_indexer(case_ids(images, class_names))
-        return np.where(own >= 0, own, found)
+            return self._first.reindex(images, fill_value=-1).to_numpy(np.intp)
+        return np.asarray(self.ids.get_indexer(case_ids(images, class_names)))
 
     def class_if_several(self, row: int) -> str | None:
         """The class that ``row`` is about, of photos with several labels; else None."""
