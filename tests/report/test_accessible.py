@@ -59,7 +59,7 @@ def test_no_page_of_a_report_keeps_anybody_out(answered, cured, tab, monkeypatch
     write_flags(Run(answered.root), **FLAGS_AT)
     run, shown = Run(answered.root), ReportSettings(3, 64, 0, explore_images=100)
     material = read_material(run, shown)
-    draw_sheets(run, {sheet.name: sheet.image_ids for sheet in material.sheets}, half)
+    draw_sheets(run, material.sheets, half)
     write_explore(run, material)
     build_report(run, SMALL, no_mask)
     found = compare(cured)

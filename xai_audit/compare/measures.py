@@ -190,9 +190,9 @@ def _similar(
             values = own["rho"].to_numpy(np.float64)
             # Of values in -1..1, as differences are.
             ends = difference_interval(values, clusters_of(own["image_id"], {}))
+            count = {"n_images": own["image_id"].nunique()}
             row = {"class_name": name, "measure": SIMILARITY, "compared": IMAGES}
-            row |= {"n_images": own["image_id"].nunique()}
-            yield row | _named("value", float(values.mean()), *ends)
+            yield row | count | _named("value", float(values.mean()), *ends)
 
 
 def _sample(side: Side, common: Shared) -> pd.DataFrame:
