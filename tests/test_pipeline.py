@@ -142,6 +142,38 @@ def test_again_does_nothing_and_a_threshold_redoes_only_what_hangs_on_it(folder,
     assert (out / "SUCCESS").is_file()
 
 
+def test_another_language_makes_the_report_alone_anew(folder, again):
+    def stamps() -> dict[str, int]:
+        kept = [*again.rglob("*.parquet"), *again.rglob("*.jpg")]
+        parts = {"explore"}  # a note a sheet of pictures, each drawn already
+        return {
+            p.relative_to(again).as_posix(): p.stat().st_mtime_ns
+            for p in kept
+            if p.relative_to(again).parts[0] not in parts
+        }
+
+    index, before = again / "report" / "index.html", stamps()
+    whole = tiny.overrides(folder, again, tiny.WHOLE)
+    assert tiny.audit([*whole, "report.language=zh"]).returncode == 0
+    assert stamps() == before
+    assert '<html lang="zh-Hans">' in index.read_text(encoding="utf-8")
+    explore = (again / "report" / "explore.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in explore
+    assert "所有照片" in explore
+    assert "模型判断正确" in (again / "report" / "summary.md").read_text(encoding="utf-8")
+    assert tiny.audit(whole).returncode == 0  # and back
+    assert '<html lang="en">' in index.read_text(encoding="utf-8")
+
+
+def test_an_unknown_language_is_told_with_those_that_are_known(folder, tmp_path):
+    wrong = tiny.overrides(folder, tmp_path / "out", "report.language=fr")
+    done = tiny.audit(wrong)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        "xai_audit: unknown value: report.language | expected one of en, zh | got fr"
+    )
+
+
 def test_a_changed_photo_is_seen(folder, tmp_path):
     root = tmp_path / "photos"
     shutil.copytree(folder, root)

@@ -16,6 +16,7 @@ The modules by layer; each imports only from layers above its own in this table:
         1  errors         the errors that users see, one line each
         1  types          the contracts of all plugins, and the data that they exchange
         1  schema         names and types of the columns of all tables
+        1  language       the words that people read, and their language
         2  store          files in object stores: addresses, retries, a cache on the disk
         2  config         typed keys with their limits, composed by Hydra, built into plugins
         3  run            the files of an output folder: paths, record, manifest, reading back

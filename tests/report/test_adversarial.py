@@ -12,7 +12,7 @@ from tests.report.conftest import no_mask, reported
 from xai_audit.report.adversarial_section import adversarial
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 from xai_audit.run.reader import Run
 from xai_audit.schema import ADVERSARIAL
 

@@ -8,8 +8,8 @@ from tests.report.conftest import write_cells
 from xai_audit.report.augmentation_section import augmentation, augmentation_words
 from xai_audit.report.facts import read_facts
 from xai_audit.report.in_short import in_short
-from xai_audit.report.page import environment
 from xai_audit.report.summary import summary_of
+from xai_audit.report.templating import environment
 from xai_audit.run.reader import Run
 from xai_audit.run.verdicts import CLEAR, CONFIRMED
 from xai_audit.schema import AUGMENTATION
@@ -84,7 +84,7 @@ def test_the_page_shows_it(run):
     template = environment().get_template("augmentation.html.j2")
     html = template.render(augmentation=augmentation(run, read_facts(run)))
     assert html.index("Rotated by 30°") < html.index("Blurred by") < html.index("Flipped left")
-    assert "2 of 4<small>15% to 85%</small>" in html
+    assert "2 of 4<br><small>15% to 85%</small>" in html
     assert "0.37<small>own 0.80</small>" in html
     assert "60% → 20%<small>2 photos</small>" in html
     assert "nan" not in html

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 
 # Colour of the text, of what is behind it.
 PAIRS = [

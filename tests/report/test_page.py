@@ -12,7 +12,7 @@ from tests.report import conftest
 from tests.report.conftest import CLASSES, ODD_NAMES
 from xai_audit.report import page
 from xai_audit.report.measured import URL
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 
 VOID = {"meta", "link", "img", "br", "input"}
 

@@ -11,8 +11,8 @@ from PIL import Image
 from tests.report.conftest import no_mask
 from xai_audit.report.draw import draw_pictures
 from xai_audit.report.facts import read_facts
-from xai_audit.report.page import environment
 from xai_audit.report.sections import strategies
+from xai_audit.report.templating import environment
 from xai_audit.run.reader import Run
 from xai_audit.schema import CLUSTERS
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xai_audit.report.page import environment
 from xai_audit.report.sections import trust
+from xai_audit.report.templating import environment
 from xai_audit.run.reader import Run
 from xai_audit.schema import METHODS, RANDOM
 

@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy.special import bdtr, bdtrc
 
+from xai_audit.language import tell
 from xai_audit.run.files import write_json
 
 if TYPE_CHECKING:
@@ -67,8 +68,13 @@ class Try:
     def words(self) -> str:
         """The result and how to get it, in one clause."""
         share = f"{self.right / self.n:.1%}" if self.n else "none"
-        with_ = f", with {self.override}" if self.override else ""
-        return f"{self.change}: right on {share} of {self.n} photos{with_}"
+        values = {"CHANGE": self.change, "share": share, "n": self.n}
+        if self.override:
+            return tell(
+                "{CHANGE}: right on {share} of {n:d} photos, with {keys}",
+                keys=self.override, **values,
+            )  # fmt: skip
+        return tell("{CHANGE}: right on {share} of {n:d} photos", **values)
 
 
 def is_better(right: int, n: int, outputs: int) -> bool:
@@ -129,17 +135,22 @@ def predictions(files: Iterable[Path]) -> Halves:
 def _told(right: int, n: int, outputs: int, tries: Sequence[Try]) -> list[str]:
     """What is wrong, then what would fit and what would not, a sentence each."""
     lines = [
-        f"The model is no better than chance: it names the right class of {right} of {n} photos "
-        f"({right / n:.1%}), and guessing among its {outputs} outputs gives {1 / outputs:.1%}. "
-        "Heatmaps and verdicts say nothing about the classes until this is fixed."
-    ]
+        tell(
+            "The model is no better than chance: it names the right class of {right:d} of {n:d} "
+            "photos ({share:.1%}), and guessing among its {outputs:d} outputs gives {guess:.1%}. "
+            "Heatmaps and verdicts say nothing about the classes until this is fixed.",
+            right=right, n=n, share=right / n, outputs=outputs, guess=1 / outputs,
+        )
+    ]  # fmt: skip
     fit = sorted((t for t in tries if t.fits), key=lambda t: -t.right / t.n)
-    lines += [f"This would fit: {each.words}." for each in fit]
-    lines += [f"This does not fit: {each.words}." for each in tries if not each.fits]
+    lines += [tell("This would fit: {TRY}.", TRY=each.words) for each in fit]
+    lines += [tell("This does not fit: {TRY}.", TRY=each.words) for each in tries if not each.fits]
     if not fit:
         lines.append(
-            "Check the checkpoint, its classification head, the labels, and whether the model "
-            "takes the channels as BGR (no key does that; model=custom can)."
+            tell(
+                "Check the checkpoint, its classification head, the labels, and whether the model "
+                "takes the channels as BGR (no key does that; model=custom can)."
+            )
         )
     return lines
 
@@ -156,11 +167,19 @@ def _other_order(audit: Audit, halves: Halves, right: int) -> list[Try]:
     total = sum(map(Counter.total, halves))
     fits = is_better(fit, total, outputs) and fit > right
     if not fits:
-        return [Try("the classes in another order", fit, total, fits, "")]
+        return [Try(tell("the classes in another order"), fit, total, fits, "")]
     write_json(audit.paths.class_to_idx, order)
     named = ", ".join(changed[:_NAMED]) + (", ..." if len(changed) > _NAMED else "")
     override = f"dataset.class_to_idx={audit.paths.class_to_idx}"
-    return [Try(f"the classes in another order ({named})", fit, total, fits, override)]
+    return [
+        Try(
+            tell("the classes in another order ({classes})", classes=named),
+            fit,
+            total,
+            fits,
+            override,
+        )
+    ]
 
 
 def best_order(

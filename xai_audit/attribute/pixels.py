@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from xai_audit.attribute.chance import Try, is_better
+from xai_audit.language import tell
 from xai_audit.network.inputs import AdaptiveBatch, Inputs
 from xai_audit.run.sample import drawn
 from xai_audit.vision.loader import batches
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from xai_audit.work.audit import Audit
 
 COUNT = 64
-_CONFIGURED = "pixels as configured"
+_CONFIGURED = tell("pixels as configured")
 # Mean, standard deviation and scale; of a model of one channel the mean of each is taken.
 _COMMON: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
-    "ImageNet's mean and standard deviation": (
+    tell("ImageNet's mean and standard deviation"): (
         (0.485, 0.456, 0.406),
         (0.229, 0.224, 0.225),
         1 / 255,
     ),
-    "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3, 1 / 255),
-    "pixels from -1 to 1": ((0.5,) * 3, (0.5,) * 3, 1 / 255),
-    "pixels from 0 to 255": ((0.0,) * 3, (1.0,) * 3, 1.0),
+    tell("pixels from 0 to 1"): ((0.0,) * 3, (1.0,) * 3, 1 / 255),
+    tell("pixels from -1 to 1"): ((0.5,) * 3, (0.5,) * 3, 1 / 255),
+    tell("pixels from 0 to 255"): ((0.0,) * 3, (1.0,) * 3, 1.0),
 }
 
 

@@ -10,7 +10,7 @@ from xai_audit.compare.answer import cells, facts, lead, points, some_made
 from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
 from xai_audit.compare.words import NO_CHANGE, UNCLEAR, signed
 from xai_audit.report.heat import css_gradient
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 from xai_audit.run.files import rows_of, write_text
 from xai_audit.run.verdicts import CONFIRMED, cue_words, marked
 

@@ -33,6 +33,7 @@ AUGMENTATION_FORMS = {
     "crop:SHARE, colour:SHARE": r"(crop|colour):0?\.\d+",
     "rotate:DEGREES, blur:PX, noise:LEVELS": r"(rotate|blur|noise):\d+(\.\d+)?",
 }
+LANGUAGES = ("en", "zh")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -212,6 +213,8 @@ class ReportConfig:
     redact: bool = True
     # Whether the page is also one file to send, self_contained.html, with pictures up to 20 MB.
     self_contained: bool = False
+    # Of its words: English, or simplified Chinese; tables and summary.json stay English.
+    language: str = field(default="en", metadata={"choices": LANGUAGES})
 
 
 @dataclass

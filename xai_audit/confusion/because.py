@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from xai_audit.language import tell
 from xai_audit.run.files import scan
 from xai_audit.run.verdicts import cue_words, marked
 from xai_audit.schema import EVIDENCE
@@ -36,54 +37,108 @@ def because(
     """
     name, other = row["class_name"], row["other_class"]
     if not row["n_images"]:
-        return f"No photo of {name} has {other} as its strongest rival."
-    parts = [_taken(row), _differ(row)]
-    if mine is not None or others is not None:
-        parts.append(f"the evidence {_against(name, mine)}, and {_against(other, others)}")
-    return marked(f"{'; '.join(parts)}.", made)
+        return tell(
+            "No photo of {name} has {other} as its strongest rival.", name=name, other=other
+        )
+    parts = {"TAKEN": _taken(row), "HEATMAPS": _differ(row)}
+    if mine is None and others is None:
+        return marked(tell("{TAKEN}; {HEATMAPS}.", **parts), made)
+    text = tell(
+        "{TAKEN}; {HEATMAPS}; the evidence {FIRST}, and {SECOND}.",
+        FIRST=_against(name, mine), SECOND=_against(other, others), **parts,
+    )  # fmt: skip
+    return marked(text, made)
 
 
 def _taken(row: Mapping[str, Any]) -> str:
     count, wrong = row["n_images"], row["n_confused"]
-    whose = f"of {row['class_name']} whose strongest rival is {row['other_class']}"
+    values = {"name": row["class_name"], "other": row["other_class"], "n": count}
     if count == 1:
-        return f"The one photo {whose} is {'' if wrong else 'not '}taken for it"
-    some = "None" if not wrong else f"{wrong}" if wrong < count else "All"
-    return f"{some} of the {count} photos {whose} {'is' if wrong < 2 else 'are'} taken for it"
+        if wrong:
+            return tell(
+                "The one photo of {name} whose strongest rival is {other} is taken for it", **values
+            )
+        return tell(
+            "The one photo of {name} whose strongest rival is {other} is not taken for it", **values
+        )
+    if not wrong:
+        return tell(
+            "None of the {n:d} photos of {name} whose strongest rival is {other} is taken for it",
+            **values,
+        )
+    if wrong == count:
+        return tell(
+            "All of the {n:d} photos of {name} whose strongest rival is {other} are taken for it",
+            **values,
+        )
+    if wrong == 1:
+        return tell(
+            "1 of the {n:d} photos of {name} whose strongest rival is {other} is taken for it",
+            **values,
+        )
+    return tell(
+        "{wrong:d} of the {n:d} photos of {name} whose strongest rival is {other} are taken for it",
+        wrong=wrong, **values,
+    )  # fmt: skip
 
 
 def _differ(row: Mapping[str, Any]) -> str:
     region, excess = row.get("region"), row.get("region_excess")
     if region is None or excess is None:
-        return f"there are no other photos of {row['class_name']} to compare their heatmaps with"
+        return tell(
+            "there are no other photos of {name} to compare their heatmaps with",
+            name=row["class_name"],
+        )
     low, high = row.get("region_low"), row.get("region_high")
-    theirs = f"in the class's {_photos(row['n_others'])} with another rival"
-    points = round(abs(100 * excess))
-    there = f"the {cue_words(region)} holds {points} point{'s' if points != 1 else ''}"
-    there += f" {'more' if excess > 0 else 'less'} of their relevance than {theirs}"
+    if low is not None and high is not None and low <= 0 <= high:
+        return tell(
+            "no region reliably holds more or less of their relevance than in the class's {PHOTOS} "
+            "with another rival",
+            PHOTOS=_photos(row["n_others"]),
+        )
+    more = excess > 0
+    values = {"cue": cue_words(region), "POINTS": _points(round(abs(100 * excess)))}
+    values |= {"PHOTOS": _photos(row["n_others"])}
+    there = tell(
+        "the {cue} holds {POINTS} more of their relevance than in the class's {PHOTOS} with "
+        "another rival",
+        **values,
+    ) if more else tell(
+        "the {cue} holds {POINTS} less of their relevance than in the class's {PHOTOS} with "
+        "another rival",
+        **values,
+    )  # fmt: skip
     if low is None or high is None:
-        return f"{there}, too few to tell a difference from chance"
-    if low <= 0 <= high:
-        return f"no region reliably holds more or less of their relevance than {theirs}"
+        return tell("{THERE}, too few to tell a difference from chance", THERE=there)
     least, most = sorted((abs(100 * low), abs(100 * high)))
-    return f"{there} ({least:.0f} to {most:.0f})"
+    return tell("{THERE} ({least:.0f} to {most:.0f})", THERE=there, least=least, most=most)
+
+
+def _points(count: int) -> str:
+    return tell("1 point") if count == 1 else tell("{n:d} points", n=count)
 
 
 def _photos(count: int) -> str:
-    return f"{count} photo{'s' if count != 1 else ''}"
+    return tell("1 photo") if count == 1 else tell("{n:d} photos", n=count)
 
 
 def _against(name: str, cues: Cues | None) -> str:
     if cues is None:
-        return f"cannot say anything about {name}"
+        return tell("cannot say anything about {name}", name=name)
     if not cues:
-        return f"holds nothing against {name}"
-    parts = [f"the {cue_words(cue)} ({verdict})" for cue, verdict in cues[:_NAMED]]
+        return tell("holds nothing against {name}", name=name)
+    parts = [
+        tell("the {cue} ({verdict})", cue=cue_words(cue), verdict=verdict)
+        for cue, verdict in cues[:_NAMED]
+    ]
     if len(cues) > _NAMED:
-        parts.append(f"{len(cues) - _NAMED} more")
-    *first, last = parts
-    joined = f"{', '.join(first)} and {last}" if first else last
-    return f"holds {joined} against {name}"
+        parts.append(tell("{n:d} more", n=len(cues) - _NAMED))
+    some = parts[0]
+    for each in parts[1:-1]:
+        some = tell("{SOME}, {OTHER}", SOME=some, OTHER=each)
+    if len(parts) > 1:
+        some = tell("{SOME} and {LAST}", SOME=some, LAST=parts[-1])
+    return tell("holds {CUES} against {name}", CUES=some, name=name)
 
 
 def cues_of(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xai_audit.evidence.donors import confusable
 from xai_audit.evidence.pairs import by_class_in_turn
 from xai_audit.evidence.plan import OTHERS, Cell, Pair
+from xai_audit.language import tell
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def added_cell(
     others = [other for other in roster.names if other != name and pools[other]]
     others = confusable(roster.confusion.get(name, {}), others)
     if not mine or not others:
-        why = "it needs a usable photo of this class and one of another"
+        why = tell("it needs a usable photo of this class and one of another")
         return Cell(name, cue, OTHERS, (), (), why)
 
     def pair(question: str, image: int, donor: int) -> Pair:

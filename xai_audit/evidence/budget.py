@@ -16,6 +16,7 @@ import pyarrow.dataset as ds
 from xai_audit.evidence.cells import ALL
 from xai_audit.evidence.columns import ATTENTION, AVAILABILITY
 from xai_audit.evidence.plan import LOOK
+from xai_audit.language import tell
 from xai_audit.run.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -129,9 +130,11 @@ def within(cell: Cell, pairs: Sequence[int], budget: int) -> Cell:
     left = 2 * (len(cell.pairs) - sum(map(len, kept)))
     why = cell.why
     if left and not any(kept):
-        why = (
-            f"the budget of {budget} forwards was spent before; {left} are needed for it "
-            "(evidence.max_forwards)"
+        why = tell(
+            "the budget of {budget:d} forwards was spent before; {left:d} are needed for it "
+            "(evidence.max_forwards)",
+            budget=budget,
+            left=left,
         )
     reliance, pull, scrambled, whole = kept
     return replace(

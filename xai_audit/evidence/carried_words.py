@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.evidence.carriers import LEAST_CARRIERS
+from xai_audit.language import tell
 from xai_audit.run.verdicts import cue_words
 
 if TYPE_CHECKING:
@@ -17,19 +18,27 @@ _CHANGED = 0.05  # a smaller share of a class's photos is not worth a name
 
 def carried(row: Mapping[str, Any]) -> str:
     """What the cue of the carriers does to photos of other classes."""
-    name, cue = row["class_name"], cue_words(row["cue"])
     low, high = row["carrier_pull_low"], row["carrier_pull_high"]
-    verb = "carries" if row["n_carriers"] == 1 else "carry"
-    known = "" if math.isnan(low) else f" (95 % interval {low:.2f} to {high:.2f})"
-    return (
-        f"{_count(row)} {verb} a {cue} that alone raises the probability of {name} in photos of "
-        f"other classes by {row['carrier_pull']:.2f}{known}"
-    )
+    values: dict[str, Any] = {"CARRY": _carry(row), "cue": cue_words(row["cue"])}
+    values |= {"name": row["class_name"], "value": row["carrier_pull"]}
+    if math.isnan(low):
+        return tell(
+            "{CARRY} a {cue} that alone raises the probability of {name} in photos of other "
+            "classes by {value:.2f}",
+            **values,
+        )
+    return tell(
+        "{CARRY} a {cue} that alone raises the probability of {name} in photos of other classes "
+        "by {value:.2f} (95 % interval {low:.2f} to {high:.2f})",
+        low=low, high=high, **values,
+    )  # fmt: skip
 
 
 def shared(row: Mapping[str, Any]) -> str:
     """How many photos carry a cue that was confirmed otherwise; empty where nobody knows."""
-    return f" {_count(row)} carry it." if row["n_carriers"] >= LEAST_CARRIERS else ""
+    if not row["n_carriers"] >= LEAST_CARRIERS:  # NaN is not
+        return ""
+    return " " + tell("{CARRY} it.", CARRY=_carry(row))
 
 
 def victims(row: Mapping[str, Any]) -> str:
@@ -37,18 +46,30 @@ def victims(row: Mapping[str, Any]) -> str:
     found = [(other, share) for other, share in row.get("victims") or () if share >= _CHANGED]
     if not found:
         return ""
-    named = [f"{share:.0%} of {other}" for other, share in found[:_VICTIMS]]
-    more = f" and {len(found) - _VICTIMS} more classes" * (len(found) > _VICTIMS)
-    become = f" Photos of other classes that then become {row['class_name']}"
-    return f"{become}: {', '.join(named)}{more}."
+    named, *rest = (
+        tell("{share:.0%} of {name}", share=share, name=other) for other, share in found[:_VICTIMS]
+    )
+    for each in rest:
+        named = tell("{SOME}, {OTHER}", SOME=named, OTHER=each)
+    if len(found) > _VICTIMS:
+        named = tell("{SOME} and {n:d} more classes", SOME=named, n=len(found) - _VICTIMS)
+    return " " + tell(
+        "Photos of other classes that then become {name}: {SHARES}.",
+        name=row["class_name"],
+        SHARES=named,
+    )
 
 
 def too_few(row: Mapping[str, Any]) -> str:
     """Why carriers that are fewer than three decide nothing, and how many photos would do."""
     needed = math.ceil(LEAST_CARRIERS / row["carrier_share"])
-    return (
-        f"{carried(row)}; fewer than {LEAST_CARRIERS} may be chance: about "
-        f"{10 * math.ceil(needed / 10)} photos of {row['class_name']} would decide."
+    return tell(
+        "{CARRIED}; fewer than {least:d} may be chance: about {needed:d} photos of {name} would "
+        "decide.",
+        CARRIED=carried(row),
+        least=LEAST_CARRIERS,
+        needed=10 * math.ceil(needed / 10),
+        name=row["class_name"],
     )
 
 
@@ -58,10 +79,19 @@ def is_too_few(row: Mapping[str, Any], least: float) -> bool:
     return bool(few and not math.isnan(row["area"]))
 
 
-def _count(row: Mapping[str, Any]) -> str:
-    """``12 of 50 photos of horse (24 %, 95 % interval 14 % to 37 %)``."""
+def _carry(row: Mapping[str, Any]) -> str:
+    """``12 of 50 photos of horse (24 %, 95 % interval 14 % to 37 %) carry``."""
     share, low, high = (row[f"carrier_share{end}"] for end in ("", "_low", "_high"))
-    return (
-        f"{int(row['n_carriers'])} of {int(row['n_screened'])} photos of {row['class_name']} "
-        f"({share:.0%}, 95 % interval {low:.0%} to {high:.0%})"
+    values = {"n": int(row["n_carriers"]), "total": int(row["n_screened"])}
+    values |= {"name": row["class_name"], "share": share, "low": low, "high": high}
+    if row["n_carriers"] == 1:
+        return tell(
+            "{n:d} of {total:d} photos of {name} ({share:.0%}, 95 % interval {low:.0%} to "
+            "{high:.0%}) carries",
+            **values,
+        )
+    return tell(
+        "{n:d} of {total:d} photos of {name} ({share:.0%}, 95 % interval {low:.0%} to {high:.0%}) "
+        "carry",
+        **values,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import tell
 from xai_audit.run.verdicts import cue_words
 
 if TYPE_CHECKING:
@@ -20,24 +21,34 @@ def effect(row: Mapping[str, Any]) -> str:
     """The effect of the transplant on the probability of the class."""
     if math.isnan(row["reliance"]):
         return pull(row)
-    name, cue = row["class_name"], the(row["cue"])
-    ends = numbers(row, "reliance", f", {int(row['n_images'])} images")
+    name, cue = row["class_name"], cue_words(row["cue"])
+    images = int(row["n_images"])
     if row["way"] == "added":
-        change = moved(row["reliance"], "raises", "lowers", name)
-        return f"Putting {cue} on photos of other classes {change}{ends}"
+        change = changed(row, "reliance", ("raises", "lowers"), images)
+        return tell("Putting the {cue} on photos of other classes {CHANGE}", cue=cue, CHANGE=change)
+    around = row.get("object_included") is False
     if row["measured_on"] == "others":
-        change = moved(row["reliance"], "raises", "lowers", name)
-        return (
+        change = changed(row, "reliance", ("raises", "lowers"), images)
+        if around:
+            return tell(
+                "What these photos have lost cannot be restored, so other classes' photos were "
+                "degraded instead: giving them only the {cue} of {name} around the object {CHANGE}",
+                cue=cue, name=name, CHANGE=change,
+            )  # fmt: skip
+        return tell(
             "What these photos have lost cannot be restored, so other classes' photos were "
-            f"degraded instead: giving them only {cue} of {name}{_around(row)} {change}{ends}"
-        )
-    change = moved(row["reliance"], "lowers", "raises", name)
-    return f"Replacing only {cue}{_around(row)} by that of other classes {change}{ends}"
-
-
-def _around(row: Mapping[str, Any]) -> str:
-    """Where a property was changed, if an object can have it too and was left as it is."""
-    return " around the object" if row.get("object_included") is False else ""
+            "degraded instead: giving them only the {cue} of {name} {CHANGE}",
+            cue=cue, name=name, CHANGE=change,
+        )  # fmt: skip
+    change = changed(row, "reliance", ("lowers", "raises"), images)
+    if around:
+        return tell(
+            "Replacing only the {cue} around the object by that of other classes {CHANGE}",
+            cue=cue, CHANGE=change,
+        )  # fmt: skip
+    return tell(
+        "Replacing only the {cue} by that of other classes {CHANGE}", cue=cue, CHANGE=change
+    )
 
 
 def arms(row: Mapping[str, Any]) -> str:
@@ -45,49 +56,68 @@ def arms(row: Mapping[str, Any]) -> str:
     told = []
     twin, value, own = row["scrambled"], row["reliance"], row["own"]
     if value >= TOLD and not math.isnan(twin):
-        share = twin / value
-        tells = (
-            "any such patch there does" if share > _ANY else
-            "its shape counts" if share < _SHAPE else
-            "its shape is a part of it"
+        share, twin = twin / value, two(twin)
+        told.append(
+            tell("Scrambled it changes it by {twin:.2f}: any such patch there does.", twin=twin)
+            if share > _ANY else
+            tell("Scrambled it changes it by {twin:.2f}: its shape counts.", twin=twin)
+            if share < _SHAPE else
+            tell("Scrambled it changes it by {twin:.2f}: its shape is a part of it.", twin=twin)
         )  # fmt: skip
-        told.append(f"Scrambled it changes it by {two(twin)}: {tells}.")
     if abs(own) >= TOLD and row["own_low"] * row["own_high"] > 0:
-        change = moved(own, "raises", "lowers", row["class_name"])
-        told.append(f"On photos of {row['class_name']} itself it {change}.")
+        change = moved(own, ("raises", "lowers"), row["class_name"])
+        name = row["class_name"]
+        told.append(tell("On photos of {name} itself it {MOVED}.", name=name, MOVED=change))
     return "".join(f" {each}" for each in told)
 
 
 def pull(row: Mapping[str, Any]) -> str:
     """The effect of the cue on photos of other classes."""
-    name = row["class_name"]
-    change = moved(row["pull"], "raises", "lowers", name)
-    given = f"Giving photos of other classes only {the(row['cue'])} of {name}{_around(row)} "
-    return f"{given}{change}{numbers(row, 'pull', '')}"
+    name, cue = row["class_name"], cue_words(row["cue"])
+    change = changed(row, "pull", ("raises", "lowers"))
+    if row.get("object_included") is False:
+        return tell(
+            "Giving photos of other classes only the {cue} of {name} around the object {CHANGE}",
+            cue=cue, name=name, CHANGE=change,
+        )  # fmt: skip
+    return tell(
+        "Giving photos of other classes only the {cue} of {name} {CHANGE}",
+        cue=cue, name=name, CHANGE=change,
+    )  # fmt: skip
 
 
-def moved(value: float, up: str, down: str, name: str) -> str:
-    """What a change of probability is in words: ``up`` or ``down`` and by how much."""
-    if abs(value) < _FAINT:
-        return f"hardly changes the probability of {name}"
-    return f"{up if value > 0 else down} the probability of {name} by {abs(value):.2f}"
-
-
-def numbers(row: Mapping[str, Any], question: str, tail: str) -> str:
-    """The interval in brackets, with the sign of the words before it."""
+def changed(
+    row: Mapping[str, Any], question: str, ways: tuple[str, str], images: int | None = None
+) -> str:
+    """What a change of probability is in words, with its interval; ``ways``: see :func:`moved`."""
+    text = moved(row[question], ways, row["class_name"])
     low, high = row[f"{question}_low"], row[f"{question}_high"]
-    if row[question] <= -_FAINT:
+    if row[question] <= -_FAINT:  # the sign of the words
         low, high = -high, -low
+    ends = {"MOVED": text, "low": two(low), "high": two(high)}
     if math.isnan(low) or math.isnan(high):
-        return f" ({tail.removeprefix(', ')})" if tail else ""
-    return f" (95 % interval {two(low)} to {two(high)}{tail})"
+        return text if images is None else tell("{MOVED} ({n:d} images)", MOVED=text, n=images)
+    if images is None:
+        return tell("{MOVED} (95 % interval {low:.2f} to {high:.2f})", **ends)
+    return tell("{MOVED} (95 % interval {low:.2f} to {high:.2f}, {n:d} images)", n=images, **ends)
 
 
-def two(value: float) -> str:
-    """Two decimals, and no minus zero."""
-    return f"{round(value, 2) + 0.0:.2f}"
+def moved(value: float, ways: tuple[str, str], name: str) -> str:
+    """What a change of probability is in words.
+
+    Args:
+        value: the change.
+        ways: what it does where it is above 0, and below: "raises" or "lowers".
+        name: of the class.
+    """
+    if abs(value) < _FAINT:
+        return tell("hardly changes the probability of {name}", name=name)
+    size = abs(value)
+    if ways[value < 0] == "raises":
+        return tell("raises the probability of {name} by {size:.2f}", name=name, size=size)
+    return tell("lowers the probability of {name} by {size:.2f}", name=name, size=size)
 
 
-def the(cue: str) -> str:
-    """The cue with its article."""
-    return f"the {cue_words(cue)}"
+def two(value: float) -> float:
+    """``value`` as two decimals give it, and no minus zero."""
+    return value if math.isnan(value) else round(value, 2) + 0.0

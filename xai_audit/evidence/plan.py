@@ -15,6 +15,7 @@ import numpy as np
 
 from xai_audit.evidence.donors import confusable, least_similar, ordinary, typical
 from xai_audit.evidence.pairs import PULLED, own_pairs, pull_pairs
+from xai_audit.language import tell
 from xai_audit.schema import PULL, RELIANCE
 
 if TYPE_CHECKING:
@@ -186,19 +187,18 @@ def cell(
     known = separation or Separation({}, {}, {})
     distinct, cue, way, mine = known.distinct, reading.cue, reading.way, pools[name]
     if way == "none":
-        alone = "the file alone tells this; nothing can be transplanted"
+        alone = tell("the file alone tells this; nothing can be transplanted")
         return Cell(name, cue, OWN, (), (), alone)
-    cropped = reading.cropped(roster.places[name])
-    lacking = " with an object mask" * reading.needs_mask + cropped
-    found = f"{len(mine)} usable photo{'s' * (len(mine) != 1)} of this class{lacking}"
-    few = f"{found}; {MIN_IMAGES} are needed"
+    found = reading.in_words(len(mine), roster.places[name])
+    few = tell("{FOUND}; {least:d} are needed", FOUND=found, least=MIN_IMAGES)
     # What no photo could decide costs no look at the other classes.
     known_alone = not math.isnan(distinct.get(name, math.nan))
     able = len(mine) >= MIN_IMAGES or (len(mine) > 1 and (way == "down" or known_alone))
     others = [other for other in roster.names if other != name and pools[other]] if able else []
     if not others:
         lonely = all(other == name or not pools[other] for other in roster.names)
-        return Cell(name, cue, OWN, (), (), f"{found}, and none of another" if lonely else few)
+        none = tell("{FOUND}, and none of another", FOUND=found)
+        return Cell(name, cue, OWN, (), (), none if lonely else few)
     plain = ordinary(name, others, distinct)
     on_others = way == "down" and _lower(reading, pools, name, plain)
     relies = not on_others and len(mine) >= MIN_IMAGES
@@ -230,7 +230,7 @@ def cell(
         measured_on=OTHERS if on_others else OWN,
         reliance=pairs(RELIANCE, own),
         pull=pulled,
-        why=few if cropped and not (relies or on_others) else None,
+        why=few if not (relies or on_others) and reading.cropped(roster.places[name]) else None,
         wanted=share or (len(pulled) if len(pulled) >= PULLED else budget),
         together=budget if share else None,
     )

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from xai_audit.errors import CueProblem, PluginError
 from xai_audit.evidence.columns import SURVEY, WRONG
 from xai_audit.evidence.left_out import counted
+from xai_audit.language import tell
 from xai_audit.run.labelling import labels_of, seen_from
 from xai_audit.run.paths import RunPaths
 
@@ -51,14 +52,28 @@ class CueReading:
     usable: NDArray[np.bool_]
     object_included: NDArray[np.float64] | None = None
 
-    def cropped(self, places: Sequence[int]) -> str:
-        """In brackets, of how many of the photos at ``places`` the model sees nothing of the cue.
+    def cropped(self, places: Sequence[int]) -> int:
+        """Of how many of the photos at ``places`` the model sees nothing of the cue.
 
-        Empty where there are none, and for a cue that is what a mask leaves.
+        None for a cue that is what a mask leaves.
         """
-        unseen = 0 if self.needs_mask else int((self.areas[[*places]] == 0).sum())
-        told = f" (the model's crop leaves this cue out of {unseen} of {len(places)})"
-        return told if unseen else ""
+        return 0 if self.needs_mask else int((self.areas[[*places]] == 0).sum())
+
+    def in_words(self, count: int, places: Sequence[int]) -> str:
+        """How many usable photos a class has, of those at ``places``."""
+        if self.needs_mask:
+            if count == 1:
+                return tell("1 usable photo of this class with an object mask")
+            return tell("{n:d} usable photos of this class with an object mask", n=count)
+        found = tell("{n:d} usable photos of this class", n=count)
+        if count == 1:
+            found = tell("1 usable photo of this class")
+        if not (unseen := self.cropped(places)):
+            return found
+        return tell(
+            "{FOUND} (the model's crop leaves this cue out of {unseen:d} of {total:d})",
+            FOUND=found, unseen=unseen, total=len(places),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from xai_audit.evidence.at_once import JOIN
 from xai_audit.evidence.plan import OWN
+from xai_audit.language import tell
 from xai_audit.run.verdicts import cue_words
 from xai_audit.schema import DISCOVERED, PULL, RELIANCE
 
@@ -77,20 +78,25 @@ class Redundant:
 
     def told(self, name: str) -> str:
         """What taking all parts away does, and each alone, for the end of a sentence."""
-        own = [f"the {cue_words(p)} alone by {_two(v)}" for p, v in self._by_part]
-        return (
-            f"taking {'both' if len(self.parts) == 2 else 'all'} away lowers the probability of "
-            f"{name} by {_two(self.jointly.value)}, {_listed(own)}"
-        )
+        own = [
+            tell("the {cue} alone by {value:.2f}", cue=cue_words(part), value=_two(value))
+            for part, value in zip(self.parts, self.alone, strict=True)
+        ]
+        value, alone = _two(self.jointly.value), _listed(own)
+        if len(self.parts) == 2:
+            return tell(
+                "taking both away lowers the probability of {name} by {value:.2f}, {ALONE}",
+                name=name, value=value, ALONE=alone,
+            )  # fmt: skip
+        return tell(
+            "taking all away lowers the probability of {name} by {value:.2f}, {ALONE}",
+            name=name, value=value, ALONE=alone,
+        )  # fmt: skip
 
     @property
     def words(self) -> str:
         """The parts in plain words."""
-        return _listed([f"the {cue_words(part)}" for part in self.parts])
-
-    @property
-    def _by_part(self) -> zip[tuple[str, float]]:
-        return zip(self.parts, self.alone, strict=True)
+        return _listed([tell("the {cue}", cue=cue_words(part)) for part in self.parts])
 
 
 def sought(judged: pd.DataFrame, limits: Limits) -> dict[str, list[tuple[str, ...]]]:
@@ -226,8 +232,11 @@ def _of(cues: Redundant | None, cue: str) -> Redundant | None:
 
 
 def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    some = words[0]
+    for each in words[1:-1]:
+        some = tell("{SOME}, {OTHER}", SOME=some, OTHER=each)
+    return tell("{SOME} and {LAST}", SOME=some, LAST=words[-1])
 
 
-def _two(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"
+def _two(value: float) -> float:
+    return round(value, 2) + 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xai_audit.language import tell
 from xai_audit.run.sample import seed_of
 from xai_audit.schema import METHODS, OK, RANDOM, TRUST_MEASURES
 from xai_audit.statistics.intervals import mean_interval
@@ -24,7 +25,10 @@ _BY_DRAW = ("similarity_head", "similarity_half", "similarity_all")
 _RANGES = {"road": (-0.5, 0.5), "insertion": (0.0, 1.0), "deletion": (0.0, 1.0)}
 _RANGES |= {"infidelity": (0.0, 1.0)} | dict.fromkeys(_BY_DRAW, (0.0, 1.0))
 # The depths of randomised weights that decide, in words.
-_DECIDING = {"similarity_half": "the upper half of the layers", "similarity_all": "all layers"}
+_DECIDING = {
+    "similarity_half": tell("the upper half of the layers"),
+    "similarity_all": tell("all layers"),
+}
 # Draws of the random weights, so that the result does not depend on one of them.
 DRAWS = 5
 
@@ -92,28 +96,40 @@ def mean_of(
 def _because(method: str, row: dict[str, Any], trusted: bool | None, known: int) -> str:
     """The reason, in one sentence, why the maps are trusted or not."""
     if method == RANDOM:
-        return "Maps of noise, to compare the others with."
+        return tell("Maps of noise, to compare the others with.")
     if not known and row["n_images"]:
-        return (
+        return tell(
             "No map could be compared with one under random weights; a model of outputs has none."
         )
     if trusted is None and known < _MIN_IMAGES:
-        images = "map" if known == 1 else "maps"
-        return f"Only {known} {images} could be compared; at least {_MIN_IMAGES} are needed."
+        if known == 1:
+            return tell(
+                "Only 1 map could be compared; at least {least:d} are needed.", least=_MIN_IMAGES
+            )
+        return tell(
+            "Only {n:d} maps could be compared; at least {least:d} are needed.",
+            n=known, least=_MIN_IMAGES,
+        )  # fmt: skip
     worst = max(_DECIDING, key=lambda name: row[name])
-    numbers = f"rank correlation {row[worst]:.2f} in size"
-    if row[f"{worst}_low"] is not None:
-        low, high = row[f"{worst}_low"], row[f"{worst}_high"]
-        numbers += f", 95 % interval {low:.2f} to {high:.2f}"
-    where = _DECIDING[worst]
+    low, high = row[f"{worst}_low"], row[f"{worst}_high"]
+    told = {"WHERE": _DECIDING[worst]}
+    if low is None:
+        told["NUMBERS"] = tell("rank correlation {value:.2f} in size", value=row[worst])
+    else:
+        told["NUMBERS"] = tell(
+            "rank correlation {value:.2f} in size, 95 % interval {low:.2f} to {high:.2f}",
+            value=row[worst], low=low, high=high,
+        )  # fmt: skip
     if trusted is None:
-        return (
-            f"With random weights in {where} it is open whether its maps stay the same ({numbers}, "
-            "which holds the limit); more photos would decide (trust.images)."
+        return tell(
+            "With random weights in {WHERE} it is open whether its maps stay the same ({NUMBERS}, "
+            "which holds the limit); more photos would decide (trust.images).",
+            **told,
         )
     if trusted:
-        return f"With random weights in {where} its maps become others ({numbers})."
-    return (
-        f"With random weights in {where} its maps stay much the same ({numbers}), so they do not "
-        "show what the model has learned; its attention supports no verdict."
+        return tell("With random weights in {WHERE} its maps become others ({NUMBERS}).", **told)
+    return tell(
+        "With random weights in {WHERE} its maps stay much the same ({NUMBERS}), so they do not "
+        "show what the model has learned; its attention supports no verdict.",
+        **told,
     )

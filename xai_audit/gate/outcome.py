@@ -11,15 +11,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.language import mark
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
     from xai_audit.report.accepted import Acceptance
 
-VIOLATED, PASSED, CANNOT_TELL, NOT_APPLICABLE = (
-    *("violated", "passed", "cannot tell", "not applicable"),
-)
+VIOLATED, PASSED = mark("violated"), mark("passed")
+CANNOT_TELL, NOT_APPLICABLE = mark("cannot tell"), mark("not applicable")
 GROUPS = (VIOLATED, PASSED, CANNOT_TELL, NOT_APPLICABLE)
 IN_FORCE, EXPIRED, NOT_IN_RUN = "in force", "expired", "not in this run"
 NOT_MEASURED = "not measured"

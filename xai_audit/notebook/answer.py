@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.report.in_short import in_short
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 from xai_audit.report.words import two
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ class Shown:
         return file.getvalue()
 
     def _repr_html_(self) -> str:
-        from xai_audit.report.page import environment
+        from xai_audit.report.templating import environment
 
         template = environment().get_template("shown.html.j2")
         picture = base64.b64encode(self._repr_png_()).decode()

@@ -19,7 +19,7 @@ from xai_audit.flags.outliers import REASONS
 from xai_audit.report.explore.build import score_words
 from xai_audit.report.explore.listed import MEASURED, case_ids, in_order
 from xai_audit.report.facts import read_facts
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 from xai_audit.report.words import caption_of
 from xai_audit.run.verdicts import GRAVITY, kinds_of_run, of_kinds
 from xai_audit.schema import ABSENT

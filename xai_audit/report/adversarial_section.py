@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xai_audit.language import mark, said
 from xai_audit.report.material import photos
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Cells, Overlay, photo_picture
-from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.run.verdicts import cue_words
 from xai_audit.schema import ATTACKS, OK, REGIONS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # The attack of which sizes are shown, and the one of which energy is: that of a sign is even.
 _SIZE, _ENERGY = "pgd", "pgd_l2"
-_WORDS = {"fgsm": "FGSM, one step", "pgd": "PGD", "pgd_l2": "PGD in L2"}
+_WORDS = {"fgsm": mark("FGSM, one step"), "pgd": mark("PGD"), "pgd_l2": mark("PGD in L2")}
 # Statuses of decisions that were attacked with all budgets, and of those that could not be.
 _TRIED, _BLIND = (OK, "not_flipped"), "no_gradient"
 # Photos shown, smallest changes first.
@@ -63,8 +64,8 @@ def adversarial(run: Run, facts: RunFacts, *, folder: str, tile: int) -> dict[st
         "blind": blind,
         "most": (run.record.get("adversarial") or {}).get("max_epsilon"),
         "rows": list(rows.values()),
-        "where": {REGION_WORDS[r]: share for r, share in where.items() if "corner" not in r},
-        "regions": {r: REGION_WORDS[r] for r in where},
+        "where": {cue_words(r): share for r, share in where.items() if "corner" not in r},
+        "regions": {r: cue_words(r) for r in where},
         "classes": _classes(flipped, facts)[:_MOST_CLASSES],
         "pictures": _pictures(run, facts, flipped, folder=folder, tile=tile),
     }
@@ -77,7 +78,7 @@ def _row(attack: str, frame: pd.DataFrame) -> dict[str, Any]:
     sizes = frame[size].fillna(math.inf).to_numpy()
     median = float(np.median(sizes)) if len(sizes) else math.inf
     return {
-        "words": _WORDS[attack],
+        "words": said(_WORDS[attack]),
         "tried": len(frame),
         "flipped": len(flipped),
         "median": median if math.isfinite(median) else None,

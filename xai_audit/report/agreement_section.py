@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
+from xai_audit.language import say, spoken
 from xai_audit.report.gallery import overlay_picture
 from xai_audit.report.material import gather
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Shown
 from xai_audit.report.plots.matrix import Matrix, matrix
-from xai_audit.report.words import caption_of, masses, two
-from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.report.words import caption_of, interval, masses, two
+from xai_audit.run.verdicts import cue_words
 from xai_audit.schema import PREFERRED_KINDS, REGIONS
 
 if TYPE_CHECKING:
@@ -99,23 +100,36 @@ def _sentence(whole: pd.DataFrame) -> str:
     """The answer for all classes together."""
     known = whole.dropna(subset=["rank_correlation"]).sort_values("rank_correlation")
     if known.empty:
-        return "No photo has relevance by two methods, so whether they agree is unknown."
+        return say("No photo has relevance by two methods, so whether they agree is unknown.")
     mean = float(known["rank_correlation"].mean())
-    degree = (
-        "agree" if mean >= _STRONG else "agree in part" if mean >= _MODERATE else "do not agree"
-    )
-    text = f"The methods {degree} on where relevance lies: rank correlation {two(mean)}"
+    text = {
+        True: say("The methods do not agree on where relevance lies: rank correlation {number}"),
+        mean >= _MODERATE: say(
+            "The methods agree in part on where relevance lies: rank correlation {number}"
+        ),
+        mean >= _STRONG: say(
+            "The methods agree on where relevance lies: rank correlation {number}"
+        ),
+    }[True].format(number=two(mean))
     if len(known) > 1:
         least, most = (_named(row) for _, row in known.iloc[[0, -1]].iterrows())
-        text += f" on average, from {least} to {most}"
+        text += say(" on average, from {least} to {most}.", least=least, most=most)
     elif (row := known.iloc[0])["rank_correlation_low"] == row["rank_correlation_low"]:
-        ends = (two(float(row[f"rank_correlation_{end}"])) for end in ("low", "high"))
-        text += f" ({' to '.join(ends)})"
-    return f"{text}. {_by_region(known)}{_caution(float(known['rank_correlation'].min()))}"
+        ends = (float(row[f"rank_correlation_{end}"]) for end in ("low", "high"))
+        text += say(" ({interval}).", interval=interval(*ends))
+    else:
+        text += say(".")
+    told = [text, _by_region(known), _caution(float(known["rank_correlation"].min()))]
+    return spoken().gap.join(each for each in told if each)
 
 
 def _named(row: pd.Series) -> str:
-    return f"{two(float(row['rank_correlation']))} ({row['method']} and {row['other_method']})"
+    return say(
+        "{number} ({method} and {other})",
+        number=two(float(row["rank_correlation"])),
+        method=row["method"],
+        other=row["other_method"],
+    )
 
 
 def _by_region(known: pd.DataFrame) -> str:
@@ -124,16 +138,18 @@ def _by_region(known: pd.DataFrame) -> str:
     if not gaps:
         return ""
     widest = max(gaps, key=lambda region: gaps[region])
-    return (
-        f"The shares of relevance that two of them put on a region differ most on the "
-        f"{REGION_WORDS[widest]}, by {100 * gaps[widest]:.0f} points on average. "
+    return say(
+        "The shares of relevance that two of them put on a region differ most on the {cue}, by "
+        "{points} points on average.",
+        cue=cue_words(widest),
+        points=f"{100 * gaps[widest]:.0f}",
     )
 
 
 def _caution(least: float) -> str:
     if least >= _STRONG:
-        return "What one of them shows, the others show too."
-    return "What one of them shows of a photo, another need not show: rely on none alone."
+        return say("What one of them shows, the others show too.")
+    return say("What one of them shows of a photo, another need not show: rely on none alone.")
 
 
 def _classes(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -184,13 +200,17 @@ def _strips(
             material, known[0], look, masks=settings.masks, folder=folder, heat=False
         )
         caption = caption_of(material.scores[known[0]], (), facts=facts, method=None)
-        shown = [Shown(plain, image_id, caption.headline, caption.right, ("the photo",))]
+        shown = [Shown(plain, image_id, caption.headline, caption.right, (say("the photo"),))]
         for key in known:
             picture = overlay_picture(material, key, look, masks=settings.masks, folder=folder)
             line = masses(material.scores[key], ("object", "border"))
             shown.append(Shown(picture, image_id, key[1], None, (line,)))
-        strips.append(Strip(f"{image_id}, mean rank correlation {two(mean)}", tuple(shown)))
+        strips.append(Strip(_strip_title(image_id, mean), tuple(shown)))
     return tuple(strips)
+
+
+def _strip_title(image_id: str, mean: float) -> str:
+    return say("{image}, mean rank correlation {number}", image=image_id, number=two(mean))
 
 
 def _least_agreed(run: Run, kind: str) -> list[tuple[float, str]]:

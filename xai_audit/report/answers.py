@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
+from xai_audit.language import say
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import (
     AVAILABLE,
@@ -68,7 +69,7 @@ class Finding:
     @property
     def subject(self) -> str:
         """These classes in words."""
-        return " or ".join(self.names)
+        return say(" or ").join(self.names)
 
     @property
     def may_be_object(self) -> bool:
@@ -84,6 +85,11 @@ class Finding:
     def words(self) -> str:
         """The cue in plain words."""
         return cue_words(self.cue)
+
+    @property
+    def title(self) -> str:
+        """Class and cue in words."""
+        return say("{name}: {cue}", name=self.subject, cue=self.words)
 
     @property
     def anchor(self) -> str:
@@ -140,15 +146,6 @@ def _is_used(row: Mapping[str, Any], most: float | None) -> bool:
     if most is None or row["verdict"] not in (SUSPECTED, AVAILABLE, CLEAR) or row["explained_by"]:
         return False
     return is_used(row["effect_low"], row[f"{row['shown_question']}_q"], most)
-
-
-def only_requested(run: Run) -> str:
-    """A sentence that names the cues of ``cues=[...]``; empty where all were to be examined."""
-    cues = (run.record.get("evidence") or {}).get("requested_cues")
-    if cues is None or not run.has("evidence"):
-        return ""
-    text = f"Only {len(cues)} cue{'s were' if len(cues) > 1 else ' was'} examined, as requested"
-    return f"{text}: {', '.join(map(cue_words, cues))}."
 
 
 def decisions(findings: Sequence[Finding], classes: Sequence[str]) -> list[Finding]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xai_audit.language import say, say_n
 from xai_audit.report.answers import read_findings
 from xai_audit.report.words import BY_MASKS, percent, two
-from xai_audit.run.verdicts import CONFIRMED, REGION_WORDS, marked
+from xai_audit.run.verdicts import CONFIRMED, cue_words, marked
 from xai_audit.schema import OK, REGIONS
 from xai_audit.statistics.shares import wilson_interval
 
@@ -107,12 +108,12 @@ def _words(name: str, strength: float) -> str:
     """``rotated by 15°``."""
     number = f"{strength:g}"
     return {
-        "flip": "flipped left to right",
-        "crop": f"cropped to the middle {percent(1 - strength)}",
-        "rotate": f"rotated by {number}°",
-        "colour": f"recoloured by up to {percent(strength)}",
-        "blur": f"blurred by {number} px",
-        "noise": f"covered with noise of {number} grey levels",
+        "flip": say("flipped left to right"),
+        "crop": say("cropped to the middle {share}", share=percent(1 - strength)),
+        "rotate": say("rotated by {number}°", number=number),
+        "colour": say("recoloured by up to {share}", share=percent(strength)),
+        "blur": say("blurred by {number} px", number=number),
+        "noise": say("covered with noise of {number} grey levels", number=number),
     }.get(name, f"{name} {number}")
 
 
@@ -122,22 +123,42 @@ def _sentence(parts: list[tuple[str, pd.DataFrame]]) -> str:
     n = max(size for _, _, size in counts)
     some = [(words, k) for words, k, _ in counts if k]
     none = [words for words, k, _ in counts if not k]
-    photos = "The one photo that was changed is" if n == 1 else f"Of {n} photos"
-    if not some:
-        never = "none is decided otherwise" if n > 1 else "decided as before"
-        return f"{photos} {never} when {_listed(none, 'or')}."
+    if n == 1 and some:
+        changes = _either([words for words, _ in some])
+        return say(
+            "The one photo that was changed is decided otherwise when {changes}.", changes=changes
+        )
     if n == 1:
-        return f"{photos} decided otherwise when {_listed([words for words, _ in some], 'or')}."
+        return say(
+            "The one photo that was changed is decided as before when {changes}.",
+            changes=_either(none),
+        )
+    if not some:
+        return say(
+            "Of {total} photos none is decided otherwise when {changes}.",
+            total=n, changes=_either(none),
+        )  # fmt: skip
     (first, k), *others = some
-    text = f"{photos} {k} {'is' if k == 1 else 'are'} decided otherwise when {first}"
-    text += "".join(f", {k} when {words}" for words, k in others[: _SAID - 1])
+    text = say_n(
+        "Of {total} photos {number} is decided otherwise when {change}",
+        "Of {total} photos {number} are decided otherwise when {change}",
+        k, total=n, number=k, change=first,
+    )  # fmt: skip
+    for words, k in others[: _SAID - 1]:
+        text += say(", {number} when {change}", number=k, change=words)
     if less := others[_SAID - 1 :]:
-        text += f", as many or fewer when {_listed([words for words, _ in less], 'or')}"
-    return f"{text}; none when {_listed(none, 'or')}." if none else f"{text}."
+        changes = _either([words for words, _ in less])
+        text += say(", as many or fewer when {changes}", changes=changes)
+    if none:
+        text += say("; none when {changes}", changes=_either(none))
+    return text + say(".")
 
 
-def _listed(words: list[str], joint: str) -> str:
-    return f" {joint} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _either(parts: list[str]) -> str:
+    """``a, b or c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return say("{first} or {last}", first=say(", ").join(parts[:-1]), last=parts[-1])
 
 
 def _confirmed(run: Run) -> dict[str, list[str]]:
@@ -150,8 +171,10 @@ def _confirmed(run: Run) -> dict[str, list[str]]:
 
 
 def _heading(region: str, names: list[str], *, made: bool) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return marked(f"{REGION_WORDS[region]} of {', '.join(names[:_NAMED])}{more}", made)
+    named = say(", ").join(names[:_NAMED])
+    if len(names) > _NAMED:
+        named += say(" and {number} more", number=len(names) - _NAMED)
+    return marked(say("{cue} of {names}", cue=cue_words(region), names=named), made)
 
 
 def _row(words: str, rows: pd.DataFrame, regions: dict[str, list[str]]) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import say
 from xai_audit.report.gallery import overlay_picture
 from xai_audit.report.material import gather
 from xai_audit.report.overlay import Look
 from xai_audit.report.picture import Cells, MeanMap, Shown, class_folder, map_picture
 from xai_audit.report.words import caption_of
 from xai_audit.run.files import rows_of
-from xai_audit.run.verdicts import REGION_WORDS
+from xai_audit.run.verdicts import cue_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +82,7 @@ def confused(run: Run, facts: RunFacts, *, settings: ReportSettings, folder: str
     pairs: dict[int, dict[tuple[str, str], list[dict[str, Any]]]] = {}
     for row in rows:
         key = row["class_name"], row["other_class"]
-        named = row | {"words": REGION_WORDS.get(row["region"])}
+        named = row | {"words": row["region"] and cue_words(row["region"])}
         pairs.setdefault(row["pair"], {}).setdefault(key, []).append(named)
     found = []
     for number, ways in sorted(pairs.items()):
@@ -117,7 +118,7 @@ def _shown_by(
             if key in material.scores:
                 caption = caption_of(material.scores[key], (), facts=facts, method=None)
                 picture = overlay_picture(material, key, look, masks=settings.masks, folder=folder)
-                line = f"margin {margin:+.2f}"
+                line = say("margin {number}", number=f"{margin:+.2f}")
                 found.append(Shown(picture, image_id, caption.headline, caption.right, (line,)))
         return tuple(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.language import say
 from xai_audit.run.files import rows_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ def decided(run: Run) -> Decided | None:
     if not total:
         return None
     right = total - sum(row["missed"] + row["false_alarms"] for row in rows)
-    words = f"{right:,} of {total:,} decisions (photo × class) are right"
+    words = say(
+        "{number} of {total} decisions (photo × class) are right",
+        number=f"{right:,}",
+        total=f"{total:,}",
+    )
     known = [
         (r["balanced_accuracy"], r["class_name"])
         for r in rows
@@ -50,7 +55,8 @@ def decided(run: Run) -> Decided | None:
     ]
     if known:
         (low, worst), (high, best) = min(known), max(known)
-        words += f"; balanced accuracy {low:.1%} ({worst})"
-        words += f" to {high:.1%} ({best})" if worst != best else ""
+        words += say("; balanced accuracy {share} ({name})", share=f"{low:.1%}", name=worst)
+        if worst != best:
+            words += say(" to {share} ({name})", share=f"{high:.1%}", name=best)
     worst, share = min(((r["class_name"], r["accuracy"]) for r in rows), key=lambda one: one[1])
     return Decided(right, total, total // len(rows), words, (worst, share))

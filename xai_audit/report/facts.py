@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.language import say, tell
 from xai_audit.run.verdicts import are_made
 from xai_audit.store.address import placed
 from xai_audit.types import Preprocess
@@ -60,7 +61,7 @@ class RunFacts:
         if output is None or output != output:  # NaN: the column had a null
             return "?"
         index = int(output)  # type: ignore[call-overload]
-        return self.classes.get(index, f"output {index}")
+        return self.classes.get(index, say("output {number}", number=index))
 
 
 def read_facts(run: Run) -> RunFacts:
@@ -71,10 +72,15 @@ def read_facts(run: Run) -> RunFacts:
     noted = [*(record.get("warnings") or []), *(record.get("without_relevance") or [])]
     warnings = [str(warning) for warning in noted]
     if not root:
-        warnings.append("run.json names no dataset_root, so the galleries cannot show photos.")
+        warnings.append(
+            tell("run.json names no dataset_root, so the galleries cannot show photos.")
+        )
     if not record.get("preprocess"):
         warnings.append(
-            "run.json has no preprocess: heatmaps are placed as ImageNet's resize and crop would."
+            tell(
+                "run.json has no preprocess: heatmaps are placed as ImageNet's resize and crop "
+                "would."
+            )
         )
     return RunFacts(
         classes={int(output): str(name) for output, name in (record.get("classes") or {}).items()},
@@ -97,5 +103,6 @@ def _layer(run: Run) -> str | None:
         return None
     given = isinstance(asked, dict) and asked.get("target_layer")
     size = " × ".join(map(str, model.get("grid") or ())) or "?"
-    how = "given" if given else "found automatically"
-    return f"{model['target_layer']}, {size} cells, {how}"
+    if given:
+        return say("{layer}, {size} cells, given", layer=model["target_layer"], size=size)
+    return say("{layer}, {size} cells, found automatically", layer=model["target_layer"], size=size)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xai_audit.config.nodes import STAGES
+from xai_audit.language import say
 from xai_audit.report.accuracy import accuracy
 from xai_audit.report.answers import (
     Finding,
     decisions,
-    only_requested,
     read_findings,
     undecided,
     worst_first,
@@ -20,7 +20,7 @@ from xai_audit.report.answers import (
 from xai_audit.report.augmentation_section import augmentation_words
 from xai_audit.report.decided import decided
 from xai_audit.report.facts import read_facts
-from xai_audit.report.lead import lead
+from xai_audit.report.lead import lead, only_requested
 from xai_audit.report.sections import trust
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
@@ -134,19 +134,23 @@ def answer_sentence(run: Run, findings: Sequence[Finding]) -> str:
     if findings:
         return lead(findings, rows_of(run.summary) if run.has("summary") else [])
     if run.has("evidence"):
-        return "No photo could be examined."
-    return "The evidence has not been measured yet."
+        return say("No photo could be examined.")
+    return say("The evidence has not been measured yet.")
 
 
 def finding_line(finding: Finding) -> str:
     """``rose by its border, 0.93 (95 % interval 0.90 to 0.95)``."""
-    whose = "the" if finding.both else "its"
-    text = f"{finding.subject} by {whose} {finding.words}"
+    name, cue = finding.subject, finding.words
+    text = say("{name} by its {cue}", name=name, cue=cue)
+    if finding.both:
+        text = say("{name} by the {cue}", name=name, cue=cue)
     if finding.effect is not None:
-        text += f", effect {two(finding.effect)}"
+        text += say(", effect {effect}", effect=two(finding.effect))
         if finding.low is not None and finding.high is not None:
-            text += f" (95 % interval {two(finding.low)} to {two(finding.high)})"
-    text = f"{text}, which may be the object's own" if finding.may_be_object else text
+            text += say(
+                " (95 % interval {low} to {high})", low=two(finding.low), high=two(finding.high)
+            )
+    text += say(", which may be the object's own") if finding.may_be_object else ""
     return marked(text, finding.masks_made)
 
 
@@ -171,9 +175,14 @@ def trusted_words(run: Run) -> str:
         return ""
     failed, unknown = checked["failed"], [*checked["unknown"]]
     rest = [row["method"] for row in checked["rows"] if row["trusted"]]
-    known = (("trusted", rest), ("not trusted", failed), ("checked on too few photos", unknown))
-    said = [f"{', '.join(names)} {word}" for word, names in known if names]
-    return f"heatmaps: {'; '.join(said)}"
+    lists = [say(", ").join(names) for names in (rest, failed, unknown)]
+    known = [
+        say("{methods} trusted", methods=lists[0]),
+        say("{methods} not trusted", methods=lists[1]),
+        say("{methods} checked on too few photos", methods=lists[2]),
+    ]
+    found = [words for words, names in zip(known, lists, strict=True) if names]
+    return say("heatmaps: {methods}", methods=say("; ").join(found))
 
 
 def _open_lines(findings: Sequence[Finding]) -> Iterator[str]:

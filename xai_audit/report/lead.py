@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import listed, say, say_n, spoken
 from xai_audit.report.answers import likely_effect, mostly_open, worst_first
 from xai_audit.report.words import two
-from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED, marked
+from xai_audit.run.verdicts import ALL_CUES, CONFIRMED, UNDETERMINED, cue_words, marked
 from xai_audit.schema import CARRIER_PULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from xai_audit.report.answers import Finding
+    from xai_audit.run.reader import Run
 
 # Classes named.
 _SHOWN = 5
@@ -30,30 +32,47 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
     """
     confirmed = worst_first([f for f in findings if f.verdict == CONFIRMED])
     classes = len({name for f in findings for name in f.names})
-    cues = len({f.cue for f in findings})
-    examined = "the one cue examined" if cues == 1 else f"any of the {cues:,} cues examined"
-    text, nobody = "", "No class"
-    if mostly_open(findings):
-        count = sum(f.verdict == UNDETERMINED for f in findings)
-        total = sum(len(f.names) for f in findings)
-        text = f"For {count:,} of {total:,} pairs of class and cue there were too few photos to "
-        text, nobody = f"{text}decide. ", "Among the rest no class"
+    cues, opens = len({f.cue for f in findings}), mostly_open(findings)
+    examined = say_n(
+        "the one cue examined", "any of the {number} cues examined", cues, number=f"{cues:,}"
+    )
+    sentences = [_open(findings)] if opens else []
     if confirmed:
-        text += _found(confirmed, classes)
+        sentences += _found(confirmed, classes)
     elif all(f.verdict == UNDETERMINED for f in findings):
-        text = f"Whether {_count(classes, 'class')} {_be(classes, 'rely', 'relies')} on "
-        text += f"{examined} could not be determined."
+        sentences.append(
+            say_n(
+                "Whether {number} class relies on {cues} could not be determined.",
+                "Whether {number} classes rely on {cues} could not be determined.",
+                classes, number=classes, cues=examined,
+            )
+        )  # fmt: skip
+    elif opens:
+        sentences.append(say("Among the rest no class was found to rely on {cues}.", cues=examined))
     else:
-        text += f"{nobody} was found to rely on {examined}."
-    text += _likely(findings)
+        sentences.append(say("No class was found to rely on {cues}.", cues=examined))
+    sentences += _likely(findings)
     together = next((row for row in summary if row["cue"] == ALL_CUES), None)
     if together and None not in (together["accuracy_with"], together["accuracy_without"]):
-        sentence = (
-            f"When every cue at once comes from another class, accuracy goes from "
-            f"{together['accuracy_with']:.0%} to {together['accuracy_without']:.0%}."
+        sentence = say(
+            "When every cue at once comes from another class, accuracy goes from {high} to {low}.",
+            high=f"{together['accuracy_with']:.0%}",
+            low=f"{together['accuracy_without']:.0%}",
         )
-        text += f" {marked(sentence, _made(findings))}"
-    return text
+        sentences.append(marked(sentence, _made(findings)))
+    return spoken().gap.join(sentences)
+
+
+def only_requested(run: Run) -> str:
+    """A sentence that names the cues of ``cues=[...]``; empty where all were to be examined."""
+    cues = (run.record.get("evidence") or {}).get("requested_cues")
+    if cues is None or not run.has("evidence"):
+        return ""
+    return say_n(
+        "Only {number} cue was examined, as requested: {cues}.",
+        "Only {number} cues were examined, as requested: {cues}.",
+        len(cues), number=len(cues), cues=say(", ").join(map(cue_words, cues)),
+    )  # fmt: skip
 
 
 def _made(findings: Sequence[Finding]) -> bool:
@@ -61,49 +80,73 @@ def _made(findings: Sequence[Finding]) -> bool:
     return any(finding.masks_made for finding in findings)
 
 
-def _likely(findings: Sequence[Finding]) -> str:
-    """The undetermined pairs with a large effect, in a sentence; empty where there is none."""
+def _open(findings: Sequence[Finding]) -> str:
+    count = sum(f.verdict == UNDETERMINED for f in findings)
+    total = sum(len(f.names) for f in findings)
+    return say(
+        "For {number} of {total} pairs of class and cue there were too few photos to decide.",
+        number=f"{count:,}",
+        total=f"{total:,}",
+    )
+
+
+def _likely(findings: Sequence[Finding]) -> list[str]:
+    """The undetermined pairs with a large effect, in a sentence; none where there is none."""
     found = [f for f in findings if f.verdict == UNDETERMINED and likely_effect(f)]
     if not found:
-        return ""
+        return []
     found.sort(key=likely_effect, reverse=True)
-    named = [f"{f.subject} by its {f.words} ({two(f.effect)})" for f in found[:_SHOWN]]
-    more = [f"{len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    sentence = f"Large effects that so few photos do not decide: {_listed([*named, *more])}."
-    return f" {marked(sentence, _made(found))}"
+    named = [
+        say("{name} by its {cue} ({effect})", name=f.subject, cue=f.words, effect=two(f.effect))
+        for f in found[:_SHOWN]
+    ]
+    cells = listed([*named, *_more(len(found))])
+    sentence = say("Large effects that so few photos do not decide: {cells}.", cells=cells)
+    return [marked(sentence, _made(found))]
 
 
-def _found(confirmed: Sequence[Finding], classes: int) -> str:
+def _found(confirmed: Sequence[Finding], classes: int) -> list[str]:
     """The classes with a confirmed cue, in sentences; what may be the object's own comes last."""
     surely = [f for f in confirmed if not f.may_be_object]
     perhaps = [f for f in confirmed if f.may_be_object]
     sentences = [marked(_decided(surely, classes), _made(surely))] if surely else []
-    sentences += [marked(_perhaps(perhaps, classes), _made(perhaps))] if perhaps else []
-    return " ".join(f"{sentence}." for sentence in sentences)
+    return sentences + ([marked(_perhaps(perhaps, classes), _made(perhaps))] if perhaps else [])
 
 
 def _decided(confirmed: Sequence[Finding], classes: int) -> str:
     """The classes with a confirmed cue and their cues, in words; worst first."""
     shared, cues = [f for f in confirmed if f.both], _by_class(confirmed)
     if shared:
-        by = _listed([f"the {finding.words}" for finding in shared])
-        also = [f"{name} also by {_listed(mine)}" for name, mine in cues.items()]
-        return "; ".join(
-            [f"{shared[0].subject} is decided by {by}, not by the object alone", *also]
+        also = "".join(
+            say("; {name} also by {cues}", name=name, cues=listed(mine))
+            for name, mine in cues.items()
         )
-    verb = _be(len(cues), "are", "is")
-    text = f"{len(cues)} of {_count(classes, 'class')} {verb} decided by something other than the "
-    return f"{text}object: {_named(cues)}"
+        return say(
+            "{name} is decided by {cues}, not by the object alone{also}.",
+            name=shared[0].subject,
+            cues=listed([say("the {cue}", cue=finding.words) for finding in shared]),
+            also=also,
+        )
+    return say_n(
+        "{number} of {classes} is decided by something other than the object: {named}.",
+        "{number} of {classes} are decided by something other than the object: {named}.",
+        len(cues), number=len(cues), classes=_classes(classes), named=_named(cues),
+    )  # fmt: skip
 
 
 def _perhaps(confirmed: Sequence[Finding], classes: int) -> str:
     """The classes with a confirmed property that may be the object's own, in words."""
-    shared = [f"{f.subject} by the {f.words}" for f in confirmed if f.both]
+    shared = [say("{name} by the {cue}", name=f.subject, cue=f.words) for f in confirmed if f.both]
     cues = _by_class(confirmed)
-    named = _listed([*shared, *([_named(cues)] if cues else [])])
+    named = listed([*shared, *([_named(cues)] if cues else [])])
     count = len({name for f in confirmed for name in f.names})
-    text = f"{count} of {_count(classes, 'class')} {_be(count, 'are', 'is')} decided by what may "
-    return f"{text}be the object's own, changed on whole photos, the object included: {named}"
+    return say_n(
+        "{number} of {classes} is decided by what may be the object's own, changed on whole "
+        "photos, the object included: {named}.",
+        "{number} of {classes} are decided by what may be the object's own, changed on whole "
+        "photos, the object included: {named}.",
+        count, number=count, classes=_classes(classes), named=named,
+    )  # fmt: skip
 
 
 def _by_class(confirmed: Sequence[Finding]) -> dict[str, list[str]]:
@@ -111,32 +154,31 @@ def _by_class(confirmed: Sequence[Finding]) -> dict[str, list[str]]:
     cues: dict[str, list[str]] = defaultdict(list)
     for finding in confirmed:
         if not finding.both:
-            cues[finding.class_name].append(f"its {finding.words}{_on(finding)}")
+            cues[finding.class_name].append(_its(finding))
     return cues
 
 
-def _on(finding: Finding) -> str:
-    """The share of its photos that carry it, where the others' cue does nothing."""
+def _its(finding: Finding) -> str:
+    """The cue, with the share of photos that carry it where the others' cue does nothing."""
     share = finding.row["carrier_share"] if finding.question == CARRIER_PULL else None
-    return "" if share is None else f" on {share:.0%} of its photos"
+    if share is None:
+        return say("its {cue}", cue=finding.words)
+    return say("its {cue} on {share} of its photos", cue=finding.words, share=f"{share:.0%}")
 
 
-def _named(cues: Mapping[str, Sequence[str]]) -> str:
+def _named(cues: Mapping[str, list[str]]) -> str:
     """The first few classes, each with its cues in words, and how many more there are."""
-    named = [f"{name} by {_listed(mine)}" for name, mine in list(cues.items())[:_SHOWN]]
-    return _listed([*named, *([f"{len(cues) - _SHOWN} more"] if len(cues) > _SHOWN else [])])
+    named = [
+        say("{name} by {cues}", name=name, cues=listed(mine))
+        for name, mine in list(cues.items())[:_SHOWN]
+    ]
+    return listed([*named, *_more(len(cues))])
 
 
-def _listed(parts: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+def _more(count: int) -> list[str]:
+    return [say("{number} more", number=count - _SHOWN)] if count > _SHOWN else []
 
 
-def _count(number: int, word: str) -> str:
+def _classes(number: int) -> str:
     """``1 class``, ``2 classes``."""
-    plural = "" if number == 1 else "es" if word.endswith("s") else "s"
-    return f"{number} {word}{plural}"
-
-
-def _be(number: int, plural: str, singular: str) -> str:
-    return singular if number == 1 else plural
+    return say_n("{number} class", "{number} classes", number, number=number)

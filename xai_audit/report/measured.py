@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from xai_audit import __version__
+from xai_audit.language import say
 from xai_audit.report.again import own_command
 from xai_audit.run.files import read_json
 from xai_audit.run.verdicts import are_made
@@ -30,13 +31,15 @@ def measured(run: Run) -> dict[str, Any]:
     """
     record, versions = run.record, run.record.get("versions") or {}
     known = {
-        "Measured": _date(run),
-        "Photos": _photos(run),
-        "Weights": _weights(run),
-        "Masks": _masks(run),
-        "Versions": ", ".join(f"{name} {versions[name]}" for name in _SHOWN if name in versions),
-        "Device": _joined(record.get("device"), record.get("precision")),
-        "Seed": None if record.get("seed") is None else str(record["seed"]),
+        say("Measured"): _date(run),
+        say("Photos"): _photos(run),
+        say("Weights"): _weights(run),
+        say("Masks"): _masks(run),
+        say("Versions"): ", ".join(
+            f"{name} {versions[name]}" for name in _SHOWN if name in versions
+        ),
+        say("Device"): _joined(record.get("device"), record.get("precision")),
+        say("Seed"): None if record.get("seed") is None else str(record["seed"]),
     }
     rows = [(heading, text) for heading, text in known.items() if text]
     return {"rows": rows, "command": own_command(run), "cite": _cite(run)}
@@ -70,14 +73,22 @@ def listing(run: Run) -> tuple[int, str]:
 
 def _photos(run: Run) -> str | None:
     count, mark = listing(run)
-    return f"{count:,}, sha256 {mark[:16]} of their names, classes and sizes" if count else None
+    if not count:
+        return None
+    return say(
+        "{number}, sha256 {mark} of their names, classes and sizes",
+        number=f"{count:,}",
+        mark=mark[:16],
+    )
 
 
 def _weights(run: Run) -> str | None:
     """A hash of parameters, layers and transform."""
     noted = read_json(run.paths.model_json)
     weights = (noted.get("facts") or {}).get("weights") if isinstance(noted, dict) else None
-    return f"sha256 {weights[:16]} of parameters, layers and transform" if weights else None
+    if not weights:
+        return None
+    return say("sha256 {mark} of parameters, layers and transform", mark=weights[:16])
 
 
 def _masks(run: Run) -> str | None:
@@ -85,9 +96,15 @@ def _masks(run: Run) -> str | None:
     if not are_made(run.record):
         return None
     noted = run.record["masks"]
-    text = f"made by the network {noted['by']}, not given: {noted['made']:,} photos"
-    refused = ", ".join(f"{count:,} {status}" for status, count in noted["refused"].items())
-    return f"{text}; without a mask: {refused}" if refused else text
+    text = say(
+        "made by the network {network}, not given: {number} photos",
+        network=noted["by"],
+        number=f"{noted['made']:,}",
+    )
+    refused = [f"{count:,} {status}" for status, count in noted["refused"].items()]
+    if refused:
+        text += say("; without a mask: {statuses}", statuses=say(", ").join(refused))
+    return text
 
 
 def _joined(*parts: object) -> str | None:

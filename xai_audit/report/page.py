@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-
-import jinja2
 
 from xai_audit.config.nodes import STAGES
 from xai_audit.flags.outliers import MIN_IMAGES, REASONS
+from xai_audit.language import mark, said, say
 from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.measured import measured
@@ -27,10 +24,11 @@ from xai_audit.report.tables import (
     score_problems,
     unusual,
 )
-from xai_audit.report.words import BY_MASKS, fact, percent, times, titles, two, whole
+from xai_audit.report.templating import environment
+from xai_audit.report.words import BY_MASKS, titles
 from xai_audit.run.files import replacing
-from xai_audit.run.verdicts import REGION_WORDS, marked
-from xai_audit.schema import OK
+from xai_audit.run.verdicts import cue_words
+from xai_audit.schema import OK, REGIONS
 from xai_audit.store.home import withdraw
 from xai_audit.work.folder import given_name
 
@@ -47,10 +45,16 @@ if TYPE_CHECKING:
 
 # With more classes than this each has a page of its own, so that the first one stays light.
 _INLINE_CLASSES = 40
-_FACTS = (
-    *("device", "seed", "batch_size", "images_per_second"),
-    *("schema_version", "fingerprint", "dataset_root"),
-)
+# Fact of run.json -> its words.
+_FACTS = {
+    "device": mark("device"),
+    "seed": mark("seed"),
+    "batch_size": mark("batch size"),
+    "images_per_second": mark("images per second"),
+    "schema_version": mark("schema version"),
+    "fingerprint": mark("fingerprint"),
+    "dataset_root": mark("dataset root"),
+}
 
 
 def write_page(
@@ -124,25 +128,6 @@ def _delete_others(folder: Path, files: set[str]) -> None:
                 withdraw(path)
 
 
-@lru_cache(maxsize=1)
-def environment() -> jinja2.Environment:
-    """The templates of this package; every value escaped, an absent one an error."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("xai_audit.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
-    templates.filters |= {"two": two, "json": _json, "marked": marked}
-    return templates
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-
-
 def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, Any]:
     """Everything that the templates show."""
     facts, kinds, clean = sections.facts, sections.kinds, redacted if settings.redact else _plain
@@ -188,7 +173,7 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
         "settings": settings,
         "words": {
             "titles": titles(made=facts.masks_made),
-            "regions": REGION_WORDS,
+            "regions": _regions(),
             "reasons": REASONS,
             "made": BY_MASKS if facts.masks_made else (),
         },
@@ -205,6 +190,11 @@ def _page(run: Run, sections: Sections, settings: ReportSettings) -> dict[str, A
     }
 
 
+def _regions() -> dict[str, str]:
+    """Region of the score table -> its words."""
+    return {region: cue_words(region) for region in REGIONS}
+
+
 def _plain(value: Any) -> Any:  # noqa: ANN401 - of JSON
     return value
 
@@ -214,7 +204,9 @@ def title_of(run: Run, facts: RunFacts) -> str:
     dataset = _name(run.config.get("dataset"))
     if dataset is None and facts.dataset_root is not None:
         dataset = facts.dataset_root.name
-    return " · ".join(part for part in (dataset, _name(run.record.get("model"))) if part) or "Audit"
+    return " · ".join(part for part in (dataset, _name(run.record.get("model"))) if part) or say(
+        "Audit"
+    )
 
 
 def _name(node: object) -> str | None:
@@ -238,7 +230,7 @@ def _run(run: Run) -> dict[str, Any]:
     rest = {key: record.get(key) for key in ("model", "preprocess", "regions", "counts")}
     known = {key: record[key] for key in _FACTS if record.get(key) is not None}
     return {
-        "facts": {key.replace("_", " "): value for key, value in known.items()},
+        "facts": {said(_FACTS[key]): value for key, value in known.items()},
         "timings": record.get("timings") or {},
         "versions": record.get("versions") or {},
         "json": {key: value for key, value in {"config": run.config, **rest}.items() if value},

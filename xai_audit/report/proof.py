@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
+from xai_audit.language import say
 from xai_audit.report.material import photos
 from xai_audit.report.picture import Picture, digest
 from xai_audit.report.spotlight import discovered_regions
@@ -122,11 +123,16 @@ def labels(row: Mapping[str, Any], finding: Finding) -> tuple[str, str, str]:
     """What was done to the photo of each panel, from a row of TRANSPLANTS."""
     words, name = finding.words, row["class_name"]
     if row["donor_without"] == row["image_id"]:  # something that is put on
-        return "as it is", f"with the {words}", f"without the {words}"
+        with_, without = say("with the {cue}", cue=words), say("without the {cue}", cue=words)
+        return say("as it is"), with_, without
     theirs = row["donor_without_class"]
     if theirs is None:
-        theirs = "another class" if row["image_class"] == name else "its own class"
-    return "as it is", f"with the {words} of another photo of {name}", f"with that of {theirs}"
+        theirs = say("another class") if row["image_class"] == name else say("its own class")
+    return (
+        say("as it is"),
+        say("with the {cue} of another photo of {name}", cue=words, name=name),
+        say("with that of {name}", name=theirs),
+    )
 
 
 def _chosen(
@@ -159,12 +165,12 @@ def _said(row: Mapping[str, Any], end: str) -> str:
     name, share = row["class_name"], float(row[f"p_{end}"])
     if row[f"predicted_{end}"]:
         return _predicted(name, share)
-    return f"predicted: another class ({name} {two(share)})"
+    return say("predicted: another class ({name} {share})", name=name, share=two(share))
 
 
 def _predicted(name: str, share: float) -> str:
     """``predicted: rose (0.93)``."""
-    return f"predicted: {name} ({two(share)})"
+    return say("predicted: {name} ({share})", name=name, share=two(share))
 
 
 def _as_it_is(run: Run, ids: set[str], kinds: dict[str, str], facts: RunFacts) -> dict[str, str]:

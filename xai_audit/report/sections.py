@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import mark, say
 from xai_audit.report.actions import actions
 from xai_audit.report.adversarial_section import adversarial
 from xai_audit.report.agreement_section import agreement
@@ -15,9 +16,9 @@ from xai_audit.report.facts import read_facts
 from xai_audit.report.gallery import galleries
 from xai_audit.report.picture import Cells, MeanMap, class_folder, map_picture
 from xai_audit.report.verdicts import build_answer
-from xai_audit.report.words import two
+from xai_audit.report.words import interval, two
 from xai_audit.run.files import rows_of
-from xai_audit.run.verdicts import REGION_WORDS, kinds_of_run
+from xai_audit.run.verdicts import cue_words, kinds_of_run
 from xai_audit.schema import RANDOM
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ GALLERY, PLOTS, LISTS = "gallery", "plots", "lists"
 _NAMED = 3
 # Column, heading, and what it says.
 _COLUMNS = (
-    ("similarity_all", "Similarity with random weights"),
-    ("similarity_half", "… in the upper half"),
-    ("similarity_head", "… in the last layer"),
-    ("road", "ROAD"),
-    ("insertion", "Insertion"),
-    ("deletion", "Deletion"),
-    ("infidelity", "Infidelity"),
-    ("sensitivity", "Sensitivity"),
-    ("completeness_error", "Completeness error"),
+    ("similarity_all", mark("Similarity with random weights")),
+    ("similarity_half", mark("… in the upper half")),
+    ("similarity_head", mark("… in the last layer")),
+    ("road", mark("ROAD")),
+    ("insertion", mark("Insertion")),
+    ("deletion", mark("Deletion")),
+    ("infidelity", mark("Infidelity")),
+    ("sensitivity", mark("Sensitivity")),
+    ("completeness_error", mark("Completeness error")),
 )
 
 
@@ -186,10 +187,10 @@ def _strategy(row: dict[str, Any], folder: str, *, several: bool) -> dict[str, A
 def _words(row: dict[str, Any]) -> str:
     """The place of a strategy's relevance, in few words."""
     if not row["cluster"]:
-        return "like no other photos"
+        return say("like no other photos")
     if row["kind"] == "mixed":
-        return "no single region"
-    return f"the {REGION_WORDS[row['kind']]}"
+        return say("no single region")
+    return say("the {cue}", cue=cue_words(row["kind"]))
 
 
 def trust(run: Run) -> dict[str, Any] | None:
@@ -228,5 +229,4 @@ def _cell(row: dict[str, Any], column: str) -> tuple[str, str] | None:
     if row[column] is None:
         return None
     low, high = row[f"{column}_low"], row[f"{column}_high"]
-    interval = "" if low is None else f"{two(low)} to {two(high)}"
-    return two(row[column]), interval
+    return two(row[column]), "" if low is None else interval(low, high)

@@ -9,6 +9,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from xai_audit.language import say, say_n
 from xai_audit.report.sections import GALLERY
 from xai_audit.run.files import write_text
 
@@ -26,7 +27,7 @@ _ALT = re.compile(r' alt="[^"]*"')
 _DIGITS = re.compile(r"-[0-9a-f]{10}$")
 _NAMED = 5  # classes of which pictures are left out
 # What tells of files beside the page.
-_FILES = re.compile(r'<p class="note screen">As a file: .*?</p>\n?')
+_FILES = '<p class="note screen">{} .*?</p>\n?'
 _MAIN = '<main id="main">\n'
 
 
@@ -67,7 +68,7 @@ def contained(page: str, folder: Path, *, limit: int) -> str:
             return f'<img{match["first"]} src="{data}"{match["rest"]}>'
         alt = _ALT.search(match["rest"])
         label = alt[0].replace(" alt=", " aria-label=") if alt else ""
-        return f'<span class="unreadable" role="img"{label}>left out of this file</span>'
+        return f'<span class="unreadable" role="img"{label}>{say("left out of this file")}</span>'
 
     def link(match: re.Match[str]) -> str:
         file = match["file"]
@@ -75,7 +76,9 @@ def contained(page: str, folder: Path, *, limit: int) -> str:
             return f' href="{kept[file]}" download="{PurePosixPath(file).name}"'
         return ""  # browsers open no picture by such an address
 
-    page = _LINK.sub(link, _IMAGE.sub(image, _FILES.sub("", page)))
+    page = _LINK.sub(
+        link, _IMAGE.sub(image, re.sub(_FILES.format(re.escape(say("As a file:"))), "", page))
+    )
     return page.replace(_MAIN, _MAIN + _note(left, pages), 1)
 
 
@@ -101,14 +104,27 @@ def _note(left: list[str], pages: list[str]) -> str:
     parts = []
     if left:
         classes = sorted({_class_of(file) for file in left})
-        named = ", ".join(classes[:_NAMED]) + (" and others" if len(classes) > _NAMED else "")
-        plural = "s" if len(left) != 1 else ""
-        parts.append(f"{len(left):,} picture{plural} that it has no room for ({named})")
+        named = say(", ").join(classes[:_NAMED])
+        named += say(" and others") if len(classes) > _NAMED else ""
+        parts.append(
+            say_n(
+                "{number} picture that it has no room for ({names})",
+                "{number} pictures that it has no room for ({names})",
+                len(left), number=f"{len(left):,}", names=named,
+            )
+        )  # fmt: skip
     if pages:
-        parts.append(f"{len(pages):,} page{'s' if len(pages) != 1 else ''} that it links to")
+        parts.append(
+            say_n(
+                "{number} page that it links to",
+                "{number} pages that it links to",
+                len(pages), number=f"{len(pages):,}",
+            )
+        )  # fmt: skip
     if not parts:
         return ""
-    return f'<p class="note">Left out of this file: {"; ".join(parts)}. The report has them.</p>\n'
+    text = say("Left out of this file: {parts}. The report has them.", parts=say("; ").join(parts))
+    return f'<p class="note">{text}</p>\n'
 
 
 def _class_of(file: str) -> str:

@@ -12,17 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import ENGLISH, spoken
 from xai_audit.report.accuracy import accuracy, core_accuracy
 from xai_audit.report.answers import (
     decisions,
-    only_requested,
     read_findings,
     undecided,
     worst_first,
 )
 from xai_audit.report.augmentation_section import augmentation_words
+from xai_audit.report.catalogue import in_language_of
 from xai_audit.report.facts import read_facts
 from xai_audit.report.in_short import answer_sentence, finding_line, trusted_words
+from xai_audit.report.lead import only_requested
 from xai_audit.report.measured import listing, measured_at
 from xai_audit.report.redact import redacted
 from xai_audit.report.summary_page import summary_page
@@ -55,12 +57,20 @@ def write_summary(run: Run, gate: Mapping[str, Any] | None = None) -> dict[str, 
     Raises:
         OutputError: a table is broken.
     """
-    found: dict[str, Any] = summary_of(run) | {"gate": gate}
-    if (run.config.get("report") or {}).get("redact", True):
-        found = redacted(found)
+    found = _redacted(run, summary_of(run) | {"gate": gate})
     write_json(run.paths.summary_json, found)
-    write_text(run.paths.summary_md, summary_page(found))
+    with in_language_of(run):  # summary.json is for scripts, in English
+        same = spoken() == ENGLISH
+        shown = found if same else _redacted(run, summary_of(run) | {"gate": gate})
+        write_text(run.paths.summary_md, summary_page(shown))
     return found
+
+
+def _redacted(run: Run, found: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = found
+    if (run.config.get("report") or {}).get("redact", True):
+        kept = redacted(found)
+    return kept
 
 
 def summary_of(run: Run) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import said, say, spoken
+from xai_audit.report.retold import retold
 from xai_audit.report.words import two
 from xai_audit.run.verdicts import marked
 from xai_audit.schema import MADE
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20  # findings, and cues with what is undetermined of them
 # What GitHub's and GitLab's Markdown take as more than a letter.
+_ENDS = {"share": "value", "low": "low", "high": "high"}
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$])")
 
 
@@ -37,45 +40,52 @@ def escaped(text: object) -> str:
 
 
 def _head(summary: Mapping[str, Any]) -> Iterator[str]:
-    yield "## Right for the right reasons?"
+    yield f"## {say('Right for the right reasons?')}"
     yield ""
     for text in summary["below_chance"][:1]:
-        yield f"**Read this first: {escaped(text)}**\n"
+        yield f"**{say('Read this first: {text}', text=escaped(retold(text)))}**\n"
     yield f"**{escaped(summary['answer'])}**"
 
 
 def _table(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "| | |"
     yield "|---|---|"
-    names = {"accuracy": "Accuracy on the photos as they are"}
+    names = {"accuracy": say("Accuracy on the photos as they are")}
     made = summary["masks"] == MADE
-    names["core_accuracy"] = marked("Accuracy by the object alone", made)
+    names["core_accuracy"] = marked(say("Accuracy by the object alone"), made)
     for key, name in names.items():
         yield f"| {name} | {_share(summary[key])} |"
-    counts = [f"{n:,} {verdict}" for verdict, n in summary["verdicts"].items() if n]
-    yield f"| Pairs of class and cue | {', '.join(counts) or 'none examined'} |"
+    counts = [f"{n:,} {said(verdict)}" for verdict, n in summary["verdicts"].items() if n]
+    found = say(", ").join(counts) or say("none examined")
+    yield f"| {say('Pairs of class and cue')} | {found} |"
 
 
 def _share(known: Mapping[str, Any] | None) -> str:
     if known is None:
-        return "not measured"
-    interval = f"95 % interval {known['low']:.1%} to {known['high']:.1%}"
-    low, least = known["lowest"], ""
-    if low and low["value"] < known["value"]:
-        least = f"; lowest: {escaped(low['class_name'])}, {low['value']:.1%}"
-    return f"{known['value']:.1%} ({interval}, {known['n']:,} photos{least})"
+        return say("not measured")
+    lowest, least = known["lowest"], ""
+    if lowest and lowest["value"] < known["value"]:
+        name, share = escaped(lowest["class_name"]), f"{lowest['value']:.1%}"
+        least = say("; lowest: {name}, {share}", name=name, share=share)
+    return say(
+        "{share} (95 % interval {low} to {high}, {number} photos{lowest})",
+        **{end: f"{known[key]:.1%}" for end, key in _ENDS.items()},
+        number=f"{known['n']:,}",
+        lowest=least,
+    )
 
 
 def _confirmed(summary: Mapping[str, Any]) -> Iterator[str]:
     found = [each for each in summary["findings"] if each["verdict"] == "confirmed"]
     if not found:
         return
-    yield f"### Confirmed: {len(found)}"
+    yield f"### {say('Confirmed: {number}', number=len(found))}"
     yield ""
     for each in found[:_SHOWN]:
-        yield f"- **{escaped(each['text'])}.** {escaped(each['because'])}{_victims(each)}"
+        because = escaped(retold(each["because"]))
+        yield f"- **{escaped(each['text'])}{say('.')}** {because}{_victims(each)}"
     if len(found) > _SHOWN:
-        yield f"- and {len(found) - _SHOWN} more"
+        yield f"- {say('and {number} more', number=len(found) - _SHOWN)}"
 
 
 def _victims(finding: Mapping[str, Any]) -> str:
@@ -85,7 +95,10 @@ def _victims(finding: Mapping[str, Any]) -> str:
         for each in finding["victims"][:3]
         if each["changed"] and each["changed"]["value"]
     ]
-    return f" Share of photos that become it: {', '.join(shares)}." if shares else ""
+    if not shares:
+        return ""
+    names = say(", ").join(shares)
+    return spoken().gap + say("Share of photos that become it: {names}.", names=names)
 
 
 def _open(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -93,61 +106,73 @@ def _open(summary: Mapping[str, Any]) -> Iterator[str]:
     if not found:
         return
     count = sum(each["count"] for each in found)
-    yield f"### Undetermined: {count:,} of {summary['cells']:,} pairs of class and cue"
+    title = say(
+        "Undetermined: {number} of {total} pairs of class and cue",
+        number=f"{count:,}",
+        total=f"{summary['cells']:,}",
+    )
+    yield f"### {title}"
     yield ""
     for each in found[:_SHOWN]:
-        names, more = ", ".join(map(escaped, each["names"])), each["count"] - len(each["names"])
-        also = f" and {more} more" if more else ""
-        yield f"- {escaped(each['cue'])} of {names}{also}. {escaped(each['because'])}"
+        names, more = (
+            say(", ").join(map(escaped, each["names"])),
+            each["count"] - len(each["names"]),
+        )
+        names += say(" and {number} more", number=more) if more else ""
+        because = escaped(retold(each["because"]))
+        cell = say("{cue} of {names}.", cue=escaped(each["cue"]), names=names)
+        yield f"- {cell}{spoken().gap}{because}"
     if len(found) > _SHOWN:
-        yield f"- and {len(found) - _SHOWN} cues more"
+        yield f"- {say('and {number} cues more', number=len(found) - _SHOWN)}"
 
 
 def _gate(summary: Mapping[str, Any]) -> Iterator[str]:
     gate = summary["gate"]
     if gate is None:
         return
-    warned = "would have failed (gate.level=warn)" if gate["why"] else "passed"
-    yield f"### Gate: {'failed' if gate['failed'] else warned}"
+    warned = (
+        say("Gate: would have failed (gate.level=warn)") if gate["why"] else say("Gate: passed")
+    )
+    yield f"### {say('Gate: failed') if gate['failed'] else warned}"
     yield ""
-    yield "| rule | result | expected | found |"
+    yield say("| rule | result | expected | found |")
     yield "|---|---|---|---|"
     for rule in gate["rules"]:
-        cells = (rule["id"], rule["group"], rule["expected"], rule["found"])
+        cells = (rule["id"], said(rule["group"]), rule["expected"], rule["found"])
         yield f"| {' | '.join(map(escaped, cells))} |"
     if gate["accepted"]:
         yield ""
-        yield "| accepted | reason | by | until | |"
+        yield say("| accepted | reason | by | until | |")
         yield "|---|---|---|---|---|"
         for each in gate["accepted"]:
-            said = [each[key] for key in ("cell", "reason", "by", "until", "state")]
-            yield f"| {' | '.join(map(escaped, said))} |"
+            row = [each[key] for key in ("cell", "reason", "by", "until", "state")]
+            yield f"| {' | '.join(map(escaped, row))} |"
 
 
 def _caveats(summary: Mapping[str, Any]) -> Iterator[str]:
     lines = [*summary["below_chance"][1:], *summary["warnings"], *summary["notes"]]
     if lines:
-        yield "### To be read with it"
+        yield f"### {say('To be read with it')}"
         yield ""
-    yield from (f"- {escaped(line)}" for line in lines)
+    yield from (f"- {escaped(retold(line))}" for line in lines)
 
 
 def _identity(summary: Mapping[str, Any]) -> Iterator[str]:
     known = summary["identity"]
     model, dataset = known["model"], known["dataset"]
-    yield "<details><summary>What was audited, and how</summary>"
+    yield "<details><summary>" + say("What was audited, and how") + "</summary>"
     yield ""
     rows = {
-        "model": model["name"],
-        "weights (SHA-256)": model["weights_sha256"],
-        "data": dataset["name"],
-        "photos, classes": f"{dataset['photos']}, {dataset['classes']}",
-        "list of photos (SHA-256)": dataset["listing_sha256"],
-        "methods": ", ".join(known["methods"]),
-        "date": known["date"],
-        "seed": known["seed"],
-        "versions": ", ".join(f"{name} {text}" for name, text in known["versions"].items()),
-        "command": None
+        say("model"): model["name"],
+        say("weights (SHA-256)"): model["weights_sha256"],
+        say("data"): dataset["name"],
+        say("photos, classes"): f"{dataset['photos']}, {dataset['classes']}",
+        say("list of photos (SHA-256)"): dataset["listing_sha256"],
+        say("methods"): ", ".join(known["methods"]),
+        say("date"): known["date"],
+        say("seed"): known["seed"],
+        say("versions"): ", ".join(f"{name} {text}" for name, text in known["versions"].items()),
+        say("command"): None
         if known["command"] is None
         else shlex.join(["xai-audit", *known["command"]]),
     }

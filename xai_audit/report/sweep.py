@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from xai_audit.errors import OutputError
 from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
-from xai_audit.report.page import environment
+from xai_audit.report.templating import environment
 from xai_audit.run.files import write_text
 from xai_audit.run.reader import Run
 from xai_audit.run.verdicts import cue_words, marked

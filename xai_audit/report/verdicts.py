@@ -11,13 +11,12 @@ from xai_audit.report.answers import (
     Undecided,
     decisions,
     mostly_open,
-    only_requested,
     probabilities,
     read_findings,
     undecided,
     worst_first,
 )
-from xai_audit.report.lead import lead
+from xai_audit.report.lead import lead, only_requested
 from xai_audit.report.plots.carriers import Doses, doses
 from xai_audit.report.plots.forest import Forest, forest
 from xai_audit.report.proof import proofs

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.flags.outliers import MISTAKE, OFF_OBJECT, REASONS
+from xai_audit.language import say
 from xai_audit.report.material import SHOWN_REGIONS
-from xai_audit.run.verdicts import REGION_WORDS, marked
-from xai_audit.schema import ABSENT
+from xai_audit.run.verdicts import cue_words, marked
+from xai_audit.schema import ABSENT, REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,28 +19,58 @@ if TYPE_CHECKING:
 
 UNFLAGGED = "unflagged"
 BY_MASKS = ("object", "background", OFF_OBJECT)
-# Reason -> what a gallery is called, and what it shows.
-TITLES = {
-    "border": ("On the border", "Unusually much relevance on the border band, for this class."),
-    "background": ("On the background", "Unusually much relevance off the object, for this class."),
-    "object": ("Little on the object", "Unusually little relevance on the object, for this class."),
-    OFF_OBJECT: ("Peak off the object", "The most relevant point misses the object."),
-    MISTAKE: ("Wrong prediction", "The prediction is not the label; most confident first."),
-    UNFLAGGED: ("Nothing flagged", "A random draw of photos without a flag, to compare with."),
-    **{
-        region: (f"In the {words}", f"Unusually much relevance in the {words}, for this class.")
-        for region, words in REGION_WORDS.items()
-        if region.startswith("corner_")
-    },
-}
 
 
-def titles(*, made: bool) -> dict[str, tuple[str, str]]:
-    """``TITLES``; what rests on masks is marked where these were ``made`` by a network."""
+def titles(*, made: bool = False) -> dict[str, tuple[str, str]]:
+    """Reason -> what a gallery is called, and what it shows.
+
+    What rests on masks is marked where these were ``made`` by a network.
+    """
+    corners = {region: cue_words(region) for region in REGIONS if region.startswith("corner_")}
+    known = {
+        "border": (
+            say("On the border"),
+            say("Unusually much relevance on the border band, for this class."),
+        ),
+        "background": (
+            say("On the background"),
+            say("Unusually much relevance off the object, for this class."),
+        ),
+        "object": (
+            say("Little on the object"),
+            say("Unusually little relevance on the object, for this class."),
+        ),
+        OFF_OBJECT: (say("Peak off the object"), say("The most relevant point misses the object.")),
+        MISTAKE: (
+            say("Wrong prediction"),
+            say("The prediction is not the label; most confident first."),
+        ),
+        UNFLAGGED: (
+            say("Nothing flagged"),
+            say("A random draw of photos without a flag, to compare with."),
+        ),
+        **{
+            region: (
+                say("In the {cue}", cue=words),
+                say("Unusually much relevance in the {cue}, for this class.", cue=words),
+            )
+            for region, words in corners.items()
+        },
+    }
     return {
         reason: (title, marked(text, made and reason in BY_MASKS))
-        for reason, (title, text) in TITLES.items()
+        for reason, (title, text) in known.items()
     }
+
+
+def kind_words(kind: str) -> str:
+    """What is explained, by its target kind."""
+    known = {
+        "contrast": say("the margin to the strongest other class"),
+        "label": say("the true class"),
+        "pred": say("the predicted class"),
+    }
+    return known.get(kind, kind)
 
 
 @dataclass(frozen=True)
@@ -94,9 +125,9 @@ def caption_of(
     name, predicted = row["class_name"], facts.class_of(row["pred"]) if known else None
     judged = known and row["label"] is not None and row["label"] >= 0
     if row["label"] == ABSENT:
-        name, judged = f"no {name}", known
+        name, judged = say("no {name}", name=name), known
     elif known and row["pred"] == ABSENT:
-        predicted = f"no {name}"
+        predicted = say("no {name}", name=name)
     order = sorted(flags, key=lambda flag: REASONS.index(flag["reason"]))
     tail = "" if method is None else f" · {method}"
     return Caption(
@@ -113,21 +144,25 @@ def _measured(flag: dict[str, Any]) -> str:
     """The measured value of a flag, beside its class's and in the class's spread."""
     reason, value = flag["reason"], percent(flag["value"])
     if reason == MISTAKE:
-        return f"wrong, confidence {value}"
-    region = "object" if reason == OFF_OBJECT else REGION_WORDS[reason]
+        return say("wrong, confidence {share}", share=value)
+    region = cue_words("object" if reason == OFF_OBJECT else reason)
     against = percent(flag["class_median"])
-    found = f"{region} {value}" if against == "–" else f"{region} {value} · class {against}"
+    found = f"{region} {value}"
+    if against != "–":
+        found = say("{cue} {share} · class {other}", cue=region, share=value, other=against)
     if reason == OFF_OBJECT:
-        return f"peak off the object; {found}"
+        return say("peak off the object; {found}", found=found)
     return f"{found} · z {flag['distance']:.1f}"
 
 
 def masses(row: dict[str, Any], regions: Sequence[str] = SHOWN_REGIONS) -> str:
     """The masses by region; regions that are undefined for this image are left out."""
     known = [
-        f"{region} {text}" for region in regions if (text := percent(row[f"mass_{region}"])) != "–"
+        f"{cue_words(region)} {text}"
+        for region in regions
+        if (text := percent(row[f"mass_{region}"])) != "–"
     ]
-    return " · ".join(known) or "no relevance"
+    return " · ".join(known) or say("no relevance")
 
 
 def percent(share: object, digits: int = 0) -> str:
@@ -144,6 +179,11 @@ def two(value: float | None) -> str:
         return "–"
     # Adding 0.0 takes the sign from -0.0.
     return f"{round(value, 2) + 0.0:.2f}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """The ends of an interval to two decimals."""
+    return say("{low} to {high}", low=two(low), high=two(high))
 
 
 def times(lift: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.dataset as ds
 
+from xai_audit.language import mark, said, say
 from xai_audit.run.files import scan
 from xai_audit.schema import (
     CONFIRMING,
@@ -13,7 +14,6 @@ from xai_audit.schema import (
     MADE,
     PREFERRED_KINDS,
     PULL,
-    REGIONS,
     RELIANCE,
     WHOLE,
 )
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from xai_audit.run.reader import Run
 
-CONFIRMED, SUSPECTED, AVAILABLE, CLEAR, UNDETERMINED = (
-    *("confirmed", "suspected", "available", "clear", "undetermined"),
-)
+CONFIRMED, SUSPECTED = mark("confirmed"), mark("suspected")
+AVAILABLE, CLEAR, UNDETERMINED = mark("available"), mark("clear"), mark("undetermined")
 # The verdicts, gravest first: undetermined is graver than clear.
 GRAVITY = (CONFIRMED, SUSPECTED, AVAILABLE, UNDETERMINED, CLEAR)
 _CELL = ["class_name", "cue"]
@@ -38,15 +37,27 @@ _SHOWN = [
     *("question", "explained_by", "because"),
 ]
 # What an unconfirmed cell is whose effect is significant.
-USED_BELOW = "used, below the limit"
+USED_BELOW = mark("used, below the limit")
 # The cue of summary.parquet that stands for every cue at once.
 ALL_CUES = "all"
 _WORDS = {
-    **{f"corner_{v}_{h}": f"{v} {h} corner" for v in ("top", "bottom") for h in ("left", "right")},
-    ALL_CUES: "all cues at once",
-    "colour": "colour cast",
-    "jpeg_quality": "JPEG quality",
-    "file": "file metadata",
+    "corner_top_left": mark("top left corner"),
+    "corner_top_right": mark("top right corner"),
+    "corner_bottom_left": mark("bottom left corner"),
+    "corner_bottom_right": mark("bottom right corner"),
+    ALL_CUES: mark("all cues at once"),
+    "colour": mark("colour cast"),
+    "jpeg_quality": mark("JPEG quality"),
+    "file": mark("file metadata"),
+    "object": mark("object"),
+    "background": mark("background"),
+    "border": mark("border"),
+    "brightness": mark("brightness"),
+    "contrast": mark("contrast"),
+    "sharpness": mark("sharpness"),
+    "resolution": mark("resolution"),
+    "aspect_ratio": mark("aspect ratio"),
+    "stamp": mark("stamp"),
 }
 
 
@@ -163,11 +174,11 @@ def cue_words(cue: str) -> str:
     A user's own cue, named by the import path of its class, goes by the last part of that name.
     """
     if cue.startswith(DISCOVERED):
-        return f"discovered region {cue.removeprefix(DISCOVERED)}"
-    return _WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " "))
+        return say("discovered region {number}", number=cue.removeprefix(DISCOVERED))
+    return said(_WORDS.get(cue, cue.replace(":", ".").rpartition(".")[2].replace("_", " ")))
 
 
-_MADE = " (by masks that a network made)"
+_MADE = " (by masks that a network made)"  # as marked() says it in English
 
 
 def are_made(record: Mapping[str, Any]) -> bool:
@@ -179,9 +190,13 @@ def marked(sentence: str, made: bool) -> str:
     """``sentence``, marked before its full stop where the masks that it rests on were ``made``."""
     if not made:
         return sentence
+    stop = next((stop for stop in (".", "。") if sentence.endswith(stop)), "")
+    text = say("{sentence} (by masks that a network made)", sentence=sentence.removesuffix(stop))
+    return f"{text}{stop}"
+
+
+def unmarked(sentence: str) -> str | None:
+    """The English ``sentence`` without its mark of made masks; None where it has none."""
     stop = "." if sentence.endswith(".") else ""
-    return f"{sentence.removesuffix('.')}{_MADE}{stop}"
-
-
-# Region of the score table -> its plain words.
-REGION_WORDS = {region: cue_words(region) for region in REGIONS}
+    plain = sentence.removesuffix(stop)
+    return f"{plain.removesuffix(_MADE)}{stop}" if plain.endswith(_MADE) else None

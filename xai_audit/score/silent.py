@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from xai_audit.language import tell
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -66,16 +68,33 @@ def _sentence(
     method: str, kind: str, classes: Mapping[str, int], able: Sequence[tuple[str, str]]
 ) -> str:
     """The sentence; ``able`` are the (method, target kind) of this run that do say something."""
-    some = "; ".join(f"{name}, {n} of {n} photos" for name, n in [*classes.items()][:_NAMED])
-    some += "; ..." if len(classes) > _NAMED else ""
-    where = f"{len(classes)} class{'es' * (len(classes) != 1)} ({some})"
-    if able:
-        named = " and ".join(f"{m} for the target {k}" for m, k in able[:2])
-        remedy = f"In this run there is some of {named}."
-    else:
-        other = "" if kind == "contrast" else "targets=[contrast], or "
-        remedy = f"{other}hirescam, integrated_gradients or occlusion may."
-    return (
-        f"{method} gives no relevance at all for the target {kind} in {where}: it does not say "
-        f"where the model looks there. {remedy}"
+    some, *rest = (
+        tell("{name}, {n:d} of {total:d} photos", name=name, n=n, total=n)
+        for name, n in [*classes.items()][:_NAMED]
     )
+    for each in rest:
+        some = tell("{SOME}; {OTHER}", SOME=some, OTHER=each)
+    if len(classes) > _NAMED:
+        some = tell("{SOME}; ...", SOME=some)
+    if len(classes) == 1:
+        where = tell("1 class ({SOME})", SOME=some)
+    else:
+        where = tell("{n:d} classes ({SOME})", n=len(classes), SOME=some)
+    text = tell(
+        "{method} gives no relevance at all for the target {kind} in {WHERE}: it does not say "
+        "where the model looks there.",
+        method=method, kind=kind, WHERE=where,
+    )  # fmt: skip
+    return f"{text} {_remedy(kind, able)}"
+
+
+def _remedy(kind: str, able: Sequence[tuple[str, str]]) -> str:
+    if able:
+        named = [tell("{method} for the target {kind}", method=m, kind=k) for m, k in able[:2]]
+        some = named[0]
+        if len(named) > 1:
+            some = tell("{SOME} and {LAST}", SOME=some, LAST=named[1])
+        return tell("In this run there is some of {MAPS}.", MAPS=some)
+    if kind == "contrast":
+        return tell("hirescam, integrated_gradients or occlusion may.")
+    return tell("targets=[contrast], or hirescam, integrated_gradients or occlusion may.")

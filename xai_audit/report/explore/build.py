@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from xai_audit.flags.outliers import REASONS
+from xai_audit.language import ENGLISH, mark, said, say, spoken
 from xai_audit.report.explore.beside import read_beside
 from xai_audit.report.explore.chosen import chosen
 from xai_audit.report.explore.listed import MEASURED, read_listed
@@ -27,11 +30,12 @@ from xai_audit.report.explore.slices import SLICE, carried, columns, packed, scr
 from xai_audit.report.facts import read_facts
 from xai_audit.report.heat import css_gradient, palette
 from xai_audit.report.material import photos
-from xai_audit.report.page import environment, title_of, write_if_new
+from xai_audit.report.page import title_of, write_if_new
 from xai_audit.report.picture import digest
-from xai_audit.report.words import TITLES
-from xai_audit.run.verdicts import REGION_WORDS, cue_words, kinds_of_run
-from xai_audit.schema import VERDICTS
+from xai_audit.report.templating import environment
+from xai_audit.report.words import titles
+from xai_audit.run.verdicts import cue_words, kinds_of_run
+from xai_audit.schema import REGIONS, VERDICTS
 from xai_audit.store.home import withdraw
 
 if TYPE_CHECKING:
@@ -46,8 +50,17 @@ if TYPE_CHECKING:
     from xai_audit.run.reader import Run
     from xai_audit.vision.opening import Opener
 
-_WORDS = {"rank_accuracy": "rank accuracy", "pointing_hit": "pointing hit", "entropy": "entropy"}
-_WORDS |= {"relevance_total": "relevance in all", "confidence": "confidence"}
+# What the page's script says: say("...").
+_SAID = re.compile(r'\bsay\("((?:[^"\\]|\\.)*)"')
+_WORDS = {
+    "rank_accuracy": mark("rank accuracy"),
+    "pointing_hit": mark("pointing hit"),
+    "entropy": mark("entropy"),
+    "relevance_total": mark("relevance in all"),
+    "confidence": mark("confidence"),
+    "mass": mark("mass"),
+    "lift": mark("lift"),
+}
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ def _index(material: Material, sheets: list[Sheet]) -> dict[str, Any]:
         "verdicts": VERDICTS,
         "cells": {cue: "".join(codes) for cue, codes in verdicts.items()},
         "cues": {cue: cue_words(cue) for cue in sorted(cues)},
-        "reasons": [[reason, TITLES[reason][0]] for reason in REASONS],
+        "reasons": [[reason, titles()[reason][0]] for reason in REASONS],
         "sheets": [[sheet.name, [*sheet.rows]] for sheet in sheets],
         "tile": [width, height, SIDE],
         "mask": tile_size(material.facts.preprocess, MASK),
@@ -170,16 +183,30 @@ def _index(material: Material, sheets: list[Sheet]) -> dict[str, Any]:
     }
 
 
+def script_keys(code: str) -> list[str]:
+    """The English sentences that the page's script says."""
+    return [str(json.loads(f'"{text}"')) for text in _SAID.findall(code)]
+
+
+def _script_words(code: str) -> Markup:
+    """English -> the words, as JSON for the script; empty where it is English that is spoken."""
+    if spoken() == ENGLISH:
+        return Markup("")
+    words = {key: said(key) for key in [*script_keys(code), *VERDICTS]}
+    return Markup(json.dumps(words).replace("<", "\\u003c"))  # noqa: S704 - in a script
+
+
 def score_words(name: str) -> str:
     """A column of the score table in plain words."""
     kind, _, region = name.partition("_")
-    if region in REGION_WORDS:
-        return f"{kind}, {REGION_WORDS[region]}"
-    return _WORDS.get(name, name.replace("_", " "))
+    if region in REGIONS:
+        return f"{said(kind)}{say(', ')}{cue_words(region)}"
+    return said(_WORDS.get(name, name.replace("_", " ")))
 
 
 def _write_page(run: Run, material: Material) -> None:
     source = resources.files("xai_audit.report") / "templates"
+    code = (source / "explore.js").read_text(encoding="utf-8")
     page = environment().get_template("explore.html.j2").render(
         title=title_of(run, material.facts),
         made=material.facts.masks_made,
@@ -187,6 +214,7 @@ def _write_page(run: Run, material: Material) -> None:
         several=material.listed.several_labels,
         pictures=sum(len(sheet.rows) for sheet in material.sheets),
         gradient=css_gradient(),
-        code=Markup((source / "explore.js").read_text(encoding="utf-8")),  # noqa: S704 - our own
+        code=Markup(code),  # noqa: S704 - our own
+        words=_script_words(code),
     )  # fmt: skip
     write_if_new(run.paths.explore_html, page)

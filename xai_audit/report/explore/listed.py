@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from xai_audit.language import say
 from xai_audit.schema import ABSENT, SCORES
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def read_listed(run: Run, facts: RunFacts) -> Listed:
     order = facts.classes_first(classes)
     names = [*order, *sorted({facts.class_of(output) for output in outputs} - classes)]
     if several:
-        names += [f"no {name}" for name in order]
+        names += [say("no {name}", name=name) for name in order]
     keys = in_order(ids)
     count, index = len(keys), pd.Index(keys, dtype=object)
     listed = Listed(
@@ -165,7 +166,10 @@ def _frames(run: Run, columns: list[str], several: bool) -> Iterator[pd.DataFram
 def _fill(listed: Listed, run: Run, facts: RunFacts) -> None:
     """The second reading: every number at its place."""
     place = {name: number for number, name in enumerate(listed.names)}
-    lacks = {name: place.get(f"no {name}", -1) for name in listed.names[: listed.n_classes]}
+    lacks = {
+        name: place.get(say("no {name}", name=name), -1)
+        for name in listed.names[: listed.n_classes]
+    }
     for frame in _frames(run, [*_ROW, *MEASURED], listed.several_labels):
         rows = np.asarray(listed.ids.get_indexer(pd.Index(frame["id"], dtype=object)))
         listed.class_of[rows] = frame["class_name"].map(place)

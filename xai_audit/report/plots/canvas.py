@@ -10,6 +10,8 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
+from xai_audit.language import speaking
+from xai_audit.report.plots.fonts import FALLBACKS, drawn_language
 from xai_audit.report.words import printable
 
 if TYPE_CHECKING:
@@ -34,13 +36,6 @@ COLOURS = {
 PAPER, INK, SOFT, LINE, RED, BLUE = (light for light, _ in [*COLOURS.values()][:6])
 _POINTS, _RESOLUTION = 72, 144  # px of a figure an inch; dots an inch of its PNG
 _FONT, _SMALL = 13, 12
-# What draws a letter that DejaVu Sans, matplotlib's own, lacks; those that are installed are used.
-_FALLBACKS = (
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR"),
-    *("Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei", "SimHei"),
-    *("Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Thai"),
-    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Symbols2", "Arial Unicode MS"),
-)
 _SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif'
 # Margins and sides of square axes, px, and the size of their figure.
 _TOP, _BOTTOM, _LEFT, _RIGHT, _SIDE = 62, 56, 66, 330, 400
@@ -80,7 +75,7 @@ def files_of(plot: Plot) -> dict[str, bytes]:
     """
     import matplotlib as mpl
 
-    with mpl.rc_context(), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings(), speaking(drawn_language()):
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box in the PNG alone
         mpl.rcParams.update(_settings())
         figure, svg, png = plot.figure(), BytesIO(), BytesIO()
@@ -102,7 +97,7 @@ def _settings() -> Any:  # noqa: ANN401 - matplotlib names every key in the type
     }
     installed = {font.name for font in fontManager.ttflist}
     return plain | {
-        "font.family": ["DejaVu Sans", *(name for name in _FALLBACKS if name in installed)],
+        "font.family": ["DejaVu Sans", *(name for name in FALLBACKS if name in installed)],
         "font.size": _FONT,
         "svg.fonttype": "none",
         "svg.hashsalt": "xai_audit",

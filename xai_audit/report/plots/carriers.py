@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.language import say
 from xai_audit.report.plots.canvas import (
     BLUE,
     LINE,
@@ -39,17 +40,24 @@ class Dose:
     """One class and cue; an interval's end that is not known is the estimate.
 
     Attributes:
-        label: class and cue.
+        class_name: of the cell.
+        cue: of the cell.
         share: of the class's photos that carry the cue, with its interval: value, low, high.
         response: what the cue of a carrier adds to the class's probability on photos of other
             classes, with its interval.
         mean: the same of any photo of the class, None where not measured.
     """
 
-    label: str
+    class_name: str
+    cue: str
     share: tuple[float, float, float]
     response: tuple[float, float, float]
     mean: float | None
+
+    @property
+    def label(self) -> str:
+        """Class and cue in words."""
+        return f"{self.class_name} · {cue_words(self.cue)}"
 
 
 @dataclass(frozen=True)
@@ -70,13 +78,21 @@ class Doses:
     @property
     def alt(self) -> str:
         """The plot in words, its first points in full."""
-        points = "; ".join(
-            f"{printable(p.label)}: {percent(p.share[0])} carry it, change {two(p.response[0])}"
+        points = say("; ").join(
+            say(
+                "{name}: {share} carry it, change {effect}",
+                name=printable(p.label),
+                share=percent(p.share[0]),
+                effect=two(p.response[0]),
+            )
             for p in self.points[:_NAMED]
         )
         more = len(self.points) - _NAMED
-        tail = f"; and {more} more" if more > 0 else ""
-        return f"Share of a class's photos that carry a cue against its effect: {points}{tail}."
+        points += say("; and {number} more", number=more) if more > 0 else ""
+        return say(
+            "Share of a class's photos that carry a cue against its effect: {points}.",
+            points=points,
+        )
 
     def figure(self) -> Figure:
         """The plot drawn."""
@@ -86,13 +102,13 @@ class Doses:
         lows += [p.mean for p in self.points if p.mean is not None]
         axes.set(xlim=(-0.02, 1.02), ylim=(min(-0.02, *lows), 1.04))
         axes.xaxis.set_major_formatter(lambda value, _place: f"{value:.0%}")
-        axes.set_xlabel("Photos of the class that carry the cue", labelpad=8)
+        axes.set_xlabel(say("Photos of the class that carry the cue"), labelpad=8)
         axes.grid(color=LINE)
-        headed(axes, "Change of the class's probability on photos of other classes")
+        headed(axes, say("Change of the class's probability on photos of other classes"))
         shares, responses = ([getattr(p, k) for p in self.points] for k in ("share", "response"))
         x, y = [s[0] for s in shares], [r[0] for r in responses]
         axes.errorbar(
-            x, y, xerr=_arms(shares), yerr=_arms(responses), label="given by a carrier",
+            x, y, xerr=_arms(shares), yerr=_arms(responses), label=say("given by a carrier"),
             fmt="o", color=BLUE, markersize=8, markeredgecolor=PAPER, elinewidth=1.5,
         )  # fmt: skip
         means = [(p.share[0], p.mean) for p in self.points if p.mean is not None]
@@ -101,7 +117,7 @@ class Doses:
                 *zip(*means, strict=True),
                 marker="D",
                 linestyle="",
-                label="given by any photo of the class",
+                label=say("given by any photo of the class"),
                 markerfacecolor=PAPER,
                 markeredgecolor=SOFT,
                 markersize=7,
@@ -118,8 +134,8 @@ def doses(findings: Sequence[Finding]) -> Doses | None:
     for finding in findings:
         share, response = (_interval(finding.row, name) for name in (_SHARE, CARRIER_PULL))
         if share and response:
-            label = f"{finding.class_name} · {cue_words(finding.cue)}"
-            found.append(Dose(label, share, response, finding.row[PULL]))
+            cell = finding.class_name, finding.cue
+            found.append(Dose(*cell, share, response, finding.row[PULL]))
     found.sort(key=lambda dose: -dose.response[0])
     return Doses(tuple(found[:MOST_POINTS]), max(0, len(found) - MOST_POINTS)) if found else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xai_audit.language import said, say
 from xai_audit.report.answers import worst_first
 from xai_audit.report.plots.canvas import (
     BLUE,
@@ -18,7 +19,7 @@ from xai_audit.report.plots.canvas import (
     new_axes,
     new_figure,
 )
-from xai_audit.report.words import printable, two
+from xai_audit.report.words import interval, printable, two
 from xai_audit.run.verdicts import CLEAR, CONFIRMED, USED_BELOW, cue_words
 from xai_audit.schema import CARRIER_PULL, PULL
 
@@ -43,24 +44,55 @@ class ForestRow:
     """One line of the plot.
 
     Attributes:
-        label: class and cue.
+        class_name: of the cell.
+        cue: of the cell.
         verdict: in one word.
-        comment: the verdict, or what else explains the effect.
+        used: whether the effect is above 0, but not surely above the limit.
+        cause: the cue that explains the effect, or None.
         pull: whether the effect is a pull on photos of other classes.
-        text: label, numbers and verdict.
         effect: a change of probability.
         low: the interval's lower end; where there is no interval, the effect.
         high: its upper end.
+        interval: whether there is one.
     """
 
-    label: str
+    class_name: str
+    cue: str
     verdict: str
-    comment: str
+    used: bool
+    cause: str | None
     pull: bool
-    text: str
     effect: float
     low: float
     high: float
+    interval: bool
+
+    @property
+    def label(self) -> str:
+        """Class and cue in words."""
+        return printable(f"{self.class_name} · {cue_words(self.cue)}")
+
+    @property
+    def comment(self) -> str:
+        """The verdict, or what else explains the effect."""
+        return (
+            self._verdict
+            if self.cause is None
+            else say("due to its {cue}", cue=cue_words(self.cause))
+        )
+
+    @property
+    def text(self) -> str:
+        """Label, numbers and verdict."""
+        between = f" ({interval(self.low, self.high)})" if self.interval else ""
+        return f"{self.label} {two(self.effect)}{between}{say(', ')}{self._verdict}"
+
+    @property
+    def _verdict(self) -> str:
+        word = said(self.verdict)
+        return (
+            say("{verdict}: {words}", verdict=word, words=said(USED_BELOW)) if self.used else word
+        )
 
 
 @dataclass(frozen=True)
@@ -87,10 +119,10 @@ class Forest:
     @property
     def alt(self) -> str:
         """The plot in words, its first lines in full."""
-        rows = "; ".join(row.text for row in self.rows[:_NAMED])
+        rows = say("; ").join(row.text for row in self.rows[:_NAMED])
         more = len(self.rows) - _NAMED
-        tail = f"; and {more} more" if more > 0 else ""
-        return f"Forest plot of effects with 95 % intervals, largest first: {rows}{tail}."
+        rows += say("; and {number} more", number=more) if more > 0 else ""
+        return say("Forest plot of effects with 95 % intervals, largest first: {rows}.", rows=rows)
 
     @property
     def has_pull(self) -> bool:
@@ -111,7 +143,7 @@ class Forest:
         axes.tick_params("y", pad=_GAP, labelcolor=INK)
         axes.grid(axis="x", color=LINE)
         axes.axvline(0, color=SOFT, linewidth=1)
-        headed(axes, "Change of the probability of the class, with 95 % interval")
+        headed(axes, say("Change of the probability of the class, with 95 % interval"))
         colours = [RED if row.verdict == CONFIRMED else BLUE for row in self.rows]
         ends = [row.low for row in self.rows], [row.high for row in self.rows]
         axes.hlines(range(len(self.rows)), *ends, colors=colours, linewidth=2)
@@ -159,18 +191,15 @@ def forest(findings: Sequence[Finding]) -> Forest | None:
 def _row(finding: Finding) -> ForestRow:
     effect = 0.0 if finding.effect is None else finding.effect
     low, high = (effect if end is None else end for end in (finding.low, finding.high))
-    label = printable(f"{finding.class_name} · {finding.words}")
-    between = f" ({two(finding.low)} to {two(finding.high)})" if finding.low is not None else ""
-    cause = finding.row["explained_by"]
-    said = f"{finding.verdict}: {USED_BELOW}" if finding.used else finding.verdict
-    comment = said if cause is None else f"due to its {cue_words(cause)}"
     return ForestRow(
-        label=label,
+        class_name=finding.class_name,
+        cue=finding.cue,
         verdict=finding.verdict,
-        comment=comment,
+        used=finding.used,
+        cause=finding.row["explained_by"],
         pull=finding.question in (PULL, CARRIER_PULL),
-        text=f"{label} {two(effect)}{between}, {said}",
         effect=effect,
         low=low,
         high=high,
+        interval=finding.low is not None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.language import mark, said, say, spoken
 from xai_audit.report.plots.canvas import (
     COLOURS,
     LINE,
@@ -31,7 +32,7 @@ _MARKS = {
     "object": ("blue", "o"),
     "background": ("soft", "s"),
     "border": ("vermilion", "^"),
-    "corners": ("purple", "D"),
+    mark("corners"): ("purple", "D"),
 }
 
 
@@ -72,13 +73,21 @@ class Masses:
     @property
     def alt(self) -> str:
         """The plot in words, with the named points."""
-        named = "; ".join(
-            f"{printable(p.class_name)}, {p.region}: {percent(p.mass)} of the relevance on "
-            f"{percent(p.area)} of the area"
+        named = say("; ").join(
+            say(
+                "{name}, {cue}: {mass} of the relevance on {area} of the area",
+                name=printable(p.class_name),
+                cue=said(p.region),
+                mass=percent(p.mass),
+                area=percent(p.area),
+            )
             for p in self.named
         )
-        tail = f" Furthest above the diagonal, outside the object: {named}." if named else ""
-        return f"Share of the relevance against share of the area, a mark a class and region.{tail}"
+        text = say("Share of the relevance against share of the area, a mark a class and region.")
+        if not named:
+            return text
+        furthest = say("Furthest above the diagonal, outside the object: {points}.", points=named)
+        return f"{text}{spoken().gap}{furthest}"
 
     def figure(self) -> Figure:
         """The plot drawn."""
@@ -88,25 +97,25 @@ class Masses:
         axes.set(xlim=(0, 1.03 * most), ylim=(0, 1.03 * most))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(lambda value, _place: f"{value:.0%}")
-        axes.set_xlabel("Area: share of the photo", labelpad=8)
+        axes.set_xlabel(say("Area: share of the photo"), labelpad=8)
         axes.grid(color=LINE)
         axes.plot([0, 2], [0, 2], color=SOFT, linewidth=1, linestyle="--")
-        for region, (colour, mark) in _MARKS.items():
+        for region, (colour, shape) in _MARKS.items():
             points = [p for p in self.points if p.region == region]
             if points:
                 axes.plot(
                     [p.area for p in points],
                     [p.mass for p in points],
-                    marker=mark,
+                    marker=shape,
                     linestyle="",
-                    label=region,
+                    label=said(region),
                     markersize=8,
                     markerfacecolor=COLOURS[colour][0],
                     markeredgecolor=PAPER,
                 )
-        headed(axes, "Mass: share of the relevance")
+        headed(axes, say("Mass: share of the relevance"))
         add_legend(axes)
-        named = [(p.area, p.mass, f"{p.class_name} · {p.region}") for p in self.named]
+        named = [(p.area, p.mass, f"{p.class_name} · {said(p.region)}") for p in self.named]
         name_beside(axes, named)
         return figure
 

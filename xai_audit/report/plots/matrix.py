@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xai_audit.language import say
 from xai_audit.report.plots.canvas import BLUE, INK, LINE, RED, SOFT, new_axes, new_figure
 from xai_audit.report.words import two
 
@@ -94,7 +95,7 @@ class Matrix:
         figure.text(
             _MARGIN / self.width,
             1 - 18 / self.height,
-            "Mean rank correlation of two methods' heatmaps",
+            say("Mean rank correlation of two methods' heatmaps"),
             color=SOFT,
         )
         return figure
@@ -115,12 +116,15 @@ def matrix(correlations: Mapping[tuple[str, str], float]) -> Matrix:
         for name in names
     )
     texts = [
-        f"{name} and {other} {_number(values[row][column])}"
+        f"{say('{first} and {last}', first=name, last=other)} {_number(values[row][column])}"
         for row, name in enumerate(names)
         for column, other in enumerate(names[:row])
     ]
-    pairs_in_words = "; ".join(texts)
-    alt = f"Matrix of {len(names)} methods by mean rank correlation: {pairs_in_words}."
+    alt = say(
+        "Matrix of {number} methods by mean rank correlation: {pairs}.",
+        number=len(names),
+        pairs=say("; ").join(texts),
+    )
     return Matrix(tuple(names), values, alt)
 
 

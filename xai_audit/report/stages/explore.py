@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from xai_audit.report.stages.gallery import masks_of, settings_of
+from xai_audit.language import speaking
+from xai_audit.report.stages.gallery import language_mark, masks_of, settings_of
 from xai_audit.run.record import fingerprint
 from xai_audit.store.home import withdraw
 from xai_audit.work.parts import part_file
@@ -40,7 +41,7 @@ def plan(audit: Audit) -> Plan:
         return made
 
     shown = settings.explore_images, settings.seed, settings.masks
-    return Plan(fingerprint(shown), parts, outputs=(paths.explore_html,))
+    return Plan(fingerprint(shown, *language_mark(audit)), parts, outputs=(paths.explore_html,))
 
 
 def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Finished]:
@@ -59,12 +60,14 @@ def work(audit: Audit, parts: Sequence[Part], progress: Progress) -> Iterator[Fi
 
 def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     """Write the page and its data, then delete the sheets that it does not show."""
+    from xai_audit.report.catalogue import language
     from xai_audit.report.explore.build import read_material, write_explore
     from xai_audit.run.reader import Run
 
     del parts
     run = Run(audit.paths.root)
-    write_explore(run, read_material(run, settings_of(audit)))
+    with speaking(language(audit.settings.report.language)):
+        write_explore(run, read_material(run, settings_of(audit)))
     return {}
 
 

@@ -45,6 +45,12 @@ def settings_of(audit: Audit) -> ReportSettings:
     )
 
 
+def language_mark(audit: Audit) -> tuple[str, ...]:
+    """What a page's language adds to its stage's mark; nothing for English, as older runs have."""
+    chosen = audit.settings.report.language
+    return () if chosen == "en" else (chosen,)
+
+
 def plan(audit: Audit) -> Plan:
     """A part for every class with pictures; what its pictures show is in their names."""
     from xai_audit.report.sections import plan_pictures

@@ -8,6 +8,9 @@ const form = $("form"), shown = $("shown"), grid = $("grid"), detail = $("detail
 const DEFAULTS = { class: "", cue: "", verdict: "", reason: "", right: "", carrier: "", method: "", sort: "", order: "desc", show: "photo,heatmap,donor", opacity: "78", photo: "" };
 const FILTERS = ["class", "cue", "verdict", "reason", "right", "carrier", "method", "sort", "order"];
 const TOGGLES = ["photo", "heatmap", "mask", "donor"];
+// The page's language: English -> words; a page in English has none.
+const SAID = JSON.parse($("words")?.textContent ?? "{}");
+const say = (text, values = {}) => (SAID[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
 // The tallest page that browsers lay out; what lies beyond is reached by filtering.
 const TALLEST = 15e6, GAP = 14, WORDS = 66, HELD = 400;
 const held = new Map(), waiting = new Map();
@@ -28,7 +31,7 @@ function load(name, mark = index && index.mark) {
       for (const old of held.keys()) if (held.size > HELD) held.delete(old); else break;
       done(value);
     });
-    script.onerror = () => end(() => { problem(`explore/${name}.js cannot be read: it has to lie beside this page.`); failed(new Error(name)); });
+    script.onerror = () => end(() => { problem(say("{file} cannot be read: it has to lie beside this page.", { file: `explore/${name}.js` })); failed(new Error(name)); });
     document.head.append(script);
   });
   waiting.set(name, promise);
@@ -143,7 +146,8 @@ async function apply() {
   measure();
   const most = Math.min(found.length, layout.most * layout.across);
   const group = (n) => n.toLocaleString("en").replaceAll(",", "\u202f");
-  $("count").textContent = `${group(found.length)} of ${group(index.count)} ${index.what}` + (most < found.length ? `, the first ${group(most)} are listed` : "");
+  const counts = { number: group(found.length), total: group(index.count) };
+  $("count").textContent = (index.what === "decisions" ? say("{number} of {total} decisions", counts) : say("{number} of {total} photos", counts)) + (most < found.length ? say(", the first {number} are listed", { number: group(most) }) : "");
   render();
 }
 
@@ -189,7 +193,7 @@ function card(place) {
     words[0].classList.toggle("wrong", photo.right === 0);
     words[1].append(el("bdi", {}, photo.id));
     if (key) words[2].textContent = `${index.measured[state.sort]} ${number(columns[key][row])}`;
-    node.setAttribute("aria-label", `${photo.id}: ${photo.headline}${photo.right === 0 ? ", wrong" : ""}${key ? `, ${words[2].textContent}` : ""}`);
+    node.setAttribute("aria-label", `${photo.id}: ${photo.headline}${photo.right === 0 ? say(", wrong") : ""}${key ? `, ${words[2].textContent}` : ""}`);
     node.title = photo.id;
   }).catch(() => {});
   return node;
@@ -260,7 +264,7 @@ async function open() {
   if (!state.photo) { if (detail.open) detail.close(); return; }
   const id = state.photo, row = await rowOf(id);
   if (asked !== id) return;
-  if (row < 0) { problem(`There is no photo ${id} in this audit.`); return; }
+  if (row < 0) { problem(say("There is no photo {id} in this audit.", { id })); return; }
   const photo = await one(row), place = found.indexOf(row), pairs = photo.all.pairs[photo.at] ?? [];
   const donors = await Promise.all(pairs.map((pair) => Promise.all([pair[5], pair[6]].map((donor) => typeof donor === "number" ? one(donor) : { id: donor }))));
   if (asked !== id) return;
@@ -272,11 +276,11 @@ async function open() {
     button.onclick = () => to(next);
     return button;
   };
-  const close = el("button", { type: "button" }, "Close");
+  const close = el("button", { type: "button" }, say("Close"));
   close.onclick = () => detail.close();
   const had = document.activeElement?.dataset?.by;
   detail.replaceChildren(
-    el("div", { class: "top" }, el("h2", { id: "detail-title" }, named(photo.id)), step(-1, "← Before"), step(1, "After →"), close, shown),
+    el("div", { class: "top" }, el("h2", { id: "detail-title" }, named(photo.id)), step(-1, say("← Before")), step(1, say("After →")), close, shown),
     el("p", { class: "reading" }, el("b", { class: photo.right === 0 ? "wrong" : "" }, photo.headline), said(photo)),
     el("div", { class: "side" }, ...sides(row)), ...pairsOf(pairs, donors), el("div", { class: "tables" }, ...flags(photo), ...cells(photo), numbers(photo)));
   if (!detail.open) detail.showModal();
@@ -284,41 +288,43 @@ async function open() {
   (had && detail.querySelector(`[data-by="${had}"]:enabled`) || close).focus();
 }
 async function to(row) { if (row !== undefined) go({ photo: (await one(row)).id }, { replace: true }); }
-const said = (photo) => `${{ 0: " · wrong", 1: " · right" }[photo.right] ?? ""}${pictured.has(photo.row) ? " · shown as the model sees it" : ""}`;
+const said = (photo) => `${{ 0: say(" · wrong"), 1: say(" · right") }[photo.right] ?? ""}${pictured.has(photo.row) ? say(" · shown as the model sees it") : ""}`;
 function sides(row) {
   const figures = Object.keys(index.kinds).map((method) => el("figure", {}, picture(row, method), el("figcaption", {}, `${method} · ${index.kinds[method]}`)));
-  return [el("figure", {}, picture(row, ""), el("figcaption", {}, "photo")), ...figures];
+  return [el("figure", {}, picture(row, ""), el("figcaption", {}, say("photo"))), ...figures];
 }
 function pairsOf(pairs, donors) {
   if (!pairs.length) return [];
+  const questions = { reliance: say("reliance"), pull: say("pull"), carrier_pull: say("carrier pull"), whole: say("whole") };
   const blocks = pairs.map(([cue, cls, question, p, q], n) => {
     const figure = (photo, text) => el("figure", {}, photo.row === undefined ? el("div", { class: "tile none" }) : picture(photo.row, ""), el("figcaption", {}, text, el("br"), named(photo.id ?? "")));
     const [own, other] = donors[n], cueWords = index.cues[cue] ?? cue;
-    return el("div", {}, el("p", { class: "reading" }, el("b", {}, cueWords), ` · probability of ${cls}: ${number(p)} with the ${cueWords} of the first donor, ${number(q)} with that of the second (${question.replaceAll("_", " ")})`),
-      el("div", { class: "side donors" }, figure(own, "donor with"), figure(other, "donor without")));
+    return el("div", {}, el("p", { class: "reading" }, el("b", {}, cueWords), say(" · probability of {name}: {first} with the {cue} of the first donor, {second} with that of the second ({question})", { name: cls, first: number(p), cue: cueWords, second: number(q), question: questions[question] ?? question })),
+      el("div", { class: "side donors" }, figure(own, say("donor with")), figure(other, say("donor without"))));
   });
-  return [el("section", { class: "donors" }, el("h3", {}, "Transplants into this photo"), el("div", { class: "pairs" }, ...blocks))];
+  return [el("section", { class: "donors" }, el("h3", {}, say("Transplants into this photo")), el("div", { class: "pairs" }, ...blocks))];
 }
 function cells(photo) {
+  const [before, after] = say("Cues of {name}").split("{name}");
   const at = photo.all.class[photo.at], carries = photo.all.carries[photo.at] ?? [];
   const rows = Object.entries(index.cells).filter(([, codes]) => codes[at] !== ".").map(([cue, codes]) => {
     const verdict = index.verdicts[codes[at]], own = carries.find(([name]) => name === cue);
-    return [index.cues[cue], el("span", { class: `v ${verdict}` }, verdict), own ? `carries it, sure ${number(own[1])}, effect ${number(own[2])}` : ""];
+    return [index.cues[cue], el("span", { class: `v ${verdict}` }, say(verdict)), own ? say("carries it, sure {sure}, effect {effect}", { sure: number(own[1]), effect: number(own[2]) }) : ""];
   });
-  return rows.length ? [el("section", {}, el("h3", {}, "Cues of ", el("bdi", {}, photo.cls)), table(["cue", "verdict", "this photo"], rows, "words"))] : [];
+  return rows.length ? [el("section", {}, el("h3", {}, before, el("bdi", {}, photo.cls), after), table([say("cue"), say("verdict"), say("this photo")], rows, "words"))] : [];
 }
 function flags(photo) {
   const rows = (photo.all.flags[photo.at] ?? []).map(([reason, method, ...values]) => [index.reasons.find(([name]) => name === reason)?.[1] ?? reason, method ?? "", ...values.map(number)]);
-  return rows.length ? [el("section", {}, el("h3", {}, "Flagged"), table(["reason", "method", "value", "class median", "spreads away"], rows))] : [];
+  return rows.length ? [el("section", {}, el("h3", {}, say("Flagged")), table([say("reason"), say("method"), say("value"), say("class median"), say("spreads away")], rows))] : [];
 }
 function numbers(photo) {
   const rows = Object.entries(index.measured).filter(([score]) => score !== "confidence").map(([, words], n) => [words, ...photo.all.values.map((scores) => number(scores[n][photo.at]))]);
   const some = rows.filter((row) => row.slice(1).some((text) => text !== "–"));
-  return el("section", {}, el("h3", {}, "All numbers"), table(["", ...index.sets.map((set) => set.join(" · "))], some));
+  return el("section", {}, el("h3", {}, say("All numbers")), table(["", ...index.sets.map((set) => set.join(" · "))], some));
 }
 function table(heads, rows, style = "") {
   const cell = (tag, value, more = {}) => el(tag, more, value);
-  return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Table" }, el("table", { class: style }, el("thead", {}, el("tr", {}, ...heads.map((text) => cell(text ? "th" : "td", text, text ? { scope: "col" } : {})))),
+  return el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": say("Table") }, el("table", { class: style }, el("thead", {}, el("tr", {}, ...heads.map((text) => cell(text ? "th" : "td", text, text ? { scope: "col" } : {})))),
     el("tbody", {}, ...rows.map(([head, ...rest]) => el("tr", {}, cell("th", head, { scope: "row" }), ...rest.map((value) => cell("td", value)))))));
 }
 function named(id) { // a long name breaks where people would break it
@@ -393,7 +399,7 @@ async function start() {
   for (const [name, rows] of index.sheets) rows.forEach((row, at) => pictured.set(row, [name, at]));
   fill("class", index.names.slice(0, index.classes).map((name) => [name, name]));
   fill("cue", Object.entries(index.cues));
-  fill("verdict", index.verdicts.map((verdict) => [verdict, verdict]));
+  fill("verdict", index.verdicts.map((verdict) => [verdict, say(verdict)]));
   fill("reason", index.reasons.map(([reason, words]) => [reason, words.toLowerCase()]));
   fill("method", Object.keys(index.kinds).map((method) => [method, `${method} · ${index.kinds[method]}`]));
   const scores = new Set(Object.keys(index.columns).map((key) => key.split("/").at(-1)));
@@ -408,5 +414,5 @@ async function start() {
   document.documentElement.dataset.ready = Math.round(performance.now());
   await open();
 }
-start().catch((error) => { if (!index) problem("The data of this page cannot be read: the folder explore has to lie beside it."); throw error; });
+start().catch((error) => { if (!index) problem(say("The data of this page cannot be read: the folder explore has to lie beside it.")); throw error; });
 })();
