@@ -138,5 +138,5 @@ def test_another_view_of_the_photos_undoes_what_was_asked_of_the_model(folder, t
     assert run(folder, out, *given, tiny.WHOLE).returncode == 0
     assert run(folder, out, *given, "model.preprocess.mean=[0.1,0.1,0.1]").returncode == 0
     current = json.loads((out / "run.json").read_text())["fingerprints"]
-    assert {*current} == {"index", "attribute", "score"}
+    assert {*current} == {"index", "mask", "attribute", "score"}
     assert not (out / "SUCCESS").exists()
