@@ -111,6 +111,15 @@ def test_torchvision_s_network_with_weights_of_one_s_own(tmp_path, suffix, class
     assert len(segmenter(ARCH, file, None).categories) == (21 if classes == 21 else 0)
 
 
+def test_weights_of_a_distributed_training_are_those_of_its_network(tmp_path):
+    net = get_model(ARCH, weights=None, weights_backbone=None, num_classes=2)
+    file = tmp_path / "ddp.pth"
+    torch.save({"model_state_dict": {f"module.{k}": v for k, v in net.state_dict().items()}}, file)
+    found = segmenter(ARCH, file, None).module.state_dict()
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+
+
 def test_names_of_classes_are_torchvision_s(tmp_path):
     net = get_model(
         "deeplabv3_mobilenet_v3_large", weights=None, weights_backbone=None, aux_loss=True

@@ -15,8 +15,8 @@ from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import drawn
 from xai_audit.schema import ADVERSARIAL as COLUMNS
 from xai_audit.schema import OK
-from xai_audit.work.parts import files_of
-from xai_audit.work.stage import Finished, Part, Plan, Stage
+from xai_audit.work.parts import files_of, in_spans
+from xai_audit.work.stage import Finished, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xai_audit.adversarial.attacker import Attacker
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
+    from xai_audit.work.stage import Part
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +50,7 @@ def plan(audit: Audit) -> Plan:
         settings.seed,
     )
 
-    def parts() -> list[Part]:
-        spans = [range(rows.num_rows)[at : at + _PART] for at in range(0, rows.num_rows, _PART)]
-        return [
-            Part(number, mark, {"start": span.start, "stop": span.stop}, len(span))
-            for number, span in enumerate(spans)
-        ]
-
-    return Plan(mark, parts, (audit.paths.adversarial,))
+    return Plan(mark, lambda: in_spans(rows.num_rows, _PART, mark), (audit.paths.adversarial,))
 
 
 def _sampled(audit: Audit) -> pa.Table:

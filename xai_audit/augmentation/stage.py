@@ -19,8 +19,8 @@ from xai_audit.run.record import fingerprint
 from xai_audit.run.sample import drawn
 from xai_audit.run.verdicts import preferred_kind
 from xai_audit.schema import AUGMENTATION as COLUMNS
-from xai_audit.work.parts import files_of
-from xai_audit.work.stage import Finished, Part, Plan, Stage
+from xai_audit.work.parts import files_of, in_spans
+from xai_audit.work.stage import Finished, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xai_audit.augmentation.augmenter import Augmenter
     from xai_audit.run.progress import Progress
     from xai_audit.work.audit import Audit
+    from xai_audit.work.stage import Part
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +58,7 @@ def plan(audit: Audit) -> Plan:
         settings.seed,
     )
 
-    def parts() -> list[Part]:
-        spans = [range(rows.num_rows)[at : at + _PART] for at in range(0, rows.num_rows, _PART)]
-        return [
-            Part(number, mark, {"start": span.start, "stop": span.stop}, len(span))
-            for number, span in enumerate(spans)
-        ]
-
-    return Plan(mark, parts, (audit.paths.augmentation,))
+    return Plan(mark, lambda: in_spans(rows.num_rows, _PART, mark), (audit.paths.augmentation,))
 
 
 def _sampled(audit: Audit) -> pa.Table:

@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import interpolate
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from torchvision.models import get_model, get_model_weights, list_models, segmentation
 from torchvision.transforms.v2.functional import normalize
 
-from xai_audit.errors import ConfigError, ModelError, PluginError, nearest
+from xai_audit.errors import ConfigError, ModelError, PluginError
 from xai_audit.network.callables import callable_of
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _torchvision(arch: str, weights: Path | None) -> Segmenter:
             "torchvision has no such segmentation network",
             where="masks.arch",
             got=arch,
-            remedy=f"one of {nearest(arch, known)}",
+            remedy=f"one of {', '.join(known)}",
         )
     entry: Any = get_model_weights(arch).DEFAULT
     categories = tuple(entry.meta["categories"])
@@ -192,12 +193,13 @@ def state_dict(file: Path) -> dict[str, torch.Tensor]:
         raise _unreadable(file, f"{type(exc).__name__}: {exc}"[:200]) from exc
     except SafetensorError as exc:
         raise _unreadable(file, str(exc)[:200]) from exc
-    for key in ("state_dict", "model"):  # where training scripts put it
+    for key in ("state_dict", "model_state_dict", "model"):  # where training scripts put it
         held = held[key] if isinstance(held, dict) and isinstance(held.get(key), dict) else held
     tensors = held if isinstance(held, dict) else {}
     found = {k: v for k, v in tensors.items() if isinstance(v, torch.Tensor)}
     if not found:
         raise _unreadable(file, type(held).__name__)
+    consume_prefix_in_state_dict_if_present(found, "module.")  # of DistributedDataParallel
     return found
 
 

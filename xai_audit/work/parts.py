@@ -41,6 +41,15 @@ _THREADS = 8
 _FEW = 16  # files that a store is asked for one by one; of more it lists the folders
 
 
+def in_spans(count: int, size: int, mark: str) -> list[Part]:
+    """Parts of at most ``size`` of ``count`` rows; their arguments are ``start`` and ``stop``."""
+    spans = [range(count)[at : at + size] for at in range(0, count, size)]
+    return [
+        Part(number, mark, {"start": span.start, "stop": span.stop}, len(span))
+        for number, span in enumerate(spans)
+    ]
+
+
 def part_file(paths: RunPaths, stage: Stage, number: int) -> Path:
     """The file of part ``number`` of ``stage``."""
     return RunPaths.part(paths.root / stage.folder, number, prefix=stage.prefix)
