@@ -62,7 +62,7 @@ from xai_audit.index.stages.mask import MASK
 from xai_audit.report.stages.explore import EXPLORE
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
-from xai_audit.run.limits import check_address_space
+from xai_audit.run.limits import before_torch
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
@@ -202,7 +202,7 @@ def _log_layer(job: Audit) -> None:
 def _check_machine(spec: RunSpec) -> None:
     check_extras(spec)
     if {*spec.settings.stages} - {INDEX.group}:  # all others may import PyTorch
-        check_address_space()
+        before_torch()
 
 
 def _check_place(job: Audit) -> None:

@@ -1,4 +1,4 @@
-"""Limits of this machine that PyTorch would not survive, looked at before it is imported."""
+"""What is to be done before PyTorch is imported: limits that it would not survive, its threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import resource
 
 from xai_audit.errors import ConfigError
+from xai_audit.run.threads import spin_briefly
 
 log = logging.getLogger(__name__)
 
@@ -13,6 +14,16 @@ _GB = 1e9
 # Address space, not memory in use: PyTorch 2.14 for CPUs reserves 3.6 GB as it is imported, and
 # 5 GB were too little for the demo's audit with two threads. It then aborts without a message.
 _LEAST, _ENOUGH = 4.0, 6.0
+
+
+def before_torch() -> None:
+    """Set how its threads wait, and refuse a machine that it cannot be imported on.
+
+    Raises:
+        ConfigError: too little address space.
+    """
+    spin_briefly()
+    check_address_space()
 
 
 def address_space() -> float | None:

@@ -24,6 +24,7 @@ from xai_audit.errors import AuditError, ConfigError, LostReaderError, WaitingEr
 from xai_audit.pipeline import STAGES
 from xai_audit.run.home import paths_of, update
 from xai_audit.run.progress import kill_children, progress_bar
+from xai_audit.run.threads import spin_briefly
 from xai_audit.store.home import is_current
 from xai_audit.work.audit import Audit
 from xai_audit.work.parts import missing, read_current, read_parts, read_spec
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--merge", action="store_true", help="merge, and plan what comes next")
     parser.add_argument("--cores", type=_numbers, help="that it may use: 0,1")
     given = parser.parse_args(arguments)
+    spin_briefly()
     if (given.stage is None) != (given.parts is None):
         parser.error("parts need a stage, and a stage parts")
     if given.cores and hasattr(os, "sched_setaffinity"):
