@@ -47,6 +47,7 @@ The modules by layer; each imports only from layers above its own in this table:
        13  compare        what changed between finished audits
        14  gate           whether an audit holds to the rules that its user set
        15  pipeline       the stages in their order
+       16  budget         as good an answer as some time allows
        16  estimate       what an audit would cost
        16  notebook       a run's answer, photos and proofs, as a notebook shows them
        17  arguments      arguments from Python -> overrides of the command line
@@ -118,9 +119,9 @@ def audit(
     found = arguments(given, masks=masks, method=method, transform=transform, keys=keys)
     folders = [] if config_dir is None else [Path(config_dir)]
     spec = compose(found.overrides, config_dirs=folders)
-    from xai_audit import pipeline
+    from xai_audit.budget.within import audited
 
-    run = load(pipeline.audit(spec))
+    run = load(audited(spec))
     run.keep(*found.held)
     return run
 

@@ -1,8 +1,8 @@
 """The typed nodes of the configuration: each key's default and, in its metadata, its limits.
 
 ``config.validation`` reads the metadata: ``min`` and ``max``, both allowed; ``above``, not allowed
-itself; ``choices``; for lists ``distinct`` (not empty, nothing twice) and ``forms`` (what is
-allowed beside ``choices``: how it is written -> regular expression). A plugin's own defaults live
+itself; ``choices``; ``forms`` (how a text is written -> regular expression; in lists beside
+``choices``); for lists ``distinct`` (not empty, nothing twice). A plugin's own defaults live
 in its YAML under ``conf/``.
 """
 
@@ -34,6 +34,7 @@ AUGMENTATION_FORMS = {
     "rotate:DEGREES, blur:PX, noise:LEVELS": r"(rotate|blur|noise):\d+(\.\d+)?",
 }
 LANGUAGES = ("en", "zh")
+BUDGET_FORMS = {"seconds, as 60 or 60s, 5m or 1.5h": r"(?=.*[1-9])\d+(\.\d+)?[smh]?"}
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -294,6 +295,9 @@ class AuditConfig:
     # i/n: this process makes the i-th share of the planned parts, and nothing else.
     shard: str | None = None
     limit: int | None = field(default=None, metadata={"min": 1})  # Photos of a stratified sample.
+    # Time for an answer, as 60s, 5m or 1.5h: so many photos and transplants as it pays for; the
+    # same command again goes on from there. null: all of them.
+    budget: str | None = field(default=None, metadata={"forms": BUDGET_FORMS})
     seed: int = field(default=0, metadata={"min": 0})  # Of all that is drawn at random.
     # Protects against decompression bombs: no photo above this is decoded.
     max_pixels: int = field(default=250_000_000, metadata={"min": 1})

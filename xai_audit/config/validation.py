@@ -58,9 +58,11 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any, Mapping[str,
 
 
 def _check_value(key: str, value: object, limits: Mapping[str, Any]) -> None:
-    choices = limits.get("choices", ())
-    if value in choices:
+    choices, forms = limits.get("choices", ()), limits.get("forms", {})
+    if value in choices or any(re.fullmatch(form, str(value)) for form in forms.values()):
         return
+    if forms:
+        raise ConfigError("bad value", where=key, expected=" or ".join(forms), got=value)
     span = _span(limits)
     if span is None:
         raise ConfigError(

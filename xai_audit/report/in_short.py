@@ -20,7 +20,7 @@ from xai_audit.report.answers import (
 from xai_audit.report.augmentation_section import augmentation_words
 from xai_audit.report.decided import decided
 from xai_audit.report.facts import read_facts
-from xai_audit.report.lead import lead, only_requested
+from xai_audit.report.lead import lead, limited_to
 from xai_audit.report.sections import trust
 from xai_audit.report.words import two
 from xai_audit.run.files import rows_of
@@ -73,7 +73,7 @@ def in_short(run: Run) -> InShort:
     distinct = decisions(findings, tuple(facts.classes.values()))
     confirmed = worst_first([f for f in distinct if f.verdict == CONFIRMED])
     known = (
-        only_requested(run),
+        limited_to(run),
         _accuracy(run),
         _counts(distinct),
         trusted_words(run),

@@ -63,8 +63,28 @@ def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) ->
     return spoken().gap.join(sentences)
 
 
-def only_requested(run: Run) -> str:
-    """A sentence that names the cues of ``cues=[...]``; empty where all were to be examined."""
+def limited_to(run: Run) -> str:
+    """What the answer is limited to: a budget of time, the cues of ``cues=[...]``; mostly empty."""
+    return spoken().gap.join(filter(None, [_budget(run), _only_requested(run)]))
+
+
+def _budget(run: Run) -> str:
+    if (budget := run.config.get("budget")) is None or not run.has("evidence"):
+        return ""
+    counts = run.record.get("counts") or {}
+    photos, forwards = counts.get("ok", 0), run.config["evidence"]["max_forwards"]
+    return say(
+        "This is a first answer (budget={budget}), from {photos} of {all} photos and at most "
+        "{forwards} forwards of transplants, the most telling first; the same command goes on from "
+        "there, and without budget= to the end.",
+        budget=budget,
+        photos=f"{photos:,}",
+        all=f"{photos + counts.get('left_out', 0):,}",
+        forwards=f"{forwards:,}",
+    )
+
+
+def _only_requested(run: Run) -> str:
     cues = (run.record.get("evidence") or {}).get("requested_cues")
     if cues is None or not run.has("evidence"):
         return ""

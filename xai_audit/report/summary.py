@@ -24,7 +24,7 @@ from xai_audit.report.augmentation_section import augmentation_words
 from xai_audit.report.catalogue import in_language_of
 from xai_audit.report.facts import read_facts
 from xai_audit.report.in_short import answer_sentence, finding_line, trusted_words
-from xai_audit.report.lead import only_requested
+from xai_audit.report.lead import limited_to
 from xai_audit.report.measured import listing, measured_at
 from xai_audit.report.redact import redacted
 from xai_audit.report.summary_page import summary_page
@@ -79,7 +79,7 @@ def summary_of(run: Run) -> dict[str, Any]:
     told = decisions(findings, tuple(facts.classes.values()))
     graver = [f for verdict in (CONFIRMED, SUSPECTED) for f in _of(told, verdict)]
     counts = Counter(f.verdict for f in told)
-    notes = (only_requested(run), trusted_words(run), augmentation_words(run))
+    notes = (limited_to(run), trusted_words(run), augmentation_words(run))
     return {
         "schema": "xai_audit.summary",
         "schema_version": SUMMARY_VERSION,

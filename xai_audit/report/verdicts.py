@@ -16,7 +16,7 @@ from xai_audit.report.answers import (
     undecided,
     worst_first,
 )
-from xai_audit.report.lead import lead, only_requested
+from xai_audit.report.lead import lead, limited_to
 from xai_audit.report.plots.carriers import Doses, doses
 from xai_audit.report.plots.forest import Forest, forest
 from xai_audit.report.proof import proofs
@@ -80,7 +80,7 @@ class Answer:
 
     Attributes:
         lead: the answer in one or two sentences.
-        only: which cues were examined, where not all were to be; else empty.
+        limited: what it is limited to, a budget or some cues; else empty.
         mostly_open: whether it begins with what is undetermined.
         verdicts: verdict -> number of findings, those of one decision counted once.
         total: number of pairs of class and cue.
@@ -101,7 +101,7 @@ class Answer:
     """
 
     lead: str
-    only: str
+    limited: str
     mostly_open: bool
     verdicts: Counter[str]
     total: int
@@ -147,7 +147,7 @@ def build_answer(
     place = {name: i for i, name in enumerate(facts.classes.values())}
     return Answer(
         lead=lead(told, summary),
-        only=only_requested(run),
+        limited=limited_to(run),
         mostly_open=mostly_open(told),
         verdicts=Counter(f.verdict for f in told),
         total=len(findings),

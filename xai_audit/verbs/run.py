@@ -121,14 +121,14 @@ def _audit(cfg: DictConfig, sweep: Sweep, member: Member) -> None:
     overrides: Any = OmegaConf.to_container(own.overrides.task, resolve=False)
     member.name = sweep.member(overrides)
     spec = completed(cfg, own)
-    from xai_audit.pipeline import audit
+    from xai_audit.budget.within import audited
 
     keys: Any = OmegaConf.to_container(cfg, resolve=False)
     written = keys["output_dir"]
     place, siblings = sweep.placed(overrides, written), sweep.folders()
     alone = not sweep.keys
     try:
-        member.folder = audit(replace(spec, member=place, siblings=siblings, log_answer=alone))
+        member.folder = audited(replace(spec, member=place, siblings=siblings, log_answer=alone))
     except GateError as exc:
         member.folder = exc.folder  # finished, and shown on the sweep's page
         raise

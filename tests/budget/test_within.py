@@ -1,0 +1,95 @@
+"""``budget=``: an answer within a time, the same command further, no budget to the end."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests import tiny
+from xai_audit.run.paths import RunPaths
+
+pytestmark = pytest.mark.xdist_group("budget")
+
+_STAGES = "stages=[index,attribute,score,trust,evidence,flag,report]"
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return tiny.make_folder(tmp_path_factory.mktemp("budget") / "photos", per_class=20)
+
+
+@pytest.fixture(scope="module")
+def stages(many, tmp_path_factory):
+    """What a short budget, the same command again and no budget leave: config, tables, page."""
+    out = RunPaths(tmp_path_factory.mktemp("run") / "out")
+    found = []
+    for more in (["budget=1s"], ["budget=20m"], []):
+        done = tiny.audit(tiny.overrides(many, out.root, _STAGES, *more))
+        assert done.returncode == 0, done.stderr
+        found.append(
+            {
+                "record": json.loads(out.run_json.read_text()),
+                "evidence": pd.read_parquet(out.evidence),
+                "page": out.index_html.read_text(encoding="utf-8"),
+                "summary": out.summary_md.read_text(encoding="utf-8"),
+                "log": done.stderr,
+            }
+        )
+    return found
+
+
+def test_a_short_time_has_a_report_that_says_on_what_it_rests(stages):
+    short = stages[0]
+    config, counts = short["record"]["config"], short["record"]["counts"]
+    assert config["budget"] == "1s"
+    assert counts["ok"] == config["limit"] < 60
+    photos, forwards = config["limit"], config["evidence"]["max_forwards"]
+    told = f"(budget=1s), from {photos} of 60 photos and at most {forwards} forwards"
+    for text in (short["page"], short["summary"], short["log"]):
+        assert told in text
+
+
+def test_nothing_is_measured_beyond_what_is_told(stages):
+    short = stages[0]
+    rows = short["evidence"]
+    assert (rows["n_images"] <= short["record"]["config"]["limit"]).all()
+    assert "trust" not in short["record"]["fingerprints"]
+
+
+def test_the_same_command_goes_on_from_there(stages):
+    short, longer = stages[0]["record"], stages[1]["record"]
+    assert longer["config"]["limit"] == longer["counts"]["ok"] == 60
+    assert (
+        longer["config"]["evidence"]["max_forwards"] > short["config"]["evidence"]["max_forwards"]
+    )
+
+
+def test_without_a_budget_it_is_the_audit_that_never_had_one(stages, many, tmp_path):
+    out = RunPaths(tmp_path / "out")
+    done = tiny.audit(tiny.overrides(many, out.root, _STAGES))
+    assert done.returncode == 0, done.stderr
+    whole = stages[2]
+    assert "trust" in whole["record"]["fingerprints"]
+    pd.testing.assert_frame_equal(whole["evidence"], pd.read_parquet(out.evidence))
+    assert "a first answer" not in whole["page"]
+
+
+def test_its_gate_is_asked_once_and_of_the_last_answer(many, tmp_path):
+    keys = ["budget=1s", "gate.max_undetermined=0"]
+    done = tiny.audit(tiny.overrides(many, tmp_path / "out", _STAGES, *keys))
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.count("gate failed") == 1
+    assert RunPaths(tmp_path / "out").index_html.is_file()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [["shard=1/2"], ["engine=slurm"], ["stages=[index,attribute,score]"]],
+)
+def test_what_it_cannot_be_spent_on_is_refused_in_a_line(many, tmp_path, keys):
+    done = tiny.audit(tiny.overrides(many, tmp_path / "out", _STAGES, "budget=5s", *keys))
+    assert done.returncode == 2
+    assert "budget=5s" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()

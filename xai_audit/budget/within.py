@@ -1,0 +1,186 @@
+"""``budget=60s``: an audit of as many photos and transplants as the time allows.
+
+Several audits in one folder, each of which takes over what the ones before have measured: a few
+photos, twice, which show what another one takes; a first look at more of them, with verdicts and so
+many transplants as show what one takes; then as many more as the rest of the time pays for, the
+most telling cells first, and the report. The same command again goes on from there, and one without
+a budget to the end.
+
+Why not a clock that stops the stages where they are: half of a stage has no table, and where it
+stopped would be chance. So many photos and so many forwards give the same answer on any machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from xai_audit.budget.pace import Pace, Reach, first, further, more, pace_of, seconds_of
+from xai_audit.config.build import build
+from xai_audit.config.nodes import GateConfig
+from xai_audit.errors import AuditError, ConfigError, GateError, TooManyFailuresError
+from xai_audit.pipeline import audit
+from xai_audit.run.files import read_json, write_json
+from xai_audit.work.audit import Audit
+from xai_audit.work.folder import folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from xai_audit.config.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+# No verdict needs them, and each is worth minutes.
+LEFT_OUT = ("trust", "adversarial", "augmentation")
+# Photos that are tried: of the first few more is spent on what is done once.
+_TRIED = (16, 48)
+_TRYING = ("index", "attribute", "score")
+# What a first look leaves to the last audit.
+_LAST = ("agreement", "boundary", "flag", "report")
+_NEEDED = (*_TRYING, "evidence")
+_LOCAL = ".LocalEngine"
+_NOTE = "budget"  # in run.json
+
+
+def audited(spec: RunSpec) -> Path:
+    """The output folder of the audit, within ``budget`` where it has one.
+
+    Raises:
+        ConfigError: a budget of more than this machine's time.
+        AuditError: as the audit would.
+    """
+    if spec.settings.budget is None:
+        return audit(spec)
+    _check(spec)
+    return _Within(spec).audited()
+
+
+def _check(spec: RunSpec) -> None:
+    settings = spec.settings
+    where = f"budget={settings.budget}"
+    if settings.shard is not None or not str(settings.engine["_target_"]).endswith(_LOCAL):
+        raise ConfigError(
+            "a budget is of this machine's time", where=where, remedy="engine=local and no shard"
+        )
+    if lacking := [stage for stage in _NEEDED if stage not in settings.stages]:
+        remedy = f"add {', '.join(lacking)} to stages"
+        raise ConfigError("a budget is spent on verdicts", where=where, remedy=remedy)
+
+
+class _Within:
+    """The audits that a budget pays for; its time begins with it."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self._end = time.monotonic() + seconds_of(str(spec.settings.budget))
+        self._spec = spec
+        self._paths = folder_of(spec, build("dataset", spec.settings.dataset).name)
+
+    def audited(self) -> Path:
+        if (noted := self._record.get(_NOTE)) is None:
+            pace = self._tried()
+            tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
+            reach = first(pace, self._left, self._photos, classes, least=tried)
+            pace = self._audited(reach, pace, Reach(0, 0), last=False)
+            onward = more(pace, reach, self._left)
+        else:
+            reach, pace = Reach(**noted["reach"]), Pace(**noted["pace"])
+            onward = further(pace, reach, self._left, self._photos)
+        self._audited(onward, pace, reach, last=True)
+        return self._paths.root
+
+    @property
+    def _left(self) -> float:
+        return self._end - time.monotonic()
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        record = read_json(self._paths.run_json)
+        return record if isinstance(record, dict) else {}
+
+    @property
+    def _photos(self) -> int:
+        """How many there are, of those that the user limits it to."""
+        counts = self._record["counts"]
+        usable: int = counts["ok"] + counts["left_out"]
+        return min(usable, self._spec.settings.limit or usable)
+
+    def _tried(self) -> Pace:
+        """What another photo takes after the first few."""
+        photo, before = 0.0, 0
+        for count in _TRIED:
+            spec = _limited(self._spec, Reach(count, 1), leaving=(*_LAST, "discover", "evidence"))
+            with suppress(TooManyFailuresError):
+                audit(replace(spec, log_answer=False))
+            explained = self._record["counts"]["ok"]
+            if explained > before:
+                photo = self._record["timings"]["attribute_seconds"] / (explained - before)
+            before = explained
+        return Pace(photo=photo, survey=self._surveyed(spec))
+
+    def _surveyed(self, spec: RunSpec) -> float:
+        """Seconds that the survey of a photo takes, with descriptors of every cue."""
+        from xai_audit.evidence.read import surveyed
+        from xai_audit.evidence.source import cues_of, source_of
+
+        job = Audit(self._paths, spec, lambda stage: stage in _TRYING, planned=True)
+        ids = job.usable().column("image_id").to_pylist()
+        start, grid = time.perf_counter(), job.facts.grid
+        for _ in surveyed(source_of(job), cues_of(job), [ids], grid=grid, progress=lambda _: None):
+            pass
+        return (time.perf_counter() - start) / len(ids)
+
+    def _audited(self, reach: Reach, pace: Pace, before: Reach, *, last: bool) -> Pace:
+        """Audit as far as ``reach`` goes, and note it; what it took."""
+        log.info(
+            "budget %s: %s of %s photos, and %s forwards of transplants at most, the most telling "
+            "first",
+            self._spec.settings.budget,
+            *(f"{count:,}" for count in (reach.photos, self._photos, reach.forwards)),
+        )
+        spec, begun = _limited(self._spec, reach), self._record.get("finished", {})
+        if not last:
+            spec = _limited(self._spec, reach, leaving=_LAST)
+        problem = _problem(spec)
+        record = self._record
+        ended, timings = record["finished"], record["timings"]
+        ran = [stage for stage in ended if ended[stage] != begun.get(stage)]
+        new = reach.forwards - (before.forwards if before.photos == reach.photos else 0)
+        pace = pace_of(
+            {stage: timings[f"{stage}_seconds"] for stage in ran},
+            pace,
+            photos=reach.photos,
+            forwards=new,
+        )
+        note = {_NOTE: {"reach": asdict(reach), "pace": asdict(pace)}}
+        write_json(self._paths.run_json, record | note)
+        if last and problem is not None:
+            raise problem
+        return pace
+
+
+def _problem(spec: RunSpec) -> AuditError | None:
+    """Run the audit; what is wrong with a run that is complete all the same."""
+    try:
+        audit(spec)
+    except (GateError, TooManyFailuresError) as exc:
+        return exc
+    return None
+
+
+def _limited(spec: RunSpec, reach: Reach, *, leaving: Sequence[str] = ()) -> RunSpec:
+    """``spec`` as far as ``reach`` goes and its user wants, without the stages ``leaving``."""
+    own = spec.settings
+    wanted = own.evidence.max_forwards
+    forwards = reach.forwards if wanted is None else min(reach.forwards, wanted)
+    stages = [stage for stage in own.stages if stage not in (*LEFT_OUT, *leaving)]
+    evidence = replace(own.evidence, max_forwards=forwards)
+    gate = GateConfig() if leaving else own.gate  # which judges once, in the end
+    settings = replace(own, limit=reach.photos, stages=stages, evidence=evidence, gate=gate)
+    noted = {"limit": reach.photos, "stages": stages}
+    noted["evidence"] = spec.config.get("evidence", {}) | {"max_forwards": forwards}
+    return replace(spec, settings=settings, config=spec.config | noted)
