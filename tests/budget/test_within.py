@@ -12,22 +12,27 @@ from xai_audit.run.paths import RunPaths
 
 pytestmark = pytest.mark.xdist_group("budget")
 
-_STAGES = "stages=[index,attribute,score,trust,evidence,flag,report]"
+_STAGES = "stages=[index,attribute,score,evidence,augmentation,flag,report]"
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    return tiny.make_folder(tmp_path_factory.mktemp("budget") / "photos", per_class=20)
+    return tiny.make_folder(tmp_path_factory.mktemp("budget") / "photos", per_class=18)
 
 
 @pytest.fixture(scope="module")
-def stages(many, tmp_path_factory):
+def out(tmp_path_factory):
+    return RunPaths(tmp_path_factory.mktemp("run") / "out")
+
+
+@pytest.fixture(scope="module")
+def stages(many, out):
     """What a short budget, the same command again and no budget leave: config, tables, page."""
-    out = RunPaths(tmp_path_factory.mktemp("run") / "out")
     found = []
-    for more in (["budget=1s"], ["budget=20m"], []):
+    gate = "gate.max_undetermined=0"
+    for more in (["budget=1s", gate], ["budget=20m"], []):
         done = tiny.audit(tiny.overrides(many, out.root, _STAGES, *more))
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == (3 if gate in more else 0), done.stderr
         found.append(
             {
                 "record": json.loads(out.run_json.read_text()),
@@ -35,6 +40,7 @@ def stages(many, tmp_path_factory):
                 "page": out.index_html.read_text(encoding="utf-8"),
                 "summary": out.summary_md.read_text(encoding="utf-8"),
                 "log": done.stderr,
+                "code": done.returncode,
             }
         )
     return found
@@ -44,9 +50,9 @@ def test_a_short_time_has_a_report_that_says_on_what_it_rests(stages):
     short = stages[0]
     config, counts = short["record"]["config"], short["record"]["counts"]
     assert config["budget"] == "1s"
-    assert counts["ok"] == config["limit"] < 60
+    assert counts["ok"] == config["limit"] < 54
     photos, forwards = config["limit"], config["evidence"]["max_forwards"]
-    told = f"(budget=1s), from {photos} of 60 photos and at most {forwards} forwards"
+    told = f"(budget=1s), from {photos} of 54 photos and at most {forwards} forwards"
     for text in (short["page"], short["summary"], short["log"]):
         assert told in text
 
@@ -55,12 +61,12 @@ def test_nothing_is_measured_beyond_what_is_told(stages):
     short = stages[0]
     rows = short["evidence"]
     assert (rows["n_images"] <= short["record"]["config"]["limit"]).all()
-    assert "trust" not in short["record"]["fingerprints"]
+    assert "augmentation" not in short["record"]["fingerprints"]
 
 
 def test_the_same_command_goes_on_from_there(stages):
     short, longer = stages[0]["record"], stages[1]["record"]
-    assert longer["config"]["limit"] == longer["counts"]["ok"] == 60
+    assert longer["config"]["limit"] == longer["counts"]["ok"] == 54
     assert (
         longer["config"]["evidence"]["max_forwards"] > short["config"]["evidence"]["max_forwards"]
     )
@@ -71,17 +77,22 @@ def test_without_a_budget_it_is_the_audit_that_never_had_one(stages, many, tmp_p
     done = tiny.audit(tiny.overrides(many, out.root, _STAGES))
     assert done.returncode == 0, done.stderr
     whole = stages[2]
-    assert "trust" in whole["record"]["fingerprints"]
+    assert "augmentation" in whole["record"]["fingerprints"]
     pd.testing.assert_frame_equal(whole["evidence"], pd.read_parquet(out.evidence))
     assert "a first answer" not in whole["page"]
 
 
-def test_its_gate_is_asked_once_and_of_the_last_answer(many, tmp_path):
-    keys = ["budget=1s", "gate.max_undetermined=0"]
-    done = tiny.audit(tiny.overrides(many, tmp_path / "out", _STAGES, *keys))
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.count("gate failed") == 1
-    assert RunPaths(tmp_path / "out").index_html.is_file()
+def test_a_budget_takes_nothing_from_an_audit_that_had_none(stages, many, out):
+    before = json.loads(out.run_json.read_text())["fingerprints"]
+    done = tiny.audit(tiny.overrides(many, out.root, _STAGES, "budget=1s"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(out.run_json.read_text())["fingerprints"] == before
+    assert "has the evidence of an audit without one" in done.stderr
+
+
+def test_its_gate_is_asked_once_and_of_the_last_answer(stages):
+    assert stages[0]["code"] == 3
+    assert stages[0]["log"].count("xai_audit: the gate failed") == 1
 
 
 @pytest.mark.parametrize(

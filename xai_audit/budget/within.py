@@ -44,7 +44,7 @@ _TRYING = ("index", "attribute", "score")
 _LAST = ("agreement", "boundary", "flag", "report")
 _NEEDED = (*_TRYING, "evidence")
 _LOCAL = ".LocalEngine"
-_NOTE = "budget"  # in run.json
+_KEY = _NOTE = "budget"  # in the configuration, and in run.json
 
 
 def audited(spec: RunSpec) -> Path:
@@ -81,6 +81,10 @@ class _Within:
         self._paths = folder_of(spec, build("dataset", spec.settings.dataset).name)
 
     def audited(self) -> Path:
+        if self._is_measured:
+            log.info("budget: this folder has the evidence of an audit without one")
+            own = replace(self._spec.settings, budget=None)
+            return audit(replace(self._spec, settings=own, config=self._spec.config | {_KEY: None}))
         if (noted := self._record.get(_NOTE)) is None:
             pace = self._tried()
             tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
@@ -92,6 +96,16 @@ class _Within:
             onward = further(pace, reach, self._left, self._photos)
         self._audited(onward, pace, reach, last=True)
         return self._paths.root
+
+    @property
+    def _is_measured(self) -> bool:
+        """Whether the evidence is there as a command without a budget would have it."""
+        record, own = self._record, self._spec.settings
+        then = record.get("config", {})
+        if then.get("budget") is not None or "evidence" not in record.get("fingerprints", {}):
+            return False
+        wanted = (own.limit, own.evidence.max_forwards)
+        return (then["limit"], then["evidence"]["max_forwards"]) == wanted
 
     @property
     def _left(self) -> float:
