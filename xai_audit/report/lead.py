@@ -75,8 +75,8 @@ def _budget(run: Run) -> str:
     photos, forwards = counts.get("ok", 0), run.config["evidence"]["max_forwards"]
     return say(
         "This is a first answer (budget={budget}), from {photos} of {all} photos and at most "
-        "{forwards} forwards of transplants, the most telling first; the same command goes on from "
-        "there, and without budget= to the end.",
+        "{forwards} forwards of transplants, the most telling first; cues that overlap may not be "
+        "told apart yet. The same command goes on from there, and without budget= to the end.",
         budget=budget,
         photos=f"{photos:,}",
         all=f"{photos + counts.get('left_out', 0):,}",
