@@ -80,7 +80,8 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def canvases(root):
     """(kind, way) -> its canvas, read from the disk once."""
-    dataset = ImageFolder(root=str(root / "images"), name=None, class_to_idx=None, split=None)
+    keys = {"name": None, "class_to_idx": None, "split": None, "links_outside": False}
+    dataset = ImageFolder(root=str(root / "images"), **keys)
     probed = [
         row | {"label": None, "selected": False}
         for row in probe_all(entries_of(listed(dataset)), dataset.root, max_pixels=10**8, threads=2)

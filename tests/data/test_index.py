@@ -20,6 +20,11 @@ BY_CALLER = {"label", "selected"}
 LIMIT = 10**6
 
 
+def source_of(root):
+    keys = {"name": None, "class_to_idx": None, "split": None, "links_outside": False}
+    return ImageFolder(root=str(root), **keys)
+
+
 def rows_of(entries, root, threads=4):
     return list(probe_all(entries, Path(root), max_pixels=LIMIT, threads=threads))
 
@@ -50,7 +55,9 @@ def test_a_row_each_whatever_the_file(tmp_path):
     (folder / "gone.jpg").symlink_to("nowhere")
     (folder / "up").symlink_to("..")
     save(root / "loose.jpg")
-    source = ImageFolder(name=None, root=str(root), class_to_idx=None, split=None)
+    source = ImageFolder(
+        name=None, root=str(root), class_to_idx=None, split=None, links_outside=False
+    )
     rows = rows_of(source.entries(), root)
     assert {row["image_id"]: row["status"] for row in rows} == {
         "class/bomb.png": "too_large", "class/empty.jpg": "empty", "class/gone.jpg": "unreadable",
@@ -158,7 +165,9 @@ def test_no_file_stays_open(tmp_path):
 @pytest.mark.shared
 def test_real_photos(shared):
     root = shared / "data/flowers17/images"
-    source = ImageFolder(name="f17", root=str(root), class_to_idx=None, split=None)
+    source = ImageFolder(
+        name="f17", root=str(root), class_to_idx=None, split=None, links_outside=False
+    )
     assert len(source.class_names()) == 17
     rows = rows_of(source.entries(), root)
     assert len(rows) == 1360

@@ -30,7 +30,8 @@ PREPROCESS = Preprocess(resize=72, crop=(64, 64))
 
 @pytest.fixture(scope="module")
 def source(folder):
-    dataset = ImageFolder(root=str(folder / "images"), name=None, class_to_idx=None, split=None)
+    keys = {"name": None, "class_to_idx": None, "split": None, "links_outside": False}
+    dataset = ImageFolder(root=str(folder / "images"), **keys)
     labels = {name: index for index, name in enumerate(tiny.CLASSES)}
     entries = entries_of(listed(dataset))
     probed = [

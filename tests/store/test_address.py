@@ -77,7 +77,7 @@ def memory(folder, monkeypatch, tmp_path):
 
 def test_the_entries_are_those_of_the_same_tree_on_a_disk(memory, tmp_path):
     memory.get("/photos/", str(tmp_path / "photos"), recursive=True)
-    keys = {"name": None, "class_to_idx": None, "split": None}
+    keys = {"name": None, "class_to_idx": None, "split": None, "links_outside": False}
     there = ImageFolder(root="memory://photos", **keys)
     here = ImageFolder(root=str(tmp_path / "photos"), **keys)
     assert there.class_names() == here.class_names()

@@ -170,10 +170,8 @@ def test_a_dataset_without_open_has_local_files(tmp_path):
         separator="|", classes=None,
     )  # fmt: skip
     assert opener_of(table) is anywhere  # its paths may be addresses
-    assert (
-        opener_of(ImageFolder(name=None, root=str(tmp_path), class_to_idx=None, split=None))
-        is local
-    )
+    keys = {"name": None, "class_to_idx": None, "split": None, "links_outside": False}
+    assert opener_of(ImageFolder(root=str(tmp_path), **keys)) is local
 
 
 def test_worker_processes_can_be_sent_an_opener(tmp_path):

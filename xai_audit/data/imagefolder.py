@@ -8,14 +8,14 @@ It lies in the file system, or in an object store, where the same tree gives the
 
 from __future__ import annotations
 
-import errno
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.data._classes import ordered, read_class_to_idx
 from xai_audit.data._clutter import Clutter, is_clutter
+from xai_audit.data._local_folder import is_folder, listing, local_files
 from xai_audit.data._names import absolute, shown
 from xai_audit.data._stored_folder import folders, walk
 from xai_audit.errors import DatasetError
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 
     from xai_audit.vision.opening import Opener
 
-Problem = tuple[str, str]
-
 _LAYOUT = "DIR/<class>/<file>"
 # What folders of a split are called; a class may be, too.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing", "dev", "eval"}
-_NO_CLASS: Problem = ("no_class", "the file lies in the root itself, not in a class folder")
+_NO_CLASS = ("no_class", "the file lies in the root itself, not in a class folder")
 
 
 class ImageFolder:
@@ -47,12 +45,20 @@ class ImageFolder:
         root: the folder, or its address in a store.
         class_to_idx: JSON or CSV file, class name -> model output index, or None.
         split: the folder in ``root`` that has the classes, or None: ``root`` itself.
+        links_outside: whether what links lead to outside of ``root`` is read, too.
     """
 
     def __init__(
-        self, *, name: str | None, root: str, class_to_idx: str | None, split: str | None
+        self,
+        *,
+        name: str | None,
+        root: str,
+        class_to_idx: str | None,
+        split: str | None,
+        links_outside: bool,
     ) -> None:
         """Read ``class_to_idx``; the folder itself is not touched yet."""
+        self._bounds = None if links_outside else absolute(root)
         self.root: Path = absolute(root) if split is None else absolute(root) / split
         self._split = split
         self._is_remote, self._where = is_remote(self.root), shown(spelled(self.root))
@@ -86,8 +92,8 @@ class ImageFolder:
     def entries(self) -> Iterator[Entry]:
         """Every file below the root, each once, folders depth first, names sorted.
 
-        Linked folders are followed unless they lead back to a folder that they lie in. Memory is
-        that of the listings from the root down to one folder.
+        Links are followed unless they lead out of the root, or back to a folder that they lie in.
+        Memory is that of the listings from the root down to one folder.
         """
         found, clutter = False, Clutter()
         for entry in self._stored(clutter) if self._is_remote else self._files(clutter):
@@ -110,7 +116,13 @@ class ImageFolder:
         if not names or not all(name.lower() in _SPLITS for name in names):
             return
         below = [
-            ImageFolder(name=None, root=spelled(self.root), class_to_idx=None, split=name)
+            ImageFolder(
+                name=None,
+                root=spelled(self.root),
+                class_to_idx=None,
+                split=name,
+                links_outside=True,
+            )  # fmt: skip
             for name in names
         ]
         if all(split._folders() for split in below):
@@ -123,9 +135,10 @@ class ImageFolder:
 
     def _files(self, clutter: Clutter) -> Iterator[Entry]:
         """The entries of a folder of the file system."""
-        for path, is_folder, problem in _walk(self.root, self._top(), clutter):
+        bounds = None if self._bounds is None else Path(os.path.realpath(self._bounds))
+        for path, unentered, problem in local_files(self.root, self._top(), clutter, bounds):
             top, nested, _ = path.partition(os.sep)
-            if nested or is_folder:
+            if nested or unentered:
                 yield Entry(path, shown(top), problem=problem)
             else:
                 yield Entry(path, None, problem=problem or _NO_CLASS)
@@ -141,85 +154,15 @@ class ImageFolder:
     def _folders(self) -> list[str]:
         """The names of the root's sub-folders, sorted."""
         top = () if self._is_remote else self._top()
-        found = folders(self.root) if self._is_remote else [e.name for e in top if _is_folder(e)]
+        found = folders(self.root) if self._is_remote else [e.name for e in top if is_folder(e)]
         return [name for name in found if not is_clutter(name)]
 
     def _top(self) -> list[os.DirEntry[str]]:
         """The root's own listing."""
         try:
-            return _listing(self.root)
+            return listing(self.root)
         except OSError as exc:
             raise DatasetError(
                 "dataset.root cannot be listed", where=self._where,
                 expected=f"a folder, {_LAYOUT}", got=exc.strerror, remedy="correct dataset.root",
             ) from exc  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """A folder being walked: its path with separator, what is left of it, and (device, inode)."""
-
-    prefix: str
-    listing: Iterator[os.DirEntry[str]]
-    identity: tuple[int, int]
-
-
-def _walk(
-    root: Path, top: list[os.DirEntry[str]], clutter: Clutter
-) -> Iterator[tuple[str, bool, Problem | None]]:
-    """(path relative to ``root``, whether it is a folder that cannot be entered, problem)."""
-    # A stack of our own: folders can nest deeper than Python's recursion limit.
-    chain = [_Folder("", iter(top), _identity(root.stat()))]
-    while chain:
-        entry = next(chain[-1].listing, None)
-        if entry is None:
-            chain.pop()
-            continue
-        if not clutter.is_kept(entry.name):
-            continue
-        path = chain[-1].prefix + entry.name
-        found = _inspect(entry, path, chain)
-        if isinstance(found, _Folder):
-            chain.append(found)
-        else:
-            yield path, found is not None and _is_folder(entry), found
-
-
-def _inspect(entry: os.DirEntry[str], path: str, chain: list[_Folder]) -> _Folder | Problem | None:
-    """The folder to enter, why the entry cannot be used, or None for an ordinary file."""
-    try:
-        if entry.is_dir():
-            identity = _identity(entry.stat())
-            for ancestor in chain:
-                if ancestor.identity == identity:
-                    where = shown(ancestor.prefix) or "the root"
-                    return "symlink_loop", f"the link leads back to {where}, which it lies in"
-            return _Folder(path + os.sep, iter(_listing(entry)), identity)
-        if entry.is_file():
-            return None
-        if entry.is_symlink() and not Path(entry).exists():
-            return "unreadable", f"broken link to {shown(os.fspath(Path(entry).readlink()))}"
-    except OSError as exc:
-        if exc.errno == errno.ELOOP:
-            return "symlink_loop", "the link leads to itself"
-        return "unreadable", exc.strerror or str(exc)
-    return "unsupported", "not a regular file"
-
-
-def _listing(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
-    """The entries of ``folder``, sorted by name."""
-    with os.scandir(folder) as found:
-        return sorted(found, key=lambda entry: entry.name)
-
-
-def _identity(stat: os.stat_result) -> tuple[int, int]:
-    """(device, inode): equal for two paths of one folder."""
-    return stat.st_dev, stat.st_ino
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether ``entry`` is a folder or a link to one."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ROWS = 16_384  # a record batch
 _THREADS = 8
+_REMEDY = "remedy: "  # in the error of a row
 
 
 def listed(dataset: DatasetSource) -> pa.Table:
@@ -182,13 +183,15 @@ def manifest_of(
     usable = pc.equal(rows.column("status"), OK)
     if not pc.any(usable).as_py():
         statuses = Counter(rows.column("status").to_pylist()).most_common(3)
-        undecoded = undecodable(rows).most_common(1)
+        told = Counter(e for e in rows.column("error").to_pylist() if e and _REMEDY in e)
         raise DatasetError(
             "no usable image",
             where=spelled(root),
             expected="photos that Pillow can read",
             got=", ".join(f"{count} {status}" for status, count in statuses) or "an empty folder",
-            remedy=undecoded[0][0].rpartition("remedy: ")[2] if undecoded else "check dataset.root",
+            remedy=max(told, key=told.__getitem__, default="check dataset.root").rpartition(
+                _REMEDY
+            )[2],
         )
     if limit is not None:
         usable = pa.array(stratified(rows, usable.to_numpy(), limit, seed))
