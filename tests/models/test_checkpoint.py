@@ -106,6 +106,29 @@ def test_round_trip(save: Callable[[nn.Module, Path], None], suffix: str, tmp_pa
     assert_same(model, net(1))
 
 
+def test_scripted_modules_inside_each_other(tmp_path: Path) -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = self.second = net(1)
+            self.named = nn.ModuleDict({"a": nn.BatchNorm1d(2)})
+            self.none = nn.Linear(2, 2, bias=False)
+            self.register_buffer("grid", torch.arange(3))
+            self.plain = torch.ones(2)  # neither a parameter nor a buffer
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.first(x) + self.second(x)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch deprecates the format
+        made = torch.jit.script(Shared())
+        made.save(tmp_path / "c.pt")
+    found = read_state_dict(tmp_path / "c.pt", trust=False)
+    assert list(found) == list(made.state_dict())
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=0)
+
+
 def test_export_keeps_dtypes_strides_and_shared_weights(tmp_path: Path) -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:

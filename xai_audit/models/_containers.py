@@ -4,7 +4,8 @@ The container is recognised by the file's content: safetensors by its header, To
 ``torch.export`` by the members of their zip, anything else is left to ``torch.load``.
 
 ``torch.export.load`` is not used: it unpickles without restriction and evaluates expressions of
-the stored graph, while only the tensors stored with it are needed.
+the stored graph, while only the tensors stored with it are needed. Nor is ``torch.jit.load``,
+unless the file is trusted: it runs code of the archive.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 
 from xai_audit.errors import ModelError
 from xai_audit.models._inert import load_inert
+from xai_audit.models._script_archive import script_tensors
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What a zip may unpack to: bytes, and times its own size. Weights hardly shrink.
+_SMALL, _MOST_TIMES = 64 * 2**20, 50
 _ZIP = b"PK\x03\x04"
 
 # How torch's restricted unpickler words a refusal, as against a file that it cannot parse.
@@ -102,11 +106,25 @@ def _reader(file: Path) -> Callable[[Path, bool], object]:
 def _zip_reader(file: Path) -> Callable[[Path, bool], object]:
     with zipfile.ZipFile(file) as archive:
         members = {name.partition("/")[2] or name for name in archive.namelist()}
+        _refuse_bomb(file, sum(member.file_size for member in archive.infolist()))
     if any(name.startswith("code/") for name in members):
         return _torchscript
     if "archive_format" in members or "serialized_state_dict.pt" in members:
         return _exported
     return _pickled
+
+
+def _refuse_bomb(file: Path, unpacked: int) -> None:
+    """Raise ModelError where the members of a zip are together far larger than the file itself."""
+    size = file.stat().st_size
+    if unpacked > max(_SMALL, _MOST_TIMES * size):
+        raise ModelError(
+            "the checkpoint is small and its content is not",
+            where=spelled(file),
+            expected=f"at most {_MOST_TIMES} times its own size; torch.save does not compress",
+            got=f"{size >> 10} KB that unpack to {unpacked >> 20} MB",
+            remedy="save the weights again, if you trust its author",
+        )
 
 
 def _pickled(file: Path, trust: bool) -> object:
@@ -116,7 +134,7 @@ def _pickled(file: Path, trust: bool) -> object:
         if trust or not _REFUSAL.search(str(exc)):
             raise
         try:
-            return load_inert(file)
+            return load_inert(file, name=file)
         # An older format or torch, or a name that torch blocks: what it said first is told.
         except Exception as second:
             log.debug("%s: %s: %s", file, type(second).__name__, second)
@@ -129,7 +147,9 @@ def _safetensors(file: Path, trust: bool) -> object:  # noqa: ARG001 - readers s
     return load_file(file, device="cpu")
 
 
-def _torchscript(file: Path, trust: bool) -> object:  # noqa: ARG001 - readers share a signature
+def _torchscript(file: Path, trust: bool) -> object:
+    if not trust:
+        return script_tensors(file)
     with warnings.catch_warnings():
         # torch deprecates the format; its files stay with us.
         warnings.simplefilter("ignore", FutureWarning)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
@@ -18,10 +19,12 @@ from xai_audit.errors import ModelError
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
+
+# A module's own tensors and the modules in it, both by name.
+Parts = tuple[list[tuple[str, object]], list[tuple[str, object]]]
 
 _SHOWN = 3
 # Of a pickled module: the modules in it, by all their names, and how deep they lie.
@@ -63,21 +66,24 @@ class _InertList:
         return []
 
 
-def load_inert(file: Path) -> object:
+def load_inert(file: Path | BinaryIO, *, name: Path) -> object:
     """The object that ``file`` holds, with inert ones in place of what is no tensor.
 
     Args:
         file: as ``torch.save`` writes it, a zip.
+        name: of the file, for the log.
 
     Raises:
         Exception: whatever torch raises of a file that it does not read even so.
     """
     # Names of modules that torch blocks (os, sys) stay refused.
     names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    if not isinstance(file, Path):
+        file.seek(0)
     with torch.serialization.safe_globals([_inert_class(name) for name in names]):
         held: object = torch.load(file, map_location="cpu", weights_only=True)
     shown = ", ".join([*names[:_SHOWN], "..."][: len(names)])
-    log.info("%s: only tensors are read of it, no object of %s", spelled(file), shown)
+    log.info("%s: only tensors are read of it, no object of %s", spelled(name), shown)
     return held
 
 
@@ -92,13 +98,24 @@ def _inert_class(dotted: str) -> type:
     return type(name, (base,), {"__module__": module, "__qualname__": name})
 
 
-def module_tensors(held: object) -> OrderedDict[str, torch.Tensor]:
+def _pickled_parts(module: object) -> Parts | None:
+    """The tensors and modules that a pickled module keeps as ``nn.Module`` does."""
+    state = attributes(module)
+    if state is None:
+        return None
+    return [*_own_tensors(state)], items_of(state.get("_modules"))
+
+
+def module_tensors(
+    held: object, parts: Callable[[object], Parts | None] = _pickled_parts
+) -> OrderedDict[str, torch.Tensor]:
     """The parameters and buffers by name of a pickled module that was read as inert objects.
 
     A module that is held in several places is named in each, as in a state dict.
 
     Args:
         held: what may be such a module.
+        parts: its own tensors and the modules in it by name, None of what is no module.
 
     Raises:
         ModelError: it has more modules inside than any network: a few names in a file can stand
@@ -109,21 +126,21 @@ def module_tensors(held: object) -> OrderedDict[str, torch.Tensor]:
     met = 0
     while waiting:
         prefix, module, inside = waiting.pop()
-        state = _attributes(module)
-        if state is None or id(module) in inside:
+        inner = None if id(module) in inside else parts(module)
+        if inner is None:
             continue
         met += 1
         if met > _MOST or len(inside) > _DEEPEST:
             raise _too_many()
-        found.update((prefix + name, value) for name, value in _own_tensors(state))
+        tensors, modules = inner
+        found.update((prefix + n, v) for n, v in tensors if isinstance(v, torch.Tensor))
         waiting += [
-            (f"{prefix}{name}.", child, (*inside, id(module)))
-            for name, child in reversed(items_of(state.get("_modules")))
+            (f"{prefix}{name}.", child, (*inside, id(module))) for name, child in reversed(modules)
         ]
     return found
 
 
-def _attributes(held: object) -> dict[str, object] | None:
+def attributes(held: object) -> dict[str, object] | None:
     """The attributes of an object that was pickled; None of anything else."""
     # The unpickler puts the attributes of what it takes for a dict by its name into __dict__.
     state = held.state if isinstance(held, Inert) else None
