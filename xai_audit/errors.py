@@ -39,6 +39,8 @@ _CPU_SIGNS = (
 )
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # in memory: it differs from process to process
+# Control characters, ends of lines, what turns the direction of a text, halves of a character.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONGEST = 200  # letters of a message that are kept
 
 
@@ -71,7 +73,7 @@ class AuditError(Exception):
             for name, value in (("expected", expected), ("got", got), ("remedy:", remedy))
             if value is not None
         ]
-        super().__init__(" | ".join(" ".join(str(part).split()) for part in parts))
+        super().__init__(" | ".join(spelled_out(" ".join(str(part).split())) for part in parts))
 
 
 class ConfigError(AuditError):
@@ -240,6 +242,14 @@ class CueProblem(Exception):  # noqa: N818 - a photo left out, not an error of t
         first = next(iter(str(exc).strip().splitlines()), "")
         text = _ADDRESS.sub("0x...", f"{type(exc).__name__}: {first}")
         return cls(cue, where, text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+
+
+def spelled_out(text: str) -> str:
+    r"""``text`` with what a terminal would obey or hide spelled as in Python, ``\x1b`` for one.
+
+    Names of files and classes are a stranger's: none may colour, move, reorder or forge a line.
+    """
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def is_out_of_memory(exc: BaseException) -> bool:

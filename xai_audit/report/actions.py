@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # What a reader can work through; the tables hold all findings.
 MOST_ACTIONS = 12
+# A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV Injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,16 @@ def _groups(run: Run) -> dict[str, list[str]]:
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The rows with the columns of CARRIERS; what is unknown is left empty."""
+    """The rows with the columns of CARRIERS; what is unknown is left empty.
+
+    A name that a sheet would take for a formula begins with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, CARRIERS.names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _plain(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -7,6 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.errors import spelled_out
 from xai_audit.language import said, say, spoken
 from xai_audit.report.retold import retold
 from xai_audit.report.words import two
@@ -35,7 +36,7 @@ def summary_page(summary: Mapping[str, Any]) -> str:
 
 def escaped(text: object) -> str:
     """``text`` in one line as Markdown shows it, letter by letter."""
-    plain = html.escape(" ".join(str(text).split()), quote=False)
+    plain = html.escape(spelled_out(" ".join(str(text).split())), quote=False)
     return _SPECIAL.sub(r"\\\1", plain).replace("@", "@<!-- -->")  # which mentions nobody
 
 

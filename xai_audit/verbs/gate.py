@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.config.compose import compose
-from xai_audit.errors import AuditError, ConfigError, GateError
+from xai_audit.errors import AuditError, ConfigError, GateError, spelled_out
 from xai_audit.gate.judge import is_asked, no_rule
 from xai_audit.gate.lines import lines
 from xai_audit.gate.output import as_json, ask
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _print(folder: str, run: Run, result: Result) -> None:
-    text = "\n".join(f"  {each}" for each in lines(run.paths, result))
+    text = "\n".join(f"  {spelled_out(each)}" for each in lines(run.paths, result))
     sys.stdout.write(f"{folder}:\n{text}\n")
 
 

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from xai_audit.config.compose import completed, translating, with_open_nodes
 from xai_audit.config.nodes import CONF_DIR
 from xai_audit.errors import AuditError, ConfigError, GateError, StoppedError
+from xai_audit.run.log import handler
 from xai_audit.verbs.help import show_help
 from xai_audit.verbs.sweep import Member, Sweep, swept
 
@@ -92,9 +93,7 @@ def main(arguments: Sequence[str]) -> int:
 def start_log() -> None:
     """Log to stderr, each line with its time."""
     # Our own logger only: other packages log as they always do, and not twice.
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    log.handlers[:] = [handler]
+    log.handlers[:] = [handler()]
     log.setLevel(logging.INFO)
     # Warnings about a photo's metadata are of no use to the user.
     warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.errors import spelled_out
 from xai_audit.pipeline import STAGES
 from xai_audit.run.home import paths_of
 from xai_audit.work.status import DONE, Status
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     given = parser.parse_args(arguments)
     found = Status(paths_of(given.folder), STAGES).read()
-    text = json.dumps(found, indent=1) if given.json else "\n".join(_lines(found))
+    text = json.dumps(found, indent=1) if given.json else "\n".join(map(spelled_out, _lines(found)))
     sys.stdout.write(f"{text}\n")
     return 0
 

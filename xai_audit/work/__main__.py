@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from xai_audit.errors import AuditError, ConfigError, LostReaderError, WaitingError
 from xai_audit.pipeline import STAGES
 from xai_audit.run.home import paths_of, update
+from xai_audit.run.log import handler
 from xai_audit.run.progress import kill_children, progress_bar
 from xai_audit.run.threads import spin_briefly
 from xai_audit.store.home import is_current
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("parts need a stage, and a stage parts")
     if given.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, given.cores)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, handlers=[handler()])
     try:
         if given.merge:
             return _merge(paths_of(given.run))
