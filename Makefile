@@ -2,7 +2,7 @@
 # make setup     only the environment                   make test-all   the slow tests too
 # make check     lint and types                         make coverage   all, and what they cover
 # make bench     every measured number                  make clean      remove what was built
-# make quick     a few fast tests, in seconds
+# make quick     a few fast tests, in seconds         make fuzz       hostile inputs, FUZZ_SECONDS each
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 QUICK := tests/test_layers.py tests/test_geometry.py tests/score tests/vision tests/run \
 	tests/data/test_classes.py tests/cues/test_strips.py
 
-.PHONY: audit test test-all coverage quick setup check bench clean
+.PHONY: audit test test-all coverage quick fuzz setup check bench clean
 
 audit: $(READY)
 	$(BIN)/python -m xai_audit dataset=flowers method=gradcam
@@ -34,6 +34,11 @@ coverage: $(DEV)
 
 quick: $(DEV)
 	$(BIN)/python -m pytest -q $(QUICK) $(ARGS)
+
+# Everything that reads what is a stranger's; make fuzz ARGS="coco voc --seed 7" some of it.
+FUZZ_SECONDS ?= 60
+fuzz: $(DEV)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 check: $(DEV)
 	$(BIN)/ruff check .

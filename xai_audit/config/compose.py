@@ -21,7 +21,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
 from xai_audit.config.spec import GROUPS, RunSpec
-from xai_audit.config.validation import FOREIGN, check_demo, translated, unknown, validate
+from xai_audit.config.validation import (
+    FOREIGN,
+    check_demo,
+    check_keys,
+    translated,
+    unknown,
+    validate,
+)
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,6 +127,7 @@ def translating(overrides: Sequence[str], folders: Sequence[Path] = ()) -> Itera
         overrides: as given; the groups chosen in them decide which keys exist.
         folders: of the user's YAML files.
     """
+    check_keys(overrides)
     try:
         yield
     except FOREIGN as exc:

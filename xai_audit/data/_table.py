@@ -152,7 +152,8 @@ def _translated(file: Path) -> Iterator[None]:
     """Arrow's and the system's errors about ``file`` as one DatasetError."""
     try:
         yield
-    except (OSError, pa.ArrowException) as exc:
+    # UnicodeDecodeError: the names of the columns, which Arrow decodes when they are asked for.
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as exc:
         raise DatasetError(
             _UNREAD, where=spelled(file), expected=f"{_EXPECTED} in UTF-8 CSV or Parquet", got=exc,
             remedy=_REMEDY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -113,5 +113,20 @@ def _cleaned(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     if not named.all():
         log.warning("%d rows of %s have no path and are left out", (~named).sum(), shown(path))
     frame = frame[named]
-    columns = {side: pd.to_numeric(frame[side], errors="coerce") for side in _SIDES}
+    columns = {side: _numbers(frame[side]) for side in _SIDES}
     return pd.DataFrame({"path": [as_image_id(str(name)) for name in frame["path"]], **columns})
+
+
+def _numbers(cells: pd.Series[Any]) -> pd.Series[float]:
+    """``cells`` as numbers, NaN for what is none."""
+    try:
+        return pd.to_numeric(cells, errors="coerce").astype(np.float64)
+    except (OverflowError, TypeError):  # an integer that no float can hold; an object of Parquet's
+        return cells.map(_number)
+
+
+def _number(cell: object) -> float:
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except (OverflowError, TypeError, ValueError):
+        return float("nan")
