@@ -10,6 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from torchvision import transforms
 
 from xai_audit.arguments.model import of_model
@@ -40,6 +44,29 @@ def test_values_come_back_as_they_are(value):
     found = spec.settings.model["kwargs"]["given"]
     assert found == (str(value) if isinstance(value, Path) else value)
     assert type(found) is (str if isinstance(value, Path) else type(value))
+
+
+# Without a dollar, which begins an interpolation, and control characters, which Hydra refuses.
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="$", exclude_categories=["Cc"]))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES)
+@example(r"a\\'\b'\\")
+@example(["'", '"', "\\", "a\\'", "..", "*", "1e5", "True", "???"])
+def test_any_value_comes_back_through_hydra_s_grammar(value):
+    text = override("model.kwargs.given", value)
+    read_back = OverridesParser.create().parse_override(text).value()
+    assert plain(read_back) == value
+
+
+def plain(value):
+    """Hydra's quoted strings as text."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value.text if isinstance(value, QuotedString) else value
 
 
 def test_numbers_of_numpy():

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+# Of 255 bytes, less what temporary files add.
+_LONGEST = 160
+# Devices of Windows, whatever their suffix.
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 def safe_name(text: str) -> str:
-    """``text`` as one path component that every file system and URL takes."""
-    return _UNSAFE.sub("-", text).strip("-.") or "unnamed"
+    """``text`` as one path component that every file system and URL takes.
+
+    Where it is too long for one, it ends with a hash of the whole.
+    """
+    name = _UNSAFE.sub("-", text).strip("-.") or "unnamed"
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST - 9]}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:8]}"
+    return f"_{name}" if name.partition(".")[0].upper() in _RESERVED else name
 
 
 @dataclass(frozen=True)
