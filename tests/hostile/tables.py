@@ -77,6 +77,22 @@ def _parquet_table(table: pa.Table, folder: Path) -> None:
     pq.write_table(table, folder / "t.parquet")
 
 
+def _repeated(letters: int, rows: int, folder: Path) -> None:
+    """A table whose column path is one text, which takes its place but once in the file."""
+    indices = pa.array([0] * rows, pa.int32())
+    path = pa.DictionaryArray.from_arrays(indices, pa.array(["n" * letters]))
+    pq.write_table(pa.table({"path": path, "label": ["x"] * rows}), folder / "t.parquet")
+
+
+def _burst(folder: Path) -> None:
+    """A table of 1.1 GiB of labels in a small file."""
+    label = pa.chunked_array([pa.array(["n" * 2**20] * 64)] * 18)
+    table = pa.table({"path": ["a"] * 1152, "label": label})
+    pq.write_table(
+        table, folder / "t.parquet", compression="zstd", use_dictionary=False, row_group_size=1152
+    )
+
+
 TABLES = [
     *(
         Case(f"a table with {what}", expected, partial(_csv, content), "t.csv")
@@ -91,6 +107,14 @@ TABLES = [
     Case(
         "a Parquet table whose footer is a lie", "the table cannot be read",
         partial(_parquet, b"PAR1" + b"\xff" * 40 + b"\xff\xff\xff\x7fPAR1"), "t.parquet",
+    ),
+    Case(
+        "a Parquet table of one huge text again and again", "longer than any path or label",
+        partial(_repeated, 2**20, 2000), "t.parquet",
+    ),
+    Case(
+        "a Parquet table of a row group that bursts", "a row group of the table is too large",
+        _burst, "t.parquet",
     ),
     Case(
         "a Parquet table of lists", "unreadable|the table cannot be read",

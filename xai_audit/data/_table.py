@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -22,6 +23,7 @@ COLUMNS = ("path", "label", "mask", "split", "group")
 _NEEDED = COLUMNS[:2]
 _PARQUET = {".parquet", ".pq"}
 _DELIMITERS, _HEADER_BYTES = ",;\t|", 65_536
+_LARGEST_GROUP, _LONGEST_TEXT = 2**30, 2**16  # bytes of a Parquet table, unpacked
 _REMEDY = "correct dataset.file"
 _UNREAD = "the table cannot be read"
 _EXPECTED = "path,label[,mask][,split][,group]"
@@ -100,8 +102,15 @@ def header(file: Path) -> list[str]:
 def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     """The record batches of ``columns``, every CSV cell as text."""
     if file.suffix.lower() in _PARQUET:
-        with pa.parquet.ParquetFile(file) as table:
-            yield from table.iter_batches(batch_size=4096, columns=columns)
+        kinds = pa.parquet.read_schema(file)
+        texts = [column for column in columns if pa.types.is_string(kinds.field(column).type)]
+        # As a dictionary a text is held once however often it stands in the table.
+        with pa.parquet.ParquetFile(file, read_dictionary=texts) as table:
+            _check_groups(table.metadata, columns, file)
+            for batch in table.iter_batches(batch_size=4096, columns=columns):
+                for column in batch.columns:
+                    _check_texts(column, file)
+                yield batch
         return
     # Text throughout: a label 007 keeps its zeros, and a class called NA or null is not missing.
     options = pa.csv.ConvertOptions(
@@ -112,6 +121,36 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     )
     with pa.csv.open_csv(file, parse_options=_parse(file), convert_options=options) as reader:
         yield from reader
+
+
+def _check_groups(facts: Any, columns: list[str], file: Path) -> None:  # noqa: ANN401 - likewise
+    """Raise DatasetError for a row group whose ``columns`` are too large to unpack."""
+    chunks = [
+        [group.column(number) for number in range(group.num_columns)]
+        for group in map(facts.row_group, range(facts.num_row_groups))
+    ]
+    sizes = (
+        sum(c.total_uncompressed_size for c in found if c.path_in_schema.split(".")[0] in columns)
+        for found in chunks
+    )
+    if (size := max(sizes, default=0)) > _LARGEST_GROUP:
+        raise DatasetError(
+            "a row group of the table is too large", where=spelled(file),
+            expected=f"at most {_LARGEST_GROUP >> 20} MB unpacked", got=f"{size >> 20} MB",
+            remedy="write it with pyarrow.parquet.write_table(..., row_group_size=100000)",
+        )  # fmt: skip
+
+
+def _check_texts(column: Any, file: Path) -> None:  # noqa: ANN401 - pyarrow is untyped
+    """Raise DatasetError where a text is longer than any path or label."""
+    if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
+        return
+    size = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    if size > _LONGEST_TEXT:
+        raise DatasetError(
+            "a text of the table is longer than any path or label", where=spelled(file),
+            expected=f"at most {_LONGEST_TEXT >> 10} KB", got=f"{size >> 10} KB", remedy=_REMEDY,
+        )  # fmt: skip
 
 
 def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
