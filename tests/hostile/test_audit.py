@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -19,6 +21,7 @@ from xai_audit import load
 
 # All but the newline.
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+ELSEWHERE = re.compile(r"\s*(\w+:)?//|\s*javascript:")
 PHOTOS = [*photos.CASES, *names.CASES]
 
 
@@ -32,7 +35,7 @@ def net() -> nn.Module:
 
 
 class Handlers(HTMLParser):
-    """Attributes of a page that run a script."""
+    """Attributes of a page that run a script or load something from elsewhere."""
 
     def __init__(self):
         super().__init__()
@@ -40,6 +43,8 @@ class Handlers(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.found += [(tag, name) for name, _ in attrs if name.startswith("on")]
+        loads = [value for name, value in attrs if name in ("src", "srcset", "data", "poster")]
+        self.found += [(tag, value) for value in loads if value and ELSEWHERE.match(value)]
 
 
 def build(root: Path) -> dict[bytes, tuple[str, str | None]]:
@@ -68,6 +73,19 @@ def build(root: Path) -> dict[bytes, tuple[str, str | None]]:
     return expected
 
 
+def listing(root: Path) -> dict[bytes, tuple[int, int, int]]:
+    """Mode, size and time of change of every file below ``root``."""
+    found = {}
+    for folder, _, files in os.walk(os.fsencode(root)):
+        for name in files:
+            path = os.path.join(folder, name)  # noqa: PTH118 - bytes
+            facts = os.lstat(path)
+            found[os.path.relpath(path, os.fsencode(root))] = (
+                facts.st_mode, facts.st_size, facts.st_mtime_ns,
+            )  # fmt: skip
+    return found
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """What is expected of each file, the finished run, and what it logged."""
@@ -80,8 +98,15 @@ def corpus(tmp_path_factory):
         "max_failed_fraction=1", "adversarial.images=2", "evidence.images_per_class=4",
         "evidence.permutations=5", "trust.images=1",
     )  # fmt: skip
-    done = tiny.audit(tiny.overrides(root, root / "out", *more))
+    before, asked = listing(root), []
+    with (
+        mock.patch.object(socket.socket, "connect", lambda _, where: asked.append(where)),
+        mock.patch.object(socket, "getaddrinfo", lambda *where, **_: asked.append(where)),
+    ):
+        done = tiny.audit(tiny.overrides(root, root / "out", *more))
     assert done.returncode == 0, done.stderr
+    assert asked == [], "nothing but stores and weights that are asked for needs a network"
+    assert {p: s for p, s in listing(root).items() if not p.startswith(b"out/")} == before
     return expected, load(root / "out"), done.stderr
 
 

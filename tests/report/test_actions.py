@@ -201,6 +201,18 @@ def test_hostile_names_come_out_as_they_are(answered, name):
         assert [row["class_name"] for row in csv.DictReader(file)] == [name]
 
 
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "-2", "+3"])
+def test_a_name_is_no_formula(answered, name):
+    """A spreadsheet takes what begins with an apostrophe as text."""
+    write(answered, [cell(name, "border", "confirmed", **relied(0.5))])
+    carried(answered, [carrier(f"{name}/1.jpg", -0.5, name)])
+    (link,) = [a["href"] for a in reported(answered).all("a") if a["href"].endswith(".csv")]
+    with (answered.report / link).open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["class_name"], row["image_id"]) == (f"'{name}", f"'{name}/1.jpg")
+    assert any(value.startswith("-0.5") for value in row.values()), "numbers stay numbers"
+
+
 def test_a_list_that_no_page_shows_is_deleted(answered):
     reported(answered)
     (old,) = answered.report.glob("lists/*.csv")
