@@ -41,6 +41,7 @@ _CPU_SIGNS = (
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")  # in memory: it differs from process to process
 # Control characters, ends of lines, what turns the direction of a text, halves of a character.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST_PART = 4000  # letters of a part of an error's line, as of a list of keys
 _LONGEST = 200  # letters of a message that are kept
 
 
@@ -73,7 +74,7 @@ class AuditError(Exception):
             for name, value in (("expected", expected), ("got", got), ("remedy:", remedy))
             if value is not None
         ]
-        super().__init__(" | ".join(spelled_out(" ".join(str(part).split())) for part in parts))
+        super().__init__(" | ".join(map(_told, parts)))
 
 
 class ConfigError(AuditError):
@@ -208,7 +209,7 @@ class ImageProblem(Exception):  # noqa: N818 - a row's status, not an error of t
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.message = " ".join(message.split())
+        self.message = spelled_out(" ".join(message.split()))
 
     def __reduce__(self) -> tuple[type[ImageProblem], tuple[str, str]]:
         """Rebuild with both arguments on the other side of a process border."""
@@ -244,12 +245,24 @@ class CueProblem(Exception):  # noqa: N818 - a photo left out, not an error of t
         return cls(cue, where, text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
+def _told(part: str) -> str:
+    """A part of an error's line, cut where nobody would read on."""
+    text = spelled_out(" ".join(part.split()))
+    return text if len(text) <= _LONGEST_PART else f"{text[:_LONGEST_PART]}..."
+
+
 def spelled_out(text: str) -> str:
     r"""``text`` with what a terminal would obey or hide spelled as in Python, ``\x1b`` for one.
 
     Names of files and classes are a stranger's: none may colour, move, reorder or forge a line.
     """
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _CONTROL.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    letter = ord(found[0])
+    # A byte that is no UTF-8, as Python has it in a file's name.
+    return f"\\x{letter - 0xDC00:02x}" if 0xDC80 <= letter <= 0xDCFF else ascii(found[0])[1:-1]
 
 
 def is_out_of_memory(exc: BaseException) -> bool:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import random
-import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.fuzz.mutate import mutated
-from tests.hostile import checkpoints, masks, photos, tables, tars
-from tests.hostile.case import Case
+from tests.fuzz.seeds import seeds
+from tests.hostile import checkpoints, photos, tables
 from xai_audit.config.compose import compose
+from xai_audit.data._classes import read_class_to_idx
+from xai_audit.data._labels import read_names
 from xai_audit.data.csv import CsvTable
+from xai_audit.data.parquet import ParquetPhotos
 from xai_audit.data.webdataset import WebDataset
 from xai_audit.errors import AuditError, ImageProblem
 from xai_audit.index.rows import probe, probe_all
 from xai_audit.masks._coverage import value_rule
 from xai_audit.masks._meaning import coverage_of
+from xai_audit.masks._segmenter import state_dict
 from xai_audit.masks.boxes import BoxMasks
 from xai_audit.masks.coco import CocoMasks
 from xai_audit.masks.voc import VocMasks
@@ -44,41 +46,18 @@ _OVERRIDES = (
     "budget=60s", "output_dir=${dataset.name}", "shard=1/3",
 )  # fmt: skip
 
+_CLASSES = [
+    b'["a", "b"]', b'{"a": 0, "b": 1}', b'{"0": "a", "1": "b"}', b"a,0\nb,1\n", b"a\nb\n",
+    b'{"id2label": {"0": "a", "1": "b"}, "x": [1, null]}', b"[" * 100_000, b'["\\ud800"]',
+]  # fmt: skip
+
 Target = Callable[[random.Random, Path], object]
-
-
-def contents(cases: Sequence[Case], folder: Path, *, inside: bool = True) -> list[bytes]:
-    """The bytes that cases of the corpus write, in a folder or (not ``inside``) at a path."""
-    found = []
-    for case in cases:
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            file = Path(scratch, str(case.name or "seed"))
-            case.make(Path(scratch) if inside else file)
-            if file.is_file():
-                found.append(file.read_bytes())
-    return found
-
-
-@functools.cache
-def _seeds(name: str, folder: Path) -> list[bytes]:
-    """The sound and hostile inputs of a target, small ones only: a mutation should be felt."""
-    made = {
-        "image": lambda: contents(photos.CASES, folder, inside=False),
-        "mask": lambda: contents(masks.CASES, folder, inside=False),
-        "csv": lambda: contents(tables.TABLES, folder),
-        "coco": lambda: contents(tables.COCO, folder),
-        "voc": lambda: contents(tables.VOC, folder),
-        "tar": lambda: contents(tars.CASES, folder),
-        "checkpoint": lambda: contents(checkpoints.CASES, folder, inside=False),
-        "boxes": lambda: [b"path,x_min,y_min,x_max,y_max\nx/a.jpg,1,2,9,9\nx/a.jpg,3,3,20,30\n"],
-    }[name]()  # fmt: skip
-    return [seed for seed in made if len(seed) < 60_000]
 
 
 def image(rng: random.Random, folder: Path) -> None:
     """A photo's header and pixels."""
     file = folder / f"a.{rng.choice(_SUFFIXES)}"
-    file.write_bytes(mutated(rng, _seeds("image", folder)))
+    file.write_bytes(mutated(rng, seeds("image", folder)))
     probe(str(file), max_pixels=photos.MAX_PIXELS)
     small = rng.choice((None, 8, 32))
     pixels = decode(str(file), shorter_side=small, max_pixels=photos.MAX_PIXELS)
@@ -89,7 +68,7 @@ def image(rng: random.Random, folder: Path) -> None:
 def mask(rng: random.Random, folder: Path) -> None:
     """A mask image by its obvious reading, by values, and as a soft one."""
     file = folder / "a.png"
-    file.write_bytes(mutated(rng, _seeds("mask", folder)))
+    file.write_bytes(mutated(rng, seeds("mask", folder)))
     given, soft = rng.choice((([1], False), (None, False), (None, True)))
     rule = value_rule(given, None, soft=soft)
     found = coverage_of(file, RECORD, rule)
@@ -99,7 +78,7 @@ def mask(rng: random.Random, folder: Path) -> None:
 def csv(rng: random.Random, folder: Path) -> None:
     """A table of photos, CSV or Parquet."""
     file = folder / rng.choice(("t.csv", "t.parquet", "t.tsv"))
-    file.write_bytes(mutated(rng, _seeds("csv", folder)))
+    file.write_bytes(mutated(rng, seeds("csv", folder)))
     dataset = CsvTable(
         name=None, file=str(file), root=None, split=None, class_to_idx=None, separator="|",
         classes=None,
@@ -113,26 +92,26 @@ def csv(rng: random.Random, folder: Path) -> None:
 def boxes(rng: random.Random, folder: Path) -> None:
     """A table of boxes."""
     file = folder / "b.csv"
-    file.write_bytes(mutated(rng, _seeds("boxes", folder)))
+    file.write_bytes(mutated(rng, seeds("boxes", folder)))
     BoxMasks(file=str(file)).load(RECORD)
 
 
 def coco(rng: random.Random, folder: Path) -> None:
     """A COCO file."""
     file = folder / "c.json"
-    file.write_bytes(mutated(rng, _seeds("coco", folder)))
+    file.write_bytes(mutated(rng, seeds("coco", folder)))
     CocoMasks(file=str(file), categories=rng.choice((None, None, [1], ["cat"]))).load(RECORD)
 
 
 def voc(rng: random.Random, folder: Path) -> None:
     """A VOC annotation."""
-    (folder / "a.xml").write_bytes(mutated(rng, _seeds("voc", folder)))
+    (folder / "a.xml").write_bytes(mutated(rng, seeds("voc", folder)))
     VocMasks(root=str(folder), object=rng.choice((None, ["cat"]))).load(RECORD)
 
 
 def checkpoint(rng: random.Random, folder: Path) -> None:
     """A checkpoint, its bytes or those of one member of its zip."""
-    data = rng.choice(_seeds("checkpoint", folder))
+    data = rng.choice(seeds("checkpoint", folder))
     file = folder / "c.pt"
     file.write_bytes(_member_changed(rng, data) or mutated(rng, [data]))
     load_into(checkpoints.net(), read_state_dict(file, trust=False), file)
@@ -158,7 +137,7 @@ def _member_changed(rng: random.Random, data: bytes) -> bytes | None:
 def tar(rng: random.Random, folder: Path) -> None:
     """A tar shard: its rows, and the photo of each."""
     file = folder / "t.tar"
-    file.write_bytes(mutated(rng, _seeds("tar", folder)))
+    file.write_bytes(mutated(rng, seeds("tar", folder)))
     dataset = WebDataset(
         name=None, root=str(file), shards=None, image=["jpg"], label_key=rng.choice((None, "a")),
         classes=None, class_to_idx=None,
@@ -167,18 +146,44 @@ def tar(rng: random.Random, folder: Path) -> None:
     [*probe_all(dataset.entries(), dataset.root, max_pixels=10**6, threads=1, opener=dataset.open)]
 
 
+def parquet(rng: random.Random, folder: Path) -> None:
+    """A Parquet file of photos: its rows, and the photo of each."""
+    file = folder / "p.parquet"
+    file.write_bytes(mutated(rng, seeds("parquet", folder)))
+    keys = dict.fromkeys(("name", "image", "label", "split", "group", "class_to_idx"))
+    dataset = ParquetPhotos(file=str(file), **keys)
+    dataset.prepare()
+    [*probe_all(dataset.entries(), dataset.root, max_pixels=10**6, threads=1, opener=dataset.open)]
+
+
+def classes(rng: random.Random, folder: Path) -> None:
+    """Files that name the classes, or their outputs."""
+    file = folder / rng.choice(("c.json", "c.csv", "c.txt"))
+    file.write_bytes(mutated(rng, _CLASSES))
+    for name in read_names(str(file)) if rng.random() < 0.5 else read_class_to_idx(str(file)):
+        name.encode()
+
+
+def segmenter(rng: random.Random, folder: Path) -> None:
+    """The weights of a network that makes masks."""
+    data = rng.choice(seeds("checkpoint", folder))
+    file = folder / rng.choice(("s.pth", "s.safetensors"))
+    file.write_bytes(_member_changed(rng, data) or mutated(rng, [data]))
+    state_dict(file)
+
+
 def overrides(rng: random.Random, folder: Path) -> None:
     """The command line."""
     del folder
-    seeds = [text.encode() for text in _OVERRIDES]
+    words = [text.encode() for text in _OVERRIDES]
     given = [rng.choice(_OVERRIDES) for _ in range(rng.randint(0, 2))]
-    given += [mutated(rng, seeds).decode("utf-8", "surrogateescape")]
+    given += [mutated(rng, words).decode("utf-8", "surrogateescape")]
     compose(given)
 
 
 def names(rng: random.Random, folder: Path) -> None:
     """Names of the manifest, whatever their bytes."""
-    seeds = [
+    spelled = [
         b"a.jpg",
         b"x/b.jpg",
         "caf\u00e9.jpg".encode(),
@@ -187,7 +192,7 @@ def names(rng: random.Random, folder: Path) -> None:
         b"..",
         b"#1",
     ]
-    given = [mutated(rng, seeds).decode("utf-8", "surrogateescape") for _ in range(4)]
+    given = [mutated(rng, spelled).decode("utf-8", "surrogateescape") for _ in range(4)]
     entries = [Entry(name, "x", mask=name) for name in dict.fromkeys(given)]
     rows = [*probe_all(entries, folder, max_pixels=10**6, threads=1)]
     assert len({row["image_id"] for row in rows}) == len(entries)
@@ -197,7 +202,10 @@ def names(rng: random.Random, folder: Path) -> None:
 
 TARGETS: dict[str, Target] = {
     each.__name__: each
-    for each in (image, mask, csv, boxes, coco, voc, checkpoint, tar, overrides, names)
+    for each in (
+        *(image, mask, csv, boxes, coco, voc, checkpoint, segmenter, tar, parquet, classes),
+        *(overrides, names),
+    )
 }
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tests.fuzz.targets import TARGETS, attempt
 from xai_audit.config.compose import compose
+from xai_audit.data._classes import read_class_to_idx
+from xai_audit.data._labels import read_names
 from xai_audit.data._table import header
-from xai_audit.errors import ConfigError, DatasetError, MaskProblem
+from xai_audit.errors import ConfigError, DatasetError, MaskProblem, ModelError
+from xai_audit.masks._segmenter import state_dict
 from xai_audit.masks.boxes import BoxMasks
 from xai_audit.types import ImageRecord
 
@@ -53,3 +57,31 @@ def test_a_coordinate_that_no_float_can_hold(tmp_path):
 def test_a_key_longer_than_a_file_s_name():
     with pytest.raises(ConfigError, match=r"no such key: x+\.\.\. \| got 300 letters"):
         compose(["x" * 300 + "=1"])
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        *((read, text) for read in (read_names, read_class_to_idx)
+          for text in ("[" * 100_000, r'["a", "\ud800"]')),
+        (read_class_to_idx, r'{"\udfff": 0}'),
+    ],
+)  # fmt: skip
+def test_brackets_without_end_and_halves_of_a_character(tmp_path, read, text):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(DatasetError) as caught:
+        read(str(tmp_path / "c.json"))
+    str(caught.value).encode()
+
+
+def test_an_error_is_cut_where_nobody_reads_on(tmp_path):
+    (tmp_path / "c.csv").write_text("a,0\nb," + "[" * 100_000)
+    with pytest.raises(DatasetError) as caught:
+        read_class_to_idx(str(tmp_path / "c.csv"))
+    assert len(str(caught.value)) < 5000
+
+
+def test_weights_of_names_that_are_no_text(tmp_path):
+    torch.save({1: torch.zeros(2)}, tmp_path / "s.pth")
+    with pytest.raises(ModelError, match="the weights of the segmentation network"):
+        state_dict(tmp_path / "s.pth")

@@ -33,12 +33,13 @@ def read_class_to_idx(file: str | None) -> dict[str, int] | None:
     try:
         text = path.read_text(encoding="utf-8-sig")
         pairs = _csv_pairs(text) if path.suffix.lower() == ".csv" else _json_pairs(text)
+        "".join(name for name, _ in pairs).encode()  # JSON may name halves of a character
     except OSError as exc:
         raise DatasetError(
             f"{_KEY} cannot be read", where=path, expected=_EXPECTED, got=exc.strerror,
             remedy=f"correct {_KEY}, or set it to null for the sorted class names",
         ) from exc  # fmt: skip
-    except (ValueError, csv.Error) as exc:
+    except (ValueError, csv.Error, RecursionError) as exc:  # brackets nested without end
         raise DatasetError(
             f"{_KEY} is malformed", where=path, expected=_EXPECTED, got=exc,
             remedy="correct the file",

@@ -29,7 +29,8 @@ def read_names(file: str | None) -> tuple[str, ...] | None:
     try:
         text = path.read_text(encoding="utf-8-sig")
         names = json.loads(text) if text.lstrip().startswith("[") else text.splitlines()
-    except (OSError, ValueError) as exc:
+        "".join(map(str, names)).encode()  # JSON may name halves of a character
+    except (OSError, ValueError, RecursionError) as exc:  # brackets nested without end
         raise DatasetError(
             f"{_KEY} cannot be read", where=path, expected=_EXPECTED,
             got=getattr(exc, "strerror", None) or exc, remedy=f"correct {_KEY}",

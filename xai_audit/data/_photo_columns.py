@@ -121,7 +121,7 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
     try:
         noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         found = noted["info"]["features"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # brackets nested without end
         return {}
     return (
         {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}

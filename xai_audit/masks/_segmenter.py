@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import interpolate
@@ -189,14 +188,13 @@ def state_dict(file: Path) -> dict[str, torch.Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         held = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as exc:
+    # A broken file makes torch raise nearly anything: KeyError, EOFError, RuntimeError, ...
+    except Exception as exc:
         raise _unreadable(file, f"{type(exc).__name__}: {exc}"[:200]) from exc
-    except SafetensorError as exc:
-        raise _unreadable(file, str(exc)[:200]) from exc
     for key in ("state_dict", "model_state_dict", "model"):  # where training scripts put it
         held = held[key] if isinstance(held, dict) and isinstance(held.get(key), dict) else held
     tensors = held if isinstance(held, dict) else {}
-    found = {k: v for k, v in tensors.items() if isinstance(v, torch.Tensor)}
+    found = {k: v for k, v in tensors.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
     if not found:
         raise _unreadable(file, type(held).__name__)
     consume_prefix_in_state_dict_if_present(found, "module.")  # of DistributedDataParallel

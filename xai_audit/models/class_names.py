@@ -80,7 +80,8 @@ def _given(keys: Mapping[str, Any]) -> dict[int, str]:
     try:
         given = json.loads(file.read_text(encoding="utf-8")).get("id2label") or {}
         return {int(number): str(name) for number, name in given.items()}
-    except (OSError, ValueError, AttributeError) as exc:  # opening the model says more
+    # Opening the model says more.
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as exc:
         log.debug("%s names no classes: %s: %s", file, type(exc).__name__, exc)
         return {}
 
