@@ -52,6 +52,26 @@ def exif(orientation):
     return tags
 
 
+def tiff_of_pages(count):
+    """A TIFF of ``count`` pages of one grey pixel, all of which lie at one place."""
+    tags = [
+        (256, 1),
+        (257, 1),
+        (258, 8),
+        (259, 1),
+        (262, 1),
+        (273, 0),
+        (277, 1),
+        (278, 1),
+        (279, 1),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    size = 2 + len(entries) + 4
+    places = [*(8 + size * page for page in range(1, count)), 0]
+    head = struct.pack("<H", len(tags)) + entries
+    return b"II*\0" + struct.pack("<I", 8) + b"".join(head + struct.pack("<I", p) for p in places)
+
+
 def png_chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -1,12 +1,13 @@
 import os
 import struct
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.photo_files import exif, noise, png, png_chunk, save
+from tests.data.photo_files import exif, noise, png, png_chunk, save, tiff_of_pages
 from xai_audit.errors import ImageProblem
 from xai_audit.index.rows import Probed, probe
 from xai_audit.vision.header import FORMATS
@@ -84,6 +85,15 @@ def test_frames_are_counted(tmp_path, suffix, frames):
     pictures[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=pictures[1:])
     found = probe(str(tmp_path / f"a.{suffix}"), max_pixels=LIMIT)
     assert (found.frames, found.height, found.width) == (frames, 4, 6)
+
+
+@pytest.mark.parametrize(("pages", "counted"), [(1, 1), (1000, 1000), (1001, None), (20_000, None)])
+def test_pages_without_end_are_not_counted(tmp_path, pages, counted):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of_pages(pages))
+    started = time.process_time()
+    assert probe(str(path), max_pixels=LIMIT).frames == counted
+    assert time.process_time() - started < 2  # seconds; all of 10,000 took 3
 
 
 def test_frames_of_large_files_are_not_counted(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from tests.data.photo_files import exif, noise, png, png_chunk
+from tests.data.photo_files import exif, noise, png, png_chunk, tiff_of_pages
 from tests.hostile.case import Case
 
 SIDE = (40, 48)  # height and width of a sound photo
@@ -178,6 +178,7 @@ _OK: dict[str, tuple[str, bytes]] = {
     "comment of 64 KiB": ("comment.jpg", _segment(0xFE, b"<script>" * 8000)),
     "HTML in a comment": ("comment.png", _with_chunk(b"tEXt", b"Title\0<script>alert(1)</script>")),
     "no unit a pixel": ("headers.png", _with_chunk(b"pHYs", bytes(9))),
+    "TIFF of 3000 pages": ("many.tif", tiff_of_pages(3000)),
     "2000 frames": ("frames.gif", _many_frames(2000)),
     "WebP without loss": ("lossless.webp", encoded("webp", lossless=True)),
     "AVIF": ("photo.avif", encoded("avif")),

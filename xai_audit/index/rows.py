@@ -31,6 +31,7 @@ _AHEAD = 256
 _HEADER = ("format", "mode", "width", "height", "orientation", "frames", "file_bytes", "mtime_ns")
 # Counting the frames of a GIF or TIFF reads the whole file; a hostile one would take minutes.
 _COUNT_FRAMES_UP_TO = 32 * 2**20  # bytes
+_MOST_PAGES = 1000
 _HASH_LETTERS = 12  # 48 bits: among a million patients two have the same with a chance of 1 in 500
 
 
@@ -179,8 +180,21 @@ def probe(path: str, *, max_pixels: int, opener: Opener | None = None) -> Probed
 
 
 def _frames(image: ImageFile) -> int | None:
-    """The number of frames; None where a later one is broken: only the first is used."""
+    """The number of frames; None where a later one is broken: only the first is used.
+
+    None also for a TIFF of more than _MOST_PAGES: each takes time, and 30 MB may hold millions.
+    """
     try:
-        return int(getattr(image, "n_frames", 1))
+        return _pages(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
     except Exception:  # noqa: BLE001 - see header.translated
         return None
+
+
+def _pages(image: ImageFile) -> int | None:
+    """The pages of a TIFF, which is left at its last one; None for more than _MOST_PAGES."""
+    try:
+        for page in range(1, _MOST_PAGES + 1):
+            image.seek(page)
+    except EOFError:
+        return page
+    return None
