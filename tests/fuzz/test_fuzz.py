@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests import tiny
 from tests.fuzz.targets import TARGETS, attempt
 from xai_audit.config.compose import compose
 from xai_audit.data._classes import read_class_to_idx
@@ -57,6 +58,8 @@ def test_a_coordinate_that_no_float_can_hold(tmp_path):
 def test_a_key_longer_than_a_file_s_name():
     with pytest.raises(ConfigError, match=r"no such key: x+\.\.\. \| got 300 letters"):
         compose(["x" * 300 + "=1"])
+    said = tiny.audit(["x" * 300 + "=1"])
+    assert (said.returncode, len(said.stderr.splitlines())) == (2, 1)
 
 
 @pytest.mark.parametrize(

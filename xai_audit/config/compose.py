@@ -6,7 +6,6 @@ puts back what was there, so it works inside an application that is built on Hyd
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,15 +19,9 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xai_audit.config.nodes import CONF_DIR, AuditConfig
-from xai_audit.config.spec import GROUPS, RunSpec
-from xai_audit.config.validation import (
-    FOREIGN,
-    check_demo,
-    check_keys,
-    translated,
-    unknown,
-    validate,
-)
+from xai_audit.config.overrides import with_open_nodes
+from xai_audit.config.spec import RunSpec
+from xai_audit.config.validation import FOREIGN, check_demo, translated, unknown, validate
 from xai_audit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,9 +33,6 @@ if TYPE_CHECKING:
 _FIXED = ("hydra", "main", "schema")
 # Keys of a method that are no settings.
 _FIXED_KEYS = ("_target_", "name")
-# Nodes whose keys are the user's own.
-_KWARGS = "|".join([*GROUPS, "method"])
-_OPEN = re.compile(rf"\+{{0,2}}(method_args|gate\.max_reliance|({_KWARGS})\.kwargs)(\.[^=]*)?=")
 _LOCK = threading.Lock()  # GlobalHydra is one for all threads
 
 ConfigStore.instance().store(name="audit_schema", node=AuditConfig)
@@ -86,14 +76,6 @@ def keys_of(
     return keys, dict(own.runtime.choices)
 
 
-def with_open_nodes(overrides: Sequence[str]) -> list[str]:
-    """The overrides as Hydra takes them: keys of the user's own are added, with or without a plus.
-
-    Its own grammar takes a new key with a plus only, and a whole node with two.
-    """
-    return [f"++{each.lstrip('+')}" if _OPEN.match(each) else each for each in overrides]
-
-
 def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
     """The whole configuration from ``cfg``, composed by Hydra, and ``own``, its node ``hydra``.
 
@@ -127,7 +109,6 @@ def translating(overrides: Sequence[str], folders: Sequence[Path] = ()) -> Itera
         overrides: as given; the groups chosen in them decide which keys exist.
         folders: of the user's YAML files.
     """
-    check_keys(overrides)
     try:
         yield
     except FOREIGN as exc:

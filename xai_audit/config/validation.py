@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # What composing a configuration raises because of what the user wrote.
 FOREIGN = (HydraException, OmegaConfBaseException, MarkedYAMLError)
 
-_LONGEST_KEY = 200  # bytes
 _DEMO = "xai_audit.demo.dataset.Flowers"
 
 
@@ -103,14 +102,6 @@ def _check_list(key: str, given: list[str], limits: Mapping[str, Any]) -> None:
         raise ConfigError("nothing chosen", where=key, expected=expected)
     if len(set(given)) != len(given):
         raise ConfigError("named twice", where=key, got=", ".join(given))
-
-
-def check_keys(overrides: Iterable[str]) -> None:
-    """Raise ConfigError for a key too long for Hydra, which looks for a folder of its name."""
-    for override in overrides:
-        key = override.partition("=")[0]
-        if len(key.encode("utf-8", "surrogatepass")) > _LONGEST_KEY:
-            raise ConfigError("no such key", where=f"{key[:40]}...", got=f"{len(key)} letters")
 
 
 def translated(exc: BaseException, known_keys: Callable[[], list[str]]) -> ConfigError:

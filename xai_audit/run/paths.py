@@ -8,18 +8,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of 255 bytes, less what temporary files add.
-_LONGEST = 160
+_LONGEST = 160  # of 255 bytes, less what temporary files add
 # Devices of Windows, whatever their suffix.
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 def safe_name(text: str) -> str:
-    """``text`` as one path component that every file system and URL takes.
-
-    Where it is too long for one, it ends with a hash of the whole.
-    """
+    """``text`` as one path component of any system or URL; a long one ends with a hash of it."""
     name = _UNSAFE.sub("-", text).strip("-.") or "unnamed"
     if len(name) > _LONGEST:
         name = f"{name[: _LONGEST - 9]}-{hashlib.sha256(os.fsencode(text)).hexdigest()[:8]}"

@@ -19,8 +19,9 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from xai_audit.config.compose import completed, translating, with_open_nodes
+from xai_audit.config.compose import completed, translating
 from xai_audit.config.nodes import CONF_DIR
+from xai_audit.config.overrides import with_open_nodes
 from xai_audit.errors import AuditError, ConfigError, GateError, StoppedError
 from xai_audit.run.log import handler
 from xai_audit.verbs.help import show_help
