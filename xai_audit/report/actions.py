@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # What a reader can work through; the tables hold all findings.
 MOST_ACTIONS = 12
-# A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What makes a spreadsheet run a text as a formula (OWASP, CSV injection).
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,16 @@ def _groups(run: Run) -> dict[str, list[str]]:
 def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """The rows with the columns of CARRIERS; what is unknown is left empty.
 
-    A name that a sheet would take for a formula begins with an apostrophe.
+    Texts are quoted, all of them: before Python 3.13 the writer leaves a text with a carriage
+    return bare, which then starts a row of its own.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, CARRIERS.names, lineterminator="\n")
+    writer = csv.DictWriter(text, CARRIERS.names, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
-    writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
-def _plain(value: object) -> object:
+def _cell(value: Any) -> Any:  # noqa: ANN401 - of a table
+    """``value``; a text that a spreadsheet would run has an apostrophe before it."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
