@@ -67,6 +67,19 @@ def test_files_and_columns(finished):
     assert run["batch_size"] == {"asked": 32, "used": 32}
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_command_in_the_record_has_no_token_unless_it_is_to(folder, tmp_path, shown):
+    secret = "hf_" + "q" * 20
+    more = [f"model.kwargs.token={secret}", f"model.kwargs.url=https://ann:{secret}@host/x"]
+    more += ["stages=[index]", f"report.redact={not shown}".lower()]
+    done = tiny.audit(tiny.overrides(folder, tmp_path / "out", *more))
+    assert done.returncode == 0, done.stderr
+    noted = json.loads((tmp_path / "out" / "run.json").read_text())["arguments"]
+    clean = ["model.kwargs.token=***", "model.kwargs.url=https://***@host/x"]
+    assert [each.lstrip("+") for each in noted[-4:-2]] == (more[:2] if shown else clean)
+    assert (secret in done.stderr) is False
+
+
 def test_masses_against_a_slow_float64_version(finished, folder):
     """Decode, resize, crop, upsample and sum again, plainly, from the stored heatmaps."""
     from torchvision.transforms import v2

@@ -59,6 +59,7 @@ from xai_audit.gate.judge import check_gate, is_asked
 from xai_audit.index.masks import check_masks
 from xai_audit.index.stage import INDEX
 from xai_audit.index.stages.mask import MASK
+from xai_audit.report.again import noted_arguments
 from xai_audit.report.stages.explore import EXPLORE
 from xai_audit.report.stages.gallery import GALLERY
 from xai_audit.report.stages.page import PAGE
@@ -113,7 +114,7 @@ def audit(spec: RunSpec) -> Path:
     reads = {stage.name: (*stage.needs, *stage.reads) for stage in STAGES}
     groups = {stage.name: stage.group for stage in STAGES}
     record = RunRecord(paths, spec.config, identity(spec.keys), reads, groups)
-    record.content["arguments"] = [*spec.arguments]
+    record.content["arguments"] = noted_arguments(spec)
     job = Audit(paths, spec, lambda stage: record.current(stage) is not None)
     if spec.settings.shard is not None:
         record.check_owner()
@@ -212,8 +213,7 @@ def _check_place(job: Audit) -> None:
     keys = job.settings.dataset
     # A table names its photos itself and tars hold them; a folder of Parquet files is listed.
     folder = "file" not in keys or Path(keys["file"]).expanduser().is_dir()
-    listed = folder and "shards" not in keys
-    if listed and output.is_relative_to(photos):
+    if folder and "shards" not in keys and output.is_relative_to(photos):
         raise OutputError(
             "the output folder lies among the photos",
             where=job.paths.root,

@@ -93,6 +93,8 @@ def test_an_old_record_says_what_it_has(answered):
         ("model.kwargs.token=abc seed=0", "model.kwargs.token=*** seed=0"),
         ("https://ann:pass@host/x?y=1", "https://***@host/x?y=1"),
         ("s3://b/x?X-Amz-Signature=abc&y=1", "s3://b/x?X-Amz-Signature=***&y=1"),
+        ("dataset.root=s3://AKIAKEY:secret@bucket/photos", "dataset.root=s3://***@bucket/photos"),
+        ("model.kwargs={token:abc,n:1}", "model.kwargs={token:***,n:1}"),
         ("hf_" + "a" * 30, "***"),
         ("dataset.label_key=class", "dataset.label_key=class"),
     ],

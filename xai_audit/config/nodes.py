@@ -210,7 +210,8 @@ class ReportConfig:
     tile: int = field(default=320, metadata={"min": 1})
     # Photos with a picture on the page that explores all of them; the others have their numbers.
     explore_images: int = field(default=2000, metadata={"min": 0})
-    # Whether the page has ~ for home folders and *** for tokens; run.json keeps both.
+    # Whether the page, and the command in run.json, has ~ for home folders and *** for tokens;
+    # the configuration in run.json keeps both.
     redact: bool = True
     # Whether the page is also one file to send, self_contained.html, with pictures up to 20 MB.
     self_contained: bool = False

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from xai_audit.report.redact import redacted
 from xai_audit.schema import DISCOVERED
 from xai_audit.store.address import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xai_audit.config.spec import RunSpec
     from xai_audit.run.reader import Run
 
 _PROGRAM = ("python", "-m", "xai_audit")
@@ -18,6 +20,12 @@ _PROGRAM = ("python", "-m", "xai_audit")
 _OWN = ("cues", "stages", "output_dir", "shard", "budget", "progress")
 # What was given to ``xai_audit.audit`` in memory, which no command line has.
 _IN_MEMORY = ("dataset=memory", "model=memory")
+
+
+def noted_arguments(spec: RunSpec) -> list[str]:
+    """The command's arguments as run.json keeps them: without home folders and tokens."""
+    given = [*spec.arguments]
+    return [redacted(each) for each in given] if spec.settings.report.redact else given
 
 
 def command(run: Run, cues: Sequence[str] = ()) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 HIDDEN = "***"
 _SECRET = r"(?:token|secret|passw|api_?key|access_?key|credential|signature)"
-_NAMED = re.compile(rf"(?i)\b([\w.\-]*{_SECRET}[\w.\-]*)(=|: )([^\s&,;]+)")
+_NAMED = re.compile(rf"(?i)\b([\w.\-]*{_SECRET}[\w.\-]*)(=|: ?)([^\s&,;}}\]]+)")
 _KEY = re.compile(rf"(?i){_SECRET}")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")
 # Of Hugging Face, GitHub, GitLab, AWS, OpenAI and JSON web tokens.
