@@ -41,13 +41,14 @@ _FILTERS = {
     "cue": ["border", "colour", "background", "jpeg_quality", ""],
     "reason": ["mistake", "any", "none", ""],
     "right": ["wrong", "right", ""],
+    "text": ["CLASS_0007/", "00042.jpg", "class_09", "5", ""],
 }
 _SORTS = {"sort": ["mass_border", "confidence", "entropy", ""]}
 # Resolves to the milliseconds from the change of a control until a screen of new photos, with
 # their names, is painted.
 _TIMED = """new Promise((done) => {
   const box = document.getElementById("form").elements[%s], fresh = (node) => node.title;
-  if (![...box.options].some((option) => option.value === %s)) return done(null);
+  if (box.options && ![...box.options].some((option) => option.value === %s)) return done(null);
   for (const node of document.querySelectorAll(".photo")) node.dataset.old = 1;
   const start = performance.now();
   box.value = %s;

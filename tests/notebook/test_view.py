@@ -35,6 +35,7 @@ def test_what_is_chosen_and_the_page_s_address(run):
     for chosen, expected, state in (
         ({"wrong": True}, wrong.index, {"right": ["wrong"]}),
         ({"class_name": "daisy"}, daisies, {"class": ["daisy"]}),
+        ({"text": "DAISY/"}, daisies, {"text": ["DAISY/"]}),
         ({"reason": "border"}, border, {"reason": ["border"]}),
         ({"cue": "border", "verdict": "confirmed"}, daisies, None),
         ({"verdict": "clear", "wrong": False}, {*scores.index} - {*daisies, *wrong.index}, None),

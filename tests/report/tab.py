@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.report.test_browser import Browser
 
 _KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "End": 35, "Home": 36, "PageDown": 34, " ": 32}
-_KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+_KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Backspace": 8}
 _COMPLAINTS = (
     *("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"),
     "Page.javascriptDialogOpening",

@@ -72,6 +72,7 @@ def test_columns_and_rows_are_those_of_the_tables(told):
     ids = [image_id for part in parts for image_id in part["ids"]]
     assert ids == sorted({*scores["image_id"]})
     assert index["first"] == ids[::5]
+    assert data["ids"] == ids
     for row, image_id in enumerate(ids):
         mine = scores[scores["image_id"] == image_id]
         first, (part, at) = mine.iloc[0], (parts[row // 5], row % 5)

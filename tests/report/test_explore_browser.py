@@ -146,7 +146,7 @@ def test_by_keyboard_alone(page, tab):
         reached.add(here)
         if tab.ask("document.activeElement.getAttribute('role')") == "gridcell":
             break
-    controls = ("class", "cue", "verdict", "reason", "right", "carrier", "method", "sort")
+    controls = ("text", "class", "cue", "verdict", "reason", "right", "carrier", "method", "sort")
     assert {*controls, "photo", "heatmap", "mask", "donor", "opacity"} <= reached
     tab.press("ArrowRight")
     tab.press("Enter")
@@ -163,6 +163,44 @@ def test_by_keyboard_alone(page, tab):
     tab.until("document.getElementById('help').open")
     tab.press("Escape")
     tab.until("!document.getElementById('help').open")
+
+
+def test_a_search_keeps_the_photos_whose_name_has_the_text(page, tab):
+    tab.go(page.as_uri())
+    counted(tab, COUNT)
+    tab.press("Tab")
+    while tab.ask("document.activeElement.name !== 'text'"):
+        tab.press("Tab")
+    for letter in "Tulip/P03?":
+        tab.press(letter)
+    counted(tab, 0)
+    assert not tab.ask("document.getElementById('help').open")  # the ? is of the name
+    tab.press("Backspace")
+    counted(tab, 10)
+    assert tab.ask("document.activeElement.value") == "Tulip/P03"
+    assert tab.ask("location.hash").startswith("#" + urlencode({"text": "Tulip/P03"}))
+    tab.until("document.querySelector('.photo')?.title")
+    assert titles(tab) == [f"tulip/p03{n}.jpg" for n in range(10)]
+    tab.choose("right", "wrong")
+    counted(tab, 1)
+    tab.ask("history.back()")
+    counted(tab, 10)
+    tab.ask("history.back()")
+    counted(tab, COUNT)  # one step, whatever was typed
+    assert tab.ask("document.getElementById('form').elements.text.value") == ""
+    tab.go(at(page, text="P03"))
+    counted(tab, sum("p03" in name for name in IDS))
+    assert tab.ask("document.getElementById('form').elements.text.value") == "P03"
+    tab.click("button[type=reset]")
+    counted(tab, COUNT)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_search_takes_text_as_it_is(page, tab, name):
+    tab.go(at(page, text=name.swapcase() if name.isascii() else name))
+    counted(tab, sum(name.lower() in one.lower() for one in IDS))
+    tab.until("document.querySelector('.photo')?.title")
+    assert name in titles(tab)
 
 
 def test_a_link_to_a_photo_shows_its_numbers_methods_and_donors(page, tab):

@@ -141,7 +141,7 @@ class AuditRun(reader.Run):
 
         Args:
             **chosen: ``class_name``, ``cue``, ``verdict``, ``reason``, ``wrong``, ``carrier``,
-                ``method``, ``sort``: see :class:`~xai_audit.notebook.view.Choice`.
+                ``method``, ``sort``, ``text``: see :class:`~xai_audit.notebook.view.Choice`.
 
         Raises:
             ConfigError: a word that this run does not have.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import sys
+import unicodedata
 import webbrowser
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 
@@ -27,7 +29,6 @@ from xai_audit.schema import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from xai_audit.notebook.run import AuditRun
@@ -50,6 +51,7 @@ class Choice:
         carrier: whether the photo carries ``cue``, or any.
         method: of the heatmaps and scores.
         sort: a score, largest first.
+        text: what the photo's id has in it, in capitals or not.
     """
 
     class_name: str | None = None
@@ -60,6 +62,7 @@ class Choice:
     carrier: bool | None = None
     method: str | None = None
     sort: str | None = None
+    text: str | None = None
 
     def state(self) -> str:
         """What follows the # in the page's address."""
@@ -68,7 +71,7 @@ class Choice:
             "reason": self.reason,
             "right": {None: None, True: "wrong", False: "right"}[self.wrong],
             "carrier": {None: None, True: "yes", False: "no"}[self.carrier],
-            **{"method": self.method, "sort": self.sort},
+            **{"method": self.method, "sort": self.sort, "text": self.text},
         }
         return urlencode({key: value for key, value in words.items() if value is not None})
 
@@ -199,6 +202,9 @@ def _chosen(run: AuditRun, choice: Choice, kinds: dict[str, str]) -> pd.DataFram
     rows = run.collect("scores", [*_ROW, *map(str, sort)], where)
     ids = _ids(rows, several)
     keep = rows["image_id"].notna()
+    if choice.text is not None:
+        part = _folded(choice.text)
+        keep &= np.array([part in _folded(one) for one in ids], bool)
     if choice.class_name is not None:
         keep &= rows["class_name"] == choice.class_name
     if choice.wrong is not None:
@@ -222,6 +228,11 @@ def _chosen(run: AuditRun, choice: Choice, kinds: dict[str, str]) -> pd.DataFram
     if choice.sort is not None:
         rows = rows.sort_values(choice.sort, ascending=False, kind="stable", na_position="last")
     return rows.reset_index(drop=True)
+
+
+def _folded(text: str) -> str:
+    """``text`` as the page compares it."""
+    return unicodedata.normalize("NFC", text).lower()
 
 
 def _ids(rows: pd.DataFrame, several: bool) -> pd.Index:

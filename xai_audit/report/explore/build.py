@@ -137,6 +137,7 @@ def write_explore(run: Run, material: Material) -> None:
     ]
     for number, part in enumerate(slices(listed, beside)):
         marks.append(write(f"rows-{number:05d}", part))
+    marks.append(write("ids", [*listed.ids]))
     marks.append(write("carriers", carried(listed, beside)))
     index = {
         **_index(material, sheets),

@@ -3,8 +3,9 @@
 Why scripts and not JSON: a page that was opened from the disk may not fetch a file beside it
 (Chromium gives each such file an origin of its own), but may load it as a classic script. So every
 file of data calls ``xaiAudit(name, value)``, and the page loads a column when it is first filtered
-or sorted by, and a slice of rows when one of its photos comes into view. Why columns as well as
-rows: a filter over 100,000 photos needs one number of each, a photo in view all numbers of one.
+or sorted by (the ids, when they are first searched), and a slice of rows when one of its photos
+comes into view. Why columns as well as rows: a filter over 100,000 photos needs one number or name
+of each, a photo in view all numbers of one.
 """
 
 from __future__ import annotations

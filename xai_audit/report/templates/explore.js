@@ -5,8 +5,8 @@
 (() => {
 const $ = (id) => document.getElementById(id);
 const form = $("form"), shown = $("shown"), grid = $("grid"), detail = $("detail");
-const DEFAULTS = { class: "", cue: "", verdict: "", reason: "", right: "", carrier: "", method: "", sort: "", order: "desc", show: "photo,heatmap,donor", opacity: "78", photo: "" };
-const FILTERS = ["class", "cue", "verdict", "reason", "right", "carrier", "method", "sort", "order"];
+const DEFAULTS = { text: "", class: "", cue: "", verdict: "", reason: "", right: "", carrier: "", method: "", sort: "", order: "desc", show: "photo,heatmap,donor", opacity: "78", photo: "" };
+const FILTERS = ["text", "class", "cue", "verdict", "reason", "right", "carrier", "method", "sort", "order"];
 const TOGGLES = ["photo", "heatmap", "mask", "donor"];
 // The page's language: English -> words; a page in English has none.
 const SAID = JSON.parse($("words")?.textContent ?? "{}");
@@ -51,6 +51,17 @@ async function column(name) {
   }
   return columns[name];
 }
+let names; // as they are compared: a filter by text needs all, and nothing else does
+const folded = (text) => text.normalize("NFC").toLowerCase();
+function searched() {
+  names ??= load("ids").then((ids) => { held.delete("ids"); return ids.map(folded); }).catch((error) => { names = null; throw error; });
+  return names;
+}
+async function holding(text) {
+  if (!text) return null;
+  const all = await searched(), part = folded(text);
+  return (row) => all[row].includes(part);
+}
 const slice = (row) => load(`rows-${String(Math.floor(row / index.slice)).padStart(5, "0")}`);
 function problem(text) { $("problem").textContent = text; $("problem").hidden = false; }
 
@@ -74,6 +85,7 @@ function fill(name, options) {
 function show() { // the controls say what the state is
   for (const key of FILTERS) {
     const box = form.elements[key];
+    if (key === "text" && typing) continue; // what is typed is newer than the address
     box.value = state[key];
     if (box.selectedIndex < 0) { state[key] = key === "method" ? box.options[0]?.value ?? "" : DEFAULTS[key]; box.value = state[key]; }
   }
@@ -122,7 +134,7 @@ function carriersOf(cue) {
   return ok;
 }
 async function filtered() {
-  const order = await sorted(sortKey(), state.order), of = columns;
+  const order = await sorted(sortKey(), state.order), is = await holding(state.text), of = columns;
   const cls = state.class ? index.names.indexOf(state.class) : -1;
   const classes = state.verdict || (state.cue && !state.carrier) ? classesWith(state.cue, state.verdict) : null;
   const carry = state.carrier ? carriersOf(state.cue) : null, carries = state.carrier === "yes" ? 1 : 0;
@@ -130,6 +142,7 @@ async function filtered() {
   const bit = number >= 0 ? 1 << number : 0xffff, flag = state.reason && state.reason !== "none";
   const right = { right: 1, wrong: 0 }[state.right];
   return order.filter((row) =>
+    (!is || is(row)) &&
     (cls < 0 || of.class[row] === cls) && (!classes || classes[of.class[row]]) &&
     (!carry || carry[row] === carries) &&
     (!state.reason || ((of.reasons[row] & bit) !== 0) === flag) &&
@@ -361,10 +374,20 @@ function pressed(event) {
   event.preventDefault();
 }
 async function to2(place) { if (found[place] !== undefined) { active = place; go({ photo: (await one(found[place])).id }); } }
+let typing = 0; // a timer while somebody types
+function typed() { // a search is one step back, however many letters it has
+  clearTimeout(typing);
+  typing = 0;
+  const text = form.elements.text.value;
+  go({ text }, { replace: Boolean(state.text && text) });
+}
 function listen() {
-  form.addEventListener("change", () => go(Object.fromEntries(FILTERS.map((key) => [key, form.elements[key].value]))));
+  form.addEventListener("change", (event) => { if (event.target.name === "text") typed(); else go(Object.fromEntries(FILTERS.map((key) => [key, form.elements[key].value]))); });
+  form.elements.text.addEventListener("input", (event) => { clearTimeout(typing); if (!event.isComposing) typing = setTimeout(typed, 150); });
+  form.elements.text.addEventListener("compositionend", typed);
+  form.elements.text.addEventListener("focus", () => searched().catch(() => {})); // before the first letter
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", (event) => { event.preventDefault(); go(Object.fromEntries(FILTERS.map((key) => [key, DEFAULTS[key]]))); });
+  form.addEventListener("reset", (event) => { event.preventDefault(); clearTimeout(typing); typing = 0; form.elements.text.value = ""; go(Object.fromEntries(FILTERS.map((key) => [key, DEFAULTS[key]]))); });
   shown.addEventListener("change", () => go({ show: TOGGLES.filter((name) => shown.elements[name].checked).join(",") }, { replace: true }));
   shown.elements.opacity.addEventListener("input", () => go({ opacity: shown.elements.opacity.value }, { replace: true }));
   grid.addEventListener("keydown", pressed);
@@ -376,7 +399,7 @@ function listen() {
     event.preventDefault();
   });
   $("help-button").onclick = () => $("help").showModal();
-  addEventListener("keydown", (event) => { if (event.key === "?" && !$("help").open) $("help").showModal(); });
+  addEventListener("keydown", (event) => { if (event.key === "?" && event.target.name !== "text" && !$("help").open) $("help").showModal(); });
   addEventListener("hashchange", changed);
   addEventListener("scroll", () => requestAnimationFrame(render), { passive: true });
   let width = 0;
