@@ -10,7 +10,7 @@ import pytest
 
 from tests import catalogue
 from tests.evidence.test_because import ENDS, NAN, NONE, told
-from tests.report.conftest import reported
+from tests.report.conftest import reported, write_cells
 from tests.report.test_augmentation import blurs, changed, flips, turns
 from tests.report.test_page import Page
 from xai_audit.language import ENGLISH, say, speaking, spoken
@@ -18,6 +18,7 @@ from xai_audit.report.catalogue import catalogue_of, in_language_of, language, r
 from xai_audit.report.plots import fonts
 from xai_audit.report.retold import retold
 from xai_audit.report.summary import write_summary
+from xai_audit.report.sweep import write_sweep
 from xai_audit.report.templating import environment
 from xai_audit.run.reader import Run
 from xai_audit.run.verdicts import cue_words, marked
@@ -164,6 +165,22 @@ def test_the_page_is_in_chinese(tiny_run):
     assert "## 模型判断正确" in tiny_run.summary_md.read_text(encoding="utf-8")
     kept = json.loads(tiny_run.summary_json.read_text(encoding="utf-8"))
     assert kept["answer"].startswith("1 of 2 classes is decided by something other than the object")
+
+
+def test_the_page_of_a_sweep_is_in_chinese(tiny_run, tmp_path):
+    write_cells(tiny_run, {"daisy": "confirmed", "tulip": "clear"}, "daisy/7.jpg")
+    record = json.loads(tiny_run.run_json.read_text())
+    record["config"] = {"report": {"language": "zh"}}
+    tiny_run.run_json.write_text(json.dumps(record))
+    members = {"seed=0": tiny_run.root, "seed=1": tmp_path / "failed"}
+    write_sweep(tmp_path / "sweep.html", members)
+    page = Page(tmp_path / "sweep.html")
+    assert page.tags[0][1]["lang"] == "zh-Hans"
+    assert ENGLISH_WORDS.findall(page.words.rpartition("}")[2]) == []  # of the styles
+    assert "一次参数扫描中的 2 次审计" in page.words
+    assert "seed=0 87.5% daisy：边框 seed=1 – 尚无判定" in page.words
+    write_sweep(tmp_path / "sweep.html", dict(reversed(members.items())))
+    assert "2 audits of one sweep" in Page(tmp_path / "sweep.html").words
 
 
 def test_without_a_font_a_plot_stays_english_and_the_log_says_so_once(monkeypatch, caplog):

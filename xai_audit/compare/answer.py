@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
 from xai_audit.compare.words import APPEARED, BETTER, ORDER, VANISHED, WORSE
+from xai_audit.language import mark, said, say, say_n
 from xai_audit.run.files import rows_of
 from xai_audit.run.verdicts import CONFIRMED, are_made, cue_words, marked
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from xai_audit.compare.shared import Shared
 
 _NAMED = 5
+MEASURE_WORDS = {ACCURACY: mark("accuracy"), CORE: mark("accuracy by the object alone")}
 
 
 def lines(comparison: Comparison) -> list[str]:
@@ -38,27 +40,43 @@ def lead(comparison: Comparison, name: str) -> str:
     opened = [row for row in before if row not in gone and row not in left and row not in fell]
     appeared = [row for row in rows if row["word"] == APPEARED]
     if not before:
-        parts = [f"nothing was confirmed in {comparison.names[0]}"]
+        parts = [say("nothing was confirmed in {name}", name=comparison.names[0])]
     elif gone:
-        parts = [f"{_of(len(gone), len(before))} gone: {_listed(gone)}"]
+        parts = [_gone(len(before), gone)]
     elif left or fell:
         parts = [_none(len(before))]
     else:
         parts = []
     if left:
-        parts.append(f"{len(left)} {_be(left)} left: {_listed(left, is_moved=True)}")
+        named = _listed(left, is_moved=True)
+        parts.append(
+            say_n(
+                "{number} is left: {cells}",
+                "{number} are left: {cells}",
+                len(left), number=len(left), cells=named,
+            )
+        )  # fmt: skip
     if fell:
-        parts.append(f"{len(fell)} fell, but {_be(fell)} undetermined now: {_listed(fell)}")
+        parts.append(
+            say_n(
+                "{number} fell, but is undetermined now: {cells}",
+                "{number} fell, but are undetermined now: {cells}",
+                len(fell), number=len(fell), cells=_listed(fell),
+            )
+        )  # fmt: skip
     if opened:
-        some = f"{len(opened)} of the {len(before)}" if len(opened) < len(before) else "the"
-        parts.append(f"what became of {some} confirmed cannot be told: {_listed(opened)}")
-    new = f"{len(appeared)} appeared: {_listed(appeared)}" if appeared else "nothing appeared"
-    parts.append(new)
+        parts.append(_opened(len(before), opened))
+    if appeared:
+        parts.append(
+            say("{number} appeared: {cells}", number=len(appeared), cells=_listed(appeared))
+        )
+    else:
+        parts.append(say("nothing appeared"))
     worse = [row for row in rows if row["word"] == WORSE and row not in left]
     if worse:
-        parts.append(f"worse: {_listed(worse)}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
+        parts.append(say("worse: {cells}", cells=_listed(worse)))
+    text = say("; ").join(parts)
+    return f"{text[0].upper()}{text[1:]}" + say(".")
 
 
 def cells(comparison: Comparison, name: str) -> list[dict[str, Any]]:
@@ -74,31 +92,49 @@ def facts(comparison: Comparison, name: str, common: Shared) -> Iterator[str]:
     rows = cells(comparison, name)
     both = [row for row in rows if row["verdict"] and row["verdict_reference"]]
     counts = {word: sum(row["word"] == word for row in both) for word in ORDER}
-    said = [f"{count:,} {word}" for word, count in counts.items() if count]
-    alone = f"; {len(rows) - len(both):,} in one audit alone" if len(both) < len(rows) else ""
-    noise = f"changes of less than {comparison.noise:g} are taken for noise"
-    yield f"class × cue: {', '.join(said)}{alone} ({noise})"
+    found = say(", ").join(
+        say("{number} {word}", number=f"{count:,}", word=said(word))
+        for word, count in counts.items()
+        if count
+    )
+    if len(both) < len(rows):
+        found += say("; {number} in one audit alone", number=f"{len(rows) - len(both):,}")
+    yield say(
+        "class × cue: {counts} (changes of less than {noise} are taken for noise)",
+        counts=found, noise=f"{comparison.noise:g}",
+    )  # fmt: skip
     table = comparison.measures
     whole = {
         row["measure"]: row
         for row in rows_of(table[(table["run"] == name) & (table["class_name"] == "")])
     }
-    by_object = marked("accuracy by the object alone", some_made(comparison, name))
-    for measure, words in ((ACCURACY, "accuracy"), (CORE, by_object)):
+    for measure, words in MEASURE_WORDS.items():
         if measure in whole:
-            yield f"{words} {moved(whole[measure])}"
+            named = marked(said(words), measure == CORE and some_made(comparison, name))
+            yield say("{measure} {change}", measure=named, change=moved(whole[measure]))
     if SIMILARITY in whole:
         row = whole[SIMILARITY]
-        yield f"rank correlation of heatmaps {row['value']:.2f}, mean of {row['n_images']:,} photos"
+        yield say(
+            "rank correlation of heatmaps {value}, mean of {number} photos",
+            value=f"{row['value']:.2f}", number=f"{row['n_images']:,}",
+        )  # fmt: skip
     other = comparison.disagreements
     differ = other.loc[other["run"] == name, "image_id"]
     if common.photos:
-        several = comparison.sides[0].several_labels
-        how = "decided differently for a class" if several else "predicted differently"
-        yield f"{differ.nunique():,} of {len(common.photos):,} shared photos are {how}"
+        counted = {"number": f"{differ.nunique():,}", "total": f"{len(common.photos):,}"}
+        if comparison.sides[0].several_labels:
+            yield say(
+                "{number} of {total} shared photos are decided differently for a class", **counted
+            )
+        else:
+            yield say("{number} of {total} shared photos are predicted differently", **counted)
     yield shared_line(common)
     if common.settings:
-        yield f"settings that differ: {'; '.join(common.settings)}"
+        each = [
+            say("{key} {before}, then {after}", key=key, before=before, after=after)
+            for key, before, after in common.settings
+        ]
+        yield say("settings that differ: {settings}", settings=say("; ").join(each))
 
 
 def some_made(comparison: Comparison, *names: str) -> bool:
@@ -110,24 +146,36 @@ def some_made(comparison: Comparison, *names: str) -> bool:
 
 def moved(row: dict[str, Any]) -> str:
     """``98.0% to 97.0% (−1.0 points, 95 % interval −2.0 to +0.1; 300 shared photos)``."""
-    ends = [row[f"difference{end}"] for end in ("", "_low", "_high")]
-    text = f"{row['reference']:.1%} to {row['value']:.1%} ({points(ends[0])} points"
-    if None not in ends:
-        text += f", 95 % interval {points(ends[1])} to {points(ends[2])}"
-    how = "unpaired" if row["compared"] == "unpaired" else f"{row['n_images']:,} shared photos"
-    return f"{text}; {how})"
+    change, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
+    how = say("{number} shared photos", number=f"{row['n_images']:,}")
+    if row["compared"] == "unpaired":
+        how = say("unpaired")
+    known = {"before": f"{row['reference']:.1%}", "after": f"{row['value']:.1%}"}
+    known |= {"points": points(change), "how": how}
+    if low is None or high is None:
+        return say("{before} to {after} ({points} points; {how})", **known)
+    return say(
+        "{before} to {after} ({points} points, 95 % interval {low} to {high}; {how})",
+        low=points(low), high=points(high), **known,
+    )  # fmt: skip
 
 
 def shared_line(common: Shared) -> str:
     """What both runs have of the photos, classes and cells."""
     before, after = common.counts
-    photos = f"{len(common.photos):,} photos (of {before:,} and {after:,})"
-    classes = f"{len(common.classes):,} class{'es' * (len(common.classes) != 1)}"
-    text = f"shared: {photos}, {classes}, {len(common.cells):,} class × cue"
+    text = say(
+        "shared: {photos} photos (of {before} and {after}), {classes}, {cells} class × cue",
+        photos=f"{len(common.photos):,}", before=f"{before:,}", after=f"{after:,}",
+        classes=say_n(
+            "{number} class", "{number} classes", len(common.classes),
+            number=f"{len(common.classes):,}",
+        ),
+        cells=f"{len(common.cells):,}",
+    )  # fmt: skip
     if common.changed:
-        text += f"; behind {common.changed:,} names lie other photos"
+        text += say("; behind {number} names lie other photos", number=f"{common.changed:,}")
     if not common.photos:
-        text += "; without a shared photo all is compared unpaired"
+        text += say("; without a shared photo all is compared unpaired")
     return text
 
 
@@ -137,27 +185,40 @@ def points(share: float) -> str:
     return {"+0.0": "0.0", "-0.0": "0.0"}.get(text, text).replace("-", "\N{MINUS SIGN}")
 
 
-def _of(count: int, total: int) -> str:
-    whole = "the one confirmed cell is" if total == 1 else None
-    return whole or f"{count} of {total} confirmed cells {'is' if count == 1 else 'are'}"
+def _gone(total: int, gone: Sequence[dict[str, Any]]) -> str:
+    if total == 1:
+        return say("the one confirmed cell is gone: {cells}", cells=_listed(gone))
+    return say_n(
+        "{number} of {total} confirmed cells is gone: {cells}",
+        "{number} of {total} confirmed cells are gone: {cells}",
+        len(gone), number=len(gone), total=total, cells=_listed(gone),
+    )  # fmt: skip
 
 
-def _none(count: int) -> str:
-    if count == 1:
-        return "the one confirmed cell is not gone"
-    return f"none of the {count} confirmed cells is gone"
+def _none(total: int) -> str:
+    if total == 1:
+        return say("the one confirmed cell is not gone")
+    return say("none of the {total} confirmed cells is gone", total=total)
 
 
-def _be(rows: Sequence[object]) -> str:
-    return "is" if len(rows) == 1 else "are"
+def _opened(total: int, opened: Sequence[dict[str, Any]]) -> str:
+    if len(opened) == total:
+        return say("what became of the confirmed cannot be told: {cells}", cells=_listed(opened))
+    return say(
+        "what became of {number} of the {total} confirmed cannot be told: {cells}",
+        number=len(opened), total=total, cells=_listed(opened),
+    )  # fmt: skip
 
 
 def _listed(rows: Sequence[dict[str, Any]], *, is_moved: bool = False) -> str:
     """``rose by its border``, the first few; with ``is_moved`` also what became of it."""
     named = [
-        marked(f"{row['class_name']} by its {cue_words(row['cue'])}", row["masks_made"] is True)
-        + (f" ({row['word']})" if is_moved else "")
+        marked(
+            say("{name} by its {cue}", name=row["class_name"], cue=cue_words(row["cue"])),
+            row["masks_made"] is True,
+        )
+        + (say(" ({word})", word=said(row["word"])) if is_moved else "")
         for row in rows[:_NAMED]
     ]
-    more = [f"{len(rows) - _NAMED} more"] if len(rows) > _NAMED else []
-    return ", ".join([*named, *more])
+    more = [say("{number} more", number=len(rows) - _NAMED)] if len(rows) > _NAMED else []
+    return say(", ").join([*named, *more])

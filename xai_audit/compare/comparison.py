@@ -73,8 +73,12 @@ class Comparison:
         """What the runs are called, the reference first."""
         return tuple(side.name for side in self.sides)
 
-    def save(self, folder: Path | str) -> Path:
+    def save(self, folder: Path | str, *, language: str | None = None) -> Path:
         """The page of the comparison, written to ``folder`` with its tables.
+
+        Args:
+            folder: a new one, or one that holds a comparison.
+            language: ``en`` or ``zh``; None: that of the first run's report.
 
         Raises:
             OutputError: the folder holds something else.
@@ -85,7 +89,7 @@ class Comparison:
         check_folder(place)
         for name, table in self.tables.items():
             write_table(place / name, table)
-        return write_page(self, place / PAGE)
+        return write_page(self, place / PAGE, language)
 
     def __repr__(self) -> str:
         """The answer in a few lines."""

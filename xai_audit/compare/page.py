@@ -6,9 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from xai_audit.compare.answer import cells, facts, lead, points, some_made
-from xai_audit.compare.measures import ACCURACY, CORE, SIMILARITY
+from xai_audit.compare.answer import MEASURE_WORDS, cells, facts, lead, points, some_made
+from xai_audit.compare.measures import CORE, SIMILARITY
 from xai_audit.compare.words import NO_CHANGE, UNCLEAR, signed
+from xai_audit.language import mark, said, say, speaking
+from xai_audit.report.catalogue import in_language_of, language
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.templating import environment
 from xai_audit.run.files import rows_of, write_text
@@ -22,23 +24,34 @@ if TYPE_CHECKING:
 # Rows of a table that the page shows; all are in the Parquet files beside it.
 _MOST, _PHOTOS, _SHORT = 200, 60, 8
 _MEASURES = {
-    ACCURACY: "accuracy",
-    CORE: "accuracy by the object alone",
-    "mass_object": "relevance on the object",
-    "mass_background": "relevance on the background",
-    "mass_border": "relevance on the border",
-    SIMILARITY: "rank correlation of heatmaps",
+    **MEASURE_WORDS,
+    "mass_object": mark("relevance on the object"),
+    "mass_background": mark("relevance on the background"),
+    "mass_border": mark("relevance on the border"),
+    SIMILARITY: mark("rank correlation of heatmaps"),
 }
 _BY_MASKS = (CORE, "mass_object", "mass_background")
 
 
-def write_page(comparison: Comparison, page: Path) -> Path:
-    """Write ``page`` and return it."""
+def write_page(comparison: Comparison, page: Path, name: str | None = None) -> Path:
+    """Write ``page`` and return it.
+
+    Args:
+        comparison: what it is of.
+        page: its file.
+        name: a language of ``report.language``; None: that of the reference's report.
+    """
+    first = comparison.sides[0].run
+    with in_language_of(first) if name is None else speaking(language(name)):
+        return _write(comparison, page)
+
+
+def _write(comparison: Comparison, page: Path) -> Path:
     html = (
         environment()
         .get_template("comparison.html.j2")
         .render(
-            title="Comparison",
+            title=say("Comparison"),
             reference=comparison.names[0],
             links=[(side.name, _link(side.run.root, page.parent)) for side in comparison.sides],
             parts=[_part(comparison, name) for name in comparison.names[1:]],
@@ -58,7 +71,7 @@ def _measures(comparison: Comparison) -> dict[str, str]:
     """Measure -> its heading, marked where it rests on masks that a network made."""
     made = some_made(comparison, *comparison.names)
     return {
-        measure: marked(words, made and measure in _BY_MASKS)
+        measure: marked(said(words), made and measure in _BY_MASKS)
         for measure, words in _MEASURES.items()
     }
 

@@ -106,7 +106,7 @@ class Shared:
         classes: that both have.
         cells: that both have: class, cue and place.
         only: how many classes the reference and the run have alone.
-        settings: those that differ, each in a few words.
+        settings: those that differ: key, the reference's value, the run's.
     """
 
     photos: frozenset[str]
@@ -115,7 +115,7 @@ class Shared:
     classes: tuple[str, ...]
     cells: tuple[Cell, ...]
     only: tuple[int, int]
-    settings: tuple[str, ...]
+    settings: tuple[tuple[str, object, object], ...]
 
 
 def shared(reference: Side, other: Side) -> Shared:
@@ -171,19 +171,19 @@ def _is_same(size: Any, other_size: Any, mark: Any, other_mark: Any) -> bool:  #
     return bool(pd.isna(size) or pd.isna(other_size) or size == other_size)
 
 
-def _differing(reference: Run, other: Run) -> list[str]:
-    """The settings that bear on a comparison and differ: ``regions.border 0.08, then 0.12``."""
-    found = []
+def _differing(reference: Run, other: Run) -> list[tuple[str, object, object]]:
+    """The settings that bear on a comparison and differ: ``regions.border``, 0.08, 0.12."""
+    found: list[tuple[str, object, object]] = []
     methods = [(run.record.get("identity") or {}).get("methods") for run in (reference, other)]
     if methods[0] != methods[1]:
-        found.append(f"methods {methods[0]}, then {methods[1]}")
+        found.append(("methods", methods[0], methods[1]))
     for before, after, keys in (
         (reference.record, other.record, _SETTINGS),
         (reference.config, other.config, _KEYS),
     ):
         one, two = _flat({k: before.get(k) for k in keys}), _flat({k: after.get(k) for k in keys})
         found += [
-            f"{key} {one.get(key)}, then {two.get(key)}"
+            (key, one.get(key), two.get(key))
             for key in dict.fromkeys([*one, *two])
             if one.get(key) != two.get(key)
         ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xai_audit.compare.difference import IMAGES, PAIRS
+from xai_audit.language import mark, tell
 from xai_audit.run.verdicts import AVAILABLE, CLEAR, CONFIRMED, SUSPECTED, marked
 from xai_audit.schema import CARRIER_PULL, PULL, RELIANCE, WHOLE
 from xai_audit.statistics.p_values import benjamini_hochberg
@@ -14,17 +15,17 @@ from xai_audit.statistics.p_values import benjamini_hochberg
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BETTER, WORSE, APPEARED, VANISHED = "better", "worse", "appeared", "vanished"
-UNCLEAR, NO_CHANGE = "unclear", "no change"
+BETTER, WORSE, APPEARED = mark("better"), mark("worse"), mark("appeared")
+VANISHED, UNCLEAR, NO_CHANGE = mark("vanished"), mark("unclear"), mark("no change")
 # In the order in which they are shown.
 ORDER = (APPEARED, WORSE, VANISHED, BETTER, UNCLEAR, NO_CHANGE)
 # Verdicts of which nothing is open: the model was seen not to rely on the cue by itself.
 _SETTLED = (SUSPECTED, AVAILABLE, CLEAR)
 _EFFECTS = {
-    RELIANCE: "what the cue's loss costs",
-    PULL: "what the cue gives to photos of other classes",
-    WHOLE: "what changing the whole photo does",
-    CARRIER_PULL: "what its carriers' cue gives to photos of other classes",
+    RELIANCE: tell("What the cue's loss costs"),
+    PULL: tell("What the cue gives to photos of other classes"),
+    WHOLE: tell("What changing the whole photo does"),
+    CARRIER_PULL: tell("What its carriers' cue gives to photos of other classes"),
 }
 
 
@@ -71,36 +72,47 @@ def word(row: Mapping[str, Any], *, noise: float, q: float) -> str:
 
 
 def _because(row: Mapping[str, Any], reference: str) -> str:
-    """What was compared and found, in a sentence."""
+    """What was compared and found, in a sentence or two."""
     before, after = row["verdict_reference"], row["verdict"]
     if before is None or after is None:
-        return f"{reference if after is None else row['run']} alone has this cell."
+        return tell("{run} alone has this cell.", run=reference if after is None else row["run"])
     low, high = row["difference_low"], row["difference_high"]
     if row["compared"] is None:
-        asked = f"{row['n_reference']} pairs in {reference}, {row['n_run']} in {row['run']}"
-        return f"Too little to compare: {asked}."
-    how = {
-        PAIRS: f"{row['n_compared']} pairs that both were asked",
-        IMAGES: f"{row['n_compared']} photos that both were asked, with other donors",
-    }.get(row["compared"], "unpaired, of what each was asked")
-    what = _EFFECTS.get(row["question"], row["question"])
-    value = row["difference"]
-    text = f"{what[0].upper()}{what[1:]} {_moved(value)}"
+        return tell(
+            "Too little to compare: {n:d} pairs in {reference}, {other:d} in {run}.",
+            n=row["n_reference"], reference=reference, other=row["n_run"], run=row["run"],
+        )  # fmt: skip
+    change = _moved(row["question"], row["difference"])
     if low == low:
-        text += f" (95 % interval {signed(low)} to {signed(high)})"
-    text += f"; {how}."
+        change = tell(
+            "{MOVED} (95 % interval {low} to {high})",
+            MOVED=change, low=signed(low), high=signed(high),
+        )  # fmt: skip
+    text = tell("{MOVED}; {HOW}.", MOVED=change, HOW=_how(row["compared"], row["n_compared"]))
     if low != low:
-        text += " Too few groups of photos for an interval."
+        text += " " + tell("Too few groups of photos for an interval.")
     elif row["word"] == NO_CHANGE and before != after and CONFIRMED in (before, after):
-        text += " The verdict differs, but the effect does not by more than the noise threshold."
+        text += " " + tell(
+            "The verdict differs, but the effect does not by more than the noise threshold."
+        )
     return text
 
 
-def _moved(value: float) -> str:
-    size = f"{abs(value):.2f}"
-    if size == "0.00":
-        return "is as it was"
-    return f"{'rose' if value > 0 else 'fell'} by {size}"
+def _how(compared: str, count: int) -> str:
+    if compared == PAIRS:
+        return tell("{n:d} pairs that both were asked", n=count)
+    if compared == IMAGES:
+        return tell("{n:d} photos that both were asked, with other donors", n=count)
+    return tell("unpaired, of what each was asked")
+
+
+def _moved(question: str, value: float) -> str:
+    what, size = _EFFECTS.get(question, question), abs(value)
+    if f"{size:.2f}" == "0.00":
+        return tell("{WHAT} is as it was", WHAT=what)
+    if value > 0:
+        return tell("{WHAT} rose by {size:.2f}", WHAT=what, size=size)
+    return tell("{WHAT} fell by {size:.2f}", WHAT=what, size=size)
 
 
 def signed(value: float | None) -> str:

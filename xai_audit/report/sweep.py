@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.compute as pc
 
 from xai_audit.errors import OutputError
+from xai_audit.language import ENGLISH, say, speaking
+from xai_audit.report.catalogue import in_language_of
 from xai_audit.report.decided import decided
 from xai_audit.report.heat import css_gradient
 from xai_audit.report.templating import environment
@@ -17,6 +19,7 @@ from xai_audit.run.verdicts import cue_words, marked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -36,19 +39,24 @@ def confirmed_in(folder: Path) -> list[tuple[str, str, bool]] | None:
 
 
 def write_sweep(page: Path, members: Mapping[str, Path]) -> None:
-    """Write ``page`` over the audits of a sweep.
+    """Write ``page`` over the audits of a sweep, in the language of the first one's report.
 
     Args:
         page: its file.
         members: what is swept -> the output folder, in the order of the rows.
     """
-    rows = [_row(name, folder, page.parent) for name, folder in members.items()]
-    html = (
-        environment()
-        .get_template("sweep.html.j2")
-        .render(title="Sweep", rows=rows, gradient=css_gradient())
-    )
+    with _language_of(next(iter(members.values()), None)):
+        rows = [_row(name, folder, page.parent) for name, folder in members.items()]
+        template = environment().get_template("sweep.html.j2")
+        html = template.render(title=say("Sweep"), rows=rows, gradient=css_gradient())
     write_text(page, html)
+
+
+def _language_of(folder: Path | None) -> AbstractContextManager[None]:
+    try:
+        return speaking(ENGLISH) if folder is None else in_language_of(Run(folder))
+    except OutputError:  # it failed before it had a record
+        return speaking(ENGLISH)
 
 
 def _row(name: str, folder: Path, home: Path) -> dict[str, Any]:
@@ -63,7 +71,7 @@ def _row(name: str, folder: Path, home: Path) -> dict[str, Any]:
 
 
 def _words(name: str, cue: str, made: bool) -> str:
-    return marked(f"{name}: {cue_words(cue)}", made)
+    return marked(say("{name}: {cue}", name=name, cue=cue_words(cue)), made)
 
 
 def _accuracy(folder: Path) -> float | None:

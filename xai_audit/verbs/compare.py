@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xai_audit import load
 from xai_audit.compare.answer import lines
 from xai_audit.compare.comparison import NOISE, check_folder, compare
+from xai_audit.config.nodes import LANGUAGES
 from xai_audit.errors import ConfigError
 from xai_audit.store.address import is_address
 from xai_audit.verbs.run import start_log
@@ -22,6 +23,7 @@ log = logging.getLogger("xai_audit")
 _FOLDER = "comparison"
 _KEYS = {
     "noise": f"smallest change of an effect, a probability, that is one ({NOISE})",
+    "report.language": f"of the page: {' or '.join(LANGUAGES)} (that of the first audit's report)",
     "output_dir": f"where the page and its tables go ({_FOLDER}, beside the second audit)",
 }
 
@@ -40,10 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     start_log()
     place = _place(folders, keys.get("output_dir"))
     check_folder(place)
+    language = _language(keys.get("report.language"))
     comparison = compare([load(folder) for folder in folders], noise=_noise(keys.get("noise")))
     for text in lines(comparison):
         log.info("%s", text)
-    log.info("comparison: %s", comparison.save(place))
+    log.info("comparison: %s", comparison.save(place, language=language))
     return 0
 
 
@@ -54,7 +57,7 @@ def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         key, equals, value = word.partition("=")
         if key in _KEYS and equals:
             keys[key] = value
-        elif equals and key.isidentifier() and not Path(word).exists():
+        elif equals and key.replace(".", "_").isidentifier() and not Path(word).exists():
             expected = f"a folder, or one of {', '.join(_KEYS)}"
             raise ConfigError("no such key of a comparison", where=key, expected=expected)
         else:
@@ -68,6 +71,13 @@ def _noise(text: str | None) -> float:
     except ValueError as exc:
         expected = "a number, as 0.1"
         raise ConfigError("no such threshold", where="noise", expected=expected, got=text) from exc
+
+
+def _language(given: str | None) -> str | None:
+    if given is not None and given not in LANGUAGES:
+        expected = ", ".join(LANGUAGES)
+        raise ConfigError("no such language", where="report.language", expected=expected, got=given)
+    return given
 
 
 def _place(folders: Sequence[str], given: str | None) -> Path:
