@@ -74,6 +74,14 @@ def test_without_carriers_the_list_holds_what_the_measured_photos_lose(answered)
     assert "1 photo of daisy on which it was measured" in seen.words
 
 
+def test_how_sure_a_confirmed_finding_is_stands_beside_what_to_do(answered):
+    write(answered, [cell("daisy", "border", "confirmed", **relied(0.6))])
+    told = reported(answered).words
+    assert "How sure Confirmed by experiment: changing it moves the probability by 0.60 (" in told
+    write(answered, [cell("daisy", "border", "undetermined", **relied(0.6)) | {"because": "x"}])
+    assert "Confirmed by experiment" not in reported(answered).words
+
+
 def test_what_is_expected_is_what_was_measured(answered):
     told = reported(answered).words
     assert (

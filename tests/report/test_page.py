@@ -14,7 +14,7 @@ from xai_audit.report import page
 from xai_audit.report.measured import URL
 from xai_audit.report.templating import environment
 
-VOID = {"meta", "link", "img", "br", "input"}
+VOID = {"meta", "link", "img", "br", "wbr", "input"}
 
 
 class Page(HTMLParser):

@@ -4,6 +4,7 @@ import pytest
 
 from xai_audit.flags.outliers import REASONS
 from xai_audit.report.facts import read_facts
+from xai_audit.report.templating import environment
 from xai_audit.report.words import (
     Caption,
     caption_of,
@@ -112,3 +113,8 @@ def test_two_decimals(value, text):
 def test_thousands_are_separated():
     assert whole(1234567) == "1\u202f234\u202f567"
     assert whole(999) == "999"
+
+
+def test_a_long_name_may_break_after_its_underscores():
+    text = environment().from_string("{{ name | breakable }}").render(name="<b>_great__crested")
+    assert text == "&lt;b&gt;_<wbr>great__<wbr>crested"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from xai_audit.language import said, say, say_n, spoken
 from xai_audit.report.retold import retold
@@ -26,7 +27,7 @@ def environment() -> jinja2.Environment:
     )
     templates.filters |= {"percent": percent, "times": times, "whole": whole, "fact": fact}
     templates.filters |= {"two": two, "json": _json, "said": said, "retold": retold}
-    templates.filters["marked"] = _marked
+    templates.filters |= {"marked": _marked, "breakable": _breakable}
     templates.globals |= {"say": _say, "say_n": _say_n, "language": spoken}
     templates.globals |= {"interval": interval, "kind_words": kind_words}
     return templates
@@ -45,6 +46,11 @@ def _marked(sentence: str, made: bool) -> str:
     """As :func:`xai_audit.run.verdicts.marked`; what may hold tags still may."""
     text = marked(sentence, made)
     return Markup(text) if isinstance(sentence, Markup) else text  # noqa: S704 - was one before
+
+
+def _breakable(name: str) -> Markup:
+    """``name``, which a line may break after an underscore in it."""
+    return Markup("<wbr>").join(map(escape, re.split(r"(?<=_)(?=[^_])", name)))
 
 
 def _json(value: object) -> str:

@@ -308,11 +308,12 @@ function sides(row) {
 }
 function pairsOf(pairs, donors) {
   if (!pairs.length) return [];
-  const questions = { reliance: say("reliance"), pull: say("pull"), carrier_pull: say("carrier pull"), whole: say("whole") };
+  const questions = { reliance: say("reliance"), pull: say("pull"), carrier_pull: say("carrier pull"), whole: say("whole"), screening: say("screening") };
   const blocks = pairs.map(([cue, cls, question, p, q], n) => {
     const figure = (photo, text) => el("figure", {}, photo.row === undefined ? el("div", { class: "tile none" }) : picture(photo.row, ""), el("figcaption", {}, text, el("br"), named(photo.id ?? "")));
     const [own, other] = donors[n], cueWords = index.cues[cue] ?? cue;
-    return el("div", {}, el("p", { class: "reading" }, el("b", {}, cueWords), say(" · probability of {name}: {first} with the {cue} of the first donor, {second} with that of the second ({question})", { name: cls, first: number(p), cue: cueWords, second: number(q), question: questions[question] ?? question })),
+    const told = { name: cls, first: number(p), cue: cueWords, second: number(q), question: questions[question] ?? question };
+    return el("div", {}, el("p", { class: "reading" }, el("b", {}, cueWords), cue === "all" ? say(" · probability of {name}: {first} with all cues of the first donor, {second} with those of the second ({question})", told) : say(" · probability of {name}: {first} with the {cue} of the first donor, {second} with that of the second ({question})", told)),
       el("div", { class: "side donors" }, figure(own, say("donor with")), figure(other, say("donor without"))));
   });
   return [el("section", { class: "donors" }, el("h3", {}, say("Transplants into this photo")), el("div", { class: "pairs" }, ...blocks))];
