@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path
 from typing import Any
 
 HIDDEN = "***"
@@ -39,7 +39,7 @@ def _of_key(key: str, value: Any) -> Any:  # noqa: ANN401 - of JSON
 
 
 def _text(text: str) -> str:
-    home = str(Path.home())
+    home = os.path.expanduser("~")  # noqa: PTH111 - stays ~ where nobody knows it
     if len(home) > 1:
         text = re.sub(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", "~", text)
     text = _IN_ADDRESS.sub(f"{HIDDEN}@", _HOME.sub("~", text))
