@@ -57,6 +57,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     from xai_audit.evidence.stages.carriers import CARRIERS
     from xai_audit.evidence.stages.transplant import TRANSPLANT
     from xai_audit.evidence.summary import transplant_frame
+    from xai_audit.evidence.untold import with_untold
     from xai_audit.evidence.verdict import judge
 
     del parts
@@ -75,6 +76,9 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
     joint, single = transplant_frame(files[0]), transplant_frame([*files[1], *files[2]])
     left = shares_left(joint, single, least=MIN_IMAGES)
     judged = judge(frame, left, limits_of(audit), joint_effects(joint))
+    if audit.settings.evidence.max_forwards is not None:
+        asked = {part.args["class_name"] for part in read_parts(paths, JOINT.name)}
+        judged = with_untold(judged, asked)
     judged["core_accuracy"] = core_accuracy(judged)
     write_table(paths.evidence, evidence_table(judged))
     counts = Counter(judged["verdict"]).most_common()
