@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 
 from tests import tiny
+from xai_audit.budget.pace import Reach
+from xai_audit.budget.within import limited
+from xai_audit.config.compose import compose
 from xai_audit.run.paths import RunPaths
 
 pytestmark = pytest.mark.xdist_group("budget")
@@ -88,6 +91,19 @@ def test_a_budget_takes_nothing_from_an_audit_that_had_none(stages, many, out):
     assert done.returncode == 0, done.stderr
     assert json.loads(out.run_json.read_text())["fingerprints"] == before
     assert "has the evidence of an audit without one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "limit", "forwards"),
+    [([], 16, 100), (["limit=5"], 5, 100), (["limit=20", "evidence.max_forwards=7"], 16, 7)],
+)
+def test_it_goes_no_further_than_its_user_wants(many, tmp_path, keys, limit, forwards):
+    spec = compose(tiny.overrides(many, tmp_path, _STAGES, *keys))
+    found = limited(spec, Reach(16, 100))
+    assert (found.settings.limit, found.settings.evidence.max_forwards) == (limit, forwards)
+    noted = found.config
+    assert (noted["limit"], noted["evidence"]["max_forwards"]) == (limit, forwards)
+    assert spec.config["limit"] == (int(keys[0].partition("=")[2]) if keys else None)
 
 
 def test_its_gate_is_asked_once_and_of_the_last_answer(stages):

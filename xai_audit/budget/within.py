@@ -127,7 +127,7 @@ class _Within:
         """What another photo takes after the first few."""
         photo, before = 0.0, 0
         for count in _TRIED:
-            spec = _limited(self._spec, Reach(count, 1), leaving=(*_LAST, "discover", "evidence"))
+            spec = limited(self._spec, Reach(count, 1), leaving=(*_LAST, "discover", "evidence"))
             with suppress(TooManyFailuresError):
                 audit(replace(spec, log_answer=False))
             explained = self._record["counts"]["ok"]
@@ -156,9 +156,9 @@ class _Within:
             self._spec.settings.budget,
             *(f"{count:,}" for count in (reach.photos, self._photos, reach.forwards)),
         )
-        spec, begun = _limited(self._spec, reach), self._record.get("finished", {})
+        spec, begun = limited(self._spec, reach), self._record.get("finished", {})
         if not last:
-            spec = _limited(self._spec, reach, leaving=_LAST)
+            spec = limited(self._spec, reach, leaving=_LAST)
         problem = _problem(spec)
         record = self._record
         ended, timings = record["finished"], record["timings"]
@@ -186,15 +186,15 @@ def _problem(spec: RunSpec) -> AuditError | None:
     return None
 
 
-def _limited(spec: RunSpec, reach: Reach, *, leaving: Sequence[str] = ()) -> RunSpec:
+def limited(spec: RunSpec, reach: Reach, *, leaving: Sequence[str] = ()) -> RunSpec:
     """``spec`` as far as ``reach`` goes and its user wants, without the stages ``leaving``."""
     own = spec.settings
-    wanted = own.evidence.max_forwards
-    forwards = reach.forwards if wanted is None else min(reach.forwards, wanted)
+    photos = min(reach.photos, own.limit or reach.photos)
+    forwards = min(reach.forwards, own.evidence.max_forwards or reach.forwards)
     stages = [stage for stage in own.stages if stage not in (*LEFT_OUT, *leaving)]
     evidence = replace(own.evidence, max_forwards=forwards)
     gate = GateConfig() if leaving else own.gate  # which judges once, in the end
-    settings = replace(own, limit=reach.photos, stages=stages, evidence=evidence, gate=gate)
-    noted = {"limit": reach.photos, "stages": stages}
+    settings = replace(own, limit=photos, stages=stages, evidence=evidence, gate=gate)
+    noted = {"limit": photos, "stages": stages}
     noted["evidence"] = spec.config.get("evidence", {}) | {"max_forwards": forwards}
     return replace(spec, settings=settings, config=spec.config | noted)
