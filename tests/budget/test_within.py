@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -36,6 +38,8 @@ def stages(many, out):
     for more in (["budget=1s", gate], ["budget=20m"], []):
         done = tiny.audit(tiny.overrides(many, out.root, _STAGES, *more))
         assert done.returncode == (3 if gate in more else 0), done.stderr
+        if gate in more:
+            shutil.copytree(out.root, out.root.with_name("short"))
         found.append(
             {
                 "record": json.loads(out.run_json.read_text()),
@@ -47,6 +51,14 @@ def stages(many, out):
             }
         )
     return found
+
+
+@pytest.fixture
+def short_copy(many, out, stages):
+    """The command line of a copy of the run as the short budget left it, its folder last."""
+    return tiny.overrides(many, out.root.with_name("short"), _STAGES)[:-1] + [
+        f"output_dir={out.root.with_name('short')}"
+    ]
 
 
 def test_a_short_time_has_a_report_that_says_on_what_it_rests(stages):
@@ -65,6 +77,15 @@ def test_nothing_is_measured_beyond_what_is_told(stages):
     rows = short["evidence"]
     assert (rows["n_images"] <= short["record"]["config"]["limit"]).all()
     assert "augmentation" not in short["record"]["fingerprints"]
+
+
+def test_another_report_of_it_says_so_too(stages, short_copy):
+    """The sentence is of the evidence, not of the last command."""
+    assert "(budget=1s)" in stages[0]["page"]
+    done = tiny.audit([*short_copy, "stages=[report]", "report.tile=64"])
+    assert done.returncode == 0, done.stderr
+    page = RunPaths(Path(short_copy[-1].partition("=")[2])).index_html
+    assert "(budget=1s)" in page.read_text(encoding="utf-8")
 
 
 def test_the_same_command_goes_on_from_there(stages):
@@ -90,7 +111,7 @@ def test_a_budget_takes_nothing_from_an_audit_that_had_none(stages, many, out):
     done = tiny.audit(tiny.overrides(many, out.root, _STAGES, "budget=1s"))
     assert done.returncode == 0, done.stderr
     assert json.loads(out.run_json.read_text())["fingerprints"] == before
-    assert "has the evidence of an audit without one" in done.stderr
+    assert "here is an audit without one" in done.stderr
 
 
 @pytest.mark.parametrize(

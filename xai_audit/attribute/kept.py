@@ -78,6 +78,14 @@ def prune(paths: RunPaths, parts: Sequence[Part], selected: Callable[[], pa.Tabl
             file.unlink(missing_ok=True)
 
 
+def explained(paths: RunPaths) -> frozenset[str]:
+    """The ids of the photos that have heatmaps, selected now or kept."""
+    files = [*RunPaths.parts(paths.attributions), *_files(paths)]
+    return frozenset(
+        one for file in files for one in json.loads(read_notes(file).get(_PHOTOS, "{}"))
+    )
+
+
 class Kept:
     """The rows of selected photos in the files that were kept.
 

@@ -18,12 +18,14 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from xai_audit.budget.pace import Pace, Reach, first, further, more, pace_of, seconds_of
+from xai_audit.budget.measured import before, is_open, paced
+from xai_audit.budget.pace import Pace, Reach, first, further, more, seconds_of
 from xai_audit.config.build import build
 from xai_audit.config.nodes import GateConfig
 from xai_audit.errors import AuditError, ConfigError, GateError, TooManyFailuresError
 from xai_audit.pipeline import audit
 from xai_audit.run.files import read_json, write_json
+from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
 from xai_audit.work.folder import folder_of
 
@@ -48,13 +50,13 @@ _KEY = _NOTE = "budget"  # in the configuration, and in run.json
 
 
 def audited(spec: RunSpec) -> Path:
-    """The output folder of the audit, within ``budget`` where it has one.
+    """The output folder of the audit, within ``budget`` where it has one that is to be spent.
 
     Raises:
         ConfigError: a budget of more than this machine's time.
         AuditError: as the audit would.
     """
-    if spec.settings.budget is None:
+    if spec.settings.budget is None or not {*_NEEDED} & {*spec.settings.stages} - {"index"}:
         return audit(spec)
     _check(spec)
     return _Within(spec).audited()
@@ -78,31 +80,37 @@ class _Within:
     def __init__(self, spec: RunSpec) -> None:
         self._end = time.monotonic() + seconds_of(str(spec.settings.budget))
         self._spec = spec
+        configure(**vars(spec.settings.store))
         self._paths = folder_of(spec, build("dataset", spec.settings.dataset).name)
+        workers = spec.settings.engine.get("workers")
+        self._workers = workers if isinstance(workers, int) and workers else 1
 
     def audited(self) -> Path:
-        if self._is_measured:
-            log.info("budget: this folder has the evidence of an audit without one")
+        if self._is_finished:
+            log.info("budget: here is an audit without one; what changed since is not limited")
             own = replace(self._spec.settings, budget=None)
             return audit(replace(self._spec, settings=own, config=self._spec.config | {_KEY: None}))
         if (noted := self._record.get(_NOTE)) is None:
             pace = self._tried()
             tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
             reach = first(pace, self._left, self._photos, classes, least=tried)
-            pace = self._audited(reach, pace, Reach(0, 0), last=False)
+            pace = self._audited(reach, pace, last=False)
             onward = more(pace, reach, self._left)
         else:
             reach, pace = Reach(**noted["reach"]), Pace(**noted["pace"])
-            onward = further(pace, reach, self._left, self._photos)
-        self._audited(onward, pace, reach, last=True)
+            unmeasured = is_open(self._paths)
+            onward = further(pace, reach, self._left, self._photos, is_open=unmeasured)
+            if reach.photos == self._photos and not unmeasured:
+                log.info("budget: every pair is measured; the rest is left to no budget")
+        self._audited(onward, pace, last=True)
         return self._paths.root
 
     @property
-    def _is_measured(self) -> bool:
-        """Whether the evidence is there as a command without a budget would have it."""
+    def _is_finished(self) -> bool:
+        """Whether the folder has all that is wanted, of a command without a budget."""
         record, own = self._record, self._spec.settings
-        then = record.get("config", {})
-        if then.get("budget") is not None or "evidence" not in record.get("fingerprints", {}):
+        then, finished = record.get("config", {}), {*record.get("fingerprints", {})}
+        if then.get(_KEY) is not None or not {*own.stages} <= finished:
             return False
         wanted = (own.limit, own.evidence.max_forwards)
         return (then["limit"], then["evidence"]["max_forwards"]) == wanted
@@ -125,16 +133,15 @@ class _Within:
 
     def _tried(self) -> Pace:
         """What another photo takes after the first few."""
-        photo, before = 0.0, 0
+        rate = before(self._paths).rate  # where heatmaps are there, nothing new is explained
+        pace = Pace(photo=1 / rate if rate else 0.0, survey=0.0)
         for count in _TRIED:
             spec = limited(self._spec, Reach(count, 1), leaving=(*_LAST, "discover", "evidence"))
+            was = before(self._paths)
             with suppress(TooManyFailuresError):
                 audit(replace(spec, log_answer=False))
-            explained = self._record["counts"]["ok"]
-            if explained > before:
-                photo = self._record["timings"]["attribute_seconds"] / (explained - before)
-            before = explained
-        return Pace(photo=photo, survey=self._surveyed(spec))
+            pace = paced(self._paths, was, pace, workers=self._workers)
+        return replace(pace, survey=self._surveyed(spec))
 
     def _surveyed(self, spec: RunSpec) -> float:
         """Seconds that the survey of a photo takes, with descriptors of every cue."""
@@ -148,7 +155,7 @@ class _Within:
             pass
         return (time.perf_counter() - start) / len(ids)
 
-    def _audited(self, reach: Reach, pace: Pace, before: Reach, *, last: bool) -> Pace:
+    def _audited(self, reach: Reach, pace: Pace, *, last: bool) -> Pace:
         """Audit as far as ``reach`` goes, and note it; what it took."""
         log.info(
             "budget %s: %s of %s photos, and %s forwards of transplants at most, the most telling "
@@ -156,22 +163,14 @@ class _Within:
             self._spec.settings.budget,
             *(f"{count:,}" for count in (reach.photos, self._photos, reach.forwards)),
         )
-        spec, begun = limited(self._spec, reach), self._record.get("finished", {})
-        if not last:
-            spec = limited(self._spec, reach, leaving=_LAST)
-        problem = _problem(spec)
-        record = self._record
-        ended, timings = record["finished"], record["timings"]
-        ran = [stage for stage in ended if ended[stage] != begun.get(stage)]
-        new = reach.forwards - (before.forwards if before.photos == reach.photos else 0)
-        pace = pace_of(
-            {stage: timings[f"{stage}_seconds"] for stage in ran},
-            pace,
-            photos=reach.photos,
-            forwards=new,
-        )
+        was = before(self._paths)
+        problem = _problem(limited(self._spec, reach, leaving=() if last else _LAST))
+        closing = pace.closing
+        pace = paced(self._paths, was, pace, workers=self._workers)
+        if not last:  # without its report
+            pace = replace(pace, closing=closing)
         note = {_NOTE: {"reach": asdict(reach), "pace": asdict(pace)}}
-        write_json(self._paths.run_json, record | note)
+        write_json(self._paths.run_json, self._record | note)
         if last and problem is not None:
             raise problem
         return pace

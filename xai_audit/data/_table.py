@@ -24,6 +24,11 @@ _NEEDED = COLUMNS[:2]
 _PARQUET = {".parquet", ".pq"}
 _DELIMITERS, _HEADER_BYTES = ",;\t|", 65_536
 _LARGEST_GROUP, _LONGEST_TEXT = 2**30, 2**16  # bytes of a Parquet table, unpacked
+_TEXTS = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+    pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+)  # fmt: skip
+_BATCH = 16_384  # rows of a Parquet table
 _REMEDY = "correct dataset.file"
 _UNREAD = "the table cannot be read"
 _EXPECTED = "path,label[,mask][,split][,group]"
@@ -103,13 +108,15 @@ def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     """The record batches of ``columns``, every CSV cell as text."""
     if file.suffix.lower() in _PARQUET:
         kinds = pa.parquet.read_schema(file)
-        texts = [column for column in columns if pa.types.is_string(kinds.field(column).type)]
-        # As a dictionary a text is held once however often it stands in the table.
+        texts = [column for column in columns if _is_text(kinds.field(column).type)]
+        # As a dictionary a text is held once however often it stands in the table. It grows with
+        # each batch and is made anew: large batches, and only what is new is looked at.
         with pa.parquet.ParquetFile(file, read_dictionary=texts) as table:
             _check_groups(table.metadata, columns, file)
-            for batch in table.iter_batches(batch_size=4096, columns=columns):
-                for column in batch.columns:
-                    _check_texts(column, file)
+            known = dict.fromkeys(columns, 0)
+            for batch in table.iter_batches(batch_size=_BATCH, columns=columns):
+                for name in columns:
+                    known[name] = _checked_texts(batch.column(name), known[name], file)
                 yield batch
         return
     # Text throughout: a label 007 keeps its zeros, and a class called NA or null is not missing.
@@ -141,16 +148,30 @@ def _check_groups(facts: Any, columns: list[str], file: Path) -> None:  # noqa: 
         )  # fmt: skip
 
 
-def _check_texts(column: Any, file: Path) -> None:  # noqa: ANN401 - pyarrow is untyped
-    """Raise DatasetError where a text is longer than any path or label."""
-    if not pa.types.is_dictionary(column.type) or not pa.types.is_string(column.type.value_type):
-        return
-    size = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+def _is_text(kind: Any) -> bool:  # noqa: ANN401 - likewise
+    """Whether cells of a column of this type are texts, or bytes that may be."""
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return any(is_kind(kind) for is_kind in _TEXTS)
+
+
+def _checked_texts(column: Any, known: int, file: Path) -> int:  # noqa: ANN401 - likewise
+    """The number of texts of ``column``'s dictionary, of which ``known`` have been looked at.
+
+    Raises:
+        DatasetError: one is longer than any path or label.
+    """
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type):
+        return known
+    count = len(column.dictionary)
+    new = column.dictionary.slice(known if known <= count else 0)  # each row group has its own
+    size = pc.max(pc.binary_length(new)).as_py() or 0
     if size > _LONGEST_TEXT:
         raise DatasetError(
             "a text of the table is longer than any path or label", where=spelled(file),
             expected=f"at most {_LONGEST_TEXT >> 10} KB", got=f"{size >> 10} KB", remedy=_REMEDY,
         )  # fmt: skip
+    return count
 
 
 def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped

@@ -55,7 +55,7 @@ class ImageFolder:
         root: str,
         class_to_idx: str | None,
         split: str | None,
-        links_outside: bool = False,
+        links_outside: bool = False,  # as the YAML says it: others may build one without the key
     ) -> None:
         """Read ``class_to_idx``; the folder itself is not touched yet."""
         self._bounds = None if links_outside else absolute(root)
@@ -75,6 +75,7 @@ class ImageFolder:
             DatasetError: if not.
         """
         self._refuse_splits(self._folders())
+        self._refuse_outside()
         self.class_names()
         if not self._is_remote:  # where that would list a whole class, and the index does so anyway
             next(self.entries())
@@ -110,6 +111,17 @@ class ImageFolder:
     def open(self) -> Opener:
         """What gives the bytes of a photo."""
         return anywhere if self._is_remote else local
+
+    def _refuse_outside(self) -> None:
+        """Raise DatasetError where the split is a link that leads out of the root."""
+        if self._bounds is None or self._is_remote:
+            return
+        if not Path(os.path.realpath(self.root)).is_relative_to(os.path.realpath(self._bounds)):
+            raise DatasetError(
+                "the split leads out of dataset.root", where=self._where,
+                got=f"a link to {shown(os.path.realpath(self.root))}",
+                remedy="dataset.links_outside=true, or that folder as dataset.root",
+            )  # fmt: skip
 
     def _refuse_splits(self, names: Sequence[str]) -> None:
         """Raise DatasetError where the folders in the root are splits, each with the classes."""

@@ -35,6 +35,11 @@ Name = tuple[str, str]
 """Class and key of a cue."""
 
 
+def budget_mark(stage: str, budget: int | None) -> list[int] | None:
+    """What a budget decides of ``stage``, for its fingerprint; None without one."""
+    return None if budget is None else [budget, share(stage, budget)]
+
+
 def share(stage: str, budget: int) -> int:
     """The forwards that ``stage`` may plan."""
     return int(SHARES[stage] * budget)

@@ -22,7 +22,8 @@ def with_untold(judged: pd.DataFrame, asked: Collection[str]) -> pd.DataFrame:
         judged: the rows of EVIDENCE, of an audit with a budget of forwards.
         asked: the classes of which each confirmed cue was measured with each other's content.
     """
-    confirmed = judged[judged["verdict"] == CONFIRMED]
+    # What is put on for a test overlaps nothing that a photo has.
+    confirmed = judged[(judged["verdict"] == CONFIRMED) & (judged["way"] != "added")]
     cues = confirmed.groupby("class_name")["cue"].unique().to_dict()
     told = judged["because"].copy()
     for at, name, cue in zip(

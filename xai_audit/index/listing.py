@@ -183,15 +183,14 @@ def manifest_of(
     usable = pc.equal(rows.column("status"), OK)
     if not pc.any(usable).as_py():
         statuses = Counter(rows.column("status").to_pylist()).most_common(3)
-        told = Counter(e for e in rows.column("error").to_pylist() if e and _REMEDY in e)
+        errors = rows.column("error").to_pylist()
+        told = Counter(e.rpartition(_REMEDY)[2] for e in errors if e and _REMEDY in e)
         raise DatasetError(
             "no usable image",
             where=spelled(root),
             expected="photos that Pillow can read",
             got=", ".join(f"{count} {status}" for status, count in statuses) or "an empty folder",
-            remedy=max(told, key=told.__getitem__, default="check dataset.root").rpartition(
-                _REMEDY
-            )[2],
+            remedy=max(told, key=told.__getitem__, default="check dataset.root"),
         )
     if limit is not None:
         usable = pa.array(stratified(rows, usable.to_numpy(), limit, seed))

@@ -25,7 +25,13 @@ _IN_MEMORY = ("dataset=memory", "model=memory")
 def noted_arguments(spec: RunSpec) -> list[str]:
     """The command's arguments as run.json keeps them: without home folders and tokens."""
     given = [*spec.arguments]
-    return [redacted(each) for each in given] if spec.settings.report.redact else given
+    return [_hidden(each) for each in given] if spec.settings.report.redact else given
+
+
+def _hidden(argument: str) -> str:
+    """An argument without what is or is called a secret: of its key the whole value goes."""
+    key, equals, value = argument.partition("=")
+    return f"{key}={next(iter(redacted({key: value}).values()))}" if equals else redacted(argument)
 
 
 def command(run: Run, cues: Sequence[str] = ()) -> str | None:

@@ -117,7 +117,7 @@ def log_answer(paths: RunPaths) -> None:
 
 def _progress(run: Run) -> Iterator[str]:
     """Which stages are computed and which are not; nothing where all are, or a budget left some."""
-    if run.config.get("budget") is not None:
+    if "budget" in (run.record.get("evidence") or {}):
         return
     left = [name for name in STAGES if not run.finished(name)]
     done = [name for name in STAGES if name not in left]

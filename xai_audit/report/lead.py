@@ -69,10 +69,10 @@ def limited_to(run: Run) -> str:
 
 
 def _budget(run: Run) -> str:
-    if (budget := run.config.get("budget")) is None or not run.has("evidence"):
+    noted, counts = run.record.get("evidence") or {}, run.record.get("counts") or {}
+    if (budget := noted.get("budget")) is None or not run.has("evidence"):
         return ""
-    counts = run.record.get("counts") or {}
-    photos, forwards = counts.get("ok", 0), run.config["evidence"]["max_forwards"]
+    photos, forwards = counts.get("ok", 0), noted["max_forwards"]
     return say(
         "This is a first answer (budget={budget}), from {photos} of {all} photos and at most "
         "{forwards} forwards of transplants, the most telling first; cues that overlap may not be "

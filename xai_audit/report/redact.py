@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 HIDDEN = "***"
-_SECRET = r"(?:token|secret|passw|api_?key|access_?key|credential|signature)"
+_SECRET = r"(?:token(?!i[sz])|secret|passw|api_?key|access_?key|credential|signature)"
 _NAMED = re.compile(rf"(?i)\b([\w.\-]*{_SECRET}[\w.\-]*)(=|: ?)([^\s&,;}}\]]+)")
 _KEY = re.compile(rf"(?i){_SECRET}")
 _IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+@")

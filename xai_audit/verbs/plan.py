@@ -46,6 +46,8 @@ def main(arguments: Sequence[str]) -> int:
             return ConfigError.exit_code
     start_log()
     spec = compose(overrides, config_dirs=[given.config_dir] if given.config_dir else [])
+    if spec.settings.budget is not None:
+        log.info("plan: of the whole audit; budget=%s is a part of it", spec.settings.budget)
     log.info("plan: reading all headers, then auditing a few photos in a temporary folder")
     log.setLevel(logging.WARNING)  # the trial is not the audit
     try:

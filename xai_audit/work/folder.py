@@ -61,7 +61,7 @@ def _is_of(paths: RunPaths, spec: RunSpec) -> bool:
 
 # Keys of a group that change an audit without making it another one, and those that are files.
 _SETTINGS = {
-    "dataset": {"name", "class_to_idx", "separator", "classes"},
+    "dataset": {"name", "class_to_idx", "separator", "classes", "links_outside"},
     "model": {"name", "preprocess", "target_layer", "head", "trust_checkpoint"},
 }
 _FILES = ("root", "file", "checkpoint")

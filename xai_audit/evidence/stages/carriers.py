@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xai_audit.evidence.budget import affordable, share, telling
+from xai_audit.evidence.budget import affordable, budget_mark, share, telling
 from xai_audit.evidence.content import Content
 from xai_audit.evidence.rounds import most_forwards
 from xai_audit.evidence.screens import Screening
@@ -66,7 +66,7 @@ def plan(audit: Audit) -> Plan:
 
     mark = fingerprint(
         same,
-        settings.evidence.max_forwards,
+        budget_mark("carriers", settings.evidence.max_forwards),
         *(
             parts_mark(paths, name)
             for name in ("survey", "availability", "attention", "transplant")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from xai_audit.evidence.at_once import set_key, set_pairs
-from xai_audit.evidence.budget import affordable, share, telling
+from xai_audit.evidence.budget import affordable, budget_mark, share, telling
 from xai_audit.evidence.cell_rows import cell_rows
 from xai_audit.evidence.plan import MIN_IMAGES, Pair, shown
 from xai_audit.evidence.readings import SurveyTables
@@ -63,7 +63,7 @@ def plan(audit: Audit) -> Plan:
         parts_mark(paths, "availability"),
         parts_mark(paths, "attention"),  # it knows how wide a cue is
         [chosen.q, chosen.min_reliance, chosen.min_availability],
-        chosen.max_forwards,
+        budget_mark("joint", chosen.max_forwards),
     )
 
     def parts() -> list[Part]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xai_audit.evidence.budget import allotted, share, telling, within
+from xai_audit.evidence.budget import allotted, budget_mark, share, telling, within
 from xai_audit.evidence.cells import Planning, cells_text
 from xai_audit.evidence.content import Content
 from xai_audit.evidence.readings import SurveyTables
@@ -69,7 +69,7 @@ def plan(audit: Audit) -> Plan:
     mark = fingerprint(
         same,
         chosen.images_per_class,
-        chosen.max_forwards,
+        budget_mark("transplant", chosen.max_forwards),
         parts_mark(paths, "survey"),
         parts_mark(paths, "availability"),
         None if chosen.max_forwards is None else parts_mark(paths, "attention"),

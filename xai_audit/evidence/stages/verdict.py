@@ -39,7 +39,7 @@ def plan(audit: Audit) -> Plan:
     # Only where cues are named: others' tables say that all were examined.
     named = [] if (cues := _requested(audit)) is None else [cues]
     limits, methods = vars(limits_of(audit)), audit.spec.method_names
-    mark = fingerprint(measured, limits, trusted(audit), methods, *named)
+    mark = fingerprint(measured, limits, trusted(audit), methods, *named, *_budget(audit).items())
     return Plan(mark, outputs=(paths.evidence,))
 
 
@@ -93,6 +93,7 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
         "evidence": {
             "requested_cues": _requested(audit),
             "images_read": len(survey.ids),
+            **_budget(audit),
             **{key: sum(int(n[key]) for n in spent) for key in ("forwards", "oom_retries")},
             # Cue -> photos in which it could not be read, pairs for which it failed.
             "left_out": {
@@ -106,6 +107,13 @@ def merge(audit: Audit, parts: list[Part]) -> dict[str, Any]:
 def _requested(audit: Audit) -> list[str] | None:
     """The names of the cues of ``cues=[...]``; None: all that the data allows."""
     return None if audit.settings.cues is None else [node["name"] for node in audit.spec.cues]
+
+
+def _budget(audit: Audit) -> dict[str, Any]:
+    """The forwards that the evidence was limited to, and the time, where it was."""
+    forwards, seconds = audit.settings.evidence.max_forwards, audit.settings.budget
+    found = {} if forwards is None else {"max_forwards": forwards}
+    return found if seconds is None else found | {"budget": seconds}
 
 
 def _are_made(audit: Audit) -> bool:

@@ -24,8 +24,7 @@ def plan(audit: Audit) -> Plan:
     paths, accepted = audit.paths, [str(each) for each in _accepted(audit)]
     alone = audit.settings.report.self_contained
     shown = vars(settings_of(audit)), parts_mark(paths, "gallery"), accepted, alone
-    budget = [audit.settings.budget] if audit.settings.budget else []
-    mark = fingerprint(*shown, *language_mark(audit), *budget)
+    mark = fingerprint(*shown, *language_mark(audit))
     outputs = (paths.index_html, paths.summary_json, paths.summary_md)
     return Plan(mark, outputs=(*outputs, paths.self_contained_html) if alone else outputs)
 
