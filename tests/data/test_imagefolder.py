@@ -295,3 +295,16 @@ def test_nothing_is_logged_for_an_ordinary_folder(tmp_path, caplog):
     with caplog.at_level(logging.DEBUG, logger="xai_audit"):
         folder(tmp_path).prepare()
     assert not caplog.records
+
+
+def test_a_split_that_is_a_link_out_of_the_root_is_refused_unless_allowed(tmp_path):
+    root, outside = tmp_path / "photos", tmp_path / "private"
+    touch(outside, "a/1.jpg")
+    touch(root, "train/a/1.jpg")
+    (root / "val").symlink_to(outside)
+    (root / "test").symlink_to("train")
+    with pytest.raises(DatasetError, match="the split leads out of dataset.root"):
+        folder(root, split="val").prepare()
+    folder(root, split="test").prepare()
+    folder(root, split="val", links_outside=True).prepare()
+    folder(root / "val").prepare()  # the root itself may be a link

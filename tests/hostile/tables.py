@@ -84,6 +84,12 @@ def _repeated(letters: int, rows: int, folder: Path) -> None:
     pq.write_table(pa.table({"path": path, "label": ["x"] * rows}), folder / "t.parquet")
 
 
+def _texts(kind: pa.DataType, folder: Path) -> None:
+    """A table whose column label is one text of 256 KB in each of 64 rows."""
+    label = pa.array(["n" * 2**18] * 64).cast(kind)
+    pq.write_table(pa.table({"path": ["a.jpg"] * 64, "label": label}), folder / "t.parquet")
+
+
 def _burst(folder: Path) -> None:
     """A table of 1.1 GiB of labels in a small file."""
     label = pa.chunked_array([pa.array(["n" * 2**20] * 64)] * 18)
@@ -111,6 +117,13 @@ TABLES = [
     Case(
         "a Parquet table of one huge text again and again", "longer than any path or label",
         partial(_repeated, 2**20, 2000), "t.parquet",
+    ),
+    *(
+        Case(
+            f"a Parquet table of huge texts as {kind}", "longer than any path or label",
+            partial(_texts, kind), "t.parquet",
+        )
+        for kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
     ),
     Case(
         "a Parquet table of a row group that bursts", "a row group of the table is too large",

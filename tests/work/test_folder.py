@@ -96,3 +96,12 @@ def test_a_path_is_the_same_from_every_folder_and_a_name_on_the_hub_is_no_path(
     assert of("google/vit") == "google/vit"
     monkeypatch.chdir(tmp_path / "net")
     assert of("../net") == str(tmp_path / "net")
+
+
+def test_whether_links_are_followed_makes_no_other_audit():
+    """Nor does a run that was made before there was such a key."""
+
+    def of(**keys):
+        return identity({"dataset": {"root": "/photos"} | keys, "model": {}, "methods": []})
+
+    assert of() == of(links_outside=False) == of(links_outside=True)

@@ -28,7 +28,7 @@ _TEXTS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
     pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
 )  # fmt: skip
-_BATCH = 16_384  # rows of a Parquet table
+_BATCH = 4096  # rows of a Parquet table
 _REMEDY = "correct dataset.file"
 _UNREAD = "the table cannot be read"
 _EXPECTED = "path,label[,mask][,split][,group]"
@@ -107,17 +107,11 @@ def header(file: Path) -> list[str]:
 def _batches(file: Path, columns: list[str]) -> Iterator[Any]:
     """The record batches of ``columns``, every CSV cell as text."""
     if file.suffix.lower() in _PARQUET:
-        kinds = pa.parquet.read_schema(file)
-        texts = [column for column in columns if _is_text(kinds.field(column).type)]
-        # As a dictionary a text is held once however often it stands in the table. It grows with
-        # each batch and is made anew: large batches, and only what is new is looked at.
-        with pa.parquet.ParquetFile(file, read_dictionary=texts) as table:
+        with pa.parquet.ParquetFile(file) as table:
             _check_groups(table.metadata, columns, file)
-            known = dict.fromkeys(columns, 0)
-            for batch in table.iter_batches(batch_size=_BATCH, columns=columns):
-                for name in columns:
-                    known[name] = _checked_texts(batch.column(name), known[name], file)
-                yield batch
+            for group in range(table.num_row_groups):
+                _check_texts(file, columns, group)
+                yield from table.iter_batches(_BATCH, row_groups=[group], columns=columns)
         return
     # Text throughout: a label 007 keeps its zeros, and a class called NA or null is not missing.
     options = pa.csv.ConvertOptions(
@@ -155,23 +149,23 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - likewise
     return any(is_kind(kind) for is_kind in _TEXTS)
 
 
-def _checked_texts(column: Any, known: int, file: Path) -> int:  # noqa: ANN401 - likewise
-    """The number of texts of ``column``'s dictionary, of which ``known`` have been looked at.
+def _check_texts(file: Path, columns: list[str], group: int) -> None:
+    """Raise DatasetError where a text of a row group is longer than any path or label.
 
-    Raises:
-        DatasetError: one is longer than any path or label.
+    As a dictionary a text is held once, however often it stands in the table.
     """
-    if not pa.types.is_dictionary(column.type) or not _is_text(column.type):
-        return known
-    count = len(column.dictionary)
-    new = column.dictionary.slice(known if known <= count else 0)  # each row group has its own
-    size = pc.max(pc.binary_length(new)).as_py() or 0
-    if size > _LONGEST_TEXT:
-        raise DatasetError(
-            "a text of the table is longer than any path or label", where=spelled(file),
-            expected=f"at most {_LONGEST_TEXT >> 10} KB", got=f"{size >> 10} KB", remedy=_REMEDY,
-        )  # fmt: skip
-    return count
+    kinds = pa.parquet.read_schema(file)
+    for name in (column for column in columns if _is_text(kinds.field(column).type)):
+        with pa.parquet.ParquetFile(file, read_dictionary=[name]) as table:
+            chunks = table.read_row_group(group, columns=[name]).column(name).chunks
+        texts = [c.dictionary if pa.types.is_dictionary(c.type) else c for c in chunks]
+        size = max((pc.max(pc.binary_length(each)).as_py() or 0 for each in texts), default=0)
+        if size > _LONGEST_TEXT:
+            raise DatasetError(
+                "a text of the table is longer than any path or label", where=spelled(file),
+                expected=f"at most {_LONGEST_TEXT >> 10} KB", got=f"{size >> 10} KB",
+                remedy=_REMEDY,
+            )  # fmt: skip
 
 
 def _parse(file: Path) -> Any:  # noqa: ANN401 - pyarrow is untyped
