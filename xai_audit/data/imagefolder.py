@@ -55,7 +55,7 @@ class ImageFolder:
         root: str,
         class_to_idx: str | None,
         split: str | None,
-        links_outside: bool = False,  # as the YAML says it: others may build one without the key
+        links_outside: bool,
     ) -> None:
         """Read ``class_to_idx``; the folder itself is not touched yet."""
         self._bounds = None if links_outside else absolute(root)
