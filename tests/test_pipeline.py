@@ -71,12 +71,14 @@ def test_files_and_columns(finished):
 def test_the_command_in_the_record_has_no_token_unless_it_is_to(folder, tmp_path, shown):
     secret = "hf_" + "q" * 20
     more = [f"model.kwargs.token={secret}", f"model.kwargs.url=https://ann:{secret}@host/x"]
+    more += ["model.kwargs.password='ab]cd e'", "model.kwargs.tokenizer=bert"]
     more += ["stages=[index]", f"report.redact={not shown}".lower()]
     done = tiny.audit(tiny.overrides(folder, tmp_path / "out", *more))
     assert done.returncode == 0, done.stderr
     noted = json.loads((tmp_path / "out" / "run.json").read_text())["arguments"]
     clean = ["model.kwargs.token=***", "model.kwargs.url=https://***@host/x"]
-    assert [each.lstrip("+") for each in noted[-4:-2]] == (more[:2] if shown else clean)
+    clean += ["model.kwargs.password=***", "model.kwargs.tokenizer=bert"]
+    assert [each.lstrip("+") for each in noted[-6:-2]] == (more[:4] if shown else clean)
     assert (secret in done.stderr) is False
 
 

@@ -94,6 +94,14 @@ def test_of_an_audit_that_had_forwards_to_spare_the_pace_stays(paths):
     assert paced(paths, was, OLD, workers=1).forward == OLD.forward
 
 
+def test_an_earlier_audit_without_a_budget_tells_no_pace_of_forwards(paths):
+    write_json(paths.run_json, {"evidence": {"forwards": 9}})
+    stored(paths, 0, 2)
+    left(paths, 4)
+    attempted(paths, ("transplant", 1, 1, 20.0))
+    assert paced(paths, Before(0.0, frozenset(), 0, None), OLD, workers=1).forward == OLD.forward
+
+
 def test_a_survey_s_seconds_are_of_the_photos_in_its_parts(paths):
     attempted(paths, ("survey", 64, 5, 16.0), ("survey", 16, 6, 4.0))
     assert paced(paths, Before(0.0, frozenset(), 0, None), OLD, workers=1).survey == 0.25

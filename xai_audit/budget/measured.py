@@ -61,13 +61,13 @@ def paced(paths: RunPaths, was: Before, pace: Pace, *, workers: int) -> Pace:
     made = [one for one in read_attempts(paths) if one.is_made and one.start >= was.time]
     photos = len(explained(paths) - was.explained)
     surveyed = sum(one.size for one in made if one.stage == "survey")
-    forwards, used = _measured(paths) - was.measured, _used(paths)
+    forwards = _measured(paths) - was.measured
     if photos:
         pace = replace(pace, photo=max(_seconds(made, _PHOTO) / workers / photos, _INSTANT))
     if surveyed:
         seconds = _seconds(made, ("survey",)) / workers / surveyed
         pace = replace(pace, survey=max(seconds, _INSTANT))
-    if forwards > 0 and used is not None:
+    if forwards > 0 and (used := _used(paths)) is not None:
         seconds = _seconds(made, _TRANSPLANTS) / workers / forwards
         pace = replace(pace, forward=max(seconds * used, _INSTANT))
     if ends := [one.end for one in made if one.stage in _TRANSPLANTS]:
@@ -93,5 +93,6 @@ def _measured(paths: RunPaths) -> int:
 
 def _used(paths: RunPaths) -> float | None:
     """The forwards that were made, as a share of those allowed; None where all were that can be."""
-    noted = (read_json(paths.run_json) or {}).get("evidence")
-    return noted["forwards"] / noted["max_forwards"] if noted and is_open(paths) else None
+    noted = (read_json(paths.run_json) or {}).get("evidence", {})
+    allowed = noted.get("max_forwards")  # none of an audit without a budget
+    return noted["forwards"] / allowed if allowed and is_open(paths) else None

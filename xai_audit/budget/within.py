@@ -46,7 +46,7 @@ _TRYING = ("index", "attribute", "score")
 _LAST = ("agreement", "boundary", "flag", "report")
 _NEEDED = (*_TRYING, "evidence")
 _LOCAL = ".LocalEngine"
-_KEY = _NOTE = "budget"  # in the configuration, and in run.json
+_BUDGET = "budget"  # the key, and what run.json has of it
 
 
 def audited(spec: RunSpec) -> Path:
@@ -89,8 +89,10 @@ class _Within:
         if self._is_finished:
             log.info("budget: here is an audit without one; what changed since is not limited")
             own = replace(self._spec.settings, budget=None)
-            return audit(replace(self._spec, settings=own, config=self._spec.config | {_KEY: None}))
-        if (noted := self._record.get(_NOTE)) is None:
+            return audit(
+                replace(self._spec, settings=own, config=self._spec.config | {_BUDGET: None})
+            )
+        if (noted := self._record.get(_BUDGET)) is None:
             pace = self._tried()
             tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
             reach = first(pace, self._left, self._photos, classes, least=tried)
@@ -110,7 +112,7 @@ class _Within:
         """Whether the folder has all that is wanted, of a command without a budget."""
         record, own = self._record, self._spec.settings
         then, finished = record.get("config", {}), {*record.get("fingerprints", {})}
-        if then.get(_KEY) is not None or not {*own.stages} <= finished:
+        if then.get(_BUDGET) is not None or not {*own.stages} <= finished:
             return False
         wanted = (own.limit, own.evidence.max_forwards)
         return (then["limit"], then["evidence"]["max_forwards"]) == wanted
@@ -169,7 +171,7 @@ class _Within:
         pace = paced(self._paths, was, pace, workers=self._workers)
         if not last:  # without its report
             pace = replace(pace, closing=closing)
-        note = {_NOTE: {"reach": asdict(reach), "pace": asdict(pace)}}
+        note = {_BUDGET: {"reach": asdict(reach), "pace": asdict(pace)}}
         write_json(self._paths.run_json, self._record | note)
         if last and problem is not None:
             raise problem

@@ -31,7 +31,7 @@ def noted_arguments(spec: RunSpec) -> list[str]:
 def _hidden(argument: str) -> str:
     """An argument without what is or is called a secret: of its key the whole value goes."""
     key, equals, value = argument.partition("=")
-    return f"{key}={next(iter(redacted({key: value}).values()))}" if equals else redacted(argument)
+    return f"{key}={redacted({key: value})[key]}" if equals else redacted(argument)
 
 
 def command(run: Run, cues: Sequence[str] = ()) -> str | None:
