@@ -320,6 +320,17 @@ def test_the_lead(findings, told):
     assert lead(findings) == told
 
 
+@pytest.mark.parametrize(("spent", "budget"), [(2, True), (1, False)])
+def test_the_lead_says_where_the_budget_left_most_pairs_open(spent, budget):
+    left = [finding(f"c{i}", verdict="undetermined", effect=None) for i in range(3)]
+    why = "the budget of 9 forwards was spent before (evidence.max_forwards)."
+    left = [replace(f, because=why) if i < spent else f for i, f in enumerate(left)]
+    told = lead([*left, finding("daisy", verdict="clear")])
+    text = "3 of 4 pairs of class and cue are undetermined, most of them because the budget"
+    assert told.startswith(text) is budget
+    assert ("too few photos to decide" in told) is not budget
+
+
 PAIR = ("cat", "dog")
 
 

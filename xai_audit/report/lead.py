@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Classes named.
 _SHOWN = 5
+# What the reason of a pair holds that a budget left out.
+_BUDGET = "(evidence.max_forwards)"
 
 
 def lead(findings: Sequence[Finding], summary: Sequence[dict[str, Any]] = ()) -> str:
@@ -101,8 +103,15 @@ def _made(findings: Sequence[Finding]) -> bool:
 
 
 def _open(findings: Sequence[Finding]) -> str:
-    count = sum(f.verdict == UNDETERMINED for f in findings)
-    total = sum(len(f.names) for f in findings)
+    opens = [f for f in findings if f.verdict == UNDETERMINED]
+    count, total = len(opens), sum(len(f.names) for f in findings)
+    if 2 * sum(_BUDGET in f.because for f in opens) > count:
+        return say(
+            "{number} of {total} pairs of class and cue are undetermined, most of them because "
+            "the budget of forwards was spent before.",
+            number=f"{count:,}",
+            total=f"{total:,}",
+        )
     return say(
         "For {number} of {total} pairs of class and cue there were too few photos to decide.",
         number=f"{count:,}",
