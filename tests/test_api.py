@@ -26,7 +26,7 @@ from torchvision.datasets.folder import pil_loader
 
 import xai_audit
 from tests import tiny
-from xai_audit import pipeline
+from xai_audit.budget import within
 from xai_audit.config.compose import compose
 from xai_audit.errors import AuditError, ConfigError, TooManyFailuresError
 from xai_audit.models import memory
@@ -80,7 +80,7 @@ def test_an_audit_is_the_command_lines(folder, tmp_path, monkeypatch):
     """One path: the same arguments arrive at the pipeline, whoever was called."""
     arrived = []
     (tmp_path / "run.json").write_text("{}")
-    monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
+    monkeypatch.setattr(within, "audit", lambda *given: arrived.append(given) or tmp_path)
     given = tiny.overrides(
         folder, tmp_path / "out", "methods=[lime,gradcam]", "stamp.text=x", "seed=5", "+note.by=me"
     )
@@ -92,7 +92,7 @@ def test_an_audit_is_the_command_lines(folder, tmp_path, monkeypatch):
 def test_files_of_the_users_own(folder, tmp_path, monkeypatch):
     arrived = []
     (tmp_path / "run.json").write_text("{}")
-    monkeypatch.setattr(pipeline, "audit", lambda *given: arrived.append(given) or tmp_path)
+    monkeypatch.setattr(within, "audit", lambda *given: arrived.append(given) or tmp_path)
     (tmp_path / "conf" / "method").mkdir(parents=True)
     text = "_target_: a.b\nname: mine\nsign: positive\n"
     (tmp_path / "conf" / "method" / "mine.yaml").write_text(text)

@@ -163,7 +163,7 @@ def test_a_budget_bounds_the_forwards():
     evidence = SimpleNamespace(max_forwards=400)
     full = SimpleNamespace(settings=SimpleNamespace(evidence=evidence))
     cut = _afforded(row(), SimpleNamespace(full=full))
-    assert (cut.forwards, cut.work, cut.basis) == (300, 24.0, AT_MOST)  # three quarters of it
+    assert (cut.forwards, cut.work, cut.basis) == (240, 19.2, AT_MOST)  # three fifths of it
     evidence.max_forwards = None
     assert _afforded(row(), SimpleNamespace(full=full)) == row()
 

@@ -15,6 +15,7 @@ from tests import tiny
 from xai_audit.config.compose import compose
 from xai_audit.errors import DatasetError, MaskProblem
 from xai_audit.index.masks import check_masks
+from xai_audit.masks import _meaning
 from xai_audit.masks.dataset import DatasetMasks
 from xai_audit.schema import MANIFEST
 
@@ -129,7 +130,8 @@ def test_the_command_ends_before_the_heatmaps(folder, tmp_path):
     assert not (tmp_path / "out" / "attributions").exists()
 
 
-def test_how_masks_are_read_is_logged(folder, tmp_path):
+def test_how_masks_are_read_is_logged(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(_meaning, "_logged", set())  # by no test before
     root = tmp_path / "photos"
     shutil.copytree(folder, root)
     for path in (root / "masks").rglob("*.png"):
