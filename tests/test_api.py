@@ -70,6 +70,15 @@ def test_load_reads_without_torch(tmp_path):
     assert heavy == "[]"
 
 
+def test_a_command_starts_without_what_only_stages_need(tmp_path):
+    code = (
+        "import sys, xai_audit.verbs.run\n"
+        "slow = ('torch', 'torchvision', 'scipy.stats', 'sklearn', 'matplotlib', 'captum')\n"
+        "print([name for name in slow if name in sys.modules])\n"
+    )
+    assert child(code, tmp_path).strip() == "[]"
+
+
 def test_public_names():
     assert xai_audit.__all__ == ["audit", "load"]
     for name in xai_audit.__all__:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
-from scipy.stats import rankdata
 
 from xai_audit.discovery.read import cell_shares
 from xai_audit.run.files import scan
@@ -164,6 +163,8 @@ class Maps:
         A map comes to ``grid`` by area means. Ranks are halves, so float32 holds them exactly.
         """
         if grid not in self._ranks:
+            from scipy.stats import rankdata  # a second of imports, which few commands need
+
             found = np.full((len(self.shapes), grid[0] * grid[1]), np.nan, np.float32)
             for row, (heatmap, shape) in enumerate(zip(self._heatmaps, self.shapes, strict=True)):
                 if (shares := cell_shares(heatmap, shape, grid)) is not None:

@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import norm, rankdata
+from scipy.special import expit, logit, ndtri
 
 from xai_audit.statistics.intervals import LEVEL
 
@@ -31,6 +30,8 @@ def placements(
     above, below = int(positive.sum()), int((~positive).sum())
     if not above or not below:
         return np.empty(0), np.empty(0)
+    from scipy.stats import rankdata  # a second of imports, which few commands need
+
     ranks = rankdata(scores)
     over = (ranks[positive] - rankdata(scores[positive])) / below
     under = 1 - (ranks[~positive] - rankdata(scores[~positive])) / above
@@ -60,7 +61,7 @@ def placement_interval(
     if min(area, 1 - area) < 1e-12:
         edge = float(((1 - LEVEL) / 2) ** (1 / fewer))
         return (edge, 1.0) if area > 0.5 else (0.0, 1 - edge)
-    half = float(norm.interval(LEVEL)[1]) * error / (area * (1 - area))
+    half = float(ndtri((1 + LEVEL) / 2)) * error / (area * (1 - area))
     centre = float(logit(area))
     return float(expit(centre - half)), float(expit(centre + half))
 
