@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from tests.bench.rows import NO_BOUND, Row
+from xai_audit.config.nodes import STAGES
 from xai_audit.schema import PULL, RELIANCE, SCRAMBLED
 
 if TYPE_CHECKING:
@@ -20,18 +21,21 @@ if TYPE_CHECKING:
 # A budget of 32 images, each seen with the cue and without it.
 _FORWARDS = 2 * 32
 _FIRST = (RELIANCE, PULL, SCRAMBLED)
-_WALL, _CPU = "_seconds", "_cpu_seconds"
+_CHECKS = 0.25
 
 
-def evidence_share(paths: RunPaths) -> float:
-    """Of the seconds of all stages, those of the evidence."""
+def share(paths: RunPaths, *stages: str) -> float:
+    """Of the seconds of all stages, those of ``stages``; their parts are theirs."""
     timings = json.loads(paths.run_json.read_text(encoding="utf-8"))["timings"]
-    seconds = {
-        name: float(value)
-        for name, value in timings.items()
-        if name.endswith(_WALL) and not name.endswith(_CPU)
-    }
-    return seconds.get(f"evidence{_WALL}", 0.0) / max(sum(seconds.values()), 1e-9)
+    seconds = {stage: float(timings.get(f"{stage}_seconds", 0)) for stage in STAGES}
+    return sum(map(seconds.__getitem__, stages)) / max(sum(seconds.values()), 1e-9)
+
+
+def checks_row(paths: RunPaths, command: str) -> Row:
+    """The row of what checks the methods and attacks decisions, which no verdict needs."""
+    found = share(paths, "trust", "adversarial")
+    what = "share of trust and adversarial in a run"
+    return Row(what, f"<= {_CHECKS}", f"{found:.2f}", found <= _CHECKS, command)
 
 
 def apart(paths: RunPaths) -> int:
@@ -60,7 +64,7 @@ def decided_row(spent: Sequence[tuple[int, int]], decided: int, command: str) ->
     return Row(what, NO_BOUND, f"{every:.1f}; {first:.1f}{ratio}", True, command)
 
 
-def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> list[Row]:
+def rows(forwards: pd.Series, told_apart: int, evidence: float, command: str) -> list[Row]:
     """Rows for the ``forwards`` column of evidence tables, those of :func:`apart`, the share."""
     known = forwards.dropna()
     most, mean = int(known.max()), float(known.mean())
@@ -74,5 +78,5 @@ def rows(forwards: pd.Series, told_apart: int, share: float, command: str) -> li
             "of all forwards, those that tell overlapping confirmed cues apart",
             NO_BOUND, f"{told_apart / max(whole, 1):.3f} ({told_apart} of {whole})", True, command,
         ),
-        Row("share of the evidence stage in a run", NO_BOUND, f"{share:.2f}", True, command),
+        Row("share of the evidence stage in a run", NO_BOUND, f"{evidence:.2f}", True, command),
     ]  # fmt: skip

@@ -29,8 +29,8 @@ def run(shared: Path, quick: bool) -> list[Row]:
         done = finished(command)
         rows = [_accuracy(shared, paths, told, quick=quick), _speed(paths, done, told)]
         forwards = pd.read_parquet(paths.evidence)["forwards"]
-        spent = cost.rows(forwards, cost.apart(paths), cost.evidence_share(paths), told)
-        return [*rows, _verdicts(paths, told), *spent]
+        spent = cost.rows(forwards, cost.apart(paths), cost.share(paths, "evidence"), told)
+        return [*rows, _verdicts(paths, told), *spent, cost.checks_row(paths, told)]
 
 
 def _accuracy(shared: Path, paths: RunPaths, command: str, *, quick: bool) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,7 @@ from tests.bench.planted.photos import Photo, Split, reshaped, written
 from tests.bench.planted.scenario import CONVNEXT
 from tests.bench.planted.train import predicted
 from tests.bench.planted.truth import victims
+from xai_audit.run.paths import RunPaths
 
 pytestmark = pytest.mark.slow  # of the benches, not of the package
 ALL = {scenario.name: scenario for scenario in varied.varied()}
@@ -184,3 +186,21 @@ def test_forwards_are_told_with_those_before_carriers(tmp_path):
     assert cost.forwards(paths) == (9, 8)
     row = cost.decided_row([(9, 8), (3, 2)], 4, "")
     assert row.measured == "3.0; 2.5 (1.20x)"
+
+
+def test_shares_of_the_time_count_a_stage_once_whatever_its_parts_say(tmp_path):
+    seconds = {
+        "evidence": 6,
+        "survey": 2,
+        "transplant": 4,
+        "trust": 2,
+        "adversarial": 1,
+        "index": 1,
+    }
+    timings = {f"{stage}_seconds": spent for stage, spent in seconds.items()}
+    timings |= {"evidence_cpu_seconds": 12}
+    paths = RunPaths(tmp_path)
+    paths.run_json.write_text(json.dumps({"timings": timings}))
+    assert cost.share(paths, "evidence") == 0.6
+    row = cost.checks_row(paths, "")
+    assert (row.measured, row.met) == ("0.30", False)

@@ -137,7 +137,7 @@ class AdversarialConfig:
     """How the smallest changes that flip a decision are searched."""
 
     # Images in all, a sample stratified by class; 0 searches none.
-    images: int = field(default=32, metadata={"min": 0, "max": 1_000_000})
+    images: int = field(default=16, metadata={"min": 0, "max": 1_000_000})
     # Steps of PGD per budget.
     steps: int = field(default=10, metadata={"min": 1})
     # Largest budget, grey levels of 255.

@@ -82,7 +82,7 @@ def read(scenario: Scenario, root: Path, paths: RunPaths) -> Outcome:
         evidence=pd.read_parquet(paths.evidence),
         mass=mass,
         apart=cost.apart(paths),
-        evidence_share=cost.evidence_share(paths),
+        evidence_share=cost.share(paths, "evidence"),
         carriers=truth["carriers"],
         n_photos=labels.size().to_dict(),
         strip=strip.by_class(paths.attributions),
