@@ -95,7 +95,7 @@ def completed(cfg: DictConfig, own: HydraConf) -> RunSpec:
         return RunSpec(
             settings=settings,
             methods=tuple(_with_args(_method_nodes(cfg, overrides, sources), settings)),
-            cues=tuple(_plain(node) for node in _cue_nodes(cfg, folders)),
+            cues=tuple(_cues(cfg, folders)),
             config=_plain(cfg),
             arguments=(*(f"--config-dir={folder}" for folder in folders), *overrides),
         )
@@ -190,7 +190,7 @@ def _with_args(nodes: Sequence[DictConfig], settings: AuditConfig) -> Iterator[d
         yield merged
 
 
-def _cue_nodes(cfg: DictConfig, folders: Sequence[Path]) -> list[DictConfig]:
+def _cues(cfg: DictConfig, folders: Sequence[Path]) -> Iterator[dict[str, Any]]:
     """The nodes of the cues requested; by default of every YAML file of the group ``cue``.
 
     A user's own file replaces ours of the same name. A stamp is requested by giving one.
@@ -201,18 +201,20 @@ def _cue_nodes(cfg: DictConfig, folders: Sequence[Path]) -> list[DictConfig]:
     names = [name for name in files if name != "stamp"] if cfg.cues is None else list(cfg.cues)
     if cfg.stamp.image is not None or cfg.stamp.text is not None:
         names.append("stamp")
-    return [_cue_node(cfg, name, files) for name in dict.fromkeys(names)]
+    whole = cfg.copy()
+    with open_dict(whole):
+        for name in dict.fromkeys(names):
+            # Within the whole, so that what it takes from other keys resolves.
+            whole["cue"] = _cue(name, files)
+            yield _plain(whole.cue)
 
 
-def _cue_node(cfg: DictConfig, name: str, files: dict[str, Path]) -> DictConfig:
+def _cue(name: str, files: dict[str, Path]) -> Any:  # noqa: ANN401 - what YAML has
     if ":" in name:  # package.module:callable
-        target = {"_target_": name.replace(":", "."), "name": name.rpartition(":")[2]}
-        return OmegaConf.create(target)
+        return {"_target_": name.replace(":", "."), "name": name.rpartition(":")[2]}
     if name not in files:
         raise unknown("cue", name, sorted(files), shown=f"cues=[{name}]")
-    # Merged into the whole, so that what it takes from other keys resolves.
-    node: DictConfig = OmegaConf.merge(cfg, {"cue": OmegaConf.load(files[name])}).cue
-    return node
+    return OmegaConf.load(files[name])
 
 
 def _known_keys(overrides: Sequence[str], folders: Sequence[Path]) -> list[str]:
