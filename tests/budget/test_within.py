@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from tests import tiny
+from xai_audit.budget import within
 from xai_audit.budget.pace import Reach
 from xai_audit.budget.within import limited
 from xai_audit.config.compose import compose
+from xai_audit.errors import ConfigError
 from xai_audit.run.paths import RunPaths
 
 pytestmark = pytest.mark.xdist_group("budget")
@@ -112,6 +114,78 @@ def test_a_budget_takes_nothing_from_an_audit_that_had_none(stages, many, out):
     assert done.returncode == 0, done.stderr
     assert json.loads(out.run_json.read_text())["fingerprints"] == before
     assert "here is an audit without one" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def looked(many, tmp_path_factory):
+    """An audit that has a first look: its folder, its log, and what was there before each step."""
+    out, steps = RunPaths(tmp_path_factory.mktemp("looked") / "out"), []
+
+    def audit(spec):
+        page = out.index_html.read_text(encoding="utf-8") if out.index_html.is_file() else ""
+        steps.append((spec.settings.limit, page))
+        return whole(spec)
+
+    whole = within.audit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(within, "audit", audit)
+        patch.setattr(within, "_MANY", 20)
+        patch.setattr(within, "_LONG", 0)
+        done = tiny.audit(tiny.overrides(many, out.root, _STAGES, "first_look=1s"))
+    assert done.returncode == 0, done.stderr
+    return out, done.stderr, steps
+
+
+def test_a_first_look_has_a_report_that_says_so_before_the_audit_goes_on(looked):
+    _, log, steps = looked
+    limits, pages = zip(*steps, strict=True)
+    assert limits[:2] == (16, 48)
+    assert limits[-1] is None
+    told = f"This is a first look, at {limits[-2]} of 54 photos"
+    assert told in pages[-1]
+    assert not any(pages[:-1])
+    assert told in log
+    assert "first look: the report above; the audit goes on" in log
+
+
+def test_in_the_end_it_is_the_audit_that_nobody_looked_at(looked, stages):
+    out, _, _ = looked
+    pd.testing.assert_frame_equal(pd.read_parquet(out.evidence), stages[2]["evidence"])
+    record = json.loads(out.run_json.read_text())
+    assert record["fingerprints"] == stages[2]["record"]["fingerprints"]
+    assert record["config"]["budget"] is None
+    assert "first look" not in out.index_html.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["first_look=null"], ["limit=19"], ["stages=[index,attribute,score]"], ["engine=slurm"],
+        ["shard=1/2"],
+    ],
+)  # fmt: skip
+def test_nobody_looks_where_it_is_no_use(many, tmp_path, monkeypatch, keys):
+    steps = []
+    monkeypatch.setattr(within, "audit", lambda spec: steps.append(spec.is_look) or tmp_path)
+    monkeypatch.setattr(within, "_MANY", 20)
+    within.audited(compose(tiny.overrides(many, tmp_path / "out", _STAGES, *keys)))
+    assert steps == [False]
+
+
+@pytest.mark.parametrize(("many_is", "told"), [(200, False), (54, True)])
+def test_few_photos_are_not_looked_at_first(many, tmp_path, monkeypatch, many_is, told):
+    steps = []
+
+    def audit(spec):
+        steps.append(spec.is_look)
+        raise ConfigError("what the audit says")
+
+    monkeypatch.setattr(within, "audit", audit)
+    monkeypatch.setattr(within, "_MANY", many_is)
+    with pytest.raises(ConfigError):
+        within.audited(compose(tiny.overrides(many, tmp_path / "out", _STAGES)))
+    assert steps == [told]
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""``budget=60s``: an audit of as many photos and transplants as the time allows.
+"""``budget=60s`` and ``first_look=60s``: as many photos and transplants as the time allows.
 
 Several audits in one folder, each of which takes over what the ones before have measured: a few
 photos, twice, which show what another one takes; a first look at more of them, with verdicts and so
 many transplants as show what one takes; then as many more as the rest of the time pays for, the
 most telling cells first, and the report. The same command again goes on from there, and one without
-a budget to the end.
+a budget to the end: an audit that takes long has such a first look by itself, and goes on.
 
 Why not a clock that stops the stages where they are: half of a stage has no table, and where it
 stopped would be chance. So many photos and so many forwards give the same answer on any machine.
@@ -13,9 +13,11 @@ stopped would be chance. So many photos and so many forwards give the same answe
 from __future__ import annotations
 
 import logging
+import math
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.budget.measured import before, is_open, paced
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from xai_audit.config.spec import RunSpec
+    from xai_audit.types import DatasetSource
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +48,37 @@ _TRYING = ("index", "attribute", "score")
 # What a first look leaves to the last audit.
 _LAST = ("agreement", "boundary", "flag", "report")
 _NEEDED = (*_TRYING, "evidence")
+# A first look is worth its time from so many photos on, and where the audit takes so many times as
+# long: of its forwards hardly half are of use to the audit.
+_MANY, _LONG = 200, 3
+_OF_A_CELL = 40  # forwards that a class and cue take, of the planted suite's mean
 _LOCAL = ".LocalEngine"
 _BUDGET = "budget"  # the key, and what run.json has of it
 
 
 def audited(spec: RunSpec) -> Path:
-    """The output folder of the audit, within ``budget`` where it has one that is to be spent.
+    """The output folder of the audit: within ``budget`` where it has one, else after a first look.
 
     Raises:
         ConfigError: a budget of more than this machine's time.
         AuditError: as the audit would.
     """
-    if spec.settings.budget is None or not {*_NEEDED} & {*spec.settings.stages} - {"index"}:
-        return audit(spec)
-    _check(spec)
-    return _Within(spec).audited()
+    own = spec.settings
+    if own.budget is not None and {*_NEEDED} & {*own.stages} - {"index"}:
+        _check(spec)
+        return _Within(spec).audited()
+    if own.budget is None and own.first_look is not None and _can_look(spec):
+        looking = replace(own, budget=own.first_look, gate=GateConfig())  # which judges the whole
+        config = spec.config | {_BUDGET: own.first_look}
+        _Within(replace(spec, settings=looking, config=config, is_look=True)).look()
+    return audit(spec)
+
+
+def _can_look(spec: RunSpec) -> bool:
+    """Whether all of it is asked of this machine alone, and not of one member of a sweep."""
+    own = spec.settings
+    whole = {*_NEEDED, "report"} <= {*own.stages} and own.shard is None and spec.log_answer
+    return whole and str(own.engine["_target_"]).endswith(_LOCAL)
 
 
 def _check(spec: RunSpec) -> None:
@@ -81,7 +100,8 @@ class _Within:
         self._end = time.monotonic() + seconds_of(str(spec.settings.budget))
         self._spec = spec
         configure(**vars(spec.settings.store))
-        self._paths = folder_of(spec, build("dataset", spec.settings.dataset).name)
+        self._dataset: DatasetSource = build("dataset", spec.settings.dataset)
+        self._paths = folder_of(spec, self._dataset.name)
         workers = spec.settings.engine.get("workers")
         self._workers = workers if isinstance(workers, int) and workers else 1
 
@@ -93,19 +113,54 @@ class _Within:
                 replace(self._spec, settings=own, config=self._spec.config | {_BUDGET: None})
             )
         if (noted := self._record.get(_BUDGET)) is None:
-            pace = self._tried()
-            tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
-            reach = first(pace, self._left, self._photos, classes, least=tried)
-            pace = self._audited(reach, pace, last=False)
-            onward = more(pace, reach, self._left)
+            self._looked(self._tried())
         else:
             reach, pace = Reach(**noted["reach"]), Pace(**noted["pace"])
             unmeasured = is_open(self._paths)
             onward = further(pace, reach, self._left, self._photos, is_open=unmeasured)
             if reach.photos == self._photos and not unmeasured:
                 log.info("budget: every pair is measured; the rest is left to no budget")
-        self._audited(onward, pace, last=True)
+            self._audited(onward, pace, last=True)
         return self._paths.root
+
+    def look(self) -> None:
+        """A report within the time, where nothing is there yet and the audit takes far longer."""
+        if self._record or not self._may_be_many:
+            return
+        pace, seconds = self._tried(), seconds_of(str(self._spec.settings.budget))
+        if self._photos < _MANY or self._whole(pace) < _LONG * seconds:
+            return
+        with suppress(TooManyFailuresError):  # of the whole the audit says so
+            self._looked(pace)
+        log.info("first look: the report above; the audit goes on (first_look=null: without one)")
+
+    @property
+    def _may_be_many(self) -> bool:
+        """Whether the files can be enough for a first look; unknown before they are rendered."""
+        if (self._spec.settings.limit or _MANY) < _MANY:
+            return False
+        try:
+            return sum(1 for _ in islice(self._dataset.entries(), _MANY)) == _MANY
+        except (AuditError, OSError):  # which the audit tells, in its place among other checks
+            return True
+
+    def _whole(self, pace: Pace) -> float:
+        """Seconds that the verdicts of every photo take, about."""
+        cells = len(self._record["classes"]) * len(self._spec.cues)
+        limit = self._spec.settings.evidence.max_forwards
+        forwards = min(_OF_A_CELL * cells, limit or math.inf)
+        return self._photos * (pace.photo + pace.survey) + forwards * pace.photo
+
+    def _looked(self, pace: Pace) -> None:
+        """Audit so many photos as the time pays for, once for a pace of forwards, then to its end.
+
+        Args:
+            pace: of the photos that were tried.
+        """
+        tried, classes = self._record["counts"]["ok"], len(self._record["classes"])
+        reach = first(pace, self._left, self._photos, classes, least=tried)
+        pace = self._audited(reach, pace, last=False)
+        self._audited(more(pace, reach, self._left), pace, last=True)
 
     @property
     def _is_finished(self) -> bool:
@@ -160,8 +215,9 @@ class _Within:
     def _audited(self, reach: Reach, pace: Pace, *, last: bool) -> Pace:
         """Audit as far as ``reach`` goes, and note it; what it took."""
         log.info(
-            "budget %s: %s of %s photos, and %s forwards of transplants at most, the most telling "
+            "%s %s: %s of %s photos, and %s forwards of transplants at most, the most telling "
             "first",
+            "first look" if self._spec.is_look else "budget",
             self._spec.settings.budget,
             *(f"{count:,}" for count in (reach.photos, self._photos, reach.forwards)),
         )

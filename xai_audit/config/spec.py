@@ -27,6 +27,7 @@ class RunSpec:
         member: of a sweep, what tells its folder from the others'; empty where it needs no name.
         siblings: output folders of the members that ran before it.
         log_answer: whether the log ends with the answer; a sweep ends with that of all members.
+        is_look: whether this is the first look of an audit that goes on.
         arguments: of the command line that describes the same audit.
     """
 
@@ -37,6 +38,7 @@ class RunSpec:
     member: str = ""
     siblings: tuple[Path, ...] = ()
     log_answer: bool = True
+    is_look: bool = False
     arguments: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

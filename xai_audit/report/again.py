@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = ("python", "-m", "xai_audit")
 # Keys of the earlier command that would narrow the new one, or that are set anew.
-_OWN = ("cues", "stages", "output_dir", "shard", "budget", "progress")
+_OWN = ("cues", "stages", "output_dir", "shard", "budget", "first_look", "progress")
 # What was given to ``xai_audit.audit`` in memory, which no command line has.
 _IN_MEMORY = ("dataset=memory", "model=memory")
 

@@ -74,15 +74,25 @@ def _budget(run: Run) -> str:
     noted, counts = run.record.get("evidence") or {}, run.record.get("counts") or {}
     if (budget := noted.get("budget")) is None or not run.has("evidence"):
         return ""
-    photos, forwards = counts.get("ok", 0), noted["max_forwards"]
+    photos = counts.get("ok", 0)
+    numbers = {
+        "photos": f"{photos:,}",
+        "all": f"{photos + counts.get('left_out', 0):,}",
+        "forwards": f"{noted['max_forwards']:,}",
+    }
+    if noted.get("first_look"):
+        return say(
+            "This is a first look, at {photos} of {all} photos with at most {forwards} forwards of "
+            "transplants, the most telling first; cues that overlap may not be told apart yet. The "
+            "audit goes on from there and writes this report anew.",
+            **numbers,
+        )
     return say(
         "This is a first answer (budget={budget}), from {photos} of {all} photos and at most "
         "{forwards} forwards of transplants, the most telling first; cues that overlap may not be "
         "told apart yet. The same command goes on from there, and without budget= to the end.",
         budget=budget,
-        photos=f"{photos:,}",
-        all=f"{photos + counts.get('left_out', 0):,}",
-        forwards=f"{forwards:,}",
+        **numbers,
     )
 
 

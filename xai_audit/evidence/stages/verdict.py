@@ -110,10 +110,12 @@ def _requested(audit: Audit) -> list[str] | None:
 
 
 def _budget(audit: Audit) -> dict[str, Any]:
-    """The forwards that the evidence was limited to, and the time, where it was."""
+    """The forwards that the evidence was limited to, and the time and what for, where it was."""
     forwards, seconds = audit.settings.evidence.max_forwards, audit.settings.budget
     found = {} if forwards is None else {"max_forwards": forwards}
-    return found if seconds is None else found | {"budget": seconds}
+    if seconds is None:
+        return found
+    return found | {"budget": seconds, "first_look": audit.spec.is_look}
 
 
 def _are_made(audit: Audit) -> bool:
