@@ -222,7 +222,8 @@ class _Within:
             *(f"{count:,}" for count in (reach.photos, self._photos, reach.forwards)),
         )
         was = before(self._paths)
-        problem = _problem(limited(self._spec, reach, leaving=() if last else _LAST))
+        spec = limited(self._spec, reach, leaving=() if last else _LAST)
+        problem = _problem(spec if last else replace(spec, log_answer=False))
         closing = pace.closing
         pace = paced(self._paths, was, pace, workers=self._workers)
         if not last:  # without its report
