@@ -30,7 +30,6 @@ the same command again resumes. Where ``gate.*`` has rules, what of them holds i
 
 from __future__ import annotations
 
-import errno
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +66,7 @@ from xai_audit.run.limits import before_torch
 from xai_audit.run.manifest import failed_fraction
 from xai_audit.run.progress import StopRequest
 from xai_audit.run.record import RunRecord, owned
+from xai_audit.run.unwritten import writing
 from xai_audit.score.stage import SCORE
 from xai_audit.store.address import home_of
 from xai_audit.store.settings import configure
@@ -96,7 +96,6 @@ STAGES = (
 
 # The stages that run the model.
 _WITH_MODEL = ("attribute", "trust", "evidence", "adversarial", "augmentation")
-_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def audit(spec: RunSpec) -> Path:
@@ -128,7 +127,7 @@ def audit(spec: RunSpec) -> Path:
         # What does not fit is an error before anything is written.
         targets_of(job)
         check_possible(spec.methods, forward_only=job.facts.forward_only)
-    with owned(paths), stop, driver.status.at_end():
+    with writing(paths.root), owned(paths), stop, driver.status.at_end():
         record.check_owner()  # again: another audit may have come while the model loaded
         borrow(paths, spec.siblings, record.content["identity"])
         try:
@@ -139,15 +138,6 @@ def audit(spec: RunSpec) -> Path:
         except StoppedError:
             record.write()  # what the stage in hand has counted and timed
             raise
-        except OSError as exc:
-            if exc.errno not in _NO_PLACE:
-                raise
-            raise OutputError(
-                "cannot write; everything finished so far is kept",
-                where=exc.filename or paths.root,
-                got=exc.strerror,
-                remedy="free disk space or allow writing, then run the same command again",
-            ) from exc
         finally:
             driver.close()
         _finish(job, record)
@@ -181,7 +171,7 @@ def _worked_share(paths: RunPaths, spec: RunSpec, stop: StopRequest) -> Path:
     share = Share.parsed(spec.settings.shard or "")
     check_plan(paths, spec)
     job = Audit(paths, spec, read_current(paths).__contains__, planned=True)
-    with stop:
+    with writing(paths.root), stop:
         if not work_share(job, STAGES, share, stop=stop.check):
             log.info("shard %s: no stage waits for parts of this share", share)
     return paths.root

@@ -19,8 +19,9 @@ from tests import tiny
 from tests.work.processes import arguments, made_by
 from xai_audit.engines._ray_worker import Maker
 from xai_audit.pipeline import STAGES
-from xai_audit.run.files import remove_leftovers, replacing
+from xai_audit.run.files import replacing
 from xai_audit.run.home import paths_of
+from xai_audit.run.leftovers import remove_leftovers
 from xai_audit.work.__main__ import made, main, opened
 from xai_audit.work.parts import read_parts
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xai_audit.data._names import shown
+from xai_audit.errors import OutputError
 from xai_audit.run.files import replacing
 from xai_audit.run.paths import safe_name
 from xai_audit.run.user_cache import user_cache
@@ -120,8 +121,8 @@ def index_of(shard: str, size: int, mtime_ns: int, reader: Reader) -> ShardIndex
         try:
             with replacing(place) as temporary, pa.ipc.new_file(temporary, made.schema) as file:
                 file.write_batch(made)
-        except OSError as exc:
-            log.warning("the index of %s is not kept: %s", shown(shard), exc.strerror or exc)
+        except OutputError as exc:
+            log.warning("the index of %s is not kept: %s", shown(shard), exc.__cause__)
         batch = _mapped(place, stamp)
         batch = made if batch is None else batch
     return ShardIndex(batch)

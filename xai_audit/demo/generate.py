@@ -17,6 +17,7 @@ from PIL import Image
 
 from xai_audit.demo import render, species
 from xai_audit.errors import OutputError
+from xai_audit.run.unwritten import writing
 
 RENDERER_VERSION = "1"
 IMAGES_PER_CLASS = 60
@@ -39,11 +40,18 @@ def generate(root: Path, *, workers: int | None = None, progress: Progress | Non
     rendered into a sibling and renamed: no reader sees half a set, and two processes may race.
 
     Raises:
-        OutputError: `root` holds files that no renderer wrote.
+        OutputError: `root` holds files that no renderer wrote, or cannot be written.
     """
     if is_complete(root):
         return root
     _refuse_foreign(root)
+    with writing(root):
+        _render(root, workers, progress)
+    return root
+
+
+def _render(root: Path, workers: int | None, progress: Progress | None) -> None:
+    """Put the test split at `root`."""
     root.parent.mkdir(parents=True, exist_ok=True)
     _sweep(root)
     draft = root.parent / f".{root.name}.{secrets.token_hex(6)}.tmp"
@@ -55,7 +63,6 @@ def generate(root: Path, *, workers: int | None = None, progress: Progress | Non
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     log.info("demo photos rendered into %s in %.1f s", root, time.monotonic() - started)
-    return root
 
 
 def is_complete(root: Path) -> bool:

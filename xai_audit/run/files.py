@@ -8,10 +8,8 @@ import math
 import os
 import platform
 import re
-import shutil
 import tempfile
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xai_audit.errors import OutputError
+from xai_audit.run.unwritten import unwritten
 from xai_audit.store.home import publish
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 _PREFIX = b"xai_audit."
 # As it stands in files' names: letters and digits only, for dots separate a temporary's fields.
 HOST = re.sub(r"[^A-Za-z0-9]+", "-", platform.node()) or "host"
-_DAY = 86_400.0  # seconds
 _BATCH_ROWS = 65_536
 # A whole number of parts (1024 files, 256 photos) of a large table, which readers of some of its
 # rows read alone.
@@ -42,22 +40,27 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary sibling of ``path`` that takes its place when the block ends well.
 
     Raises:
-        OutputError: ``path`` is at home in a store, which does not take it.
+        OutputError: it cannot be written, or ``path`` is at home in a store that does not take it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = f".{path.name}.{HOST}.{os.getpid()}."
-    handle, name = tempfile.mkstemp(prefix=writer, suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = f".{path.name}.{HOST}.{os.getpid()}."
+        handle, name = tempfile.mkstemp(prefix=writer, suffix=".tmp", dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         _fsync(temporary)
         temporary.chmod(0o666 & ~_umask())
         publish(temporary, path)
         temporary.replace(path)
         _fsync(path.parent)
+    except OSError as exc:
+        raise unwritten(path, exc, temporary) from exc
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with suppress(OSError):  # gone, or its folder is read-only by now
+                temporary.unlink()
 
 
 def _umask() -> int:
@@ -96,10 +99,11 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is any
 def write_table(path: Path, table: pa.Table, notes: dict[str, str] | None = None) -> None:
     """Put ``table`` at ``path`` as Parquet, with ``notes`` in its metadata, atomically."""
     metadata = {_PREFIX + key.encode(): value.encode() for key, value in (notes or {}).items()}
-    with replacing(path) as temporary:
+    # Closed here: a writer that failed would keep the deleted file, and its place on the disk.
+    with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
         pq.write_table(
             table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata}),
-            temporary,
+            file,
             compression="zstd",
             row_group_size=_GROUP_ROWS,
         )
@@ -132,44 +136,6 @@ def is_readable(path: Path) -> bool:
         pq.read_schema(path)
     except (OSError, pa.ArrowInvalid):
         return False
-    return True
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files in ``folder`` of processes that no longer run.
-
-    Their names hold the writer's host and process. Those of another host are deleted when they are
-    older than a day.
-    """
-    for path in folder.glob(".*.tmp"):
-        if _is_alive(path):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(temporary: Path) -> bool:
-    """Whether the process that writes ``temporary`` may still be running."""
-    fields = temporary.name.split(".")
-    host, process = (fields[-4], fields[-3]) if len(fields) > 4 else ("", "")
-    if host != HOST or not process.isdigit():
-        try:
-            return time.time() - temporary.stat().st_mtime < _DAY
-        except OSError:
-            return False
-    return is_running(int(process))
-
-
-def is_running(process: int) -> bool:
-    """Whether a process of this machine has this number."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
     return True
 
 

@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from xai_audit.config.spec import RunSpec
 from xai_audit.errors import OutputError
-from xai_audit.run.files import read_json, read_notes, remove_leftovers, write_json, write_table
+from xai_audit.run.files import read_json, read_notes, write_json, write_table
+from xai_audit.run.leftovers import remove_leftovers
 from xai_audit.run.paths import RunPaths
 from xai_audit.run.record import fingerprint
 from xai_audit.store.address import home_of

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from xai_audit.errors import AuditError, OutputError
-from xai_audit.run.files import HOST, is_running, read_json, write_json
+from xai_audit.run.files import HOST, read_json, write_json
+from xai_audit.run.leftovers import is_running
 from xai_audit.store.address import spelled
 from xai_audit.work.attempts import read_attempts
 from xai_audit.work.parts import missing, part_file
@@ -192,7 +193,7 @@ def _rate(made: Sequence[Attempt], sizes: Mapping[int, int], now: float) -> floa
     for mine in _by_worker(made).values():
         if _is_here(mine[-1], now):
             lately = [one for one in mine if one.end > now - _MINUTES] or mine[-1:]
-            seconds = mine[-1].end - min(one.start for one in lately)
+            seconds = sum(one.seconds or 0.0 for one in lately)  # right too where a clock was set
             total += sum(sizes[one.part] for one in lately) / max(seconds, 1e-3)
     return total or None
 
