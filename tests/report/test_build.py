@@ -30,9 +30,9 @@ def opened(monkeypatch) -> list[Path]:
     """The photos that are opened to be drawn."""
     paths = []
 
-    def counting(path, tile, opener=None):
+    def counting(path, tile, opener=None, **more):
         paths.append(path)
-        return open_photo(path, tile, opener)
+        return open_photo(path, tile, opener, **more)
 
     open_photo = overlay.open_photo
     for module in (overlay, spotlight):

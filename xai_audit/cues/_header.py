@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xai_audit.vision.opening import Opener
+    from xai_audit.vision.opening import Opener, Stamp
 
 _MAKE, _MODEL, _SOFTWARE, _TAKEN, _EXIF = 0x010F, 0x0110, 0x0131, 0x0132, 0x8769
 
@@ -50,10 +50,14 @@ class Header:
     software: bool
 
 
-def read(path: str, opener: Opener | None = None) -> Header | None:
-    """The header of the photo, or None where it cannot be opened or read; never raises."""
+def read(path: str, opener: Opener | None = None, *, stamp: Stamp = (None, None)) -> Header | None:
+    """The header of the photo, or None where it cannot be opened or read; never raises.
+
+    None too where it is not the photo that was indexed, with this ``stamp``.
+    """
     try:
         with _quiet(), opened(path, opener) as file:
+            file.check_unchanged(stamp)
             # No pixel is decoded, so there may be any number of them.
             image = identify(file.stream, path, max_pixels=sys.maxsize)
             with translated():

@@ -34,7 +34,7 @@ class FileFacts(PhotoProperty):
     def descriptors(self, canvas: Canvas) -> NDArray[np.float32] | None:
         """Logs of size and sides, format, mode, EXIF, camera, software: (27,); 0 where unknown."""
         record = canvas.record
-        head = header.read(record.path, canvas.opener)
+        head = header.read(record.path, canvas.opener, stamp=(record.file_bytes, record.mtime_ns))
         sides = [math.log(max(record.width, 1)), math.log(max(record.height, 1))]
         return np.array([*sides, *_facts(head, sum(sides))], dtype=np.float32)
 

@@ -73,8 +73,8 @@ def _read(
     file: tuple[str, int | None, int | None], opener: Opener | None, max_pixels: int
 ) -> tuple[float, float]:
     """As :func:`_traces`; without its pixels where there are more than ``max_pixels``."""
-    path = file[0]
-    head = header.read(path, opener)
+    path, *stamp = file
+    head = header.read(path, opener, stamp=(stamp[0], stamp[1]))
     quality = _BEST
     if head is not None and head.luma_table is not None:
         quality = jpeg_traces.of_table(head.luma_table)

@@ -120,7 +120,8 @@ def _image(
     heatmap = None if motif.cells is None else motif.cells.array
     if motif.method is not None:
         heatmap = heatmaps.get((motif.photo.image_id, motif.method))
-    return draw(motif.photo.path, heatmap, look=motif.look, mask=mask, opener=opener)
+    photo = motif.photo
+    return draw(photo.path, heatmap, look=motif.look, mask=mask, opener=opener, size=photo.stamp[0])
 
 
 def _mask(image_id: str, mask_of: MaskOf) -> NDArray[np.generic] | None:

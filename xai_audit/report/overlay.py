@@ -67,6 +67,7 @@ def draw(
     look: Look,
     mask: NDArray[np.generic] | None = None,
     opener: Opener | None = None,
+    size: int = 0,
 ) -> Image.Image | None:
     """The overlay of one photo, None where the photo cannot be read.
 
@@ -76,8 +77,9 @@ def draw(
         look: shared by all overlays.
         mask: the object (H, W) in the photo, bool or uint8, or None.
         opener: the dataset's, which reads its photos; None for local files.
+        size: of the photo's file when it was indexed, bytes; 0 where unknown.
     """
-    found = None if path is None else open_photo(path, look.tile, opener)
+    found = None if path is None else open_photo(path, look.tile, opener, size=size)
     if found is None:
         return None
     photo, stored = found
@@ -91,24 +93,27 @@ def draw(
 
 
 def open_photo(
-    path: Path, tile: int, opener: Opener | None = None
+    path: Path, tile: int, opener: Opener | None = None, *, size: int = 0
 ) -> tuple[Image.Image, tuple[int, int]] | None:
     """The photo scaled for drawing, and its stored (height, width); None if unreadable.
 
-    Its pixels are those that the model gets (:func:`xai_audit.vision.decode.decode`).
+    Its pixels are those that the model gets (:func:`xai_audit.vision.decode.decode`). One that has
+    not the ``size`` in bytes with which it was indexed (0: unknown) is another photo, and not
+    drawn; its time of change may differ where the dataset was moved.
     """
     try:
         with opened(str(path), opener) as file:
+            file.check_unchanged((size or None, None))
             image = identify(file.stream, str(path), max_pixels=_MOST)
             height, width = stored_size(image, orientation(image))
-        size = drawn_size(width, height, tile)
+        scaled = drawn_size(width, height, tile)
         # A JPEG decodes straight to an eighth, a quarter or a half of its size, never below.
-        half = (min(size) + 1) // 2
+        half = (min(scaled) + 1) // 2
         pixels = decode(str(path), shorter_side=half, max_pixels=_MOST, opener=opener)
     except ImageProblem as problem:
         log.warning("cannot draw %s: %s", path, problem.message)
         return None
-    photo = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    photo = Image.fromarray(pixels).resize(scaled, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return photo, (height, width)
 
 

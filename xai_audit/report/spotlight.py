@@ -145,8 +145,8 @@ def lit(
         mask: the object (H, W) in the photo, or None; used where the region is all but the object.
         opener: the dataset's, which reads its photos; None for local files.
     """
-    path, tile = motif.photo.path, motif.look.tile
-    found = None if path is None else open_photo(path, tile, opener)
+    path, tile, (size, _) = motif.photo.path, motif.look.tile, motif.photo.stamp
+    found = None if path is None else open_photo(path, tile, opener, size=size)
     if found is None:
         return None
     photo, stored = found

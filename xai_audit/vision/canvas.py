@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from xai_audit.types import Cue, ImageRecord, MaskSource, Preprocess
     from xai_audit.vision.opening import Opener
+
+log = logging.getLogger(__name__)
 
 # Bytes of canvases that a worker keeps: a donor serves many images.
 _KEPT = 128 * 2**20
@@ -67,7 +70,8 @@ class Source:
             pixels = decoded(
                 record, self.preprocess, max_pixels=self.max_pixels, opener=self.opener
             )
-        except ImageProblem:
+        except ImageProblem as problem:
+            _say_left_out(image_id, problem.message)
             return None
         photo = tv_tensors.Image(torch.from_numpy(pixels).permute(2, 0, 1))
         whole = resized(photo, geometry, self.preprocess).as_subclass(torch.Tensor)
@@ -100,6 +104,12 @@ class Canvases:
     def __getitem__(self, image_id: str) -> Canvas | None:
         """The canvas of ``image_id``, None for a photo that cannot be decoded."""
         return self._kept.get(image_id, lambda: self._source.read(image_id))
+
+
+@lru_cache(maxsize=65_536)
+def _say_left_out(image_id: str, reason: str) -> None:
+    """Log, once, that a photo which the main pass has read cannot be read again."""
+    log.warning("%s is left out from here on: %s", image_id, reason)
 
 
 def _bytes(canvas: Canvas | None) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
     from xai_audit.types import ImageRecord, Preprocess
-    from xai_audit.vision.opening import Opener
+    from xai_audit.vision.opening import Opener, Stamp
 
 _PHOTOMETRIC = 262  # TIFF's tag PhotometricInterpretation
 
@@ -43,7 +43,7 @@ def decoded(
         smallest: px that the shorter side of a large photo keeps at least, whatever the resize.
 
     Raises:
-        ImageProblem: as :func:`decode`.
+        ImageProblem: as :func:`decode`; ``changed`` where it is not what was indexed.
     """
     resize = preprocess.resize
     shorter = resize if isinstance(resize, int) or resize is None else max(resize)
@@ -51,11 +51,19 @@ def decoded(
         shorter = None  # a JPEG decoded small is antialiased, which this model's input is not
     if shorter is not None:
         shorter = max(shorter, -(-smallest // 2))  # decode keeps twice as many px
-    return decode(record.path, shorter_side=shorter, max_pixels=max_pixels, opener=opener)
+    stamp = (record.file_bytes, record.mtime_ns)
+    return decode(
+        record.path, shorter_side=shorter, max_pixels=max_pixels, opener=opener, stamp=stamp
+    )
 
 
 def decode(
-    path: str, *, shorter_side: int | None, max_pixels: int, opener: Opener | None = None
+    path: str,
+    *,
+    shorter_side: int | None,
+    max_pixels: int,
+    opener: Opener | None = None,
+    stamp: Stamp = (None, None),
 ) -> NDArray[np.uint8]:
     """The photo (H, W, 3) uint8, upright by its EXIF orientation; of an animation the first frame.
 
@@ -65,25 +73,32 @@ def decode(
             as its shorter side stays at least twice that. None: at full size.
         max_pixels: of the photo as stored.
         opener: the dataset's; None for a local file.
+        stamp: of the photo when it was indexed.
 
     Raises:
         ImageProblem: as :func:`xai_audit.index.rows.probe`; ``unreadable`` also where the pixels
-            are cut short.
+            are cut short; ``changed`` where it has another ``stamp``.
     """
     pixels, turned = as_stored(
-        path, shorter_side=shorter_side, max_pixels=max_pixels, opener=opener
+        path, shorter_side=shorter_side, max_pixels=max_pixels, opener=opener, stamp=stamp
     )
     return np.ascontiguousarray(upright(pixels, turned))
 
 
 def as_stored(
-    path: str, *, shorter_side: int | None, max_pixels: int, opener: Opener | None = None
+    path: str,
+    *,
+    shorter_side: int | None,
+    max_pixels: int,
+    opener: Opener | None = None,
+    stamp: Stamp = (None, None),
 ) -> tuple[NDArray[np.uint8], int]:
     """The pixels (H, W, 3) uint8 before they are turned, and the EXIF orientation to turn them by.
 
     Args and errors are those of :func:`decode`. A TIFF comes upright, with orientation 1.
     """
     with opened(path, opener) as file:
+        file.check_unchanged(stamp)
         image = identify(file.stream, path, max_pixels=max_pixels)
         # PIL turns a TIFF itself when it loads it.
         turned = 1 if image.format == "TIFF" else orientation(image)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 # Neither a pipe without a writer nor a terminal blocks.
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 
+# Size in bytes and time of the last change of a photo when it was indexed; None where unknown.
+Stamp = tuple[int | None, int | None]
+_CHANGED = "it has changed since it was listed; remedy: run the same command again"
+
 # DatasetSource.open: a photo's path -> its bytes, or the photo already decoded.
 Opener = Callable[[str], Any]
 
@@ -53,6 +57,18 @@ class Opened:
     stream: BinaryIO
     mtime_ns: int | None
     stat: os.stat_result | None
+
+    def check_unchanged(self, stamp: Stamp) -> None:
+        """Refuse a photo that is not the one that was indexed: its rows would be of another.
+
+        Nothing is read: of a stream that is no file of the system the time alone is compared.
+
+        Raises:
+            ImageProblem: ``changed``.
+        """
+        found = (None if self.stat is None else self.stat.st_size, self.mtime_ns)
+        if any(None not in pair and len({*pair}) > 1 for pair in zip(found, stamp, strict=True)):
+            raise ImageProblem("changed", _CHANGED)
 
     @property
     def size(self) -> int:

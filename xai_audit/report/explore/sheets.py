@@ -162,7 +162,8 @@ def _tile(photo: Photo, preprocess: Preprocess, opener: Opener | None) -> Image.
     size = tile_size(preprocess, TILE)
     resized = view((photo.height or 1, photo.width or 1), preprocess).resized
     shorter = -(-min(resized) * max(size) // max(preprocess.crop))
-    found = open_photo(photo.path, min(max(shorter, 1), _MOST), opener)
+    side = min(max(shorter, 1), _MOST)
+    found = open_photo(photo.path, side, opener, size=photo.stamp[0])
     return None if found is None else in_view(found[0], view(found[1], preprocess), size)
 
 
