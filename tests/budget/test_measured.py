@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 
 import pyarrow as pa
@@ -20,6 +21,12 @@ OLD = Pace(photo=9.0, survey=8.0, forward=7.0, closing=6.0)
 @pytest.fixture
 def paths(tmp_path):
     return RunPaths(tmp_path)
+
+
+def since(start: float, *photos: str) -> Before:
+    """Nothing measured and ``photos`` explained at ``start``, by both clocks."""
+    clock = time.monotonic() - (time.time() - start)
+    return Before(start, frozenset(photos), 0, None, clock)
 
 
 def heatmaps(paths: RunPaths, number: int, *photos: str) -> None:
@@ -54,7 +61,7 @@ def record(paths: RunPaths, done: int, allowed: int) -> None:
 
 def test_a_photo_s_seconds_are_those_of_the_photos_that_are_new(paths):
     heatmaps(paths, 0, "a", "b")
-    was = Before(100.0, frozenset({"a", "b"}), 0, None)
+    was = since(100.0, "a", "b")
     heatmaps(paths, 1, "a", "b", "c", "d", "e", "f")
     attempted(paths, ("attribute", 6, 101, 3.0), ("score", 6, 104, 1.0), ("attribute", 2, 90, 50.0))
     assert paced(paths, was, OLD, workers=1).photo == 1.0  # 4 s, 4 new photos
@@ -86,7 +93,7 @@ def test_a_forward_s_seconds_are_of_new_pairs_and_of_what_was_allowed(paths):
 
 def test_of_an_audit_that_had_forwards_to_spare_the_pace_stays(paths):
     stored(paths, 0, 2)
-    was = Before(0.0, frozenset(), 0, None)
+    was = since(0.0)
     record(paths, done=2, allowed=1000)
     left(paths, 0, None)
     attempted(paths, ("transplant", 1, 1, 20.0))
@@ -99,9 +106,19 @@ def test_an_earlier_audit_without_a_budget_tells_no_pace_of_forwards(paths):
     stored(paths, 0, 2)
     left(paths, 4)
     attempted(paths, ("transplant", 1, 1, 20.0))
-    assert paced(paths, Before(0.0, frozenset(), 0, None), OLD, workers=1).forward == OLD.forward
+    assert paced(paths, since(0.0), OLD, workers=1).forward == OLD.forward
 
 
 def test_a_survey_s_seconds_are_of_the_photos_in_its_parts(paths):
     attempted(paths, ("survey", 64, 5, 16.0), ("survey", 16, 6, 4.0))
-    assert paced(paths, Before(0.0, frozenset(), 0, None), OLD, workers=1).survey == 0.25
+    assert paced(paths, since(0.0), OLD, workers=1).survey == 0.25
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_was_set_leaves_the_pace_as_it_was(paths, monkeypatch, hours):
+    """An hour back no part seems new, an hour on the last one seems to end an hour ago."""
+    was, now = before(paths), time.time()
+    heatmaps(paths, 0, "a")
+    attempted(paths, ("attribute", 1, now + 3600 * hours, 1.0), ("transplant", 1, now, 1.0))
+    monkeypatch.setattr("xai_audit.budget.measured.time.time", lambda: now + 3600 * hours)
+    assert paced(paths, was, OLD, workers=1) == OLD

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PHOTO = ("mask", "attribute", "score")
 _TRANSPLANTS = ("transplant", "carriers", "joint")
+# Seconds, and share of the time, that a clock may be adjusted by without having been set.
+_DRIFT = 2.0, 1e-3
 _INSTANT = 1e-4  # seconds: nothing takes less, and nothing is divided by 0
 
 
@@ -34,23 +36,33 @@ class Before:
         explained: ids of the photos that have heatmaps.
         measured: forwards of the pairs that are stored.
         rate: photos a second of the last main pass, None where there was none.
+        clock: when, by a clock that nobody sets, seconds.
     """
 
     time: float
     explained: frozenset[str]
     measured: int
     rate: float | None
+    clock: float
+
+    @property
+    def is_in_step(self) -> bool:
+        """Whether the clock of this machine has only gone on since then, as far as can be told."""
+        passed = time.monotonic() - self.clock
+        return abs(time.time() - self.time - passed) < _DRIFT[0] + _DRIFT[1] * passed
 
 
 def before(paths: RunPaths) -> Before:
     """What there is now."""
     record = read_json(paths.run_json)
     rate = record.get("images_per_second") if isinstance(record, dict) else None
-    return Before(time.time(), explained(paths), _measured(paths), rate)
+    return Before(time.time(), explained(paths), _measured(paths), rate, time.monotonic())
 
 
 def paced(paths: RunPaths, was: Before, pace: Pace, *, workers: int) -> Pace:
     """``pace`` by what was done since ``was``; of what was not done it stays.
+
+    It stays too where the clock was set meanwhile: what was done since then is not known.
 
     Args:
         paths: of the run, its audit just ended.
@@ -58,6 +70,8 @@ def paced(paths: RunPaths, was: Before, pace: Pace, *, workers: int) -> Pace:
         pace: until then.
         workers: that made parts side by side.
     """
+    if not was.is_in_step:
+        return pace
     made = [one for one in read_attempts(paths) if one.is_made and one.start >= was.time]
     photos = len(explained(paths) - was.explained)
     surveyed = sum(one.size for one in made if one.stage == "survey")

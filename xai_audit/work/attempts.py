@@ -129,15 +129,16 @@ def noting(paths: RunPaths, stage: str, parts: Sequence[Part]) -> Iterator[Calla
     An error that ends the block is noted with the first part that is not made. A stage that makes
     several parts at once has spent their time on the first of them.
     """
-    begun, waiting, before = time.time(), deque(parts), 0
+    begun, ticks, waiting, before = time.time(), time.monotonic(), deque(parts), 0
 
     def noted(error: str | None, forwards: int) -> None:
-        nonlocal begun, before
-        now, part = time.time(), waiting.popleft()
-        line = _attempt(stage, part, begun, seconds=now - begun, error=error)
+        nonlocal begun, ticks, before
+        # How long it took by a clock that nobody sets: a budget is planned by it.
+        now, part = time.monotonic(), waiting.popleft()
+        line = _attempt(stage, part, begun, seconds=now - ticks, error=error)
         following = waiting[0].number if waiting and error is None else None
         note(paths, replace(line, following=following, forwards=forwards - before))
-        begun, before = now, forwards
+        begun, ticks, before = time.time(), now, forwards
 
     if waiting:
         note(paths, _attempt(stage, waiting[0], begun))
@@ -181,11 +182,17 @@ def _attempt(
 
 
 def read_attempts(paths: RunPaths) -> list[Attempt]:
-    """Every line of every process, in the order of their ends."""
-    found = []
+    """Every line of every process, in the order of their ends; of one process as written.
+
+    That is another order where its clock was set back meanwhile.
+    """
+    found: list[tuple[float, Attempt]] = []
+    latest: dict[str, float] = {}
     for file in sorted(paths.attempts.glob("*.jsonl")):
         with suppress(OSError):
             for line in file.read_bytes().splitlines():
                 with suppress(ValueError, TypeError):  # half written, or another version's
-                    found.append(Attempt(**json.loads(line)))
-    return sorted(found, key=lambda one: one.end)
+                    one = Attempt(**json.loads(line))
+                    latest[one.worker] = max(latest.get(one.worker, 0.0), one.end)
+                    found.append((latest[one.worker], one))
+    return [one for _, one in sorted(found, key=lambda each: each[0])]
