@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -55,9 +56,10 @@ def prepare(spec: ModelSpec, *, device: str) -> LoadedModel:
     preprocess = by_channel(module, spec.preprocess, device)
     probe = probe_of(preprocess, device)
     with _forward_errors(module, probe):
-        shield(module, probe)
+        before = shield(module, probe)
     with _forward_errors(module, probe):
         seen = target_layer.trace(module, probe)
+    _warn_if_random(before, seen.output)
     logits = keep_logits(module, seen.output, spec.head, probe)
     seen = replace(seen, output=logits)
     head = _head(spec.head, logits)
@@ -177,6 +179,31 @@ def _layer(given: str | None, seen: Trace, module: nn.Module, probe: torch.Tenso
         return given
     with _forward_errors(module, probe):
         return target_layer.choose(seen, module, probe)
+
+
+def _warn_if_random(first: object, second: object) -> None:
+    """Warn where two forwards of one image give other numbers."""
+    for one, other in zip(_tensors(first), _tensors(second), strict=False):
+        if one.shape != other.shape or not one.is_floating_point():
+            continue
+        moved, largest = float((one - other).abs().max()), float(one.abs().max())
+        if moved > _TOLERANCE * largest:
+            log.warning(
+                "WARNING: the model does not answer the same photo twice alike: an output of up "
+                "to %.3g moved by %.3g. Something in its forward is random, as dropout that stays "
+                "on in eval mode: no number of this audit comes out again, also where it is "
+                "resumed", largest, moved,
+            )  # fmt: skip
+            return
+
+
+def _tensors(output: object) -> list[torch.Tensor]:
+    """Those in a model's output: a tensor, or a container of some."""
+    if isinstance(output, torch.Tensor):
+        return [output] if output.numel() else []
+    inner = output.values() if isinstance(output, Mapping) else output
+    parts = inner if isinstance(inner, Iterable) else ()
+    return [part for part in parts if isinstance(part, torch.Tensor) and part.numel()]
 
 
 def _head(given: str | None, logits: torch.Tensor) -> str:

@@ -45,14 +45,18 @@ def by_channel(module: nn.Module, preprocess: Preprocess, device: str) -> Prepro
     return preprocess
 
 
-def shield(module: nn.Module, probe: torch.Tensor) -> None:
-    """Give a module that changes its images in place a copy of them: the images are used again."""
+def shield(module: nn.Module, probe: torch.Tensor) -> object:
+    """The output of ``module``, given a copy of its images from now on if it changes them in place.
+
+    The images are used again.
+    """
     given = probe.clone()
     before = given._version
     with torch.no_grad():
-        module(given)
+        output: object = module(given)
     if given._version != before:
         module.register_forward_pre_hook(_with_a_copy)
+    return output
 
 
 def _with_a_copy(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import platform
 import resource
@@ -23,6 +25,9 @@ from xai_audit.store.home import names, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("torch", "torchvision", "captum", "numpy", "pandas", "pyarrow", "pillow", "timm")
 
@@ -220,15 +225,22 @@ def owned(paths: RunPaths) -> Iterator[None]:
             remedy="output_dir=A_FOLDER_THAT_YOU_CAN_WRITE",
         ) from exc
     try:
-        try:
-            # Not flock: worker processes would inherit it and outlive a killed run by seconds.
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            raise OutputError(
-                "another process is writing this output folder",
-                where=paths.root,
-                remedy="wait for it, or output_dir=ANOTHER_FOLDER",
-            ) from exc
+        _lock(handle, paths.root)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, root: Path) -> None:
+    """Lock the open file ``handle``, or warn where its file system has no locks."""
+    try:
+        # Not flock: worker processes would inherit it and outlive a killed run by seconds.
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in (errno.EACCES, errno.EAGAIN):
+            raise OutputError(
+                "another process is writing this output folder",
+                where=root,
+                remedy="wait for it, or output_dir=ANOTHER_FOLDER",
+            ) from exc
+        log.warning("%s cannot be locked (%s): start no second audit there", root, exc.strerror)
