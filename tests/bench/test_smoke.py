@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.bench import __main__ as bench
-from tests.bench import agreement, invariance, photos, startup, throughput
+from tests.bench import agreement, invariance, photos, soak, startup, throughput
 from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped, table
 from xai_audit.schema import REGIONS
@@ -206,3 +206,13 @@ def test_slow_regions_by_hand():
 def test_without_real_photos_only_the_masses_are_skipped(tmp_path):
     row = agreement._masses(tmp_path, quick=True)
     assert (row.measured, row.bound) == ("skipped: no real photos", "error <= 1e-05")
+
+
+def test_what_does_not_come_back_after_an_audit_is_told():
+    steady = {"memory": 500.0, "handles": 9, "threads": 3, "processes": 0, "temporary": 1}
+    told = soak.rows([{**steady, "memory": 400.0}, *[steady] * 11])
+    assert [row.met for row in told] == [True] * 6
+    assert told[0].measured == "12"
+    leaking = soak.rows([{**steady, "memory": 500.0 + 9 * n, "handles": 9 + n} for n in range(12)])
+    assert [row.met for row in leaking] == [True, False, False, True, True, True]
+    assert leaking[2].measured == "6 (9 after the first, 20 after the last)"
