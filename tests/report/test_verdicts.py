@@ -406,6 +406,18 @@ def test_a_page_that_is_mostly_open_begins_with_that(answered):
     assert "are undetermined; more" not in told
 
 
+def test_photos_do_not_decide_what_a_budget_left_open(answered):
+    spent = "The budget of 8 forwards was spent before; 36 are needed (evidence.max_forwards)."
+    row = {"n_images": 0, "because": spent}
+    write(answered, [
+        cell("daisy", "border", "clear"),
+        *(cell("tulip", cue, "undetermined", **row) for cue in ("border", "colour")),
+    ])  # fmt: skip
+    told = reported(answered).words
+    assert "2 of 3 pairs of class and cue are undetermined, most of them because the budget" in told
+    assert "More photos or masks" not in told
+
+
 def test_the_lead_without_a_known_accuracy_leaves_it_out():
     row = {"cue": "all", "accuracy_with": None, "accuracy_without": 0.5}
     assert "accuracy" not in lead([finding()], [row])

@@ -49,9 +49,9 @@ _TRYING = ("index", "attribute", "score")
 _LAST = ("agreement", "boundary", "flag", "report")
 _NEEDED = (*_TRYING, "evidence")
 # A first look is worth its time from so many photos on, and where the audit takes so many times as
-# long: of its forwards hardly half are of use to the audit.
+# long: of its transplants those are of no use to the audit whose donors are other ones there.
 _MANY, _LONG = 200, 3
-_OF_A_CELL = 40  # forwards that a class and cue take, of the planted suite's mean
+_OF_A_CELL = 40  # forwards that a class and cue take, about, in the planted suite
 _LOCAL = ".LocalEngine"
 _BUDGET = "budget"  # the key, and what run.json has of it
 
@@ -127,12 +127,13 @@ class _Within:
         """A report within the time, where nothing is there yet and the audit takes far longer."""
         if self._record or not self._may_be_many:
             return
+        log.info("first look: a few photos tell how long the audit takes (first_look=null: none)")
         pace, seconds = self._tried(), seconds_of(str(self._spec.settings.budget))
         if self._photos < _MANY or self._whole(pace) < _LONG * seconds:
             return
         with suppress(TooManyFailuresError):  # of the whole the audit says so
             self._looked(pace)
-        log.info("first look: the report above; the audit goes on (first_look=null: without one)")
+        log.info("first look: the report above; the audit goes on")
 
     @property
     def _may_be_many(self) -> bool:

@@ -113,9 +113,9 @@ def _made(findings: Sequence[Finding]) -> bool:
 
 
 def _open(findings: Sequence[Finding]) -> str:
-    opens = [f for f in findings if f.verdict == UNDETERMINED]
-    count, total = len(opens), sum(len(f.names) for f in findings)
-    if 2 * sum(_BUDGET in f.because for f in opens) > count:
+    count = sum(f.verdict == UNDETERMINED for f in findings)
+    total = sum(len(f.names) for f in findings)
+    if a_budget_left_most(findings):
         return say(
             "{number} of {total} pairs of class and cue are undetermined, most of them because "
             "the budget of forwards was spent before.",
@@ -127,6 +127,12 @@ def _open(findings: Sequence[Finding]) -> str:
         number=f"{count:,}",
         total=f"{total:,}",
     )
+
+
+def a_budget_left_most(findings: Sequence[Finding]) -> bool:
+    """Whether more than half of what is undetermined was not measured for a budget's sake."""
+    opens = [f for f in findings if f.verdict == UNDETERMINED]
+    return 2 * sum(_BUDGET in f.because for f in opens) > len(opens)
 
 
 def _likely(findings: Sequence[Finding]) -> list[str]:

@@ -16,7 +16,7 @@ from xai_audit.report.answers import (
     undecided,
     worst_first,
 )
-from xai_audit.report.lead import lead, limited_to
+from xai_audit.report.lead import a_budget_left_most, lead, limited_to
 from xai_audit.report.plots.carriers import Doses, doses
 from xai_audit.report.plots.forest import Forest, forest
 from xai_audit.report.proof import proofs
@@ -81,7 +81,7 @@ class Answer:
     Attributes:
         lead: the answer in one or two sentences.
         limited: what it is limited to, a budget or some cues; else empty.
-        mostly_open: whether it begins with what is undetermined.
+        photos_decide: whether most is undetermined, and more photos or masks would decide it.
         verdicts: verdict -> number of findings, those of one decision counted once.
         total: number of pairs of class and cue.
         classes: how many were examined.
@@ -102,7 +102,7 @@ class Answer:
 
     lead: str
     limited: str
-    mostly_open: bool
+    photos_decide: bool
     verdicts: Counter[str]
     total: int
     classes: int
@@ -148,7 +148,7 @@ def build_answer(
     return Answer(
         lead=lead(told, summary),
         limited=limited_to(run),
-        mostly_open=mostly_open(told),
+        photos_decide=mostly_open(told) and not a_budget_left_most(told),
         verdicts=Counter(f.verdict for f in told),
         total=len(findings),
         classes=len({f.class_name for f in findings}),
