@@ -29,7 +29,7 @@ BENCHES = (
     "startup", "memory", "agreement", "invariance", "robust", "flowers17", "throughput", "methods",
     "starved", "planted", "stamps", "coverage", "compare", "cure", "intervals", "frozen",
     "earlier", "house", "steps", "classes", "engines", "million", "explore", "scale", "black_box",
-    "auto_masks", "crowded", "minute", "soak",
+    "auto_masks", "crowded", "minute", "soak", "kills",
 )  # fmt: skip
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
 
 from tests.bench import __main__ as bench
-from tests.bench import agreement, invariance, photos, soak, startup, throughput
+from tests.bench import agreement, invariance, kills, photos, soak, startup, throughput
 from tests.bench.child import ChildError, audit_command, finished, shown
 from tests.bench.rows import NO_BOUND, Row, skipped, table
 from xai_audit.schema import REGIONS
@@ -216,3 +218,13 @@ def test_what_does_not_come_back_after_an_audit_is_told():
     leaking = soak.rows([{**steady, "memory": 500.0 + 9 * n, "handles": 9 + n} for n in range(12)])
     assert [row.met for row in leaking] == [True, False, False, True, True, True]
     assert leaking[2].measured == "6 (9 after the first, 20 after the last)"
+
+
+def test_tables_that_a_kill_would_leave_otherwise_are_named(tmp_path):
+    for name, value in (("one", 1), ("other", 1), ("third", 2)):
+        (tmp_path / name / "scores").mkdir(parents=True)
+        pq.write_table(pa.table({"a": [value]}), tmp_path / name / "scores" / "part-0.parquet")
+    pq.write_table(pa.table({"a": [0]}), tmp_path / "third" / "evidence.parquet")
+    assert kills.different(tmp_path / "one", tmp_path / "other") == []
+    found = kills.different(tmp_path / "one", tmp_path / "third")
+    assert found == ["evidence.parquet", "scores/part-0.parquet"]
