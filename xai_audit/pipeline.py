@@ -104,9 +104,7 @@ def audit(spec: RunSpec) -> Path:
     Raises:
         AuditError: what the user can fix, before anything computed earlier is touched.
     """
-    check_methods(spec.methods)
-    check_gate(spec.settings.gate, [str(node["name"]) for node in spec.cues])
-    _check_machine(spec)
+    check(spec)
     dataset = build("dataset", spec.settings.dataset)
     configure(**vars(spec.settings.store))
     paths, stop = folder_of(spec, dataset.name), StopRequest()
@@ -142,6 +140,17 @@ def audit(spec: RunSpec) -> Path:
             driver.close()
         _finish(job, record)
     return paths.root
+
+
+def check(spec: RunSpec) -> None:
+    """Whether methods, gate and this machine can do what is asked; before PyTorch is imported.
+
+    Raises:
+        AuditError: they cannot.
+    """
+    check_methods(spec.methods)
+    check_gate(spec.settings.gate, [str(node["name"]) for node in spec.cues])
+    _check_machine(spec)
 
 
 def _run_stages(driver: Driver) -> None:

@@ -39,7 +39,7 @@ place, seconds = Path(sys.argv[1]), float(sys.argv[2])
 photos, me = tiny.make_folder(place / "photos"), psutil.Process()
 temporary = Path(tempfile.gettempdir())
 began, number = time.monotonic(), 0
-while number < 4 or time.monotonic() - began < seconds:
+while number < 6 or time.monotonic() - began < seconds:
     out = place / f"out{number // 2}"
     xai_audit.audit(*tiny.overrides(photos, out, tiny.WHOLE, "compute.num_workers=1"))
     number += 1

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from tests import tiny
 from xai_audit.budget import within
-from xai_audit.budget.pace import Reach
+from xai_audit.budget.pace import Pace, Reach
 from xai_audit.budget.within import limited
 from xai_audit.config.compose import compose
-from xai_audit.errors import ConfigError
+from xai_audit.errors import ConfigError, DatasetError
 from xai_audit.run.paths import RunPaths
 
 pytestmark = pytest.mark.xdist_group("budget")
@@ -161,14 +162,15 @@ def test_in_the_end_it_is_the_audit_that_nobody_looked_at(looked, stages):
     "keys",
     [
         ["first_look=null"], ["limit=19"], ["stages=[index,attribute,score]"], ["engine=slurm"],
-        ["shard=1/2"],
+        ["engine.workers=0"], ["shard=1/2"], ["output_dir=s3://somewhere/of/mine"],
     ],
 )  # fmt: skip
 def test_nobody_looks_where_it_is_no_use(many, tmp_path, monkeypatch, keys):
     steps = []
     monkeypatch.setattr(within, "audit", lambda spec: steps.append(spec.is_look) or tmp_path)
     monkeypatch.setattr(within, "_MANY", 20)
-    within.audited(compose(tiny.overrides(many, tmp_path / "out", _STAGES, *keys)))
+    given = tiny.overrides(many, tmp_path / "out", _STAGES, "first_look=1s", *keys)
+    within.audited(compose(given))
     assert steps == [False]
 
 
@@ -183,9 +185,46 @@ def test_few_photos_are_not_looked_at_first(many, tmp_path, monkeypatch, many_is
     monkeypatch.setattr(within, "audit", audit)
     monkeypatch.setattr(within, "_MANY", many_is)
     with pytest.raises(ConfigError):
-        within.audited(compose(tiny.overrides(many, tmp_path / "out", _STAGES)))
-    assert steps == [told]
+        within.audited(compose(tiny.overrides(many, tmp_path / "out", _STAGES, "first_look=1s")))
+    assert steps == ([True, False] if told else [False])
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_with_a_few_photos_does_not_end_the_audit(many, tmp_path, monkeypatch):
+    steps = []
+
+    def audit(spec):
+        steps.append(spec.is_look)
+        if spec.is_look:
+            raise DatasetError("no photo has a usable object mask")
+        return tmp_path
+
+    monkeypatch.setattr(within, "audit", audit)
+    monkeypatch.setattr(within, "_MANY", 20)
+    given = tiny.overrides(many, tmp_path / "out", _STAGES, "first_look=1s")
+    assert within.audited(compose(given)) == tmp_path
+    assert steps == [True, False]
+
+
+def test_a_wrong_gate_is_told_before_anything_is_looked_at(many, tmp_path, monkeypatch):
+    monkeypatch.setattr(within, "audit", lambda _: pytest.fail("looked"))
+    monkeypatch.setattr(within, "_MANY", 20)
+    given = (_STAGES, "first_look=1s", "gate.max_reliance={typo:0.1}")
+    with pytest.raises(ConfigError, match="typo"):
+        within.audited(compose(tiny.overrides(many, tmp_path / "out", *given)))
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(None, 100 * 0.03 + 80 * 0.02), (50, 3 + 50 * 0.02)])
+def test_how_long_it_takes_is_by_photos_and_cells(most, seconds):
+    """Closed form: 100 photos, and of 2 classes and a cue 40 forwards each, or fewer."""
+    settings = SimpleNamespace(evidence=SimpleNamespace(max_forwards=most))
+    audit = SimpleNamespace(
+        _record={"classes": {"0": "a", "1": "b"}},
+        _spec=SimpleNamespace(cues=({},), settings=settings),
+        _photos=100,
+    )
+    found = within._Within._whole(audit, Pace(photo=0.02, survey=0.01))
+    assert found == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

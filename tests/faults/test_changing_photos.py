@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from PIL import Image
 
 from tests import tiny
+from xai_audit.errors import ImageProblem
+from xai_audit.vision import opening
 from xai_audit.work.runner import Driver
 
 _CHANGED = "it has changed since it was listed; remedy: run the same command again"
@@ -68,3 +71,22 @@ def test_before_the_main_pass_and_between_it_and_the_evidence(folder, tmp_path, 
     for name in ("manifest.parquet", "statuses.parquet", "attributions", "scores"):
         pd.testing.assert_frame_equal(pd.read_parquet(fresh / name), pd.read_parquet(out / name))
     assert json.loads((out / "run.json").read_text())["counts"]["ok"] == 16
+
+
+def test_a_copy_with_another_time_is_the_same_photo(folder, tmp_path):
+    """As each machine of a cluster may have its own: only what changes from now on is another."""
+    photo = next((folder / "images").rglob("*.jpg"))
+    copy = tmp_path / "copy.jpg"
+    shutil.copyfile(photo, copy)
+    size, begun = photo.stat().st_size, opening._BEGAN
+    stamp = (size, begun - 10**10)
+    for moment, changed in ((begun - 10**9, False), (begun + 10**9, True)):
+        os.utime(copy, ns=(moment, moment))
+        with opening.opened(str(copy)) as file:
+            if changed:
+                with pytest.raises(ImageProblem, match="changed since it was listed"):
+                    file.check_unchanged(stamp)
+            else:
+                file.check_unchanged(stamp)
+    with opening.opened(str(copy)) as file, pytest.raises(ImageProblem, match="changed"):
+        file.check_unchanged((size + 1, None))

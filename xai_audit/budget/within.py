@@ -4,7 +4,7 @@ Several audits in one folder, each of which takes over what the ones before have
 photos, twice, which show what another one takes; a first look at more of them, with verdicts and so
 many transplants as show what one takes; then as many more as the rest of the time pays for, the
 most telling cells first, and the report. The same command again goes on from there, and one without
-a budget to the end: an audit that takes long has such a first look by itself, and goes on.
+a budget to the end, which one with a first look does by itself.
 
 Why not a clock that stops the stages where they are: half of a stage has no table, and where it
 stopped would be chance. So many photos and so many forwards give the same answer on any machine.
@@ -20,19 +20,25 @@ from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from xai_audit.budget.limits import NEEDED, can_look, check_budget, limited
 from xai_audit.budget.measured import before, is_open, paced
 from xai_audit.budget.pace import Pace, Reach, first, further, more, seconds_of
 from xai_audit.config.build import build
 from xai_audit.config.nodes import GateConfig
-from xai_audit.errors import AuditError, ConfigError, GateError, TooManyFailuresError
-from xai_audit.pipeline import audit
+from xai_audit.errors import (
+    AuditError,
+    GateError,
+    OutputError,
+    StoppedError,
+    TooManyFailuresError,
+)
+from xai_audit.pipeline import audit, check
 from xai_audit.run.files import read_json, write_json
 from xai_audit.store.settings import configure
 from xai_audit.work.audit import Audit
 from xai_audit.work.folder import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from xai_audit.config.spec import RunSpec
@@ -40,19 +46,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# No verdict needs them, and each is worth minutes.
-LEFT_OUT = ("trust", "adversarial", "augmentation")
 # Photos that are tried: of the first few more is spent on what is done once.
 _TRIED = (16, 48)
-_TRYING = ("index", "attribute", "score")
+_TRYING = NEEDED[:-1]
 # What a first look leaves to the last audit.
 _LAST = ("agreement", "boundary", "flag", "report")
-_NEEDED = (*_TRYING, "evidence")
 # A first look is worth its time from so many photos on, and where the audit takes so many times as
 # long: of its transplants those are of no use to the audit whose donors are other ones there.
 _MANY, _LONG = 200, 3
 _OF_A_CELL = 40  # forwards that a class and cue take, about, in the planted suite
-_LOCAL = ".LocalEngine"
 _BUDGET = "budget"  # the key, and what run.json has of it
 
 
@@ -64,33 +66,15 @@ def audited(spec: RunSpec) -> Path:
         AuditError: as the audit would.
     """
     own = spec.settings
-    if own.budget is not None and {*_NEEDED} & {*own.stages} - {"index"}:
-        _check(spec)
+    if own.budget is not None and {*NEEDED} & {*own.stages} - {"index"}:
+        check_budget(spec)
         return _Within(spec).audited()
-    if own.budget is None and own.first_look is not None and _can_look(spec):
+    if own.budget is None and own.first_look is not None and can_look(spec):
+        check(spec)  # of the whole, before a minute is spent
         looking = replace(own, budget=own.first_look, gate=GateConfig())  # which judges the whole
         config = spec.config | {_BUDGET: own.first_look}
         _Within(replace(spec, settings=looking, config=config, is_look=True)).look()
     return audit(spec)
-
-
-def _can_look(spec: RunSpec) -> bool:
-    """Whether all of it is asked of this machine alone, and not of one member of a sweep."""
-    own = spec.settings
-    whole = {*_NEEDED, "report"} <= {*own.stages} and own.shard is None and spec.log_answer
-    return whole and str(own.engine["_target_"]).endswith(_LOCAL)
-
-
-def _check(spec: RunSpec) -> None:
-    settings = spec.settings
-    where = f"budget={settings.budget}"
-    if settings.shard is not None or not str(settings.engine["_target_"]).endswith(_LOCAL):
-        raise ConfigError(
-            "a budget is of this machine's time", where=where, remedy="engine=local and no shard"
-        )
-    if lacking := [stage for stage in _NEEDED if stage not in settings.stages]:
-        remedy = f"add {', '.join(lacking)} to stages"
-        raise ConfigError("a budget is spent on verdicts", where=where, remedy=remedy)
 
 
 class _Within:
@@ -127,12 +111,17 @@ class _Within:
         """A report within the time, where nothing is there yet and the audit takes far longer."""
         if self._record or not self._may_be_many:
             return
-        log.info("first look: a few photos tell how long the audit takes (first_look=null: none)")
-        pace, seconds = self._tried(), seconds_of(str(self._spec.settings.budget))
-        if self._photos < _MANY or self._whole(pace) < _LONG * seconds:
-            return
-        with suppress(TooManyFailuresError):  # of the whole the audit says so
+        log.info("first look: a few photos tell how long the audit takes")
+        try:
+            pace, seconds = self._tried(), seconds_of(str(self._spec.settings.budget))
+            if self._photos < _MANY or self._whole(pace) < _LONG * seconds:
+                return
             self._looked(pace)
+        except (OutputError, StoppedError):
+            raise
+        except AuditError as exc:  # of so few photos; of the whole the audit says so
+            log.info("first look: none, for %s", exc)
+            return
         log.info("first look: the report above; the audit goes on")
 
     @property
@@ -142,7 +131,7 @@ class _Within:
             return False
         try:
             return sum(1 for _ in islice(self._dataset.entries(), _MANY)) == _MANY
-        except (AuditError, OSError):  # which the audit tells, in its place among other checks
+        except Exception:  # noqa: BLE001 - a user's; the audit tells, in its place among other checks
             return True
 
     def _whole(self, pace: Pace) -> float:
@@ -211,7 +200,7 @@ class _Within:
         start, grid = time.perf_counter(), job.facts.grid
         for _ in surveyed(source_of(job), cues_of(job), [ids], grid=grid, progress=lambda _: None):
             pass
-        return (time.perf_counter() - start) / len(ids)
+        return (time.perf_counter() - start) / max(len(ids), 1)
 
     def _audited(self, reach: Reach, pace: Pace, *, last: bool) -> Pace:
         """Audit as far as ``reach`` goes, and note it; what it took."""
@@ -229,8 +218,9 @@ class _Within:
         pace = paced(self._paths, was, pace, workers=self._workers)
         if not last:  # without its report
             pace = replace(pace, closing=closing)
-        note = {_BUDGET: {"reach": asdict(reach), "pace": asdict(pace)}}
-        write_json(self._paths.run_json, self._record | note)
+        if not self._spec.is_look:  # from which another command with a budget goes on
+            note = {_BUDGET: {"reach": asdict(reach), "pace": asdict(pace)}}
+            write_json(self._paths.run_json, self._record | note)
         if last and problem is not None:
             raise problem
         return pace
@@ -243,17 +233,3 @@ def _problem(spec: RunSpec) -> AuditError | None:
     except (GateError, TooManyFailuresError) as exc:
         return exc
     return None
-
-
-def limited(spec: RunSpec, reach: Reach, *, leaving: Sequence[str] = ()) -> RunSpec:
-    """``spec`` as far as ``reach`` goes and its user wants, without the stages ``leaving``."""
-    own = spec.settings
-    photos = min(reach.photos, own.limit or reach.photos)
-    forwards = min(reach.forwards, own.evidence.max_forwards or reach.forwards)
-    stages = [stage for stage in own.stages if stage not in (*LEFT_OUT, *leaving)]
-    evidence = replace(own.evidence, max_forwards=forwards)
-    gate = GateConfig() if leaving else own.gate  # which judges once, in the end
-    settings = replace(own, limit=photos, stages=stages, evidence=evidence, gate=gate)
-    noted = {"limit": photos, "stages": stages}
-    noted["evidence"] = spec.config.get("evidence", {}) | {"max_forwards": forwards}
-    return replace(spec, settings=settings, config=spec.config | noted)

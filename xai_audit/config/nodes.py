@@ -299,8 +299,8 @@ class AuditConfig:
     # Time for an answer, as 60s, 5m or 1.5h: so many photos and transplants as it pays for; the
     # same command again goes on from there. null: all of them.
     budget: str | None = field(default=None, metadata={"forms": BUDGET_FORMS})
-    # Time for a first report, where the audit of a new folder takes far longer; null: none.
-    first_look: str | None = field(default="60s", metadata={"forms": BUDGET_FORMS})
+    # Time for a first report, where the audit of a new folder takes far longer: 60s; null: none.
+    first_look: str | None = field(default=None, metadata={"forms": BUDGET_FORMS})
     seed: int = field(default=0, metadata={"min": 0})  # Of all that is drawn at random.
     # Protects against decompression bombs: no photo above this is decoded.
     max_pixels: int = field(default=250_000_000, metadata={"min": 1})

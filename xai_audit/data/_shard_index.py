@@ -119,8 +119,13 @@ def index_of(shard: str, size: int, mtime_ns: int, reader: Reader) -> ShardIndex
         made = _indexed(reader.rows(Path(shard)))
         made = made.replace_schema_metadata({b"stamp": stamp})
         try:
-            with replacing(place) as temporary, pa.ipc.new_file(temporary, made.schema) as file:
-                file.write_batch(made)
+            # Closed here, as in run.files: a writer that failed would keep the deleted file.
+            with (
+                replacing(place) as temporary,
+                pa.OSFile(str(temporary), "wb") as file,
+                pa.ipc.new_file(file, made.schema) as writer,
+            ):
+                writer.write_batch(made)
         except OutputError as exc:
             log.warning("the index of %s is not kept: %s", shown(shard), exc.__cause__)
         batch = _mapped(place, stamp)

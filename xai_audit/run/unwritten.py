@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xai_audit.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PROBE = 2**16  # bytes
 _REMEDIES = {
@@ -32,9 +32,14 @@ def writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        if exc.errno not in _REMEDIES:
+        if exc.errno not in _REMEDIES or not _is_of(exc, root):
             raise
         raise unwritten(exc.filename or root, exc) from exc
+
+
+def _is_of(exc: OSError, root: Path) -> bool:
+    """Whether it is not about a file elsewhere, which was to be read."""
+    return exc.filename is None or Path(exc.filename).absolute().is_relative_to(root.absolute())
 
 
 def unwritten(where: object, exc: OSError, temporary: Path | None = None) -> OutputError:

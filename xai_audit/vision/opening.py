@@ -19,6 +19,7 @@ import errno
 import io
 import os
 import stat
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOE
 
 # Size in bytes and time of the last change of a photo when it was indexed; None where unknown.
 Stamp = tuple[int | None, int | None]
+_BEGAN = time.time_ns()  # of this process, or of the one that it is a fork of
 _CHANGED = "it has changed since it was listed; remedy: run the same command again"
 
 # DatasetSource.open: a photo's path -> its bytes, or the photo already decoded.
@@ -59,15 +61,20 @@ class Opened:
     stat: os.stat_result | None
 
     def check_unchanged(self, stamp: Stamp) -> None:
-        """Refuse a photo that is not the one that was indexed: its rows would be of another.
+        """Refuse a file that is not the photo that was indexed: its rows would be of another.
 
-        Nothing is read: of a stream that is no file of the system the time alone is compared.
+        That is one of another size, or changed since this process began; a copy with another time,
+        as each machine of a cluster may have its own, is the same photo. Nothing is read, and of a
+        stream that is no file of the system nothing is known.
 
         Raises:
             ImageProblem: ``changed``.
         """
-        found = (None if self.stat is None else self.stat.st_size, self.mtime_ns)
-        if any(None not in pair and len({*pair}) > 1 for pair in zip(found, stamp, strict=True)):
+        if self.stat is None:
+            return
+        size, time_ns = stamp
+        later = time_ns is not None and self.stat.st_mtime_ns > max(time_ns, _BEGAN)
+        if later or size not in (None, self.stat.st_size):
             raise ImageProblem("changed", _CHANGED)
 
     @property

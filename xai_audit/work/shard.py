@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What may differ from the planned command: where and when its parts are made changes no row.
-_FREE = ("shard", "engine", "stages", "progress", "compute", "output_dir", "store", "gate")
+_FREE = (
+    *("shard", "engine", "stages", "progress", "compute", "output_dir", "store", "gate"),
+    "first_look",
+)
 
 
 @dataclass(frozen=True)
