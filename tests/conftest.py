@@ -100,5 +100,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
     """
     place = tmp_path_factory.mktemp("demo")
     as_a_user = os.environ | {"PYTHONPATH": PYTHONPATH}
-    done = tiny.audit_process(tiny.DEMO, cwd=place, timeout=900, env=as_a_user)
+    done = tiny.audit_process(tiny.DEMO, cwd=place, timeout=1500, env=as_a_user)
     return done, place / "outputs" / "flowers" / "flowers" / "gradcam"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TEXT = (tiny.REPO / "README.md").read_text(encoding="utf-8")
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1600)]
 CURE = ["python", "-m", "xai_audit.demo.cure", "--out", "cured.pt"]
 # Of the demo's 600 photos and its cues: what an audit of another network of it is run with here.
 SMALL = [

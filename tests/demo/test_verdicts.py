@@ -9,7 +9,7 @@ from xai_audit.demo.truth import read_table
 
 
 @pytest.mark.xdist_group("demo")
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(1600)
 def test_exactly_the_planted_classes_are_confirmed_with_the_right_cue(demo):
     done, out = demo
     assert done.returncode == 0, done.stderr
