@@ -11,7 +11,7 @@ from xai_audit.run.reader import Run
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 
-pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1000)]
+pytestmark = [pytest.mark.xdist_group("demo"), pytest.mark.timeout(1600)]
 
 NOTEBOOK = Path(__file__).with_name("audit.ipynb")
 
