@@ -147,7 +147,7 @@ def test_it_is_on_by_default_and_part_of_success(folder, tmp_path):
     from xai_audit.config.nodes import AdversarialConfig
 
     assert ALL.index("evidence") < ALL.index("adversarial") < ALL.index("flag")
-    assert AdversarialConfig().images == 32
+    assert AdversarialConfig().images == 16
     out = tmp_path / "out"
     assert (
         tiny.audit(tiny.overrides(folder, out, tiny.WHOLE, "adversarial.images=3")).returncode == 0
