@@ -78,10 +78,10 @@ def _killed(command: Sequence[str], out: Path, moment: float) -> str:
     else:
         return "none: it had ended"
     time.sleep(0.1)  # its workers are gone too
-    return _at_work(out)
+    return _finished_last(out)
 
 
-def _at_work(out: Path) -> str:
+def _finished_last(out: Path) -> str:
     """What was finished last, by run.json; of a folder without one, the start."""
     try:
         record = json.loads((out / "run.json").read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ COMMAND = "make bench ARGS=soak"
 _SECONDS = 20 * 60
 # Audits after which caches and allocators have what they keep.
 _WARM = 3
-# Resident memory may grow by so much from then on, MiB; an audit of it takes several hundred.
+# Resident memory may grow by so much from then on, MiB.
 _MIB = 32
 # Alternately an audit from nothing and the same again, which finds everything done.
 _LOOP = """

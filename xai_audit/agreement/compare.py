@@ -163,7 +163,7 @@ class Maps:
         A map comes to ``grid`` by area means. Ranks are halves, so float32 holds them exactly.
         """
         if grid not in self._ranks:
-            from scipy.stats import rankdata  # a second of imports, which few commands need
+            from scipy.stats import rankdata  # slow to import, and few commands need it
 
             found = np.full((len(self.shapes), grid[0] * grid[1]), np.nan, np.float32)
             for row, (heatmap, shape) in enumerate(zip(self._heatmaps, self.shapes, strict=True)):

@@ -42,8 +42,8 @@ def imputed(
     """``image`` (C, H, W) with each removed pixel set to its neighbours' weighted mean plus noise.
 
     Removed neighbours are unknowns too: one sparse linear system an image. Neighbours that lie
-    outside the image have no weight. Unknowns are eliminated by nested dissection, which takes half
-    the time of SuperLU's own ordering by minimum degree.
+    outside the image have no weight. Unknowns are eliminated by nested dissection, in half
+    the time that SuperLU takes with its ordering by minimum degree.
 
     Args:
         image: normalised.

@@ -30,7 +30,7 @@ def placements(
     above, below = int(positive.sum()), int((~positive).sum())
     if not above or not below:
         return np.empty(0), np.empty(0)
-    from scipy.stats import rankdata  # a second of imports, which few commands need
+    from scipy.stats import rankdata  # slow to import, and few commands need it
 
     ranks = rankdata(scores)
     over = (ranks[positive] - rankdata(scores[positive])) / below
